@@ -1,0 +1,130 @@
+//! Golden examples: inputs, and what the original model answered to them.
+//!
+//! They travel in the component; a version that does not reproduce them is
+//! never served.
+
+use crate::{Batch, Field, Invalid, Schema, Tensor, Values, batch_from_records};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The examples of one model, with the tolerance that all of them share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Tolerance relative to the expected value (as numpy.allclose).
+    #[serde(default)]
+    pub rtol: f64,
+    /// Absolute tolerance, added to the relative one.
+    #[serde(default)]
+    pub atol: f64,
+    /// The examples.
+    pub examples: Vec<Example>,
+}
+
+/// A batch of rows and the predictions expected of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What the example shows.
+    pub name: String,
+    /// Rows as JSON objects.
+    pub inputs: Vec<Map<String, Value>>,
+    /// One object a row.
+    pub outputs: Vec<Map<String, Value>>,
+}
+
+impl Example {
+    /// The example as batches: inputs, expected outputs.
+    pub fn batches(&self, schema: &Schema) -> Result<(Batch, Batch), Invalid> {
+        if self.inputs.is_empty() || self.inputs.len() != self.outputs.len() {
+            return Err(Invalid {
+                field: "outputs".into(),
+                row: None,
+                expected: format!("one for each of at least 1 input (inputs: {})", self.inputs.len()),
+                found: self.outputs.len().to_string(),
+            });
+        }
+        let inputs = batch_from_records(&schema.inputs, &self.inputs)?;
+        let outputs = batch_from_records(&schema.outputs, &self.outputs)?;
+        Ok((inputs, outputs))
+    }
+}
+
+/// One element that is not what the example says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The output field.
+    pub field: String,
+    /// The row, from 0.
+    pub row: usize,
+    /// What the example says.
+    pub expected: String,
+    /// What the model answered.
+    pub got: String,
+    /// How far apart they may be.
+    pub tolerance: f64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, row, expected, got, tolerance } = self;
+        write!(f, "output `{field}`, row {row}: expected {expected}, got {got} (tolerance {tolerance:e})")
+    }
+}
+
+/// Where `got` is not `expected`, by `|got - expected| <= atol + rtol * |expected|`.
+/// Both batches have the form of `fields`.
+pub fn differences(fields: &[Field], golden: &Golden, expected: &Batch, got: &Batch) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for ((field, want), have) in fields.iter().zip(&expected.columns).zip(&got.columns) {
+        let per_row = field.elements_per_row().unwrap_or(1).max(1);
+        for i in 0..want.values.len() {
+            let tolerance = tolerance(golden, want, i);
+            if !agrees(want, have, i, tolerance) {
+                found.push(Difference {
+                    field: field.name.clone(),
+                    row: i / per_row,
+                    expected: shown(want, i),
+                    got: shown(have, i),
+                    tolerance,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn float(tensor: &Tensor, i: usize) -> Option<f64> {
+    match &tensor.values {
+        Values::Fp64(list) => list.get(i).copied(),
+        Values::Fp32(list) => list.get(i).map(|&value| f64::from(value)),
+        _ => None,
+    }
+}
+
+fn tolerance(golden: &Golden, want: &Tensor, i: usize) -> f64 {
+    float(want, i).map_or(0.0, |value| golden.atol + golden.rtol * value.abs())
+}
+
+fn agrees(want: &Tensor, have: &Tensor, i: usize, tolerance: f64) -> bool {
+    match (want.is_valid(i), have.is_valid(i)) {
+        (false, false) => true,
+        (true, true) => match (float(want, i), float(have, i)) {
+            (Some(want), Some(have)) => (want - have).abs() <= tolerance,
+            _ => shown(want, i) == shown(have, i),
+        },
+        _ => false,
+    }
+}
+
+fn shown(tensor: &Tensor, i: usize) -> String {
+    if !tensor.is_valid(i) {
+        return "null".into();
+    }
+    crate::for_each_values!(
+        &tensor.values,
+        list => list.get(i).map_or("nothing".into(), |value| format!("{value:?}")),
+        text => text.get(i).map_or("nothing".into(), |value| format!("{value:?}"))
+    )
+}
