@@ -1,1 +1,5 @@
-fn main(){}
+//! The `scry` command.
+
+fn main() -> std::process::ExitCode {
+    scry::cli::main()
+}

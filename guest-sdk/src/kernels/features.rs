@@ -20,10 +20,18 @@ impl Scaler {
     }
 }
 
-/// Appends 0s with a 1 at the category's place; only 0s where it is missing.
-pub fn one_hot<C: Category>(value: Option<C>, row: &mut Vec<f64>) {
+/// 0s with a 1 at the category's place; only 0s where it is missing.
+pub fn one_hot<C: Category, const N: usize>(value: Option<C>) -> [f64; N] {
+    const {
+        assert!(N == C::NAMES.len(), "one place for each category");
+    }
     let hot = value.map(|category| category.index());
-    row.extend((0..C::ALL.len()).map(|i| if Some(i) == hot { 1.0 } else { 0.0 }));
+    std::array::from_fn(|i| if Some(i) == hot { 1.0 } else { 0.0 })
+}
+
+/// 0s with a 1 at the number's place; only 0s where it is out of range.
+pub fn one_hot_number<const N: usize>(value: i64) -> [f64; N] {
+    std::array::from_fn(|i| if i as i64 == value { 1.0 } else { 0.0 })
 }
 
 /// `x · coefficients + intercept`.

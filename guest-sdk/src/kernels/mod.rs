@@ -11,7 +11,7 @@ mod lightgbm;
 mod trees;
 
 pub use dense::{Dense, relu, softmax};
-pub use features::{Linear, Scaler, one_hot};
+pub use features::{Linear, Scaler, one_hot, one_hot_number};
 pub use lightgbm::{LightGbmError, trees_from_lightgbm};
 pub use trees::Trees;
 

@@ -1,0 +1,138 @@
+//! What a component's bytes say of themselves, read without running them.
+//!
+//! Never executes, never compiles: custom sections, imports and exports only.
+
+use crate::store::Digest;
+use scry_card::{Card, CardError, Golden};
+use wasmparser::{Encoding, Parser, Payload};
+
+/// Custom section of the model card.
+const CARD_SECTION: &str = "scry:card";
+/// Custom section of the golden examples.
+const GOLDEN_SECTION: &str = "scry:golden";
+/// All that a model may import: the log, and the types it is described in.
+const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
+/// What a model must export.
+const PREDICTOR: &str = "scry:model/predictor@0.1.0";
+
+/// A component, described.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// SHA-256 of the bytes.
+    pub digest: Digest,
+    /// Length of the bytes.
+    pub size_bytes: usize,
+    /// The model card.
+    pub card: Card,
+    /// The golden examples.
+    pub golden: Golden,
+    /// Names of what it imports.
+    pub imports: Vec<String>,
+    /// Names of what it exports.
+    pub exports: Vec<String>,
+}
+
+/// Why some bytes are not a model.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// Not WebAssembly, or cut short.
+    #[error("not a WebAssembly component: {0}")]
+    Malformed(String),
+    /// A component, but not made by `scry build`.
+    #[error("the component has no `{0}` section: build it with `scry build`")]
+    MissingSection(&'static str),
+    /// The card does not read.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The examples do not read.
+    #[error("the golden examples are not readable: {0}")]
+    Golden(serde_json::Error),
+    /// It wants what no model gets.
+    #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
+    Import(String),
+    /// It does not do what a model does.
+    #[error("the component does not export `{PREDICTOR}`")]
+    NotAModel,
+    /// It was not loaded when it was built.
+    #[error("the component still exports `load`: it has no snapshot; build it with `scry build`")]
+    NotSealed,
+}
+
+impl Description {
+    /// Reads a component and checks that it is a sealed model that imports
+    /// nothing beyond what is granted.
+    pub fn read(bytes: &[u8]) -> Result<Self, ComponentError> {
+        let outline = Outline::read(bytes)?;
+        if let Some(import) = outline.imports.iter().find(|import| !GRANTED.contains(&import.as_str())) {
+            return Err(ComponentError::Import(import.clone()));
+        }
+        if !outline.exports.iter().any(|export| export == PREDICTOR) {
+            return Err(ComponentError::NotAModel);
+        }
+        if outline.exports.iter().any(|export| export == "load") {
+            return Err(ComponentError::NotSealed);
+        }
+        let card = Card::from_json(outline.card.ok_or(ComponentError::MissingSection(CARD_SECTION))?)?;
+        let golden = outline.golden.ok_or(ComponentError::MissingSection(GOLDEN_SECTION))?;
+        Ok(Self {
+            digest: Digest::of(bytes),
+            size_bytes: bytes.len(),
+            card,
+            golden: serde_json::from_slice(golden).map_err(ComponentError::Golden)?,
+            imports: outline.imports,
+            exports: outline.exports,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Outline<'a> {
+    card: Option<&'a [u8]>,
+    golden: Option<&'a [u8]>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl<'a> Outline<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ComponentError> {
+        let malformed = |e: wasmparser::BinaryReaderError| ComponentError::Malformed(e.to_string());
+        let mut outline = Self::default();
+        // Only the outermost level speaks for the component.
+        let mut depth = 0usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(malformed)? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(ComponentError::Malformed("this is a core module".into()));
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CustomSection(section) if depth == 0 => match section.name() {
+                    CARD_SECTION => outline.card = Some(section.data()),
+                    GOLDEN_SECTION => outline.golden = Some(section.data()),
+                    _ => {}
+                },
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        outline.imports.push(import.map_err(malformed)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        outline.exports.push(export.map_err(malformed)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
+}
+
+/// Adds card and golden examples to a component that has neither.
+pub fn embed(component: &mut Vec<u8>, card: &Card, golden: &Golden) -> Result<(), serde_json::Error> {
+    for (name, json) in [(CARD_SECTION, serde_json::to_vec(card)?), (GOLDEN_SECTION, serde_json::to_vec(golden)?)] {
+        use wasm_encoder::ComponentSection;
+        wasm_encoder::CustomSection { name: name.into(), data: json.into() }.append_to_component(component);
+    }
+    Ok(())
+}

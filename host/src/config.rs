@@ -1,0 +1,250 @@
+//! The configuration file, parsed whole before anything starts.
+//!
+//! Every key is optional; an unknown one is an error. Never read again later.
+
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Everything that `scry serve --config FILE` can set.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder for components, state and cache. Default `scry-data`.
+    pub data_dir: PathBuf,
+    /// The listener that answers predictions.
+    pub prediction: Listener,
+    /// The listener that changes what is served.
+    pub admin: Admin,
+    /// The threads that run guests.
+    pub compute: Compute,
+    /// What a prediction may use, where its deployment does not say.
+    pub limits: Limits,
+    /// The log on stderr.
+    pub log: Log,
+    /// How a host ends.
+    pub shutdown: Shutdown,
+}
+
+/// `[prediction]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listener {
+    /// Address and port; port 0 takes a free one. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// Largest request body, in bytes. Default 16 MiB.
+    pub body_max_bytes: usize,
+    /// How long a request's body may take to arrive, in milliseconds. Default 10,000.
+    pub body_timeout_ms: u64,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address and port; port 0 takes a free one. Default `127.0.0.1:8081`.
+    pub listen: SocketAddr,
+    /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
+    /// kept in the data folder.
+    pub token: Option<String>,
+    /// Largest component, in bytes. Default 64 MiB.
+    pub component_max_bytes: usize,
+}
+
+/// `[compute]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compute {
+    /// Threads that run guests. Default 0: one a core.
+    pub threads: usize,
+    /// Calls that may wait for a thread, over all models. Default 1,024.
+    pub queue_max: usize,
+}
+
+/// `[limits]`, and per deployment.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// From the request's arrival to its answer, fallbacks included, in
+    /// milliseconds. Default 300.
+    pub deadline_ms: u64,
+    /// Share of the deadline kept back for the rest of a fallback chain, in
+    /// percent. Default 25.
+    pub fallback_reserve_percent: u8,
+    /// Instructions, roughly, per call; 0 compiles without counting. Default
+    /// 2,000,000,000.
+    pub fuel: u64,
+    /// Linear memory of one call, in bytes. Default 256 MiB. Also the most
+    /// that a deployment may set.
+    pub memory_max_bytes: u64,
+    /// Answer of one call, in bytes. Default 16 MiB.
+    pub output_max_bytes: u64,
+    /// Calls of one model that may run at once. Default 0: one less than the
+    /// compute threads, at least 1.
+    pub in_flight_max: usize,
+    /// Calls of one model that may wait. Default 256.
+    pub queue_max: usize,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` or `json`. Default `text`.
+    pub format: LogFormat,
+    /// A level, or a filter such as `info,scry::store=debug`. Default `info`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// How long requests may finish after SIGTERM, in milliseconds. Default 10,000.
+    pub drain_ms: u64,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No such file, or it may not be read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a wrong type.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, key and what was expected.
+        message: String,
+    },
+    /// A value out of its range.
+    #[error("configuration key `{key}`: expected {expected}, found {found}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// The value.
+        found: String,
+    },
+}
+
+impl Config {
+    /// Reads a file; without one, every key has its default.
+    pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks ranges that types do not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let check = |ok: bool, key, expected, found: String| {
+            if ok { Ok(()) } else { Err(ConfigError::Value { key, expected, found }) }
+        };
+        let limits = &self.limits;
+        check((1..=86_400_000).contains(&limits.deadline_ms), "limits.deadline_ms", "1 to 86400000", limits.deadline_ms.to_string())?;
+        check(limits.fallback_reserve_percent <= 90, "limits.fallback_reserve_percent", "0 to 90", limits.fallback_reserve_percent.to_string())?;
+        check((1 << 20..=1 << 32).contains(&limits.memory_max_bytes), "limits.memory_max_bytes", "1 MiB to 4 GiB", limits.memory_max_bytes.to_string())?;
+        check(limits.output_max_bytes >= 1024, "limits.output_max_bytes", "at least 1024", limits.output_max_bytes.to_string())?;
+        check(limits.queue_max >= 1, "limits.queue_max", "at least 1", limits.queue_max.to_string())?;
+        check(self.compute.queue_max >= 1, "compute.queue_max", "at least 1", self.compute.queue_max.to_string())?;
+        check(self.compute.threads <= 256, "compute.threads", "0 to 256", self.compute.threads.to_string())?;
+        check(self.prediction.body_max_bytes >= 1024, "prediction.body_max_bytes", "at least 1024", self.prediction.body_max_bytes.to_string())?;
+        check(self.admin.token.as_ref().is_none_or(|token| token.len() >= 16), "admin.token", "at least 16 characters", "a shorter one".into())
+    }
+
+    /// Threads that run guests, with the default worked out.
+    pub fn compute_threads(&self) -> usize {
+        match self.compute.threads {
+            0 => std::thread::available_parallelism().map_or(2, usize::from),
+            given => given,
+        }
+    }
+
+    /// `limits.in_flight_max`, with the default worked out.
+    pub fn in_flight_max(&self) -> usize {
+        match self.limits.in_flight_max {
+            0 => self.compute_threads().saturating_sub(1).max(1),
+            given => given,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("scry-data"),
+            prediction: Listener::default(),
+            admin: Admin::default(),
+            compute: Compute::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+            shutdown: Shutdown::default(),
+        }
+    }
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8080).into(), body_max_bytes: 16 << 20, body_timeout_ms: 10_000 }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8081).into(), token: None, component_max_bytes: 64 << 20 }
+    }
+}
+
+impl Default for Compute {
+    fn default() -> Self {
+        Self { threads: 0, queue_max: 1024 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 300,
+            fallback_reserve_percent: 25,
+            fuel: 2_000_000_000,
+            memory_max_bytes: 256 << 20,
+            output_max_bytes: 16 << 20,
+            in_flight_max: 0,
+            queue_max: 256,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain_ms: 10_000 }
+    }
+}

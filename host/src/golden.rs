@@ -1,0 +1,105 @@
+//! Golden examples in the sandbox: the gate of every version, and `scry test`.
+
+use crate::sandbox::{CallError, CallLimits, Loaded};
+use scry_card::{Difference, Example, Golden, Invalid, Schema, check, differences};
+use serde::Serialize;
+use std::time::Duration;
+
+/// An example that a component does not reproduce.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenFailure {
+    /// There are none: nothing would be proved.
+    #[error("the component carries no golden examples; add some to golden.json and build it again")]
+    None,
+    /// The example does not fit the schema.
+    #[error("example `{example}`: {error}")]
+    Unreadable {
+        /// Its name.
+        example: String,
+        /// Which field, expected and found.
+        error: Invalid,
+    },
+    /// The component did not answer.
+    #[error("example `{example}`: {error}")]
+    Call {
+        /// Its name.
+        example: String,
+        /// What happened.
+        error: CallError,
+    },
+    /// The component answered something else.
+    #[error("example `{example}`: {}", .differences.first().map(ToString::to_string).unwrap_or_default())]
+    Wrong {
+        /// Its name.
+        example: String,
+        /// Every element that differs.
+        differences: Vec<Difference>,
+    },
+}
+
+/// What one example took.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    /// Its name.
+    pub example: String,
+    /// Rows in it.
+    pub rows: usize,
+    /// Instructions, roughly, where they are counted.
+    pub fuel: Option<u64>,
+    /// Linear memory at the end, in bytes.
+    pub memory_bytes: u64,
+    /// In a fresh instance, in microseconds.
+    pub duration_us: f64,
+}
+
+/// Runs one example in a fresh instance.
+pub fn check_one(
+    loaded: &Loaded,
+    schema: &Schema,
+    golden: &Golden,
+    example: &Example,
+    limits: &CallLimits,
+) -> (Option<Measured>, Result<(), GoldenFailure>) {
+    let name = || example.name.clone();
+    let unreadable = |error| GoldenFailure::Unreadable { example: name(), error };
+    let (inputs, expected) = match example.batches(schema) {
+        Ok(batches) => batches,
+        Err(error) => return (None, Err(unreadable(error))),
+    };
+    if let Some(error) = check(&schema.inputs, &inputs, 1).pop() {
+        return (None, Err(unreadable(error)));
+    }
+    let report = loaded.predict(&inputs, limits);
+    let measured = Measured {
+        example: name(),
+        rows: inputs.rows,
+        fuel: report.fuel,
+        memory_bytes: report.memory_bytes,
+        duration_us: micros(report.duration),
+    };
+    let result = match report.outcome {
+        Err(error) => Err(GoldenFailure::Call { example: name(), error }),
+        Ok(got) => match differences(&schema.outputs, golden, &expected, &got) {
+            none if none.is_empty() => Ok(()),
+            differences => Err(GoldenFailure::Wrong { example: name(), differences }),
+        },
+    };
+    (Some(measured), result)
+}
+
+/// Runs every example; the first that fails is the answer.
+pub fn check_all(
+    loaded: &Loaded,
+    schema: &Schema,
+    golden: &Golden,
+    limits: impl Fn() -> CallLimits,
+) -> Result<(), GoldenFailure> {
+    if golden.examples.is_empty() {
+        return Err(GoldenFailure::None);
+    }
+    golden.examples.iter().try_for_each(|example| check_one(loaded, schema, golden, example, &limits()).1)
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1000.0
+}

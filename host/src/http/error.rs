@@ -1,0 +1,115 @@
+//! Every error's HTTP status, in this one place.
+//!
+//! A client reads what it can act on, as `{"error": "…"}`; causes that only
+//! operators can act on are in the log.
+
+use crate::catalog::CatalogError;
+use crate::protocol::ProtocolError;
+use crate::registry::ChangeError;
+use crate::sandbox::CallError;
+use crate::serving::PredictError;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(super) struct HttpError {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+    pub(super) reason: Option<&'static str>,
+}
+
+impl HttpError {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), reason: None }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let mut response = json_response(self.status, json!({ "error": self.message }).to_string().into_bytes());
+        let headers = response.headers_mut();
+        if let Some(reason) = self.reason {
+            headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// A response with a JSON body.
+pub(super) fn json_response(status: StatusCode, json: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+impl From<ProtocolError> for HttpError {
+    fn from(error: ProtocolError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}
+
+impl From<CatalogError> for HttpError {
+    fn from(error: CatalogError) -> Self {
+        let status = match error {
+            CatalogError::UnknownModel(_) | CatalogError::UnknownVersion { .. } => StatusCode::NOT_FOUND,
+            CatalogError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            CatalogError::Fallback { .. } | CatalogError::Alias(_) | CatalogError::Limit { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<PredictError> for HttpError {
+    fn from(error: PredictError) -> Self {
+        let message = error.to_string();
+        match error {
+            PredictError::Unknown(error) => error.into(),
+            PredictError::InvalidInput(_) | PredictError::Refused(_) => Self::new(StatusCode::BAD_REQUEST, message),
+            PredictError::Unavailable(_) => {
+                Self { reason: Some("unavailable"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+            }
+            PredictError::NoAnswer(error) => {
+                let status = match error {
+                    CallError::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                    CallError::Overload => StatusCode::SERVICE_UNAVAILABLE,
+                    CallError::InvalidInput(_) => StatusCode::BAD_REQUEST,
+                    CallError::Trap(_)
+                    | CallError::Fuel
+                    | CallError::Memory
+                    | CallError::InvalidOutput(_)
+                    | CallError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                // A backtrace is the operator's; the client gets the kind.
+                let message = match &error {
+                    CallError::Trap(_) => "the component trapped".to_owned(),
+                    other => other.to_string(),
+                };
+                Self { reason: Some(error.reason()), ..Self::new(status, message) }
+            }
+        }
+    }
+}
+
+impl From<ChangeError> for HttpError {
+    fn from(error: ChangeError) -> Self {
+        let status = match error {
+            ChangeError::Catalog(error) => return error.into(),
+            ChangeError::Component(_)
+            | ChangeError::Sandbox(_)
+            | ChangeError::Golden(_)
+            | ChangeError::Fallback(_)
+            | ChangeError::Unavailable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ChangeError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}

@@ -1,0 +1,9 @@
+//! The two listeners. Translates between HTTP and the rooms behind it, never
+//! decides: policy is in `serving` and `catalog`.
+
+mod admin;
+mod error;
+mod prediction;
+mod server;
+
+pub use server::{Bound, ServeError, serve};

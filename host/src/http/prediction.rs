@@ -1,0 +1,218 @@
+//! The prediction listener: Open Inference Protocol V2. Nothing here changes
+//! state.
+
+use super::error::{HttpError, json_response};
+use crate::catalog::VersionRef;
+use crate::config::Listener;
+use crate::protocol::{InferRequest, InferResponse, metadata};
+use crate::serving::{Answer, Call, Predictor, Served};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Shared {
+    predictor: Predictor,
+    body_max_bytes: usize,
+    body_timeout: Duration,
+}
+
+type App = State<Arc<Shared>>;
+
+/// The listener's routes.
+pub(super) fn router(predictor: Predictor, settings: &Listener) -> Router {
+    let shared = Shared {
+        predictor,
+        body_max_bytes: settings.body_max_bytes,
+        body_timeout: Duration::from_millis(settings.body_timeout_ms),
+    };
+    Router::new()
+        .route("/v2", get(server))
+        .route("/v2/health/live", get(|| async { ok(&json!({ "live": true })) }))
+        .route("/v2/health/ready", get(|| async { ok(&json!({ "ready": true })) }))
+        .route("/v2/models/{model}", get(model))
+        .route("/v2/models/{model}/ready", get(ready))
+        .route("/v2/models/{model}/infer", post(infer))
+        .route("/v2/models/{model}/versions/{version}", get(model_version))
+        .route("/v2/models/{model}/versions/{version}/ready", get(ready_version))
+        .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
+        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2") })
+        .method_not_allowed_fallback(|| async {
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
+        })
+        .with_state(Arc::new(shared))
+}
+
+fn ok(value: &Value) -> Response {
+    json_response(StatusCode::OK, value.to_string().into_bytes())
+}
+
+async fn server() -> Response {
+    ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": [] }))
+}
+
+async fn model(app: App, Path(name): Path<String>) -> Result<Response, HttpError> {
+    describe(&app, &name, None)
+}
+
+async fn model_version(app: App, Path((name, version)): Path<(String, String)>) -> Result<Response, HttpError> {
+    describe(&app, &name, Some(&parse_version(&version)?))
+}
+
+async fn ready(app: App, Path(name): Path<String>) -> Result<Response, HttpError> {
+    is_ready(&app, &name, None)
+}
+
+async fn ready_version(app: App, Path((name, version)): Path<(String, String)>) -> Result<Response, HttpError> {
+    is_ready(&app, &name, Some(&parse_version(&version)?))
+}
+
+async fn infer(app: App, Path(name): Path<String>, headers: HeaderMap, body: Body) -> Result<Response, HttpError> {
+    predict(&app, name, None, &headers, body).await
+}
+
+async fn infer_version(
+    app: App,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let version = parse_version(&version)?;
+    predict(&app, name, Some(version), &headers, body).await
+}
+
+fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(80).collect();
+        HttpError::new(StatusCode::NOT_FOUND, format!("`{shown}` is not a version: expected a number, an alias or sha256:…"))
+    })
+}
+
+fn describe(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
+    let served = app.predictor.served(name)?;
+    let number = served.resolve(version)?;
+    let target = served.target(number).map_err(unavailable)?;
+    let versions: Vec<_> = match version {
+        Some(_) => vec![number.to_string()],
+        None => served.versions.keys().map(u32::to_string).collect(),
+    };
+    Ok(ok(&metadata(name, &versions, &target.card)))
+}
+
+fn is_ready(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
+    let served: Arc<Served> = app.predictor.served(name)?;
+    served.target(served.resolve(version)?).map_err(unavailable)?;
+    Ok(ok(&json!({ "name": name, "ready": true })))
+}
+
+fn unavailable(why: String) -> HttpError {
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("the model is not available: {why}"))
+}
+
+async fn predict(
+    app: &Shared,
+    model: String,
+    version: Option<VersionRef>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let received = Instant::now();
+    // Before the body is read: a model that is not there costs nothing.
+    app.predictor.served(&model)?;
+    let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
+    let request = InferRequest::from_json(&body)?;
+    let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout(headers)?) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let call = Call { model, version, inputs: request.inputs, received, timeout };
+    let model = call.model.clone();
+    let answer = app.predictor.predict(call).await?;
+    let fields = &answer.card.schema.outputs;
+    if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
+        let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+        let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+    }
+    let response = InferResponse {
+        model_name: &model,
+        id: request.id.as_deref(),
+        answer: &answer,
+        outputs: &request.outputs,
+    };
+    let json = response.to_json().map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let mut response = json_response(StatusCode::OK, json);
+    name_source(response.headers_mut(), &answer);
+    Ok(response)
+}
+
+/// The headers that say who answered, and why if it was a spare.
+fn name_source(headers: &mut HeaderMap, answer: &Answer) {
+    let mut put = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    put("scry-model", &answer.model);
+    put("scry-version", &answer.version);
+    if let Some(digest) = &answer.digest {
+        put("scry-digest", &digest.to_string());
+    }
+    if let Some(degraded) = answer.degraded {
+        put("scry-degraded", degraded);
+    }
+}
+
+/// `X-Request-Timeout-Ms`: a deadline shorter than the model's.
+fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
+    let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
+    let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    let wrong = || {
+        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        HttpError::new(
+            StatusCode::BAD_REQUEST,
+            format!("header `x-request-timeout-ms`: expected milliseconds as a whole number, found `{found}`"),
+        )
+    };
+    millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)
+}
+
+/// Reads a body within its limits of size and time.
+pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -> Result<Bytes, HttpError> {
+    let read = tokio::time::timeout(timeout, axum::body::to_bytes(body, max_bytes));
+    match read.await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => {
+            Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {max_bytes} bytes")))
+        }
+        Ok(Err(error)) => Err(HttpError::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}"))),
+        Err(_) => Err(HttpError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body took longer than {} ms to arrive", timeout.as_millis()),
+        )),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+impl From<HttpError> for Response {
+    fn from(error: HttpError) -> Self {
+        error.into_response()
+    }
+}

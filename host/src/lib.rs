@@ -1,0 +1,17 @@
+//! The Scry host: predictions from sandboxed WebAssembly components.
+//!
+//! ARCHITECTURE.md names the rooms below and what each may touch.
+
+pub mod build;
+pub mod catalog;
+pub mod cli;
+pub mod component;
+pub mod config;
+pub mod golden;
+pub mod http;
+pub mod protocol;
+pub mod registry;
+pub mod sandbox;
+pub mod serving;
+pub mod store;
+pub mod telemetry;

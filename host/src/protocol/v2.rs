@@ -1,0 +1,404 @@
+//! The Open Inference Protocol (V2) in JSON.
+//!
+//! Elements go straight into typed columns. `data` may be flat or nested; its
+//! members may come in any order.
+
+use crate::serving::Answer;
+use scry_card::{Card, Column, ColumnBuilder, Datatype, Field, Invalid, NamedTensor, Tensor, element_count};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// Elements that room is made for before any is seen.
+const CAPACITY_MAX: usize = 1 << 16;
+
+/// Why a request could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// Not JSON, or not of the protocol's form.
+    #[error("the request is not V2 JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A tensor that is not what it says.
+    #[error("{0}")]
+    Invalid(Invalid),
+}
+
+/// A request to infer.
+#[derive(Debug)]
+pub struct InferRequest {
+    /// Echoed when given.
+    pub id: Option<String>,
+    /// A shorter deadline, in microseconds.
+    pub timeout_us: Option<u64>,
+    /// The columns.
+    pub inputs: Vec<NamedTensor>,
+    /// Which outputs are wanted; all when empty.
+    pub outputs: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawRequest {
+    id: Option<String>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    inputs: Vec<RawTensor>,
+    #[serde(default)]
+    outputs: Vec<RawOutput>,
+}
+
+#[derive(Deserialize)]
+struct RawOutput {
+    name: String,
+}
+
+impl InferRequest {
+    /// Reads a request.
+    pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
+        let raw: RawRequest = serde_json::from_slice(body)?;
+        let timeout_us = match raw.parameters.get("timeout") {
+            None => None,
+            Some(value) => Some(value.as_u64().ok_or_else(|| {
+                let found = value.to_string();
+                wrong("timeout", None, "microseconds as a whole number", found)
+            })?),
+        };
+        let inputs = raw.inputs.into_iter().map(RawTensor::read).collect::<Result<_, _>>()?;
+        let outputs = raw.outputs.into_iter().map(|output| output.name).collect();
+        Ok(Self { id: raw.id, timeout_us, inputs, outputs })
+    }
+}
+
+fn wrong(field: &str, row: Option<usize>, expected: impl Into<String>, found: impl Into<String>) -> ProtocolError {
+    ProtocolError::Invalid(Invalid { field: field.to_owned(), row, expected: expected.into(), found: found.into() })
+}
+
+/// A tensor as it is being read: its data typed when the type came first.
+struct RawTensor {
+    name: String,
+    shape: Vec<u64>,
+    datatype: String,
+    data: Data,
+}
+
+enum Data {
+    Typed(Elements),
+    /// The data came before its type.
+    Untyped(Box<RawValue>),
+}
+
+/// A column, or the first element that does not fit it.
+type Elements = Result<Column, (usize, String)>;
+
+impl RawTensor {
+    fn read(self) -> Result<NamedTensor, ProtocolError> {
+        let datatype = datatype(&self.datatype).ok_or_else(|| {
+            wrong(&self.name, None, "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES", self.datatype.clone())
+        })?;
+        let elements = match self.data {
+            Data::Typed(elements) => elements,
+            Data::Untyped(raw) => {
+                ElementsSeed { datatype, capacity: 0 }.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))?
+            }
+        };
+        let Column { values, validity } = elements.map_err(|(at, found)| {
+            let rows = self.shape.first().copied().unwrap_or(1).max(1);
+            let count = element_count(&self.shape).unwrap_or(0) as u64;
+            let row = at as u64 / (count / rows).max(1);
+            wrong(&self.name, usize::try_from(row).ok(), format!("a {datatype} value"), found)
+        })?;
+        let expected = element_count(&self.shape);
+        if expected != Some(values.len()) {
+            let expected = expected.map_or("a shape that can be counted".into(), |count| format!("{count} elements"));
+            return Err(wrong(&self.name, None, format!("{expected} for shape {:?}", self.shape), values.len().to_string()));
+        }
+        Ok(NamedTensor { name: self.name, tensor: Tensor { shape: self.shape, values, validity } })
+    }
+}
+
+fn datatype(name: &str) -> Option<Datatype> {
+    use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+    let all = [Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes];
+    all.into_iter().find(|datatype| datatype.name() == name)
+}
+
+impl<'de> Deserialize<'de> for RawTensor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TensorVisitor)
+    }
+}
+
+struct TensorVisitor;
+
+impl<'de> Visitor<'de> for TensorVisitor {
+    type Value = RawTensor;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tensor: an object with name, shape, datatype and data")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawTensor, A::Error> {
+        let (mut name, mut shape, mut kind, mut data) = (None::<String>, None::<Vec<u64>>, None::<String>, None);
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match key.as_ref() {
+                "name" => name = Some(map.next_value()?),
+                "shape" => shape = Some(map.next_value()?),
+                "datatype" => kind = Some(map.next_value()?),
+                "data" => {
+                    data = Some(match kind.as_deref().and_then(datatype) {
+                        Some(datatype) => {
+                            let capacity = shape.as_deref().and_then(element_count).unwrap_or(0).min(CAPACITY_MAX);
+                            Data::Typed(map.next_value_seed(ElementsSeed { datatype, capacity })?)
+                        }
+                        None => Data::Untyped(map.next_value()?),
+                    });
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let name = name.ok_or_else(|| A::Error::custom("a tensor has no `name`"))?;
+        let missing = |what: &str| A::Error::custom(format!("tensor `{name}` has no `{what}`"));
+        Ok(RawTensor {
+            shape: shape.ok_or_else(|| missing("shape"))?,
+            datatype: kind.ok_or_else(|| missing("datatype"))?,
+            data: data.ok_or_else(|| missing("data"))?,
+            name,
+        })
+    }
+}
+
+/// Reads `data` into a column of a known type.
+struct ElementsSeed {
+    datatype: Datatype,
+    capacity: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ElementsSeed {
+    type Value = Elements;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Elements, D::Error> {
+        let mut builder = ColumnBuilder::new(self.datatype, self.capacity);
+        let mut first_wrong = None;
+        deserializer.deserialize_seq(ListVisitor { builder: &mut builder, wrong: &mut first_wrong })?;
+        Ok(match first_wrong {
+            None => Ok(builder.finish()),
+            Some(wrong) => Err(wrong),
+        })
+    }
+}
+
+/// One level of a list; the first element that does not fit is kept, the rest
+/// is read past.
+struct ListVisitor<'a> {
+    builder: &'a mut ColumnBuilder,
+    wrong: &'a mut Option<(usize, String)>,
+}
+
+impl<'de> Visitor<'de> for ListVisitor<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(ElementSeed { builder: self.builder, wrong: self.wrong })?.is_some() {}
+        Ok(())
+    }
+}
+
+struct ElementSeed<'a> {
+    builder: &'a mut ColumnBuilder,
+    wrong: &'a mut Option<(usize, String)>,
+}
+
+impl ElementSeed<'_> {
+    fn keep<E>(self, push: impl FnOnce(&mut ColumnBuilder) -> Result<(), String>) -> Result<(), E> {
+        if self.wrong.is_none() {
+            let at = self.builder.len();
+            *self.wrong = push(self.builder).err().map(|found| (at, found));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ElementSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an element or a list of elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        ListVisitor { builder: self.builder, wrong: self.wrong }.visit_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        self.keep(|_| Err("an object".into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.keep(ColumnBuilder::push_null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.keep(|builder| builder.push_bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.keep(|builder| builder.push_i64(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.keep(|builder| builder.push_u64(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.keep(|builder| builder.push_f64(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.keep(|builder| builder.push_str(value))
+    }
+}
+
+/// An answer as V2 JSON.
+#[derive(Debug)]
+pub struct InferResponse<'a> {
+    /// The model's name, as it was asked for.
+    pub model_name: &'a str,
+    /// The request's id.
+    pub id: Option<&'a str>,
+    /// The answer.
+    pub answer: &'a Answer,
+    /// Which outputs to write; all when empty.
+    pub outputs: &'a [String],
+}
+
+impl InferResponse<'_> {
+    /// The JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
+    }
+}
+
+impl Serialize for InferResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("model_name", self.model_name)?;
+        map.serialize_entry("model_version", &self.answer.version)?;
+        if let Some(id) = self.id {
+            map.serialize_entry("id", id)?;
+        }
+        map.serialize_entry("parameters", &Parameters(self.answer))?;
+        map.serialize_entry("outputs", &Outputs(self))?;
+        map.end()
+    }
+}
+
+struct Parameters<'a>(&'a Answer);
+
+impl Serialize for Parameters<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("scry-model", &self.0.model)?;
+        map.serialize_entry("scry-version", &self.0.version)?;
+        if let Some(digest) = &self.0.digest {
+            map.serialize_entry("scry-digest", digest)?;
+        }
+        if let Some(degraded) = self.0.degraded {
+            map.serialize_entry("scry-degraded", degraded)?;
+        }
+        map.end()
+    }
+}
+
+struct Outputs<'a>(&'a InferResponse<'a>);
+
+impl Serialize for Outputs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Answer { card, outputs, .. } = self.0.answer;
+        let mut list = serializer.serialize_seq(None)?;
+        for (field, tensor) in card.schema.outputs.iter().zip(&outputs.columns) {
+            if self.0.outputs.is_empty() || self.0.outputs.contains(&field.name) {
+                list.serialize_element(&Output { field, tensor })?;
+            }
+        }
+        list.end()
+    }
+}
+
+struct Output<'a> {
+    field: &'a Field,
+    tensor: &'a Tensor,
+}
+
+impl Serialize for Output<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("name", &self.field.name)?;
+        map.serialize_entry("datatype", &self.field.datatype)?;
+        map.serialize_entry("shape", &self.tensor.shape)?;
+        map.serialize_entry("data", &FlatElements(self.tensor))?;
+        map.end()
+    }
+}
+
+/// The elements of a tensor, flat; a missing one is `null`.
+struct FlatElements<'a>(&'a Tensor);
+
+impl Serialize for FlatElements<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Tensor { values, validity, .. } = self.0;
+        let Some(flags) = validity else {
+            return scry_card::for_each_values!(values, list => list.serialize(serializer), text => serializer.collect_seq(text.iter()));
+        };
+        fn nullable<T: Serialize, S: Serializer>(
+            items: impl Iterator<Item = T>,
+            flags: &[bool],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(items.zip(flags).map(|(item, &present)| present.then_some(item)))
+        }
+        scry_card::for_each_values!(
+            values,
+            list => nullable(list.iter(), flags, serializer),
+            text => nullable(text.iter(), flags, serializer)
+        )
+    }
+}
+
+/// A model's metadata: its versions and the form of its tensors.
+pub fn metadata(name: &str, versions: &[String], card: &Card) -> Value {
+    let tensors = |fields: &[Field]| -> Vec<Value> {
+        let shape = |field: &Field| -> Vec<i64> {
+            std::iter::once(-1).chain(field.shape.iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX))).collect()
+        };
+        fields.iter().map(|f| json!({ "name": f.name, "datatype": f.datatype, "shape": shape(f) })).collect()
+    };
+    json!({
+        "name": name,
+        "versions": versions,
+        "platform": "scry_wasm_component",
+        "inputs": tensors(&card.schema.inputs),
+        "outputs": tensors(&card.schema.outputs),
+    })
+}
+
+#[cfg(test)]
+mod tests;

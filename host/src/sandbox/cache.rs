@@ -1,0 +1,85 @@
+//! Compiled code on disk.
+//!
+//! Native code is trusted blindly when it is loaded, so only what this host
+//! wrote is: every file is authenticated with a key that never leaves the data
+//! folder. Anything else is compiled anew and overwritten.
+
+use crate::store::{Digest, write_atomically};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+const TAG_BYTES: usize = 32;
+
+/// A folder of compiled components, by engine and digest.
+#[derive(Debug)]
+pub struct CodeCache {
+    dir: PathBuf,
+    key: [u8; 32],
+}
+
+impl CodeCache {
+    /// A cache in `dir`, authenticated with `key`.
+    pub fn new(dir: PathBuf, key: [u8; 32]) -> Self {
+        Self { dir, key }
+    }
+
+    /// The component's code: from the cache when it is there and ours.
+    pub(super) fn load_or_compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let digest = Digest::of(bytes);
+        let path = self.path(engine, &digest);
+        match std::fs::read(&path) {
+            Ok(file) => match self.authenticated(&path, &file) {
+                // SAFETY: the tag proves that this host wrote these bytes with
+                // `serialize`, for this engine and this digest.
+                Some(code) => match unsafe { Component::deserialize(engine, code) } {
+                    Ok(component) => return Ok(component),
+                    Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
+                },
+                None => tracing::warn!(%digest, "cached code is not this host's; compiling again"),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%digest, %error, "cached code cannot be read; compiling again"),
+        }
+        let component = Component::new(engine, bytes)?;
+        if let Err(error) = self.write(&path, &component) {
+            // A full disk must not stop a model that runs without its cache.
+            tracing::warn!(%digest, %error, "compiled code could not be cached");
+        }
+        Ok(component)
+    }
+
+    fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.dir.join(format!("{:016x}", hasher.finish())).join(format!("{}.cwasm", digest.hex()))
+    }
+
+    fn write(&self, path: &Path, component: &Component) -> std::io::Result<()> {
+        let code = component.serialize().map_err(std::io::Error::other)?;
+        let tag = self.mac(path, &code).finalize().into_bytes();
+        write_atomically(path, &[tag.as_slice(), &code].concat())
+    }
+
+    fn authenticated<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {
+        let (tag, code) = file.split_at_checked(TAG_BYTES)?;
+        self.mac(path, code).verify_slice(tag).ok()?;
+        Some(code)
+    }
+
+    /// The tag covers engine and digest too, by the file's name: code cannot
+    /// be moved to stand for another component.
+    fn mac(&self, path: &Path, code: &[u8]) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
+        for part in [path.parent().and_then(Path::file_name), path.file_name()].into_iter().flatten() {
+            mac.update(part.as_encoded_bytes());
+            mac.update(b"\0");
+        }
+        mac.update(code);
+        mac
+    }
+}

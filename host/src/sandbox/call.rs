@@ -1,0 +1,198 @@
+//! One call: a fresh instance of the snapshot, its limits, its answer.
+//!
+//! The store is dropped with the call, whatever happened: no state survives.
+
+use super::convert;
+use super::engine::{Loaded, Metering};
+use super::limits::{CallLimits, Context, Stopped};
+use scry_card::{Batch, check};
+use std::time::{Duration, Instant};
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+/// A line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters, by the guest.
+    pub level: tracing::Level,
+    /// The line, cut to the limit.
+    pub message: String,
+}
+
+/// Why a call has no answer. Each has a name of its own everywhere.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The guest crashed.
+    #[error("the component trapped: {0}")]
+    Trap(String),
+    /// The deadline passed while the guest ran.
+    #[error("the component did not answer before its deadline")]
+    Timeout,
+    /// The guest used up its fuel.
+    #[error("the component used up its fuel")]
+    Fuel,
+    /// The guest asked for more memory than it may have.
+    #[error("the component reached its memory limit")]
+    Memory,
+    /// The answer is not what the schema promises, or is too large.
+    #[error("the component's answer is invalid: {0}")]
+    InvalidOutput(String),
+    /// The model itself says that it failed.
+    #[error("the model failed: {0}")]
+    Failed(String),
+    /// The model refuses the input: the caller's fault.
+    #[error("the model refuses the input: {0}")]
+    InvalidInput(String),
+    /// No instance was free.
+    #[error("no sandbox was free")]
+    Overload,
+}
+
+impl CallError {
+    /// The name in headers, parameters and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::Timeout => "timeout",
+            Self::Fuel => "fuel",
+            Self::Memory => "memory",
+            Self::InvalidOutput(_) => "invalid-output",
+            Self::Failed(_) => "failed",
+            Self::InvalidInput(_) => "invalid-input",
+            Self::Overload => "overload",
+        }
+    }
+}
+
+/// What a call did, and what it took.
+#[derive(Debug)]
+pub struct CallReport {
+    /// The answer, checked against the schema.
+    pub outcome: Result<Batch, CallError>,
+    /// Instructions, roughly, where they are counted.
+    pub fuel: Option<u64>,
+    /// Linear memory at the end, in bytes.
+    pub memory_bytes: u64,
+    /// From instantiation to the copied-out answer.
+    pub duration: Duration,
+    /// What the guest logged, within limits.
+    pub logs: Vec<LogLine>,
+    /// Lines beyond the limit.
+    pub logs_dropped: u64,
+}
+
+/// Which of a component's functions to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Function {
+    Predict,
+    Transform,
+}
+
+impl Loaded {
+    /// Predicts in a fresh instance.
+    pub fn predict(&self, inputs: &Batch, limits: &CallLimits) -> CallReport {
+        self.call(Function::Predict, inputs, limits)
+    }
+
+    /// Runs only the feature pipeline, in a fresh instance.
+    pub fn transform(&self, inputs: &Batch, limits: &CallLimits) -> CallReport {
+        self.call(Function::Transform, inputs, limits)
+    }
+
+    fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
+        let started = Instant::now();
+        let mut store = self.new_store(limits);
+        let outcome = self.call_in(&mut store, function, inputs);
+        let fuel = store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
+        let context = store.into_data();
+        let outcome = outcome.map_err(|error| match error {
+            // What the guest said last is what its author needs first.
+            CallError::Trap(cause) => CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
+                Some(line) => format!("{}\n{cause}", line.message),
+                None => cause,
+            }),
+            other => other,
+        });
+        CallReport {
+            outcome,
+            fuel,
+            memory_bytes: context.memory_bytes,
+            duration: started.elapsed(),
+            logs: context.logs,
+            logs_dropped: context.logs_dropped,
+        }
+    }
+
+    pub(super) fn new_store(&self, limits: &CallLimits) -> Store<Context> {
+        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes));
+        arm(&mut store, limits, self.metering);
+        store
+    }
+
+    fn call_in(&self, store: &mut Store<Context>, function: Function, inputs: &Batch) -> Result<Batch, CallError> {
+        let model = self.pre.instantiate(&mut *store).map_err(classify)?;
+        let tensors = convert::to_guest(inputs);
+        let predictor = model.scry_model_predictor();
+        let answer = match function {
+            Function::Predict => predictor.call_predict(store, &tensors),
+            Function::Transform => predictor.call_transform(store, &tensors),
+        };
+        let outputs = answer.map_err(classify)?.map_err(convert::failure)?;
+        let columns = convert::from_guest(outputs).map_err(CallError::InvalidOutput)?;
+        let fields = match function {
+            Function::Predict => &self.schema.outputs,
+            Function::Transform => &self.schema.features,
+        };
+        let batch = Batch { rows: inputs.rows, columns };
+        let is_answer = function == Function::Predict;
+        if let Some(wrong) = check_outputs(fields, &batch, is_answer) {
+            return Err(CallError::InvalidOutput(wrong));
+        }
+        Ok(batch)
+    }
+}
+
+/// Answers are checked value by value; features only for their form, since a
+/// pipeline may well hand a missing value on as NaN.
+fn check_outputs(fields: &[scry_card::Field], batch: &Batch, is_answer: bool) -> Option<String> {
+    if is_answer {
+        return check(fields, batch, 1).first().map(ToString::to_string);
+    }
+    let named = fields.iter().zip(batch.columns.clone());
+    let named = named.map(|(field, tensor)| scry_card::NamedTensor { name: field.name.clone(), tensor }).collect();
+    scry_card::assemble(fields, named).err().map(|wrong| wrong.to_string())
+}
+
+/// Puts a call's limits into force on a store.
+pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Metering) {
+    store.limiter(|context| context);
+    store.set_hostcall_fuel(usize::try_from(limits.output_max_bytes).unwrap_or(usize::MAX));
+    if metering == Metering::Fuel {
+        // Fails only where fuel is not compiled in.
+        let _ = store.set_fuel(limits.fuel);
+    }
+    // Ticks drift under load; the wall clock does not.
+    let deadline = limits.deadline;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        if Instant::now() >= deadline { Err(Stopped::Deadline.into()) } else { Ok(UpdateDeadline::Continue(1)) }
+    });
+}
+
+pub(super) fn classify(error: wasmtime::Error) -> CallError {
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        return match stopped {
+            Stopped::Deadline => CallError::Timeout,
+            Stopped::Memory => CallError::Memory,
+        };
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallError::Overload;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => CallError::Fuel,
+        Some(Trap::Interrupt) => CallError::Timeout,
+        Some(_) => CallError::Trap(format!("{error:?}")),
+        // Not a trap: the host could not lift what the guest returned.
+        None => CallError::InvalidOutput(format!("{error:#}")),
+    }
+}

@@ -1,0 +1,157 @@
+//! The engines, their pool of instances, and the ticker that ends overdue calls.
+
+use super::bindings::{Model, ModelPre};
+use super::cache::CodeCache;
+use super::limits::Context;
+use scry_card::Schema;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Whether code counts fuel. Counting is compiled in, so each is an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Metering {
+    /// Deterministic, and the default.
+    Fuel,
+    /// Only the deadline ends a call.
+    Off,
+}
+
+/// How large the pool is.
+#[derive(Debug, Clone, Copy)]
+pub struct SandboxSettings {
+    /// Instances that may be live at once, per engine.
+    pub instances_max: u32,
+    /// The most linear memory that any deployment may grant, in bytes.
+    pub memory_max_bytes: u64,
+}
+
+/// Why a component cannot be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The engine could not be set up on this machine.
+    #[error("the sandbox could not be set up: {0}")]
+    Setup(String),
+    /// The bytes do not compile, or are not of the contract.
+    #[error("the component cannot be loaded: {0}")]
+    Component(String),
+}
+
+/// Compiled, linked and ready to be instantiated.
+#[derive(Clone)]
+pub struct Loaded {
+    pub(super) pre: ModelPre<Context>,
+    pub(super) schema: Arc<Schema>,
+    /// Whether calls count fuel.
+    pub metering: Metering,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("metering", &self.metering).finish_non_exhaustive()
+    }
+}
+
+/// Engines and their ticker, for the life of the process.
+#[derive(Debug)]
+pub struct Sandbox {
+    fuel: Engine,
+    off: Engine,
+    stop_ticker: Arc<AtomicBool>,
+}
+
+impl Sandbox {
+    /// How often an overdue guest is noticed.
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Sets up both engines and starts the ticker.
+    pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        let engine = |metering| {
+            Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")))
+        };
+        let sandbox =
+            Self { fuel: engine(Metering::Fuel)?, off: engine(Metering::Off)?, stop_ticker: Arc::default() };
+        let (fuel, off, stop) = (sandbox.fuel.clone(), sandbox.off.clone(), sandbox.stop_ticker.clone());
+        // An OS thread of its own: timers of a busy runtime slip.
+        std::thread::Builder::new()
+            .name("scry-ticker".into())
+            .spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Self::TICK);
+                    fuel.increment_epoch();
+                    off.increment_epoch();
+                }
+            })
+            .map_err(|e| SandboxError::Setup(e.to_string()))?;
+        Ok(sandbox)
+    }
+
+    /// Compiles a component, or takes its code from the cache.
+    pub fn load(
+        &self,
+        bytes: &[u8],
+        schema: Arc<Schema>,
+        metering: Metering,
+        cache: Option<&CodeCache>,
+    ) -> Result<Loaded, SandboxError> {
+        let engine = self.engine(metering);
+        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
+        let component = match cache {
+            Some(cache) => cache.load_or_compile(engine, bytes).map_err(wrong)?,
+            None => Component::new(engine, bytes).map_err(wrong)?,
+        };
+        let mut linker = Linker::<Context>::new(engine);
+        Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
+        let pre = linker.instantiate_pre(&component).and_then(ModelPre::new).map_err(wrong)?;
+        Ok(Loaded { pre, schema, metering })
+    }
+
+    pub(super) fn engine(&self, metering: Metering) -> &Engine {
+        match metering {
+            Metering::Fuel => &self.fuel,
+            Metering::Off => &self.off,
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stop_ticker.store(true, Ordering::Relaxed);
+    }
+}
+
+fn config(settings: SandboxSettings, metering: Metering) -> Config {
+    /// Memory that a slot keeps between calls instead of giving it back.
+    const KEEP_RESIDENT_BYTES: usize = 8 << 20;
+    /// A component is one module of ours and the adapters around its imports.
+    const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+
+    let instances = settings.instances_max;
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(3))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(1)
+        .max_tables_per_component(3)
+        .max_memory_size(usize::try_from(settings.memory_max_bytes).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(1 << 16)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .consume_fuel(metering == Metering::Fuel)
+        // A prediction is a function of digest and input, on every machine.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .concurrency_support(false)
+        .max_wasm_stack(1 << 20);
+    config
+}

@@ -1,0 +1,84 @@
+//! What one call may use, and the state that enforces it inside a store.
+
+use super::bindings::scry::model::logging;
+use super::call::LogLine;
+use std::time::Instant;
+use wasmtime::ResourceLimiter;
+
+/// What one call may use.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// When the guest is stopped.
+    pub deadline: Instant,
+    /// Instructions, roughly; ignored by code that was compiled without fuel.
+    pub fuel: u64,
+    /// Linear memory, in bytes.
+    pub memory_max_bytes: u64,
+    /// What the guest may hand to the host in one go: its answer, a log line.
+    pub output_max_bytes: u64,
+}
+
+/// A limit that stopped a guest; the error that travels through wasmtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stopped {
+    #[error("the deadline passed")]
+    Deadline,
+    #[error("the memory limit was reached")]
+    Memory,
+}
+
+/// The store's own state.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) memory_max_bytes: u64,
+    pub(super) memory_bytes: u64,
+    pub(super) logs: Vec<LogLine>,
+    pub(super) logs_dropped: u64,
+}
+
+impl Context {
+    const LOG_MAX_LINES: usize = 32;
+    const LOG_LINE_MAX_BYTES: usize = 1024;
+
+    pub(super) fn new(memory_max_bytes: u64) -> Self {
+        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0 }
+    }
+}
+
+impl ResourceLimiter for Context {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let after = self.memory_bytes.saturating_add((desired.saturating_sub(current)) as u64);
+        if after > self.memory_max_bytes {
+            // An error, not `false`: the guest must not be able to hide it.
+            return Err(Stopped::Memory.into());
+        }
+        self.memory_bytes = after;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        const TABLE_MAX_ELEMENTS: usize = 20_000;
+        if desired > TABLE_MAX_ELEMENTS {
+            return Err(Stopped::Memory.into());
+        }
+        Ok(true)
+    }
+}
+
+impl logging::Host for Context {
+    fn log(&mut self, level: logging::Level, message: String) {
+        if self.logs.len() >= Self::LOG_MAX_LINES {
+            self.logs_dropped += 1;
+            return;
+        }
+        let level = match level {
+            logging::Level::Debug => tracing::Level::DEBUG,
+            logging::Level::Info => tracing::Level::INFO,
+            logging::Level::Warn => tracing::Level::WARN,
+            logging::Level::Error => tracing::Level::ERROR,
+        };
+        let mut message = message;
+        message.truncate(message.floor_char_boundary(Self::LOG_LINE_MAX_BYTES));
+        self.logs.push(LogLine { level, message });
+    }
+}

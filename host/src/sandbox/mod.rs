@@ -1,0 +1,26 @@
+//! Running model components: engines, pool, limits, compile cache, one call.
+//!
+//! The only room that knows wasmtime. Never touches HTTP, never decides which
+//! component serves a request, and grants a guest nothing but a bounded log:
+//! there is no WASI in the host at all.
+
+mod cache;
+mod call;
+mod convert;
+mod engine;
+mod limits;
+pub(crate) mod snapshot;
+
+mod bindings {
+    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "model",
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+pub use cache::CodeCache;
+pub use call::{CallError, CallReport, LogLine};
+pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};
+pub use limits::CallLimits;

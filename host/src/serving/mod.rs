@@ -1,0 +1,15 @@
+//! The prediction path: route, check, run, fall back, answer.
+//!
+//! Never sees HTTP or wasmtime types. Each stage of a request is one function
+//! of `predict`; what they decide by is in `routes` and `budget`.
+
+mod admission;
+mod budget;
+mod compute;
+mod predict;
+mod routes;
+
+pub use admission::Admission;
+pub use compute::Compute;
+pub use predict::{Answer, Call, PredictError, Predictor};
+pub use routes::{EffectiveLimits, FallbackError, Link, Routes, Served, Target, link};

@@ -1,0 +1,292 @@
+//! One request, from named tensors to an answer, inside its deadline.
+
+use super::budget::{Rest, share};
+use super::compute::Compute;
+use super::routes::{Link, Routes, Served, Target, repeated, spare_inputs, spare_outputs};
+use crate::catalog::{CatalogError, VersionRef};
+use crate::sandbox::{CallError, CallLimits};
+use crate::store::Digest;
+use crate::telemetry::Metrics;
+use arc_swap::ArcSwap;
+use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Errors that one refused request names.
+const ERRORS_MAX: usize = 16;
+/// How long a killed guest may take to notice, before the request goes on without it.
+const KILL_GRACE: Duration = Duration::from_millis(20);
+
+/// A prediction request.
+#[derive(Debug)]
+pub struct Call {
+    /// The model's name.
+    pub model: String,
+    /// Which version; the live one when none is named.
+    pub version: Option<VersionRef>,
+    /// The columns.
+    pub inputs: Vec<NamedTensor>,
+    /// When the request arrived.
+    pub received: Instant,
+    /// A deadline shorter than the model's.
+    pub timeout: Option<Duration>,
+}
+
+/// An answer, and who gave it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Card of the version that was asked.
+    pub card: Arc<Card>,
+    /// The predictions, in the form of that card's outputs.
+    pub outputs: Batch,
+    /// The model that answered.
+    pub model: String,
+    /// Its version: a number, or `constant`.
+    pub version: String,
+    /// Its digest; a constant has none.
+    pub digest: Option<Digest>,
+    /// Why a spare answered, when one did.
+    pub degraded: Option<&'static str>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// No such model or version.
+    #[error(transparent)]
+    Unknown(#[from] CatalogError),
+    /// Inputs that are not what the schema says.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    InvalidInput(Vec<Invalid>),
+    /// Inputs that the model itself refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody answered in time, or at all.
+    #[error("{0}")]
+    NoAnswer(CallError),
+    /// The version is there but cannot run on this host.
+    #[error("the model is not available: {0}")]
+    Unavailable(String),
+}
+
+/// Answers requests from whatever is routed at the moment.
+#[derive(Debug)]
+pub struct Predictor {
+    routes: Arc<ArcSwap<Routes>>,
+    compute: Compute,
+    metrics: Arc<Metrics>,
+}
+
+/// What became of one component's try.
+type Attempt = Result<Batch, CallError>;
+
+impl Predictor {
+    /// A predictor on the given routes.
+    pub fn new(routes: Arc<ArcSwap<Routes>>, compute: Compute, metrics: Arc<Metrics>) -> Self {
+        Self { routes, compute, metrics }
+    }
+
+    /// The model of this name, as it is served now.
+    pub fn served(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
+        let routes = self.routes.load();
+        routes.models.get(model).cloned().ok_or_else(|| CatalogError::UnknownModel(model.chars().take(80).collect()))
+    }
+
+    /// Answers one request, within its deadline.
+    pub async fn predict(&self, call: Call) -> Result<Answer, PredictError> {
+        let served = self.served(&call.model).inspect_err(|_| self.metrics.refused("unknown"))?;
+        let number = served.resolve(call.version.as_ref()).inspect_err(|_| self.metrics.refused(&served.name))?;
+        let longest = served.limits.deadline;
+        let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
+        let answer = self.answer(&served, number, call.inputs, deadline).await;
+        let outcome = match &answer {
+            Ok(Answer { degraded: Some(_), .. }) => "degraded",
+            Ok(_) => "ok",
+            Err(PredictError::InvalidInput(_) | PredictError::Refused(_) | PredictError::Unknown(_)) => "invalid-input",
+            Err(PredictError::NoAnswer(error)) => error.reason(),
+            Err(PredictError::Unavailable(_)) => "unavailable",
+        };
+        self.metrics.answered(&served.name, number, outcome, call.received.elapsed());
+        answer
+    }
+
+    async fn answer(
+        &self,
+        served: &Served,
+        number: u32,
+        named: Vec<NamedTensor>,
+        deadline: Instant,
+    ) -> Result<Answer, PredictError> {
+        // A fallback belongs to the route: a version asked for by name has none.
+        let chain = if number == served.entry.live { served.fallback.as_slice() } else { &[] };
+        let target = match served.target(number) {
+            Ok(target) => target,
+            Err(why) => return self.answer_unavailable(served, chain, named, deadline, why).await,
+        };
+        let inputs = Arc::new(validated(&target.card.schema.inputs, named)?);
+        let window = Window::new(deadline, chain, served.limits.fallback_reserve_percent);
+        let first = match self.attempt(target, &inputs, window).await {
+            Ok(outputs) => return Ok(Answer::of(target, target.card.clone(), outputs, None)),
+            Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
+            Err(error) => error,
+        };
+        self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason())
+            .await
+            .ok_or(PredictError::NoAnswer(first))
+    }
+
+    /// The live version does not load: its first spare knows the form.
+    async fn answer_unavailable(
+        &self,
+        served: &Served,
+        chain: &[Link],
+        mut named: Vec<NamedTensor>,
+        deadline: Instant,
+        why: String,
+    ) -> Result<Answer, PredictError> {
+        let card = chain.iter().find_map(|link| match link {
+            Link::Target { target, .. } => Some(target.card.clone()),
+            _ => None,
+        });
+        let Some(card) = card else { return Err(PredictError::Unavailable(why)) };
+        let fields = &card.schema.inputs;
+        named.retain(|input| fields.iter().any(|field| field.name == input.name));
+        let inputs = Arc::new(validated(fields, named)?);
+        let answer = self.fall_back(served, &card, chain, &inputs, deadline, "unavailable").await;
+        answer.ok_or(PredictError::Unavailable(why))
+    }
+
+    /// Walks the chain until somebody answers.
+    async fn fall_back(
+        &self,
+        served: &Served,
+        card: &Arc<Card>,
+        chain: &[Link],
+        inputs: &Arc<Batch>,
+        deadline: Instant,
+        reason: &'static str,
+    ) -> Option<Answer> {
+        if !chain.is_empty() {
+            self.metrics.fell_back(&served.name, reason);
+        }
+        for (i, link) in chain.iter().enumerate() {
+            match link {
+                Link::Constant(row) => {
+                    return Some(Answer {
+                        card: card.clone(),
+                        outputs: repeated(row, inputs.rows),
+                        model: served.name.clone(),
+                        version: "constant".into(),
+                        digest: None,
+                        degraded: Some(reason),
+                    });
+                }
+                Link::Unavailable(_) => {}
+                Link::Target { target, inputs: from, outputs } => {
+                    let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
+                    let rest = chain.get(i + 1..).unwrap_or_default();
+                    let window = Window::new(deadline, rest, served.limits.fallback_reserve_percent);
+                    if let Ok(answer) = self.attempt(target, &columns, window).await {
+                        return Some(Answer::of(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Runs one component on the compute pool, within its own limits.
+    async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
+        let until = window.until;
+        let Ok(permit) = target.admission.enter(until).await else { return Err(CallError::Overload) };
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let queued = Instant::now();
+        let (work, batch, metrics) = (target.clone(), inputs.clone(), self.metrics.clone());
+        let job = move || {
+            let _permit = permit;
+            metrics.queued(&work.model, queued.elapsed());
+            let outcome = if Instant::now() < until { run(&work, &batch, until, &metrics) } else { Err(CallError::Timeout) };
+            // Nobody listens when the request has gone on without us.
+            let _ = answer.send(outcome);
+        };
+        self.compute.submit(until, job).map_err(|_| CallError::Overload)?;
+        match tokio::time::timeout_at(window.give_up.into(), answered).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
+            Err(_) => Err(CallError::Timeout),
+        }
+    }
+}
+
+impl Answer {
+    fn of(target: &Target, card: Arc<Card>, outputs: Batch, degraded: Option<&'static str>) -> Self {
+        Self {
+            card,
+            outputs,
+            model: target.model.clone(),
+            version: target.version.number.to_string(),
+            digest: Some(target.version.digest),
+            degraded,
+        }
+    }
+}
+
+/// When a component is stopped, and when the request goes on without it.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    until: Instant,
+    give_up: Instant,
+}
+
+impl Window {
+    /// The window of a component that `rest` stands behind.
+    fn new(deadline: Instant, rest: &[Link], reserve_percent: u8) -> Self {
+        let now = Instant::now();
+        let stands = |wanted: fn(&Link) -> bool| rest.iter().any(wanted);
+        let rest = if stands(|link| matches!(link, Link::Target { .. })) {
+            Rest::Component
+        } else if stands(|link| matches!(link, Link::Constant(_))) {
+            Rest::Constant
+        } else {
+            Rest::Nothing
+        };
+        let until = now + share(deadline.saturating_duration_since(now), rest, reserve_percent);
+        let grace = match rest {
+            Rest::Nothing => KILL_GRACE,
+            Rest::Constant | Rest::Component => KILL_GRACE.min(deadline.saturating_duration_since(until) / 2),
+        };
+        Self { until, give_up: until + grace }
+    }
+}
+
+/// The request's columns in the schema's order, checked value by value.
+fn validated(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, PredictError> {
+    let batch = assemble(fields, named).map_err(|error| PredictError::InvalidInput(vec![error]))?;
+    let errors = check(fields, &batch, ERRORS_MAX);
+    if errors.is_empty() { Ok(batch) } else { Err(PredictError::InvalidInput(errors)) }
+}
+
+/// The call itself, on a compute thread; operators see what the client won't.
+fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> Attempt {
+    let limits = CallLimits {
+        deadline: until,
+        fuel: target.limits.fuel,
+        memory_max_bytes: target.limits.memory_max_bytes,
+        output_max_bytes: target.limits.output_max_bytes,
+    };
+    let _live = metrics.instance();
+    let report = target.loaded.predict(inputs, &limits);
+    metrics.ran(&target.model, report.duration);
+    let (model, version) = (&target.model, target.version.number);
+    for line in &report.logs {
+        tracing::info!(target: "scry::guest", %model, version, level = %line.level, "{}", line.message);
+    }
+    if report.logs_dropped > 0 {
+        tracing::warn!(target: "scry::guest", %model, version, dropped = report.logs_dropped, "the guest logged too much");
+    }
+    if let Err(error) = &report.outcome {
+        let digest = target.version.digest;
+        tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, cause = %error, "a call failed");
+    }
+    report.outcome
+}

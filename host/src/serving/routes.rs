@@ -1,0 +1,234 @@
+//! What is served right now: one immutable picture, swapped as a whole.
+//!
+//! A request takes the picture once and keeps it to its end, so each answer
+//! comes from exactly one version whatever is deployed meanwhile.
+
+use super::Admission;
+use crate::catalog::{CatalogError, Version, VersionRef};
+use crate::sandbox::Loaded;
+use scry_card::{Batch, Card, Element, Field, Schema, Tensor, Values, batch_from_records};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Every model that is served, by name.
+#[derive(Debug, Default)]
+pub struct Routes {
+    /// By name.
+    pub models: HashMap<String, Arc<Served>>,
+}
+
+/// One model as it is served.
+#[derive(Debug)]
+pub struct Served {
+    /// The model's name.
+    pub name: String,
+    /// The catalog's entry that this was made from.
+    pub entry: crate::catalog::Model,
+    /// Every version: ready, or why it is not.
+    pub versions: BTreeMap<u32, Result<Arc<Target>, String>>,
+    /// Who answers instead, for the live version.
+    pub fallback: Vec<Link>,
+    /// What one request may use.
+    pub limits: EffectiveLimits,
+    /// Who may run and who may wait.
+    pub admission: Arc<Admission>,
+}
+
+/// A version that can be called.
+#[derive(Debug)]
+pub struct Target {
+    /// The model's name.
+    pub model: String,
+    /// Number and digest.
+    pub version: Version,
+    /// The model card.
+    pub card: Arc<Card>,
+    /// The compiled component.
+    pub loaded: Loaded,
+    /// What one call may use: the model's own limits, whoever it stands in for.
+    pub limits: EffectiveLimits,
+    /// The model's own gate.
+    pub admission: Arc<Admission>,
+}
+
+/// The configured limits with the deployment's on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectiveLimits {
+    /// From arrival to answer.
+    pub deadline: Duration,
+    /// Share of the time left that is kept back, in percent.
+    pub fallback_reserve_percent: u8,
+    /// Instructions, roughly; 0: not counted.
+    pub fuel: u64,
+    /// Linear memory.
+    pub memory_max_bytes: u64,
+    /// Answer.
+    pub output_max_bytes: u64,
+}
+
+/// One link of a fallback chain, ready to answer in the requested model's form.
+#[derive(Debug)]
+pub enum Link {
+    /// A component, and how its columns correspond.
+    Target {
+        /// Who answers.
+        target: Arc<Target>,
+        /// For each of its inputs: which of the request's columns.
+        inputs: Vec<Option<usize>>,
+        /// For each output of the requested model: which of its columns.
+        outputs: Vec<usize>,
+    },
+    /// One row, repeated.
+    Constant(Batch),
+    /// A component that could not be loaded.
+    Unavailable(String),
+}
+
+/// A spare that cannot stand in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{spare} cannot stand in for `{model}`: {message}")]
+pub struct FallbackError {
+    /// The spare.
+    pub spare: String,
+    /// The model that needs one.
+    pub model: String,
+    /// Which field, expected and found.
+    pub message: String,
+}
+
+impl Served {
+    /// The version that a request means, as a number that exists.
+    pub fn resolve(&self, version: Option<&VersionRef>) -> Result<u32, CatalogError> {
+        match version {
+            Some(version) => self.entry.resolve(&self.name, version).map(|version| version.number),
+            None => Ok(self.entry.live),
+        }
+    }
+
+    /// A version, when it is ready.
+    pub fn target(&self, number: u32) -> Result<&Arc<Target>, String> {
+        match self.versions.get(&number) {
+            Some(Ok(target)) => Ok(target),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err(format!("version {number} is not there")),
+        }
+    }
+}
+
+/// Makes a link to a component, or says why it cannot stand in for `schema`.
+pub fn link(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Link, FallbackError> {
+    let spare = format!("`{}` version {}", target.model, target.version.number);
+    let wrong = |message: String| FallbackError { spare: spare.clone(), model: model.to_owned(), message };
+    let theirs = &target.card.schema;
+    let mut inputs = Vec::with_capacity(theirs.inputs.len());
+    for field in &theirs.inputs {
+        let at = schema.inputs.iter().position(|ours| ours.name == field.name);
+        match at.and_then(|at| schema.inputs.get(at)) {
+            Some(ours) => accepts(field, ours).map_err(|m| wrong(format!("input `{}`: {m}", field.name)))?,
+            None if field.nullable => {}
+            None => return Err(wrong(format!("it needs an input `{}`", field.name))),
+        }
+        inputs.push(at);
+    }
+    let mut outputs = Vec::with_capacity(schema.outputs.len());
+    for ours in &schema.outputs {
+        let at = theirs.outputs.iter().position(|field| field.name == ours.name);
+        let Some((at, field)) = at.and_then(|at| theirs.outputs.get(at).map(|field| (at, field))) else {
+            return Err(wrong(format!("it has no output `{}`", ours.name)));
+        };
+        if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
+            return Err(wrong(format!(
+                "output `{}`: expected {} {:?}, found {} {:?}",
+                ours.name, ours.datatype, ours.shape, field.datatype, field.shape
+            )));
+        }
+        outputs.push(at);
+    }
+    Ok(Link::Target { target, inputs, outputs })
+}
+
+/// Whether every value of `ours` fits a spare's field.
+fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
+    if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
+        return Err(format!("expected {} {:?}, found {} {:?}", field.datatype, field.shape, ours.datatype, ours.shape));
+    }
+    if ours.nullable && !field.nullable {
+        return Err("expected a nullable field, found a required one".into());
+    }
+    Ok(())
+}
+
+impl Link {
+    /// Makes a constant answer in the form of `schema`'s outputs.
+    pub fn constant(model: &str, schema: &Schema, row: &Map<String, Value>) -> Result<Self, FallbackError> {
+        let wrong =
+            |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };
+        let batch = batch_from_records(&schema.outputs, std::slice::from_ref(row)).map_err(|e| wrong(e.to_string()))?;
+        match scry_card::check(&schema.outputs, &batch, 1).first() {
+            Some(error) => Err(wrong(error.to_string())),
+            None => Ok(Self::Constant(batch)),
+        }
+    }
+}
+
+/// The request's columns in a spare's order.
+pub(super) fn spare_inputs(batch: &Batch, fields: &[Field], from: &[Option<usize>]) -> Batch {
+    let column = |(field, at): (&Field, &Option<usize>)| match at.and_then(|at| batch.columns.get(at)) {
+        Some(tensor) => tensor.clone(),
+        None => {
+            let count = batch.rows * field.elements_per_row().unwrap_or(1);
+            Tensor {
+                shape: field.batch_shape(batch.rows as u64),
+                values: Values::neutral(field.datatype, count),
+                validity: Some(vec![false; count]),
+            }
+        }
+    };
+    Batch { rows: batch.rows, columns: fields.iter().zip(from).map(column).collect() }
+}
+
+/// A spare's columns in the requested model's order.
+pub(super) fn spare_outputs(answer: &Batch, from: &[usize]) -> Batch {
+    Batch { rows: answer.rows, columns: from.iter().filter_map(|&at| answer.columns.get(at).cloned()).collect() }
+}
+
+/// A one-row batch, once a row.
+pub(super) fn repeated(row: &Batch, rows: usize) -> Batch {
+    fn times<T: Element>(list: &[T], rows: usize) -> Vec<T> {
+        list.repeat(rows)
+    }
+    let column = |tensor: &Tensor| {
+        let values = match &tensor.values {
+            Values::Bool(list) => Values::Bool(times(list, rows)),
+            Values::Int8(list) => Values::Int8(times(list, rows)),
+            Values::Int16(list) => Values::Int16(times(list, rows)),
+            Values::Int32(list) => Values::Int32(times(list, rows)),
+            Values::Int64(list) => Values::Int64(times(list, rows)),
+            Values::Uint8(list) => Values::Uint8(times(list, rows)),
+            Values::Uint16(list) => Values::Uint16(times(list, rows)),
+            Values::Uint32(list) => Values::Uint32(times(list, rows)),
+            Values::Uint64(list) => Values::Uint64(times(list, rows)),
+            Values::Fp32(list) => Values::Fp32(times(list, rows)),
+            Values::Fp64(list) => Values::Fp64(times(list, rows)),
+            Values::Bytes(text) => {
+                let mut all = scry_card::Text::default();
+                for _ in 0..rows {
+                    for element in text.iter() {
+                        // A text that is full stays short; `check` guards answers of components only,
+                        // and a constant of 4 GiB has no place in a catalog.
+                        let _ = all.push(element);
+                    }
+                }
+                Values::Bytes(all)
+            }
+        };
+        let mut shape = tensor.shape.clone();
+        if let Some(first) = shape.first_mut() {
+            *first = rows as u64;
+        }
+        Tensor { shape, values, validity: tensor.validity.as_ref().map(|flags| flags.repeat(rows)) }
+    };
+    Batch { rows, columns: row.columns.iter().map(column).collect() }
+}

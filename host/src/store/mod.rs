@@ -1,0 +1,10 @@
+//! Components by digest, and the few other files that a host owns.
+//!
+//! The only room that hashes. Never executes a component, never trusts a name
+//! over a digest; every write is atomic: beside, fsync, rename, fsync.
+
+mod digest;
+mod disk;
+
+pub use digest::{Digest, DigestError};
+pub use disk::{Store, StoreError, admin_token_path, write_atomically};

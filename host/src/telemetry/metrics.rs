@@ -1,0 +1,125 @@
+//! Prometheus metrics.
+//!
+//! `model` is a published name or `unknown`; `version` a number; outcomes and
+//! reasons are the fixed names of `CallError`.
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
+};
+use std::time::Duration;
+
+/// Everything that `/metrics` shows.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    queue_seconds: HistogramVec,
+    sandbox_seconds: HistogramVec,
+    fallbacks: IntCounterVec,
+    instances: IntGauge,
+    compile_seconds: Histogram,
+    swap_seconds: Histogram,
+}
+
+/// Counts a live instance until it is dropped.
+#[derive(Debug)]
+pub struct LiveInstance<'a>(&'a IntGauge);
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        // 50 µs to 1.6 s, doubling.
+        let fast = exponential_buckets(50e-6, 2.0, 16)?;
+        // 1 ms to 65 s.
+        let slow = exponential_buckets(1e-3, 2.0, 17)?;
+        let seconds = |name: &str, help: &str| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(fast.clone()), &["model"])
+        };
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                Opts::new("scry_requests_total", "Prediction requests by what became of them."),
+                &["model", "version", "outcome"],
+            )?,
+            request_seconds: seconds("scry_request_seconds", "From a request's arrival to its answer.")?,
+            queue_seconds: seconds("scry_queue_seconds", "How long a call waited for a compute thread.")?,
+            sandbox_seconds: seconds("scry_sandbox_seconds", "From a fresh instance to its copied-out answer.")?,
+            fallbacks: IntCounterVec::new(
+                Opts::new("scry_fallbacks_total", "Requests that went to the fallback chain, by reason."),
+                &["model", "reason"],
+            )?,
+            instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
+            compile_seconds: Histogram::with_opts(
+                HistogramOpts::new("scry_compile_seconds", "Loading a component: from the cache or by compiling.")
+                    .buckets(slow.clone()),
+            )?,
+            swap_seconds: Histogram::with_opts(
+                HistogramOpts::new("scry_swap_seconds", "From a change's request to its being served.").buckets(slow),
+            )?,
+        };
+        let registry = &metrics.registry;
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.request_seconds.clone()))?;
+        registry.register(Box::new(metrics.queue_seconds.clone()))?;
+        registry.register(Box::new(metrics.sandbox_seconds.clone()))?;
+        registry.register(Box::new(metrics.fallbacks.clone()))?;
+        registry.register(Box::new(metrics.instances.clone()))?;
+        registry.register(Box::new(metrics.compile_seconds.clone()))?;
+        registry.register(Box::new(metrics.swap_seconds.clone()))?;
+        Ok(metrics)
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// A request that named no model or version that exists.
+    pub fn refused(&self, model: &str) {
+        self.requests.with_label_values(&[model, "unknown", "not-found"]).inc();
+    }
+
+    /// A request that was answered, one way or another.
+    pub fn answered(&self, model: &str, version: u32, outcome: &str, took: Duration) {
+        self.requests.with_label_values(&[model, version.to_string().as_str(), outcome]).inc();
+        self.request_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// A request that went to the fallback chain.
+    pub fn fell_back(&self, model: &str, reason: &str) {
+        self.fallbacks.with_label_values(&[model, reason]).inc();
+    }
+
+    /// A call that a compute thread took up.
+    pub fn queued(&self, model: &str, took: Duration) {
+        self.queue_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// A call that ran.
+    pub fn ran(&self, model: &str, took: Duration) {
+        self.sandbox_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// An instance that exists until the result is dropped.
+    pub fn instance(&self) -> LiveInstance<'_> {
+        self.instances.inc();
+        LiveInstance(&self.instances)
+    }
+
+    /// A component that was loaded.
+    pub fn compiled(&self, took: Duration) {
+        self.compile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A change that is now served.
+    pub fn swapped(&self, took: Duration) {
+        self.swap_seconds.observe(took.as_secs_f64());
+    }
+}
+
+impl Drop for LiveInstance<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
