@@ -315,14 +315,7 @@ impl Registry {
     }
 
     fn effective(&self, patch: LimitsPatch) -> EffectiveLimits {
-        let limits = &self.config.limits;
-        EffectiveLimits {
-            deadline: Duration::from_millis(patch.deadline_ms.unwrap_or(limits.deadline_ms)),
-            fallback_reserve_percent: limits.fallback_reserve_percent,
-            fuel: patch.fuel.unwrap_or(limits.fuel),
-            memory_max_bytes: patch.memory_max_bytes.unwrap_or(limits.memory_max_bytes),
-            output_max_bytes: patch.output_max_bytes.unwrap_or(limits.output_max_bytes),
-        }
+        effective(&self.config, patch)
     }
 
     fn check_limits(&self, limits: &EffectiveLimits) -> Result<(), CatalogError> {
@@ -352,6 +345,22 @@ impl Registry {
 
 fn metering(limits: &EffectiveLimits) -> Metering {
     if limits.fuel == 0 { Metering::Off } else { Metering::Fuel }
+}
+
+fn effective(config: &Config, patch: LimitsPatch) -> EffectiveLimits {
+    let limits = &config.limits;
+    EffectiveLimits {
+        deadline: Duration::from_millis(patch.deadline_ms.unwrap_or(limits.deadline_ms)),
+        fallback_reserve_percent: limits.fallback_reserve_percent,
+        fuel: patch.fuel.unwrap_or(limits.fuel),
+        memory_max_bytes: patch.memory_max_bytes.unwrap_or(limits.memory_max_bytes),
+        output_max_bytes: patch.output_max_bytes.unwrap_or(limits.output_max_bytes),
+    }
+}
+
+/// The limits of a deployment that sets none of its own.
+pub fn limits_of_config(config: &Config) -> EffectiveLimits {
+    effective(config, LimitsPatch::default())
 }
 
 /// A call's limits, its time counted from now.

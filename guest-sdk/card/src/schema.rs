@@ -95,6 +95,8 @@ pub struct NamedTensor {
     pub tensor: Tensor,
 }
 
+impl std::error::Error for Invalid {}
+
 fn invalid(field: &str, row: Option<usize>, expected: impl Into<String>, found: impl Into<String>) -> Invalid {
     Invalid { field: field.to_owned(), row, expected: expected.into(), found: found.into() }
 }

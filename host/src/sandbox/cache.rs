@@ -5,7 +5,7 @@
 //! folder. Anything else is compiled anew and overwritten.
 
 use crate::store::{Digest, write_atomically};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -74,7 +74,10 @@ impl CodeCache {
     /// The tag covers engine and digest too, by the file's name: code cannot
     /// be moved to stand for another component.
     fn mac(&self, path: &Path, code: &[u8]) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.key.into());
+        // HMAC pads a short key with zeros to the hash's block.
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        block.iter_mut().zip(self.key).for_each(|(to, from)| *to = from);
+        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block);
         for part in [path.parent().and_then(Path::file_name), path.file_name()].into_iter().flatten() {
             mac.update(part.as_encoded_bytes());
             mac.update(b"\0");

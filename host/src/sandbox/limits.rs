@@ -1,6 +1,6 @@
 //! What one call may use, and the state that enforces it inside a store.
 
-use super::bindings::scry::model::logging;
+use super::bindings::scry::model::{logging, types};
 use super::call::LogLine;
 use std::time::Instant;
 use wasmtime::ResourceLimiter;
@@ -64,6 +64,9 @@ impl ResourceLimiter for Context {
         Ok(true)
     }
 }
+
+/// Types only: nothing to call.
+impl types::Host for Context {}
 
 impl logging::Host for Context {
     fn log(&mut self, level: logging::Level, message: String) {

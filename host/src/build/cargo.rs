@@ -1,0 +1,232 @@
+//! Driving cargo: what the crate says of itself, and its core module.
+
+use super::{BuildError, Request};
+use scry_card::{Card, Schema};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// A crate, as `cargo metadata` describes it.
+#[derive(Debug)]
+pub(super) struct Crate {
+    dir: PathBuf,
+    package: Package,
+    library: String,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    description: Option<String>,
+    license: Option<String>,
+    targets: Vec<Target>,
+    metadata: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    crate_types: Vec<String>,
+}
+
+/// `[package.metadata.scry]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extra {
+    owner: Option<String>,
+    data_from: Option<String>,
+    data_until: Option<String>,
+    trained_at: Option<String>,
+    golden: Option<PathBuf>,
+}
+
+impl Crate {
+    /// Reads the crate in a folder.
+    pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
+        let manifest = dir.join("Cargo.toml");
+        let manifest = manifest.canonicalize().map_err(|_| {
+            BuildError::Cargo(format!("{} has no Cargo.toml: `scry new DIR` makes a crate to start from", dir.display()))
+        })?;
+        let output = Command::new(cargo())
+            .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
+            .arg(&manifest)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(no_cargo)?;
+        if !output.status.success() {
+            return Err(BuildError::Cargo(format!("cargo cannot read {}", manifest.display())));
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).map_err(|e| BuildError::Cargo(format!("cargo metadata: {e}")))?;
+        let package = metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
+        let package = package.ok_or_else(|| BuildError::Cargo(format!("{} is no package", manifest.display())))?;
+        let library = package.targets.iter().find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"));
+        let library = library.map(|target| target.name.replace('-', "_")).ok_or_else(|| {
+            BuildError::Cargo(format!("{}: add `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]`", manifest.display()))
+        })?;
+        Ok(Self {
+            dir: manifest.parent().map(Path::to_owned).unwrap_or_default(),
+            package,
+            library,
+            workspace_root: metadata.workspace_root,
+            target_directory: metadata.target_directory,
+        })
+    }
+
+    /// Compiles the crate to a core module.
+    pub(super) fn compile(&self, request: &Request) -> Result<Vec<u8>, BuildError> {
+        ensure_target()?;
+        // Guests have a folder of their own: cargo locks it while it builds.
+        let target_dir = request.target_dir.clone().unwrap_or_else(|| self.target_directory.join("scry"));
+        let mut command = Command::new(cargo());
+        command
+            .current_dir(&self.dir)
+            .args(["build", "--release", "--lib", "--target", TARGET, "--package", &self.package.name])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .args(["--features", &request.features.join(",")])
+            .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags().join("\u{1f}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        for (key, value) in PROFILE {
+            command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+        }
+        // A build inside a build must not inherit the outer one's settings.
+        for key in ["RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_BUILD_RUSTFLAGS", "RUSTC_WRAPPER"] {
+            command.env_remove(key);
+        }
+        if !request.show_cargo {
+            command.arg("--quiet");
+        }
+        let output = command.stderr(if request.show_cargo { Stdio::inherit() } else { Stdio::piped() }).output();
+        let output = output.map_err(no_cargo)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(BuildError::Cargo(format!("the crate does not compile\n{said}").trim_end().to_owned()));
+        }
+        let path = target_dir.join(TARGET).join("release").join(format!("{}.wasm", self.library));
+        std::fs::read(&path).map_err(|error| BuildError::Io { path, error })
+    }
+
+    /// Paths of this machine must not reach the component: it would be another
+    /// one on another machine.
+    fn rustflags(&self) -> Vec<String> {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+        vec![
+            "-Ctarget-feature=+simd128".into(),
+            // We wrap the module ourselves, once its WASI imports are gone.
+            "-Clink-arg=--skip-wit-component".into(),
+            format!("--remap-path-prefix={}=/cargo", home.display()),
+            format!("--remap-path-prefix={}=/model", self.workspace_root.display()),
+        ]
+    }
+
+    /// The card: the manifest's words and the records' schema.
+    pub(super) fn card(&self, schema: Schema) -> Result<Card, BuildError> {
+        let extra = self.extra()?;
+        let dates = [
+            ("data_from", &extra.data_from),
+            ("data_until", &extra.data_until),
+            ("trained_at", &extra.trained_at),
+        ];
+        for (key, date) in dates {
+            if let Some(text) = date
+                && !is_date(text)
+            {
+                return Err(BuildError::Date { key, found: text.clone() });
+            }
+        }
+        let card = Card {
+            card_version: Card::VERSION,
+            name: self.package.name.clone(),
+            description: self.package.description.clone().unwrap_or_default(),
+            owner: extra.owner,
+            licence: self.package.license.clone(),
+            data_from: extra.data_from,
+            data_until: extra.data_until,
+            trained_at: extra.trained_at,
+            schema,
+        };
+        card.validate()?;
+        Ok(card)
+    }
+
+    /// Where the golden examples are.
+    pub(super) fn golden_path(&self) -> PathBuf {
+        let named = self.extra().ok().and_then(|extra| extra.golden);
+        self.dir.join(named.unwrap_or_else(|| "golden.json".into()))
+    }
+
+    fn extra(&self) -> Result<Extra, BuildError> {
+        let scry = self.package.metadata.as_ref().and_then(|metadata| metadata.get("scry"));
+        let Some(scry) = scry else { return Ok(Extra::default()) };
+        serde_json::from_value(scry.clone()).map_err(|e| BuildError::Cargo(format!("[package.metadata.scry]: {e}")))
+    }
+}
+
+/// How guests are compiled, whatever the crate's own profile says.
+const PROFILE: [(&str, &str); 7] = [
+    ("OPT_LEVEL", "3"),
+    ("LTO", "fat"),
+    ("CODEGEN_UNITS", "1"),
+    ("PANIC", "abort"),
+    ("DEBUG", "0"),
+    // Function names stay: an operator reads them in a trap's backtrace.
+    ("STRIP", "debuginfo"),
+    ("INCREMENTAL", "false"),
+];
+
+/// RFC 3339: a date, or a date and time with an offset.
+fn is_date(text: &str) -> bool {
+    let parsed: Result<toml::value::Datetime, _> = text.parse();
+    parsed.is_ok_and(|date| date.date.is_some() && date.time.is_some() == date.offset.is_some())
+}
+
+/// Whether the compiler lacks the guests' target.
+pub fn missing_target() -> Result<bool, BuildError> {
+    let output = Command::new(rustc()).args(["--print", "sysroot"]).output().map_err(no_cargo)?;
+    let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(!Path::new(&sysroot).join("lib/rustlib").join(TARGET).join("lib").is_dir())
+}
+
+/// Adds the guests' target to the toolchain when it is missing.
+pub fn ensure_target() -> Result<(), BuildError> {
+    if !missing_target()? {
+        return Ok(());
+    }
+    let advice = format!(
+        "models compile to {TARGET}, which this Rust toolchain lacks: run `rustup target add {TARGET}`, \
+         or install the package that carries it (such as rust-std-{TARGET}) where Rust did not come by rustup"
+    );
+    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stdin(Stdio::null()).output();
+    match added {
+        Ok(output) if output.status.success() && !missing_target()? => Ok(()),
+        Ok(output) => Err(BuildError::Cargo(format!("{advice}\n{}", String::from_utf8_lossy(&output.stderr).trim_end()))),
+        Err(_) => Err(BuildError::Cargo(advice)),
+    }
+}
+
+fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}
+
+fn rustc() -> PathBuf {
+    std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
+}
+
+fn no_cargo(error: std::io::Error) -> BuildError {
+    BuildError::Cargo(format!("cargo and rustc could not be started: {error}; models are built with a Rust toolchain"))
+}

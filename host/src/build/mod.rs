@@ -1,0 +1,173 @@
+//! From a model's crate to a sealed component.
+//!
+//! ```text
+//! sources → core module → inert WASI → component → snapshot → card, examples
+//! ```
+//!
+//! The same sources give the same bytes, from any folder. Never publishes,
+//! never keeps anything but its output.
+
+mod cargo;
+mod inert_wasi;
+
+pub use cargo::{ensure_target, missing_target};
+
+use crate::component::{self, ComponentError, Description};
+use crate::sandbox::snapshot::{self, SnapshotError};
+use crate::sandbox::{CallLimits, Sandbox};
+use scry_card::{Card, CardError, Golden, Invalid};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What a model may use while it loads.
+const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Why a crate did not become a component.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Cargo, or what it was asked to do.
+    #[error("{0}")]
+    Cargo(String),
+    /// The compiled module cannot become a component.
+    #[error("the compiled module cannot become a component: {0}")]
+    Encode(String),
+    /// It wants something that no model gets.
+    #[error("the model imports `{0}`, which is not granted: a model may only log")]
+    Import(String),
+    /// Loading or describing it failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The card is wrong.
+    #[error("[package.metadata.scry] or the records: {0}")]
+    Card(#[from] CardError),
+    /// A date that is none.
+    #[error("[package.metadata.scry] {key}: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{found}`")]
+    Date {
+        /// Which key.
+        key: &'static str,
+        /// What it holds.
+        found: String,
+    },
+    /// The examples do not read.
+    #[error("{}: {message}", path.display())]
+    Golden {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// An example does not fit the schema.
+    #[error("{}: example `{example}`: {error}", path.display())]
+    Example {
+        /// The file.
+        path: PathBuf,
+        /// Which example.
+        example: String,
+        /// Which field, expected and found.
+        error: Invalid,
+    },
+    /// The result is not what the host takes; a bug of ours.
+    #[error("the finished component is refused: {0}")]
+    Unfit(#[from] ComponentError),
+    /// The file system said no.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        error: std::io::Error,
+    },
+}
+
+/// A step of a build, as it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The sources, by cargo.
+    Compile,
+    /// The component around the module.
+    Encode,
+    /// Loading the model and keeping its memory.
+    Snapshot,
+    /// Card and examples.
+    Embed,
+}
+
+impl Step {
+    /// The step in a progress line.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Compile => "compiling the crate",
+            Self::Encode => "encoding the component",
+            Self::Snapshot => "loading the model and taking its snapshot",
+            Self::Embed => "embedding card and golden examples",
+        }
+    }
+}
+
+/// What to build, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The crate's folder.
+    pub dir: PathBuf,
+    /// Cargo features to switch on.
+    pub features: Vec<String>,
+    /// Whether cargo may print its own progress.
+    pub show_cargo: bool,
+    /// Where compiled files go; by default a folder of cargo's own.
+    pub target_dir: Option<PathBuf>,
+}
+
+/// Builds a crate into a component's bytes.
+pub fn build(
+    sandbox: &Sandbox,
+    request: &Request,
+    mut progress: impl FnMut(Step),
+) -> Result<(Vec<u8>, Description), BuildError> {
+    progress(Step::Compile);
+    let krate = cargo::Crate::read(&request.dir)?;
+    let module = krate.compile(request)?;
+    progress(Step::Encode);
+    let unloaded = encode(&module)?;
+    progress(Step::Snapshot);
+    let limits = CallLimits {
+        deadline: Instant::now() + LOAD_TIME_MAX,
+        fuel: 0,
+        memory_max_bytes: 256 << 20,
+        output_max_bytes: 16 << 20,
+    };
+    let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
+    progress(Step::Embed);
+    let card = krate.card(schema)?;
+    let golden = golden(&krate.golden_path(), &card)?;
+    component::embed(&mut sealed, &card, &golden).map_err(|e| BuildError::Encode(e.to_string()))?;
+    let description = Description::read(&sealed)?;
+    Ok((sealed, description))
+}
+
+/// Core module to component, with nothing imported but the log.
+fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let module = inert_wasi::replace(module)?;
+    let encode = || wit_component::ComponentEncoder::default().module(&module)?.validate(true).encode();
+    encode().map_err(|e| BuildError::Encode(format!("{e:#}")))
+}
+
+/// The crate's golden examples; none when the file is not there.
+fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
+        }
+        Err(error) => return Err(BuildError::Io { path: path.to_owned(), error }),
+    };
+    let golden: Golden = serde_json::from_slice(&text)
+        .map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;
+    for example in &golden.examples {
+        example.batches(&card.schema).map_err(|error| BuildError::Example {
+            path: path.to_owned(),
+            example: example.name.clone(),
+            error,
+        })?;
+    }
+    Ok(golden)
+}

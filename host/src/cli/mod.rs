@@ -1,0 +1,102 @@
+//! The command line: one file a command, each a thin path to the rooms that do
+//! the work.
+//!
+//! Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.
+
+mod build;
+mod client;
+mod demo;
+mod deploy;
+mod inspect;
+mod models;
+mod new;
+mod predict;
+mod progress;
+mod publish;
+mod serve;
+mod test;
+
+use crate::config::Config;
+use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What a command fails with; shown as it is.
+type CliError = Box<dyn std::error::Error>;
+
+/// Serve machine-learning predictions from sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "scry", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  scry demo                      build, publish, predict, break, survive: in one go
+  scry new churn                 a model's crate to start from
+  scry build churn -o churn.wasm
+  scry serve                     a host on 127.0.0.1:8080, its admin listener on 8081
+  scry publish churn.wasm
+  scry predict churn --input rows.json
+
+Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a model's crate that builds, tests and predicts as it stands.
+    New(new::Args),
+    /// Build a crate into one sealed component.
+    Build(build::Args),
+    /// Show what a component says of itself, without running it.
+    Inspect(inspect::Args),
+    /// Run a component's golden examples in the host's own sandbox.
+    Test(test::Args),
+    /// Run a host.
+    Serve(serve::Args),
+    /// Give a component to a host.
+    Publish(publish::Args),
+    /// Choose which version is live, what stands in for it, and its limits.
+    Deploy(deploy::Args),
+    /// List the models of a host.
+    Models(models::Args),
+    /// Send rows to a model.
+    Predict(predict::Args),
+    /// Show the whole of it: build, serve, break, fall back, swap under load.
+    Demo(demo::Args),
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A sandbox for one command's own use, with the host's settings.
+fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
+    Sandbox::new(SandboxSettings { instances_max: 4, memory_max_bytes: config.limits.memory_max_bytes })
+}
+
+/// Prints a value as one line of JSON on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `scry serve`
+
+use super::CliError;
+use crate::config::Config;
+use crate::http::{Bound, serve};
+use crate::registry::Registry;
+use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::store::Store;
+use crate::telemetry::{Metrics, init_log};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Run a host until SIGTERM or Ctrl-C, then let requests finish.
+///
+/// Prints one line on stdout when it is ready:
+/// `ready prediction=http://ADDR admin=http://ADDR`. Logs go to stderr.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// The configuration; every key in it is optional.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for components, state and cache [default: scry-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where predictions are answered; port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where changes are made; port 0 takes a free one [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR", env = "SCRY_ADMIN", value_parser = admin_address)]
+    admin_listen: Option<SocketAddr>,
+    /// The admin token [default: the configured one, else one made on first start].
+    #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<String>,
+}
+
+/// An address, or the URL that clients know it by.
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    plain.parse().map_err(|_| format!("`{text}` is not an address such as 127.0.0.1:8081"))
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let config = args.config()?;
+    init_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        };
+        host(&config, announce, shutdown).await
+    })?;
+    // A guest may still be running; the process does not wait for it.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn announce(bound: Bound) {
+    println!("ready prediction=http://{} admin=http://{}", bound.prediction, bound.admin);
+}
+
+/// Opens the data folder and serves it until `shutdown`.
+pub(super) async fn host(
+    config: &Config,
+    ready: impl FnOnce(Bound),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), CliError> {
+    let store = Store::open(&config.data_dir)?;
+    let token = match &config.admin.token {
+        Some(token) => token.clone(),
+        None => store.admin_token()?,
+    };
+    let threads = u32::try_from(config.compute_threads())?;
+    // Every compute thread holds one instance; changes hold a few more.
+    let settings =
+        SandboxSettings { instances_max: threads * 2 + 8, memory_max_bytes: config.limits.memory_max_bytes };
+    let metrics = Arc::new(Metrics::new()?);
+    let opening = config.clone();
+    let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);
+    let registry = Arc::new(tokio::task::spawn_blocking(open).await??);
+    serve(config, registry, token, ready, shutdown).await?;
+    Ok(())
+}
+
+impl Args {
+    /// The file, with the command line on top.
+    fn config(&self) -> Result<Config, CliError> {
+        let mut config = Config::read(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data_dir.clone_from(data);
+        }
+        if let Some(listen) = self.listen {
+            config.prediction.listen = listen;
+        }
+        if let Some(listen) = self.admin_listen {
+            config.admin.listen = listen;
+        }
+        if let Some(token) = &self.admin_token {
+            config.admin.token = Some(token.clone());
+        }
+        config.validate()?;
+        Ok(config)
+    }
+}

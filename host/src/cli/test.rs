@@ -1,0 +1,88 @@
+//! `scry test`
+
+use super::{CliError, local_sandbox, print_json};
+use crate::component::Description;
+use crate::config::Config;
+use crate::golden::{GoldenFailure, Measured, check_one};
+use crate::registry::{limits_of_call, limits_of_config};
+use crate::sandbox::Metering;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Run a component's golden examples in the host's own sandbox and limits.
+///
+/// Shows what each example took. A prediction that is not the expected one is
+/// shown with the tolerance, and the exit code is 1.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component.
+    file: PathBuf,
+    /// A host's configuration, for its limits [default: the defaults].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let config = Config::read(args.config.as_deref())?;
+    let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let description = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let (schema, golden) = (Arc::new(description.card.schema), description.golden);
+    if golden.examples.is_empty() {
+        return Err(GoldenFailure::None.into());
+    }
+    let limits = limits_of_config(&config);
+    let metering = if limits.fuel == 0 { Metering::Off } else { Metering::Fuel };
+    let loaded = local_sandbox(&config)?.load(&bytes, schema.clone(), metering, None)?;
+    let mut failed = 0;
+    let mut results = Vec::new();
+    for example in &golden.examples {
+        let (measured, result) = check_one(&loaded, &schema, &golden, example, &limits_of_call(&limits));
+        let lines = result.err().map(|failure| lines(&failure)).unwrap_or_default();
+        failed += usize::from(!lines.is_empty());
+        if !args.json {
+            show(&example.name, measured.as_ref(), &lines);
+        }
+        results.push(json!({ "example": example.name, "ok": lines.is_empty(), "measured": measured, "failures": lines }));
+    }
+    let total = golden.examples.len();
+    if args.json {
+        print_json(&json!({ "digest": description.digest, "passed": total - failed, "failed": failed, "examples": results }))?;
+    }
+    match failed {
+        0 if args.json => Ok(()),
+        0 => {
+            println!("all {total} examples pass");
+            Ok(())
+        }
+        _ => Err(format!("{failed} of {total} examples fail").into()),
+    }
+}
+
+fn lines(failure: &GoldenFailure) -> Vec<String> {
+    const SHOWN_MAX: usize = 20;
+    match failure {
+        GoldenFailure::Wrong { differences, .. } => {
+            let mut lines: Vec<_> = differences.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+            if differences.len() > SHOWN_MAX {
+                lines.push(format!("and {} more", differences.len() - SHOWN_MAX));
+            }
+            lines
+        }
+        GoldenFailure::Call { error, .. } => vec![error.to_string()],
+        other => vec![other.to_string()],
+    }
+}
+
+fn show(name: &str, measured: Option<&Measured>, failures: &[String]) {
+    let verdict = if failures.is_empty() { "ok  " } else { "FAIL" };
+    let took = measured.map_or_else(String::new, |m| {
+        let fuel = m.fuel.map_or_else(|| "fuel off".into(), |fuel| format!("{fuel} fuel"));
+        format!("{} rows, {fuel}, {} KiB, {:.0} µs", m.rows, m.memory_bytes / 1024, m.duration_us)
+    });
+    println!("{verdict} {name}: {took}");
+    failures.iter().for_each(|line| println!("     {line}"));
+}
