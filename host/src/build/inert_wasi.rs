@@ -8,9 +8,9 @@
 
 use super::BuildError;
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{CodeSection, Function, FunctionSection, ImportSection, MemArg, Module};
+use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, MemArg, Module};
 use wasmparser::{
-    CodeSectionReader, CustomSectionReader, FuncType, FunctionSectionReader, ImportSectionReader, Parser, Payload, TypeRef,
+    CodeSectionReader, CustomSectionReader, Export, FuncType, FunctionSectionReader, ImportSectionReader, Parser, Payload, TypeRef,
 };
 
 /// What a stand-in does.
@@ -171,6 +171,13 @@ impl Reencode for Replacer {
             }
         }
         utils::parse_code_section(self, code, section)
+    }
+
+    fn parse_export(&mut self, exports: &mut ExportSection, export: Export<'_>) -> Outcome {
+        // The snapshot removes the component's `load` by name, and would take
+        // a core export of the same name with it, which the component needs.
+        let name = if export.name == "load" { "cm32p2||load" } else { export.name };
+        utils::parse_export(self, exports, Export { name, ..export })
     }
 
     fn parse_custom_section(&mut self, module: &mut Module, section: CustomSectionReader<'_>) -> Outcome {
