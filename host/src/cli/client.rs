@@ -55,6 +55,14 @@ impl Client {
         Self { agent: config.build().new_agent(), url: url.trim_end_matches('/').to_owned(), token }
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
         let response = self.agent.get(&url).header("authorization", self.bearer()).call();

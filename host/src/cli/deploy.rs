@@ -3,7 +3,7 @@
 use super::client::{Client, Host, segment};
 use super::{CliError, print_json};
 use crate::catalog::{Deployment, LimitsPatch, Reference, Spare, VersionRef};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Choose which version is live, what stands in for it, and its limits.
@@ -108,10 +108,4 @@ impl Args {
             _ => Ok(Spare::Model(reference)),
         }
     }
-}
-
-/// Used by the demo: the same change without the command line.
-pub(super) fn deploy(client: &Client, model: &str, change: &Value) -> Result<(), CliError> {
-    let _: Value = client.post(&format!("/v1/models/{}/deploy", segment(model)), json!(change).to_string().as_bytes())?;
-    Ok(())
 }

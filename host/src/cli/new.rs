@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 static GUEST_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../guest-sdk");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wit");
 /// The dependencies' versions that the SDK was tested with.
-const LOCK: &[u8] = include_bytes!("../../../Cargo.lock");
+pub(super) const LOCK: &[u8] = include_bytes!("../../../Cargo.lock");
 
 /// Make a model's crate that builds, tests and predicts as it stands.
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         ("rows.json", include_bytes!("../../template/rows.json").to_vec()),
     ];
     for (path, bytes) in files {
-        write(&dir.join(path), &bytes)?;
+        write_changed(&dir.join(path), &bytes)?;
     }
     write_sdk(&dir.join("scry-sdk"))?;
     println!("made {}: the model is src/lib.rs, README.md has the commands", dir.display());
@@ -61,14 +61,18 @@ pub(super) fn write_dir(to: &Path, from: &Dir<'_>) -> Result<(), CliError> {
         match entry {
             DirEntry::Dir(_) if name == "target" || name == "__pycache__" => {}
             DirEntry::Dir(dir) => write_dir(&to.join(name), dir)?,
-            DirEntry::File(file) => write(&to.join(name), file.contents())?,
+            DirEntry::File(file) => write_changed(&to.join(name), file.contents())?,
         }
     }
     Ok(())
 }
 
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+/// Writes a file, unless it holds that already: cargo goes by modification time.
+pub(super) fn write_changed(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    if std::fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(fail)?;
     }
