@@ -64,7 +64,11 @@ pub mod runtime {
 
     pub fn to_wit_schema(schema: scry_card::Schema) -> wit::Schema {
         let fields = |fields: Vec<Field>| fields.into_iter().map(to_wit_field).collect();
-        wit::Schema { inputs: fields(schema.inputs), features: fields(schema.features), outputs: fields(schema.outputs) }
+        wit::Schema {
+            inputs: fields(schema.inputs),
+            features: fields(schema.features),
+            outputs: fields(schema.outputs),
+        }
     }
 
     pub fn read_categories<C: Category>(tensor: Tensor) -> Result<Vec<C>, String> {
@@ -213,7 +217,7 @@ macro_rules! export {
                 }
             }
 
-            bindings::export_component!(Component with_types_in $crate::bindings);
+    bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }

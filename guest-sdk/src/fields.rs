@@ -247,7 +247,8 @@ impl<T: FieldType> FieldType for Option<T> {
 
     fn write(column: Self::Column) -> Tensor {
         let per_row = scry_card::element_count(&T::shape()).unwrap_or(1).max(1);
-        let validity = column.validity.map(|flags| flags.iter().flat_map(|&flag| std::iter::repeat_n(flag, per_row)).collect());
+        let validity =
+            column.validity.map(|flags| flags.iter().flat_map(|&flag| std::iter::repeat_n(flag, per_row)).collect());
         Tensor { validity, ..T::write(column.values) }
     }
 

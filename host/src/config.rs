@@ -149,10 +149,9 @@ impl Config {
     /// Reads a file; without one, every key has its default.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
         config.validate()?;
         Ok(config)
     }
@@ -163,15 +162,45 @@ impl Config {
             if ok { Ok(()) } else { Err(ConfigError::Value { key, expected, found }) }
         };
         let limits = &self.limits;
-        check((1..=86_400_000).contains(&limits.deadline_ms), "limits.deadline_ms", "1 to 86400000", limits.deadline_ms.to_string())?;
-        check(limits.fallback_reserve_percent <= 90, "limits.fallback_reserve_percent", "0 to 90", limits.fallback_reserve_percent.to_string())?;
-        check((1 << 20..=1 << 32).contains(&limits.memory_max_bytes), "limits.memory_max_bytes", "1 MiB to 4 GiB", limits.memory_max_bytes.to_string())?;
-        check(limits.output_max_bytes >= 1024, "limits.output_max_bytes", "at least 1024", limits.output_max_bytes.to_string())?;
+        check(
+            (1..=86_400_000).contains(&limits.deadline_ms),
+            "limits.deadline_ms",
+            "1 to 86400000",
+            limits.deadline_ms.to_string(),
+        )?;
+        check(
+            limits.fallback_reserve_percent <= 90,
+            "limits.fallback_reserve_percent",
+            "0 to 90",
+            limits.fallback_reserve_percent.to_string(),
+        )?;
+        check(
+            (1 << 20..=1 << 32).contains(&limits.memory_max_bytes),
+            "limits.memory_max_bytes",
+            "1 MiB to 4 GiB",
+            limits.memory_max_bytes.to_string(),
+        )?;
+        check(
+            limits.output_max_bytes >= 1024,
+            "limits.output_max_bytes",
+            "at least 1024",
+            limits.output_max_bytes.to_string(),
+        )?;
         check(limits.queue_max >= 1, "limits.queue_max", "at least 1", limits.queue_max.to_string())?;
         check(self.compute.queue_max >= 1, "compute.queue_max", "at least 1", self.compute.queue_max.to_string())?;
         check(self.compute.threads <= 256, "compute.threads", "0 to 256", self.compute.threads.to_string())?;
-        check(self.prediction.body_max_bytes >= 1024, "prediction.body_max_bytes", "at least 1024", self.prediction.body_max_bytes.to_string())?;
-        check(self.admin.token.as_ref().is_none_or(|token| token.len() >= 16), "admin.token", "at least 16 characters", "a shorter one".into())
+        check(
+            self.prediction.body_max_bytes >= 1024,
+            "prediction.body_max_bytes",
+            "at least 1024",
+            self.prediction.body_max_bytes.to_string(),
+        )?;
+        check(
+            self.admin.token.as_ref().is_none_or(|token| token.len() >= 16),
+            "admin.token",
+            "at least 16 characters",
+            "a shorter one".into(),
+        )
     }
 
     /// Threads that run guests, with the default worked out.

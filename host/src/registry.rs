@@ -173,7 +173,8 @@ impl Registry {
         self.check_limits(&limits)?;
         let live = model.live(name)?;
         let target = self.target(&mut changing, name, &model, live, &limits);
-        let target = target.map_err(|why| ChangeError::Unavailable { model: name.to_owned(), number: live.number, why })?;
+        let target =
+            target.map_err(|why| ChangeError::Unavailable { model: name.to_owned(), number: live.number, why })?;
         // The gate again: limits may be tighter now, code may be of the other metering.
         let bytes = self.store.get(&live.digest)?;
         let golden = Description::read(&bytes)?.golden;
@@ -208,9 +209,11 @@ impl Registry {
                 .all()
                 .map(|version| (version.number, self.target(changing, name, model, version, &limits)))
                 .collect();
-            let card = versions.get(&model.live).and_then(|target| target.as_ref().ok()).map(|target| target.card.clone());
+            let card =
+                versions.get(&model.live).and_then(|target| target.as_ref().ok()).map(|target| target.card.clone());
             let fallback = model.fallback.iter().map(|spare| {
-                let card = card.as_ref().map_or_else(|| self.spare_card(changing, catalog, model), |card| Ok(card.clone()));
+                let card =
+                    card.as_ref().map_or_else(|| self.spare_card(changing, catalog, model), |card| Ok(card.clone()));
                 card.and_then(|card| self.link(changing, catalog, name, &card, spare).map_err(|e| e.to_string()))
                     .unwrap_or_else(Link::Unavailable)
             });

@@ -138,9 +138,9 @@ fn missing_column(field: &Field, rows: u64) -> Result<Tensor, Invalid> {
     /// The client sent no data for it, so no body limit bounds it.
     const MISSING_MAX_ELEMENTS: usize = 1 << 24;
     let shape = field.batch_shape(rows);
-    let count = element_count(&shape)
-        .filter(|&count| count <= MISSING_MAX_ELEMENTS)
-        .ok_or_else(|| invalid(&field.name, None, format!("at most {MISSING_MAX_ELEMENTS} elements"), format!("{rows} rows")))?;
+    let count = element_count(&shape).filter(|&count| count <= MISSING_MAX_ELEMENTS).ok_or_else(|| {
+        invalid(&field.name, None, format!("at most {MISSING_MAX_ELEMENTS} elements"), format!("{rows} rows"))
+    })?;
     Ok(Tensor { shape, values: Values::neutral(field.datatype, count), validity: Some(vec![false; count]) })
 }
 
@@ -156,7 +156,12 @@ fn check_form(field: &Field, rows: u64, tensor: &Tensor) -> Result<(), Invalid> 
     let count = element_count(&shape)
         .ok_or_else(|| invalid(&field.name, None, "a shape that can be counted", format!("shape {shape:?}")))?;
     if tensor.values.len() != count {
-        return Err(invalid(&field.name, None, format!("{count} elements for shape {shape:?}"), tensor.values.len().to_string()));
+        return Err(invalid(
+            &field.name,
+            None,
+            format!("{count} elements for shape {shape:?}"),
+            tensor.values.len().to_string(),
+        ));
     }
     match &tensor.validity {
         Some(flags) if flags.len() != count => {

@@ -38,7 +38,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         let attributes = Attributes::parse(&field.attrs)?;
         let ty = &field.ty;
         if attributes.minimum.is_some() || attributes.maximum.is_some() {
-            let message = format!("`{ident}` has no order: `min` and `max` go with numbers, or arrays and options of them");
+            let message =
+                format!("`{ident}` has no order: `min` and `max` go with numbers, or arrays and options of them");
             checks.push(quote_spanned! {ty.span()=>
                 const _: () = ::core::assert!(<#ty as ::scry_guest::FieldType>::NUMERIC, #message);
             });

@@ -51,7 +51,9 @@ fn objective(text: &str) -> Result<Objective, String> {
         given.map_or(Ok(1.0), |slope| slope.parse().map_err(|_| format!("objective `{text}`")))
     };
     Ok(match words.next().unwrap_or_default() {
-        "regression" if words.any(|word| word == "sqrt") => return Err("objective `regression sqrt` is not known".into()),
+        "regression" if words.any(|word| word == "sqrt") => {
+            return Err("objective `regression sqrt` is not known".into());
+        }
         "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" => Objective::Identity,
         "binary" => Objective::Sigmoid(slope()?),
         "cross_entropy" => Objective::Sigmoid(1.0),

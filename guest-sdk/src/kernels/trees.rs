@@ -253,7 +253,11 @@ impl Split {
         match self {
             Self::Numeric { threshold, missing_left } => value <= *threshold || (value.is_nan() && *missing_left),
             Self::ZeroMissing { threshold, missing_left } => {
-                if value.is_nan() || value.abs() <= ZERO { *missing_left } else { value <= *threshold }
+                if value.is_nan() || value.abs() <= ZERO {
+                    *missing_left
+                } else {
+                    value <= *threshold
+                }
             }
             Self::Categorical { members } => {
                 value >= 0.0

@@ -57,7 +57,10 @@ impl Crate {
     pub(super) fn read(dir: &Path) -> Result<Self, BuildError> {
         let manifest = dir.join("Cargo.toml");
         let manifest = manifest.canonicalize().map_err(|_| {
-            BuildError::Cargo(format!("{} has no Cargo.toml: `scry new DIR` makes a crate to start from", dir.display()))
+            BuildError::Cargo(format!(
+                "{} has no Cargo.toml: `scry new DIR` makes a crate to start from",
+                dir.display()
+            ))
         })?;
         let output = Command::new(cargo())
             .args(["metadata", "--format-version=1", "--no-deps", "--manifest-path"])
@@ -137,11 +140,8 @@ impl Crate {
     /// The card: the manifest's words and the records' schema.
     pub(super) fn card(&self, schema: Schema) -> Result<Card, BuildError> {
         let extra = self.extra()?;
-        let dates = [
-            ("data_from", &extra.data_from),
-            ("data_until", &extra.data_until),
-            ("trained_at", &extra.trained_at),
-        ];
+        let dates =
+            [("data_from", &extra.data_from), ("data_until", &extra.data_until), ("trained_at", &extra.trained_at)];
         for (key, date) in dates {
             if let Some(text) = date
                 && !is_date(text)
@@ -211,10 +211,13 @@ pub fn ensure_target() -> Result<(), BuildError> {
         "models compile to {TARGET}, which this Rust toolchain lacks: run `rustup target add {TARGET}`, \
          or install the package that carries it (such as rust-std-{TARGET}) where Rust did not come by rustup"
     );
-    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stdin(Stdio::null()).output();
+    let added =
+        Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).stdin(Stdio::null()).output();
     match added {
         Ok(output) if output.status.success() && !missing_target()? => Ok(()),
-        Ok(output) => Err(BuildError::Cargo(format!("{advice}\n{}", String::from_utf8_lossy(&output.stderr).trim_end()))),
+        Ok(output) => {
+            Err(BuildError::Cargo(format!("{advice}\n{}", String::from_utf8_lossy(&output.stderr).trim_end())))
+        }
         Err(_) => Err(BuildError::Cargo(advice)),
     }
 }

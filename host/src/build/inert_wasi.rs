@@ -10,7 +10,8 @@ use super::BuildError;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, MemArg, Module};
 use wasmparser::{
-    CodeSectionReader, CustomSectionReader, Export, FuncType, FunctionSectionReader, ImportSectionReader, Parser, Payload, TypeRef,
+    CodeSectionReader, CustomSectionReader, Export, FuncType, FunctionSectionReader, ImportSectionReader, Parser,
+    Payload, TypeRef,
 };
 
 /// What a stand-in does.
@@ -157,7 +158,11 @@ impl Reencode for Replacer {
         Ok(())
     }
 
-    fn parse_function_section(&mut self, functions: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Outcome {
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Outcome {
         for stand_in in &self.imports.stand_ins {
             functions.function(stand_in.type_index);
         }

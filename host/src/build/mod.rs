@@ -19,7 +19,7 @@ use scry_card::{Card, CardError, Golden, Invalid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What a model may use while it loads.
+/// How long a model may take to load, where the request does not say.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Why a crate did not become a component.
@@ -41,7 +41,9 @@ pub enum BuildError {
     #[error("[package.metadata.scry] or the records: {0}")]
     Card(#[from] CardError),
     /// A date that is none.
-    #[error("[package.metadata.scry] {key}: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{found}`")]
+    #[error(
+        "[package.metadata.scry] {key}: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{found}`"
+    )]
     Date {
         /// Which key.
         key: &'static str,
@@ -115,6 +117,8 @@ pub struct Request {
     pub show_cargo: bool,
     /// Where compiled files go; by default a folder of cargo's own.
     pub target_dir: Option<PathBuf>,
+    /// How long the model may take to load; by default a minute.
+    pub load_time_max: Option<Duration>,
 }
 
 /// Builds a crate into a component's bytes.
@@ -130,7 +134,7 @@ pub fn build(
     let unloaded = encode(&module)?;
     progress(Step::Snapshot);
     let limits = CallLimits {
-        deadline: Instant::now() + LOAD_TIME_MAX,
+        deadline: Instant::now() + request.load_time_max.unwrap_or(LOAD_TIME_MAX),
         fuel: 0,
         memory_max_bytes: 256 << 20,
         output_max_bytes: 16 << 20,

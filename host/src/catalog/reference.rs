@@ -27,7 +27,9 @@ pub enum VersionRef {
 
 /// A text that is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a reference: write a number, an alias or `sha256:…`, after `model@` where another model is meant")]
+#[error(
+    "`{0}` is not a reference: write a number, an alias or `sha256:…`, after `model@` where another model is meant"
+)]
 pub struct ReferenceError(String);
 
 pub(super) fn is_alias(text: &str) -> bool {

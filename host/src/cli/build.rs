@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::store::write_atomically;
 use serde_json::json;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Build a crate into one sealed component.
 ///
@@ -27,6 +28,9 @@ pub(super) struct Args {
     /// Where compiled files go [default: the crate's target folder].
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
+    /// How long the model may take to load, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    load_timeout_s: u32,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -40,6 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         features: args.features.clone(),
         show_cargo: !args.json,
         target_dir: args.target_dir.clone(),
+        load_time_max: Some(Duration::from_secs(args.load_timeout_s.into())),
     };
     let (bytes, description) = build(&sandbox, &request, |step: Step| progress.step(step.label()))?;
     let path = args.output.clone().unwrap_or_else(|| format!("{}.wasm", description.card.name).into());

@@ -43,7 +43,10 @@ impl Host {
 fn read_token(data: &Path) -> Result<String, CliError> {
     let path = admin_token_path(data);
     let token = std::fs::read_to_string(&path).map_err(|_| {
-        format!("no admin token: set SCRY_ADMIN_TOKEN, or give the host's data folder with `--data` ({} is not there)", path.display())
+        format!(
+            "no admin token: set SCRY_ADMIN_TOKEN, or give the host's data folder with `--data` ({} is not there)",
+            path.display()
+        )
     })?;
     Ok(token.trim().to_owned())
 }
@@ -89,7 +92,12 @@ impl Client {
     }
 
     /// Sends a V2 request as it is.
-    pub(super) fn infer(&self, prediction_url: &str, path: &str, body: &[u8]) -> Result<Response<ureq::Body>, CliError> {
+    pub(super) fn infer(
+        &self,
+        prediction_url: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Response<ureq::Body>, CliError> {
         let request = self.agent.post(format!("{prediction_url}{path}")).header("content-type", "application/json");
         request.send(body).map_err(|e| format!("{prediction_url} does not answer: {e}").into())
     }
@@ -99,7 +107,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> CliError {
-        format!("{} does not answer: {error}; is a host running there? (`scry serve`, or name it with SCRY_ADMIN)", self.url).into()
+        format!(
+            "{} does not answer: {error}; is a host running there? (`scry serve`, or name it with SCRY_ADMIN)",
+            self.url
+        )
+        .into()
     }
 }
 

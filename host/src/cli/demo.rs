@@ -4,7 +4,7 @@
 //! through its own interfaces, as a user would.
 
 use super::client::{Client, read};
-use super::new::{write_dir, write_sdk, write_changed};
+use super::new::{write_changed, write_dir, write_sdk};
 use super::predict::{card, infer_path, v2_request};
 use super::progress::Progress;
 use super::{CliError, local_sandbox, serve};
@@ -307,7 +307,11 @@ fn swap_under_load(client: &Client, url: &str) -> Result<(), CliError> {
     let requests: u64 = by_version.values().sum();
     let failed = failed.load(Ordering::Relaxed);
     let versions: Vec<_> = by_version.iter().map(|(version, count)| format!("{count} by {version}")).collect();
-    println!("{SWAPS} swaps during {} requests ({}); failed requests: {failed}", requests + failed, versions.join(", "));
+    println!(
+        "{SWAPS} swaps during {} requests ({}); failed requests: {failed}",
+        requests + failed,
+        versions.join(", ")
+    );
     if failed == 0 { Ok(()) } else { Err(format!("{failed} requests failed during the swaps").into()) }
 }
 

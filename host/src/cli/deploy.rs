@@ -76,7 +76,9 @@ impl Args {
         for alias in &self.alias {
             let (name, version) = match alias.split_once('=') {
                 Some((name, version)) => (name, version.parse()?),
-                None => (alias.as_str(), self.to.clone().ok_or("`--alias NAME` needs `--to`; or write `--alias NAME=REF`")?),
+                None => {
+                    (alias.as_str(), self.to.clone().ok_or("`--alias NAME` needs `--to`; or write `--alias NAME=REF`")?)
+                }
             };
             aliases.insert(name.to_owned(), version);
         }

@@ -47,7 +47,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     line("imports", &description.imports.join(", "));
     line("exports", &description.exports.join(", "));
     line("golden", &format!("{} examples", description.golden.examples.len()));
-    for (side, fields) in [("inputs", &card.schema.inputs), ("features", &card.schema.features), ("outputs", &card.schema.outputs)] {
+    for (side, fields) in
+        [("inputs", &card.schema.inputs), ("features", &card.schema.features), ("outputs", &card.schema.outputs)]
+    {
         println!("{side}");
         fields.iter().for_each(show);
     }

@@ -22,7 +22,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 64 {
-        return Err(format!("`{name}` cannot be a model's name: use a-z, 0-9, `-` and `_`, starting with a letter").into());
+        return Err(
+            format!("`{name}` cannot be a model's name: use a-z, 0-9, `-` and `_`, starting with a letter").into()
+        );
     }
     if dir.exists() {
         return Err(format!("{} is there already; choose a folder that is not", dir.display()).into());

@@ -1,7 +1,7 @@
 //! `scry predict`
 
-use super::client::{Client, Host, read, segment};
 use super::CliError;
+use super::client::{Client, Host, read, segment};
 use crate::catalog::Reference;
 use scry_card::{Batch, Card, Records, batch_from_records};
 use serde_json::{Map, Value, json};

@@ -75,8 +75,7 @@ pub(super) async fn host(
     };
     let threads = u32::try_from(config.compute_threads())?;
     // Every compute thread holds one instance; changes hold a few more.
-    let settings =
-        SandboxSettings { instances_max: threads * 2 + 8, memory_max_bytes: config.limits.memory_max_bytes };
+    let settings = SandboxSettings { instances_max: threads * 2 + 8, memory_max_bytes: config.limits.memory_max_bytes };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();
     let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);

@@ -46,11 +46,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         if !args.json {
             show(&example.name, measured.as_ref(), &lines);
         }
-        results.push(json!({ "example": example.name, "ok": lines.is_empty(), "measured": measured, "failures": lines }));
+        results
+            .push(json!({ "example": example.name, "ok": lines.is_empty(), "measured": measured, "failures": lines }));
     }
     let total = golden.examples.len();
     if args.json {
-        print_json(&json!({ "digest": description.digest, "passed": total - failed, "failed": failed, "examples": results }))?;
+        print_json(
+            &json!({ "digest": description.digest, "passed": total - failed, "failed": failed, "examples": results }),
+        )?;
     }
     match failed {
         0 if args.json => Ok(()),

@@ -58,7 +58,8 @@ async fn authenticate(app: App, request: Request, next: Next) -> Response {
     if bool::from(matches) {
         return next.run(request).await;
     }
-    let message = "the admin token is missing or wrong: send `Authorization: Bearer TOKEN` (clients read SCRY_ADMIN_TOKEN)";
+    let message =
+        "the admin token is missing or wrong: send `Authorization: Bearer TOKEN` (clients read SCRY_ADMIN_TOKEN)";
     let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
     response
@@ -159,7 +160,8 @@ async fn metrics(app: App) -> Result<Response, HttpError> {
 }
 
 fn reply(value: &impl Serialize) -> Result<Response, HttpError> {
-    let json = serde_json::to_vec(value).map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let json =
+        serde_json::to_vec(value).map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(json_response(StatusCode::OK, json))
 }
 

@@ -91,7 +91,10 @@ async fn infer_version(
 fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(80).collect();
-        HttpError::new(StatusCode::NOT_FOUND, format!("`{shown}` is not a version: expected a number, an alias or sha256:…"))
+        HttpError::new(
+            StatusCode::NOT_FOUND,
+            format!("`{shown}` is not a version: expected a number, an alias or sha256:…"),
+        )
     })
 }
 
@@ -141,12 +144,8 @@ async fn predict(
         let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let response = InferResponse {
-        model_name: &model,
-        id: request.id.as_deref(),
-        answer: &answer,
-        outputs: &request.outputs,
-    };
+    let response =
+        InferResponse { model_name: &model, id: request.id.as_deref(), answer: &answer, outputs: &request.outputs };
     let json = response.to_json().map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     let mut response = json_response(StatusCode::OK, json);
     name_source(response.headers_mut(), &answer);

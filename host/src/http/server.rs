@@ -61,8 +61,8 @@ pub async fn serve(
         // An error means that the sender is gone, which is an end too.
         let _ = stopping.wait_for(|&stop| stop).await;
     };
-    let prediction = axum::serve(prediction.tap_io(no_delay), prediction_app)
-        .with_graceful_shutdown(stopped(stopping.clone()));
+    let prediction =
+        axum::serve(prediction.tap_io(no_delay), prediction_app).with_graceful_shutdown(stopped(stopping.clone()));
     let admin = axum::serve(admin.tap_io(no_delay), admin_app).with_graceful_shutdown(stopped(stopping));
     let mut serving = tokio::spawn(async move { tokio::try_join!(prediction.into_future(), admin.into_future()) });
     ready(bound);

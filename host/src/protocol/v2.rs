@@ -99,9 +99,8 @@ impl RawTensor {
         })?;
         let elements = match self.data {
             Data::Typed(elements) => elements,
-            Data::Untyped(raw) => {
-                ElementsSeed { datatype, capacity: 0 }.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))?
-            }
+            Data::Untyped(raw) => ElementsSeed { datatype, capacity: 0 }
+                .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))?,
         };
         let Column { values, validity } = elements.map_err(|(at, found)| {
             let rows = self.shape.first().copied().unwrap_or(1).max(1);
@@ -112,7 +111,12 @@ impl RawTensor {
         let expected = element_count(&self.shape);
         if expected != Some(values.len()) {
             let expected = expected.map_or("a shape that can be counted".into(), |count| format!("{count} elements"));
-            return Err(wrong(&self.name, None, format!("{expected} for shape {:?}", self.shape), values.len().to_string()));
+            return Err(wrong(
+                &self.name,
+                None,
+                format!("{expected} for shape {:?}", self.shape),
+                values.len().to_string(),
+            ));
         }
         Ok(NamedTensor { name: self.name, tensor: Tensor { shape: self.shape, values, validity } })
     }

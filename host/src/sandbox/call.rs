@@ -106,10 +106,12 @@ impl Loaded {
         let context = store.into_data();
         let outcome = outcome.map_err(|error| match error {
             // What the guest said last is what its author needs first.
-            CallError::Trap(cause) => CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
-                Some(line) => format!("{}\n{cause}", line.message),
-                None => cause,
-            }),
+            CallError::Trap(cause) => {
+                CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
+                    Some(line) => format!("{}\n{cause}", line.message),
+                    None => cause,
+                })
+            }
             other => other,
         });
         CallReport {

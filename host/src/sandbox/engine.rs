@@ -68,11 +68,9 @@ impl Sandbox {
 
     /// Sets up both engines and starts the ticker.
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
-        let engine = |metering| {
-            Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")))
-        };
-        let sandbox =
-            Self { fuel: engine(Metering::Fuel)?, off: engine(Metering::Off)?, stop_ticker: Arc::default() };
+        let engine =
+            |metering| Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")));
+        let sandbox = Self { fuel: engine(Metering::Fuel)?, off: engine(Metering::Off)?, stop_ticker: Arc::default() };
         let (fuel, off, stop) = (sandbox.fuel.clone(), sandbox.off.clone(), sandbox.stop_ticker.clone());
         // An OS thread of its own: timers of a busy runtime slip.
         std::thread::Builder::new()

@@ -25,7 +25,12 @@ impl Admission {
     /// A gate for `in_flight_max` running and `queue_max` waiting calls.
     pub fn new(in_flight_max: usize, queue_max: usize) -> Self {
         let in_flight_max = in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(in_flight_max)), waiting: AtomicUsize::new(0), in_flight_max, queue_max }
+        Self {
+            running: Arc::new(Semaphore::new(in_flight_max)),
+            waiting: AtomicUsize::new(0),
+            in_flight_max,
+            queue_max,
+        }
     }
 
     /// Whether the gate has these limits.

@@ -205,7 +205,8 @@ impl Predictor {
         let job = move || {
             let _permit = permit;
             metrics.queued(&work.model, queued.elapsed());
-            let outcome = if Instant::now() < until { run(&work, &batch, until, &metrics) } else { Err(CallError::Timeout) };
+            let outcome =
+                if Instant::now() < until { run(&work, &batch, until, &metrics) } else { Err(CallError::Timeout) };
             // Nobody listens when the request has gone on without us.
             let _ = answer.send(outcome);
         };

@@ -163,8 +163,7 @@ fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
 impl Link {
     /// Makes a constant answer in the form of `schema`'s outputs.
     pub fn constant(model: &str, schema: &Schema, row: &Map<String, Value>) -> Result<Self, FallbackError> {
-        let wrong =
-            |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };
+        let wrong = |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };
         let batch = batch_from_records(&schema.outputs, std::slice::from_ref(row)).map_err(|e| wrong(e.to_string()))?;
         match scry_card::check(&schema.outputs, &batch, 1).first() {
             Some(error) => Err(wrong(error.to_string())),

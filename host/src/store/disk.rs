@@ -125,9 +125,12 @@ impl Store {
     pub fn cache_key(&self) -> Result<[u8; 32], StoreError> {
         let path = self.root.join("cache.key");
         let hex = self.secret(&path)?;
-        let bytes = hex.as_bytes().as_chunks::<2>().0.iter().map(|pair| {
-            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        });
+        let bytes = hex
+            .as_bytes()
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()));
         bytes
             .collect::<Option<Vec<u8>>>()
             .and_then(|bytes| bytes.try_into().ok())

@@ -46,12 +46,20 @@ fn every_refusal_names_field_expected_and_found() {
         ("FP32", "[4294967296,4294967296,16]", "[1]", "expected a shape that can be counted"),
         ("FP16", "[1]", "[1]", "expected a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES, found FP16"),
     ] {
-        let error = one(datatype, shape, data).unwrap_err().replace("1e+300", "1e300").replace("found 1000000000000", "found 1e300");
+        let error = one(datatype, shape, data)
+            .unwrap_err()
+            .replace("1e+300", "1e300")
+            .replace("found 1000000000000", "found 1e300");
         assert!(error.contains(says), "{datatype} {shape} {data}: {error}");
     }
     assert!(one("FP32", "[-1]", "[1]").is_err());
     assert!(read("{").is_err() && read("[]").is_err() && read("{\"inputs\":3}").is_err());
-    assert!(read(r#"{"inputs":[{"name":"x","shape":[1],"data":[1]}]}"#).unwrap_err().to_string().contains("`x` has no `datatype`"));
+    assert!(
+        read(r#"{"inputs":[{"name":"x","shape":[1],"data":[1]}]}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("`x` has no `datatype`")
+    );
 }
 
 fn values() -> impl Strategy<Value = Values> {
