@@ -15,7 +15,8 @@ use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use scry_card::Card;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -151,10 +152,10 @@ impl Registry {
         let limits = self.effective(catalog.model(&name)?.limits);
         let metering = metering(&limits);
         let key = (version.digest, metering);
-        if !changing.ready.contains_key(&key) {
+        if let Entry::Vacant(slot) = changing.ready.entry(key) {
             let loaded = self.load(bytes, &card, metering)?;
             golden::check_all(&loaded, &card.schema, &description.golden, || limits_of_call(&limits))?;
-            changing.ready.insert(key, Ready { card: card.clone(), loaded });
+            slot.insert(Ready { card: card.clone(), loaded });
         }
         self.store.put(bytes)?;
         self.take_over(&mut changing, catalog, started)?;
@@ -301,7 +302,7 @@ impl Registry {
     fn load(&self, bytes: &[u8], card: &Card, metering: Metering) -> Result<Loaded, SandboxError> {
         let started = Instant::now();
         let loaded = self.sandbox.load(bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;
-        self.metrics.compiled(started.elapsed());
+        self.metrics.loaded(loaded.source, started.elapsed());
         Ok(loaded)
     }
 

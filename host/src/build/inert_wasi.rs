@@ -121,11 +121,8 @@ impl FunctionImports {
             imports.indexes.push(u32::MAX);
             imports.stand_ins.push(StandIn { type_index, signature, inert });
         }
-        let mut next = imports.kept;
-        for index in imports.indexes.iter_mut().filter(|index| **index == u32::MAX) {
-            *index = next;
-            next += 1;
-        }
+        let replaced = imports.indexes.iter_mut().filter(|index| **index == u32::MAX);
+        replaced.zip(imports.kept..).for_each(|(index, next)| *index = next);
         Ok(Ok(imports))
     }
 }

@@ -66,7 +66,7 @@ pub enum BuildError {
         /// Which example.
         example: String,
         /// Which field, expected and found.
-        error: Invalid,
+        error: Box<Invalid>,
     },
     /// The result is not what the host takes; a bug of ours.
     #[error("the finished component is refused: {0}")]
@@ -170,7 +170,7 @@ fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
         example.batches(&card.schema).map_err(|error| BuildError::Example {
             path: path.to_owned(),
             example: example.name.clone(),
-            error,
+            error: Box::new(error),
         })?;
     }
     Ok(golden)
