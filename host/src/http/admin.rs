@@ -1,7 +1,7 @@
 //! The admin listener: everything that changes what is served, and what only
 //! operators may see. Every path wants the bearer token.
 
-use super::error::{HttpError, json_response};
+use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
 use crate::catalog::{Deployment, Model, Spare};
 use crate::registry::Registry;
@@ -46,6 +46,9 @@ pub(super) fn router(
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
         .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the admin interface is under /v1") })
+        .method_not_allowed_fallback(|| async {
+            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
+        })
         .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
         .with_state(shared)
 }
@@ -71,14 +74,14 @@ struct PublishQuery {
     name: Option<String>,
 }
 
-async fn publish(app: App, Query(query): Query<PublishQuery>, body: Body) -> Result<Response, HttpError> {
+async fn publish(app: App, Parts(Query(query)): Parts<Query<PublishQuery>>, body: Body) -> Result<Response, HttpError> {
     let bytes = read_body(body, app.component_max_bytes, Duration::from_secs(300)).await?;
     let registry = app.registry.clone();
     let published = blocking(move || registry.publish(&bytes, query.name.as_deref())).await??;
     reply(&published)
 }
 
-async fn deploy(app: App, Path(model): Path<String>, body: Body) -> Result<Response, HttpError> {
+async fn deploy(app: App, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response, HttpError> {
     let bytes = read_body(body, 1 << 20, Duration::from_secs(10)).await?;
     let change: Deployment = serde_json::from_slice(&bytes)
         .map_err(|e| HttpError::new(StatusCode::BAD_REQUEST, format!("the deployment is not readable: {e}")))?;
@@ -137,7 +140,7 @@ async fn list(app: App) -> Result<Response, HttpError> {
     reply(&json!({ "models": models.iter().map(|served| shown(served, false)).collect::<Vec<_>>() }))
 }
 
-async fn show(app: App, Path(model): Path<String>) -> Result<Response, HttpError> {
+async fn show(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response, HttpError> {
     let routes = app.registry.routes().load_full();
     let served = routes.models.get(&model);
     let served = served.ok_or(crate::catalog::CatalogError::UnknownModel(model))?;

@@ -9,8 +9,10 @@ use crate::registry::ChangeError;
 use crate::sandbox::CallError;
 use crate::serving::PredictError;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// An error as a client sees it.
@@ -38,6 +40,27 @@ impl IntoResponse for HttpError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+/// A path's or a query's parts; what does not read is an error like any other.
+pub(super) struct Parts<E>(pub(super) E);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Parts<Path<T>> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, HttpError> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(Self).map_err(|refused| HttpError::new(refused.status(), refused.body_text()))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parts<Query<T>> {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, HttpError> {
+        let read = Query::from_request_parts(parts, state).await;
+        read.map(Self).map_err(|refused| HttpError::new(refused.status(), refused.body_text()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The prediction listener: Open Inference Protocol V2. Nothing here changes
 //! state.
 
-use super::error::{HttpError, json_response};
+use super::error::{HttpError, Parts, json_response};
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{InferRequest, InferResponse, metadata};
@@ -58,29 +58,40 @@ async fn server() -> Response {
     ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": [] }))
 }
 
-async fn model(app: App, Path(name): Path<String>) -> Result<Response, HttpError> {
+async fn model(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response, HttpError> {
     describe(&app, &name, None)
 }
 
-async fn model_version(app: App, Path((name, version)): Path<(String, String)>) -> Result<Response, HttpError> {
+async fn model_version(
+    app: App,
+    Parts(Path((name, version))): Parts<Path<(String, String)>>,
+) -> Result<Response, HttpError> {
     describe(&app, &name, Some(&parse_version(&version)?))
 }
 
-async fn ready(app: App, Path(name): Path<String>) -> Result<Response, HttpError> {
+async fn ready(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response, HttpError> {
     is_ready(&app, &name, None)
 }
 
-async fn ready_version(app: App, Path((name, version)): Path<(String, String)>) -> Result<Response, HttpError> {
+async fn ready_version(
+    app: App,
+    Parts(Path((name, version))): Parts<Path<(String, String)>>,
+) -> Result<Response, HttpError> {
     is_ready(&app, &name, Some(&parse_version(&version)?))
 }
 
-async fn infer(app: App, Path(name): Path<String>, headers: HeaderMap, body: Body) -> Result<Response, HttpError> {
+async fn infer(
+    app: App,
+    Parts(Path(name)): Parts<Path<String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
     predict(&app, name, None, &headers, body).await
 }
 
 async fn infer_version(
     app: App,
-    Path((name, version)): Path<(String, String)>,
+    Parts(Path((name, version))): Parts<Path<(String, String)>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {

@@ -15,6 +15,15 @@ use wasmtime::component::Component;
 
 const TAG_BYTES: usize = 32;
 
+/// Where a component's code came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeSource {
+    /// Compiled by this host earlier.
+    Cache,
+    /// Compiled just now.
+    Compiled,
+}
+
 /// A folder of compiled components, by engine and digest.
 #[derive(Debug)]
 pub struct CodeCache {
@@ -29,7 +38,7 @@ impl CodeCache {
     }
 
     /// The component's code: from the cache when it is there and ours.
-    pub(super) fn load_or_compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    pub(super) fn load_or_compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<(Component, CodeSource)> {
         let digest = Digest::of(bytes);
         let path = self.path(engine, &digest);
         match std::fs::read(&path) {
@@ -37,7 +46,7 @@ impl CodeCache {
                 // SAFETY: the tag proves that this host wrote these bytes with
                 // `serialize`, for this engine and this digest.
                 Some(code) => match unsafe { Component::deserialize(engine, code) } {
-                    Ok(component) => return Ok(component),
+                    Ok(component) => return Ok((component, CodeSource::Cache)),
                     Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
                 },
                 None => tracing::warn!(%digest, "cached code is not this host's; compiling again"),
@@ -50,7 +59,7 @@ impl CodeCache {
             // A full disk must not stop a model that runs without its cache.
             tracing::warn!(%digest, %error, "compiled code could not be cached");
         }
-        Ok(component)
+        Ok((component, CodeSource::Compiled))
     }
 
     fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {

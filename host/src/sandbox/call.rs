@@ -2,6 +2,7 @@
 //!
 //! The store is dropped with the call, whatever happened: no state survives.
 
+use super::bindings::Model;
 use super::convert;
 use super::engine::{Loaded, Metering};
 use super::limits::{CallLimits, Context, Stopped};
@@ -98,30 +99,21 @@ impl Loaded {
         self.call(Function::Transform, inputs, limits)
     }
 
+    /// An instance that answers again and again. For benchmarks and tests
+    /// only: the guest's state survives from call to call.
+    pub fn session(&self, limits: &CallLimits) -> Result<Session, CallError> {
+        let mut store = self.new_store(limits);
+        let model = self.pre.instantiate(&mut store).map_err(classify)?;
+        Ok(Session { loaded: self.clone(), store, model })
+    }
+
     fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
         let mut store = self.new_store(limits);
-        let outcome = self.call_in(&mut store, function, inputs);
+        let model = self.pre.instantiate(&mut store).map_err(classify);
+        let outcome = model.and_then(|model| self.ask(&mut store, &model, function, inputs));
         let fuel = store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        let context = store.into_data();
-        let outcome = outcome.map_err(|error| match error {
-            // What the guest said last is what its author needs first.
-            CallError::Trap(cause) => {
-                CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
-                    Some(line) => format!("{}\n{cause}", line.message),
-                    None => cause,
-                })
-            }
-            other => other,
-        });
-        CallReport {
-            outcome,
-            fuel,
-            memory_bytes: context.memory_bytes,
-            duration: started.elapsed(),
-            logs: context.logs,
-            logs_dropped: context.logs_dropped,
-        }
+        report(outcome, fuel, store.into_data(), started)
     }
 
     pub(super) fn new_store(&self, limits: &CallLimits) -> Store<Context> {
@@ -130,8 +122,13 @@ impl Loaded {
         store
     }
 
-    fn call_in(&self, store: &mut Store<Context>, function: Function, inputs: &Batch) -> Result<Batch, CallError> {
-        let model = self.pre.instantiate(&mut *store).map_err(classify)?;
+    fn ask(
+        &self,
+        store: &mut Store<Context>,
+        model: &Model,
+        function: Function,
+        inputs: &Batch,
+    ) -> Result<Batch, CallError> {
         let tensors = convert::to_guest(inputs);
         let predictor = model.scry_model_predictor();
         let answer = match function {
@@ -150,6 +147,55 @@ impl Loaded {
             return Err(CallError::InvalidOutput(wrong));
         }
         Ok(batch)
+    }
+}
+
+/// See [`Loaded::session`].
+pub struct Session {
+    loaded: Loaded,
+    store: Store<Context>,
+    model: Model,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("loaded", &self.loaded).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Predicts where the last call left off. The limit on memory is the one
+    /// that the session began with.
+    pub fn predict(&mut self, inputs: &Batch, limits: &CallLimits) -> CallReport {
+        let started = Instant::now();
+        arm(&mut self.store, limits, self.loaded.metering);
+        let outcome = self.loaded.ask(&mut self.store, &self.model, Function::Predict, inputs);
+        let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
+        let memory_bytes = self.store.data().memory_bytes;
+        let after = Context { memory_bytes, ..Context::new(self.store.data().memory_max_bytes) };
+        report(outcome, fuel, std::mem::replace(self.store.data_mut(), after), started)
+    }
+}
+
+/// What a call did. What the guest said last before a trap is what its author
+/// needs first.
+fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: Context, started: Instant) -> CallReport {
+    let outcome = outcome.map_err(|error| match error {
+        CallError::Trap(cause) => {
+            CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
+                Some(line) => format!("{}\n{cause}", line.message),
+                None => cause,
+            })
+        }
+        other => other,
+    });
+    CallReport {
+        outcome,
+        fuel,
+        memory_bytes: context.memory_bytes,
+        duration: started.elapsed(),
+        logs: context.logs,
+        logs_dropped: context.logs_dropped,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
 use super::bindings::{Model, ModelPre};
-use super::cache::CodeCache;
+use super::cache::{CodeCache, CodeSource};
 use super::limits::Context;
 use scry_card::Schema;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Loaded {
     pub(super) schema: Arc<Schema>,
     /// Whether calls count fuel.
     pub metering: Metering,
+    /// Where its code came from.
+    pub source: CodeSource,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -96,14 +98,14 @@ impl Sandbox {
     ) -> Result<Loaded, SandboxError> {
         let engine = self.engine(metering);
         let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
-        let component = match cache {
+        let (component, source) = match cache {
             Some(cache) => cache.load_or_compile(engine, bytes).map_err(wrong)?,
-            None => Component::new(engine, bytes).map_err(wrong)?,
+            None => (Component::new(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
         let mut linker = Linker::<Context>::new(engine);
         Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).and_then(ModelPre::new).map_err(wrong)?;
-        Ok(Loaded { pre, schema, metering })
+        Ok(Loaded { pre, schema, metering, source })
     }
 
     pub(super) fn engine(&self, metering: Metering) -> &Engine {

@@ -20,7 +20,7 @@ mod bindings {
     });
 }
 
-pub use cache::CodeCache;
-pub use call::{CallError, CallReport, LogLine};
+pub use cache::{CodeCache, CodeSource};
+pub use call::{CallError, CallReport, LogLine, Session};
 pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};
 pub use limits::CallLimits;

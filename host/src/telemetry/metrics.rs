@@ -3,6 +3,7 @@
 //! `model` is a published name or `unknown`; `version` a number; outcomes and
 //! reasons are the fixed names of `CallError`.
 
+use crate::sandbox::CodeSource;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
 };
@@ -18,6 +19,7 @@ pub struct Metrics {
     sandbox_seconds: HistogramVec,
     fallbacks: IntCounterVec,
     instances: IntGauge,
+    loads: IntCounterVec,
     compile_seconds: Histogram,
     swap_seconds: Histogram,
 }
@@ -50,6 +52,10 @@ impl Metrics {
                 &["model", "reason"],
             )?,
             instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
+            loads: IntCounterVec::new(
+                Opts::new("scry_component_loads_total", "Components loaded, by where their code came from."),
+                &["source"],
+            )?,
             compile_seconds: Histogram::with_opts(
                 HistogramOpts::new("scry_compile_seconds", "Loading a component: from the cache or by compiling.")
                     .buckets(slow.clone()),
@@ -65,6 +71,7 @@ impl Metrics {
         registry.register(Box::new(metrics.sandbox_seconds.clone()))?;
         registry.register(Box::new(metrics.fallbacks.clone()))?;
         registry.register(Box::new(metrics.instances.clone()))?;
+        registry.register(Box::new(metrics.loads.clone()))?;
         registry.register(Box::new(metrics.compile_seconds.clone()))?;
         registry.register(Box::new(metrics.swap_seconds.clone()))?;
         Ok(metrics)
@@ -108,7 +115,12 @@ impl Metrics {
     }
 
     /// A component that was loaded.
-    pub fn compiled(&self, took: Duration) {
+    pub fn loaded(&self, source: CodeSource, took: Duration) {
+        let source = match source {
+            CodeSource::Cache => "cache",
+            CodeSource::Compiled => "compiled",
+        };
+        self.loads.with_label_values(&[source]).inc();
         self.compile_seconds.observe(took.as_secs_f64());
     }
 
