@@ -136,3 +136,36 @@ pub fn embed(component: &mut Vec<u8>, card: &Card, golden: &Golden) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A component with a card and nothing else.
+    fn bare(card: &[u8]) -> Vec<u8> {
+        use wasm_encoder::ComponentSection;
+        let mut bytes = wasm_encoder::Component::new().finish();
+        wasm_encoder::CustomSection { name: CARD_SECTION.into(), data: card.into() }.append_to_component(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused_by_name() {
+        assert!(matches!(Description::read(b""), Err(ComponentError::Malformed(_))));
+        assert!(matches!(Description::read(b"\0asm\x01\0\0\0"), Err(ComponentError::Malformed(_))));
+        assert!(matches!(Description::read(&bare(b"{}")), Err(ComponentError::NotAModel)));
+    }
+
+    proptest! {
+        /// Any bytes at all, and a component with any of its bytes changed: an error, never a panic.
+        #[test]
+        fn any_bytes_are_refused(noise in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            prop_assert!(Description::read(&noise).is_err());
+            let mut bytes = bare(&noise);
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            prop_assert!(Description::read(&bytes).is_err());
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +38,8 @@ pub(super) struct Args {
 /// An address, or the URL that clients know it by.
 fn admin_address(text: &str) -> Result<SocketAddr, String> {
     let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    plain.parse().map_err(|_| format!("`{text}` is not an address such as 127.0.0.1:8081"))
+    let wrong = || format!("`{text}` is not an address such as 127.0.0.1:8081");
+    plain.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(wrong)
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -58,6 +59,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
+/// A shorter token gets a warning.
+const TOKEN_LEN_SAFE: usize = 16;
+
 fn announce(bound: Bound) {
     println!("ready prediction=http://{} admin=http://{}", bound.prediction, bound.admin);
 }
@@ -70,7 +74,12 @@ pub(super) async fn host(
 ) -> Result<(), CliError> {
     let store = Store::open(&config.data_dir)?;
     let token = match &config.admin.token {
-        Some(token) => token.clone(),
+        Some(token) => {
+            if token.len() < TOKEN_LEN_SAFE {
+                tracing::warn!("the admin token is shorter than {TOKEN_LEN_SAFE} characters: it can be guessed");
+            }
+            token.clone()
+        }
         None => store.admin_token()?,
     };
     let threads = u32::try_from(config.compute_threads())?;
