@@ -1,0 +1,212 @@
+//! What a model's author does: new, test, build, inspect, golden examples.
+
+use crate::support::{Ran, authored_target_dir, built_in, cargo, example, root, scry};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A crate of `scry new`, in a folder that is the same in every run: cargo
+/// then knows what it has compiled already.
+fn new_crate(place: &str, name: &str) -> PathBuf {
+    let dir = authored_target_dir().join("crates").join(place).join(name);
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+    Ran::of(scry().arg("new").arg(&dir)).ok();
+    dir
+}
+
+fn inspect(wasm: &Path) -> Value {
+    Ran::of(scry().arg("inspect").arg(wasm).arg("--json")).ok().json()
+}
+
+#[test]
+fn a_new_crate_tests_builds_and_proves_itself_and_its_digest_is_the_sources() {
+    let (here, there) = (new_crate("here", "churn"), new_crate("there", "churn"));
+    let tested = Ran::of(cargo(&here).args(["test", "--quiet"])).ok();
+    assert!(tested.stdout.contains("1 passed"), "{tested:#?}");
+
+    let wasm = here.join("churn.wasm");
+    let built = built_in(&here, &wasm).ok().json();
+    let card = inspect(&wasm);
+    assert_eq!((&built["digest"], &built["model"]), (&card["digest"], &card["card"]["name"]));
+    assert_eq!(built["size_bytes"], std::fs::metadata(&wasm).unwrap().len());
+
+    // Another folder, the same sources: the same component to the last bit.
+    let other = there.join("churn.wasm");
+    assert_eq!(built_in(&there, &other).ok().json()["digest"], built["digest"]);
+    assert_eq!(std::fs::read(&wasm).unwrap(), std::fs::read(&other).unwrap());
+
+    let report = Ran::of(scry().arg("test").arg(&wasm).arg("--json")).ok().json();
+    assert_eq!((&report["passed"], &report["failed"]), (&Value::from(1), &Value::from(0)));
+    let measured = &report["examples"][0]["measured"];
+    assert!(measured["fuel"].as_u64().unwrap() > 0, "{measured}");
+    assert!(measured["memory_bytes"].as_u64().unwrap() >= 65536, "{measured}");
+    assert!(measured["duration_us"].as_f64().unwrap() > 0.0, "{measured}");
+    let shown = Ran::of(scry().arg("test").arg(&wasm)).ok().stdout;
+    for part in ["ok   new and old customers: 2 rows", " fuel, ", " KiB, ", " µs", "all 1 examples pass"] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+
+    // A wrong example fails, natively and in the sandbox, with the numbers.
+    let golden = here.join("golden.json");
+    let right = std::fs::read_to_string(&golden).unwrap();
+    let wrong = right.replace("0.7785092422169708", "0.5");
+    assert_ne!(wrong, right);
+    std::fs::write(&golden, wrong).unwrap();
+    assert_ne!(built_in(&here, &wasm).ok().json()["digest"], built["digest"], "the examples are part of the component");
+    let failed = Ran::of(scry().arg("test").arg(&wasm)).code(1).says(&["1 of 1 examples fail"]);
+    for part in ["FAIL new and old customers", "output `probability`, row 0", "expected 0.5, got 0.778509", "tolerance 1.5e-6"] {
+        assert!(failed.stdout.contains(part), "no {part:?} in {failed:#?}");
+    }
+    let native = Ran::of(cargo(&here).args(["test", "--quiet"])).code(101);
+    assert!(native.stdout.contains("expected 0.5, got 0.778509"), "{native:#?}");
+
+    // An example that is not of the schema is the build's to refuse.
+    std::fs::write(&golden, right.replace("\"tenure\": 1.0", "\"tenur\": 1.0")).unwrap();
+    built_in(&here, &wasm).code(1).says(&["golden.json", "new and old customers", "tenur", "expected one of"]);
+    std::fs::write(&golden, "{").unwrap();
+    built_in(&here, &wasm).code(1).says(&["golden.json"]);
+    std::fs::write(&golden, &right).unwrap();
+
+    let manifest = here.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let change = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&manifest, text.replace(from, to)).unwrap();
+    };
+    change("2025-12-31", "last year");
+    built_in(&here, &wasm).code(1).says(&["data_until", "expected a date", "`last year`"]);
+    change("data_until", "data_till");
+    built_in(&here, &wasm).code(1).says(&["[package.metadata.scry]", "data_till"]);
+    change("cdylib", "lib");
+    built_in(&here, &wasm).code(1).says(&["crate-type", "cdylib"]);
+    std::fs::write(&manifest, &text).unwrap();
+
+    let source = here.join("src/lib.rs");
+    let model = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, model.replace("number(\"intercept\")", "number(\"intercpt\")")).unwrap();
+    built_in(&here, &wasm).code(1).says(&["`load` failed", "the model could not be loaded", "intercpt"]);
+    std::fs::write(&source, model.replace("fn load()", "fn lod()")).unwrap();
+    built_in(&here, &wasm).code(1).says(&["does not compile", "lod"]);
+}
+
+#[test]
+fn a_card_says_what_the_manifest_and_the_records_say() {
+    let said = inspect(&example("bikeshare").path);
+    let card = &said["card"];
+    assert_eq!(said["digest"], example("bikeshare").digest);
+    assert_eq!(said["size_bytes"], example("bikeshare").bytes().len());
+    assert_eq!(card["name"], "bikeshare");
+    assert_eq!(card["description"], "Riders per hour of a bike share, by gradient-boosted trees.");
+    assert_eq!(card["licence"], "Apache-2.0");
+    assert_eq!(card["owner"], "examples@scry.invalid");
+    assert_eq!((&card["data_from"], &card["data_until"]), (&Value::from("2011-01-01"), &Value::from("2012-12-31")));
+    assert_eq!(card["trained_at"], "2026-11-23T00:00:00Z");
+    let inputs = card["schema"]["inputs"].as_array().unwrap();
+    assert_eq!(inputs.len(), 10);
+    assert_eq!(
+        inputs[0],
+        serde_json::json!({
+            "name": "hour", "description": "Hour of the day.", "datatype": "INT64", "unit": "h", "minimum": 0.0, "maximum": 23.0,
+        })
+    );
+    let weather = inputs.iter().find(|field| field["name"] == "weather").unwrap();
+    assert_eq!(weather["categories"], serde_json::json!(["clear", "cloudy/misty", "light rain/snow", "heavy rain/snow"]));
+    let humidity = inputs.iter().find(|field| field["name"] == "humidity").unwrap();
+    assert_eq!(humidity["nullable"], true);
+    assert_eq!(card["schema"]["features"][0]["shape"], serde_json::json!([13]));
+    assert!(said["golden_examples"].as_u64().unwrap() > 0);
+
+    let shown = Ran::of(scry().arg("inspect").arg(&example("bikeshare").path)).ok().stdout;
+    for part in ["bikeshare: Riders per hour", &example("bikeshare").digest, "0 to 23; h", "one of clear, cloudy/misty", "nullable"] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+}
+
+#[test]
+fn every_example_builds_and_agrees_with_its_golden_examples() {
+    for name in ["bikeshare", "bikeshare-linear", "digits", "bikeshare-faulty"] {
+        let report = Ran::of(scry().arg("test").arg(&example(name).path).arg("--json")).ok().json();
+        assert!(report["passed"].as_u64().unwrap() > 0, "{name}: {report}");
+        assert_eq!(report["failed"], 0, "{name}");
+        assert_eq!(report["digest"], example(name).digest, "{name}");
+    }
+}
+
+#[test]
+fn a_limit_in_the_configuration_counts_in_scry_test() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("scry.toml");
+    std::fs::write(&config, "[limits]\nfuel = 1000\n").unwrap();
+    let mut command = scry();
+    command.arg("test").arg(&example("digits").path).arg("--config").arg(&config);
+    let ran = Ran::of(&mut command).code(1).says(&["examples fail"]);
+    assert!(ran.stdout.contains("fuel"), "{ran:#?}");
+    std::fs::write(&config, "[limits]\nfuel = 0\n").unwrap();
+    let ran = Ran::of(&mut command).ok();
+    assert!(ran.stdout.contains("fuel off"), "{ran:#?}");
+}
+
+#[test]
+fn new_makes_no_crate_where_or_as_what_it_should_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = dir.path().join("churn");
+    std::fs::create_dir(&there).unwrap();
+    Ran::of(scry().arg("new").arg(&there)).code(1).says(&["is there already"]);
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
+    for name in ["Churn", "9lives", "a b", "ünwell", "-x", &"x".repeat(65)] {
+        let path = dir.path().join(name);
+        Ran::of(scry().args(["new", "--"]).arg(&path)).code(1).says(&[name, "cannot be a model's name"]);
+        assert!(!path.exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_crate_is_told_how_to_make_one() {
+    let dir = tempfile::tempdir().unwrap();
+    Ran::of(scry().arg("build").arg(dir.path())).code(1).says(&["no Cargo.toml", "scry new"]);
+}
+
+/// What is written, and what the compiler says.
+const MISTAKES: [(&str, &str, &str); 14] = [
+    ("unknown-key", "#[derive(Record)] struct Row { #[field(units = \"h\")] x: f64 }", "unknown key: use `unit ="),
+    ("categories", "#[derive(Record)] struct Row { #[field(categories = [\"a\"])] x: String }", "categories are an enum: write `#[derive(Category, Clone, Copy)] enum"),
+    ("nullable", "#[derive(Record)] struct Row { #[field(nullable)] x: f64 }", "write `age: Option<f64>`"),
+    ("min-on-text", "#[derive(Record)] struct Row { #[field(min = 0)] x: String }", "`x` has no order: `min` and `max` go with numbers"),
+    ("min-on-bool", "#[derive(Record)] struct Row { #[field(max = 1)] x: bool }", "`x` has no order"),
+    ("vec", "#[derive(Record)] struct Row { x: Vec<f64> }", "`Vec<f64>` cannot be a column"),
+    ("vec-advice", "#[derive(Record)] struct Row { x: Vec<f64> }", "an array of numbers such as `[f32; 4]`"),
+    ("generic", "#[derive(Record)] struct Row<T> { x: T }", "a record is one plain struct, without generics"),
+    ("option-option", "#[derive(Record)] struct Row { x: Option<Option<f64>> }", "write one `Option`"),
+    ("tuple", "#[derive(Record)] struct Row(f64);", "columns need names: `struct Row { age: f64 }`"),
+    ("empty", "#[derive(Record)] struct Row {}", "at least one field"),
+    ("enum-record", "#[derive(Record)] enum Row { A }", "#[derive(Record)] needs a struct"),
+    ("category-with-data", "#[derive(Category, Clone, Copy)] enum Kind { A(u8) }", "a category is a plain variant: write `A`"),
+    ("two-the-same", "#[derive(Category, Clone, Copy)] enum Kind { A, #[category(\"a\")] B }", "two variants are the category \"a\""),
+];
+
+#[test]
+fn a_mistake_in_a_record_is_a_compile_error_that_says_what_to_write() {
+    let dir = authored_target_dir().join("crates/mistakes");
+    std::fs::create_dir_all(dir.join("examples")).unwrap();
+    std::fs::create_dir_all(dir.join("src")).unwrap();
+    let sdk = root().join("guest-sdk");
+    let manifest = format!(
+        "[package]\nname = \"mistakes\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nscry-guest = {{ path = {sdk:?} }}\n\n[workspace]\n"
+    );
+    std::fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    std::fs::copy(root().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+    std::fs::write(dir.join("src/lib.rs"), "").unwrap();
+    let right = ("right", "#[derive(Record)] struct Row { #[field(min = 0, unit = \"h\")] x: Option<[f64; 3]> }", "");
+    for (name, source, _) in MISTAKES.iter().chain([&right]) {
+        // Every record is used: some checks are made only then.
+        let used = if source.contains("Row") && !source.contains("<T>") { "Row::fields();" } else { "" };
+        let source = format!("#![allow(dead_code)]\nuse scry_guest::prelude::*;\n{source}\nfn main() {{ {used} }}\n");
+        std::fs::write(dir.join("examples").join(format!("{name}.rs")), source).unwrap();
+    }
+    let compile = |name: &str| Ran::of(cargo(&dir).args(["build", "--example", name]));
+    compile("right").ok();
+    for (name, _, says) in MISTAKES {
+        compile(name).code(101).says(&[says]);
+    }
+}

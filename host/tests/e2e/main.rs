@@ -1,0 +1,13 @@
+//! The real binary, real guests, a real client; nothing of ours is mocked.
+//!
+//! One program, so that each guest is built once however many tests need it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod author;
+mod cli;
+mod contract;
+mod hostile;
+mod restart;
+mod serving;
+mod support;
+mod swap;
