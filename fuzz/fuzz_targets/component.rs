@@ -1,0 +1,12 @@
+//! A published component: whatever the bytes, an error or a description.
+//! `cargo +nightly fuzz run component`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scry::component::Description;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(description) = Description::read(bytes) {
+        assert!(description.card.validate().is_ok());
+    }
+});
