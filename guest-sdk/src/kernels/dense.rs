@@ -1,19 +1,25 @@
 //! Fully connected layers in f32.
 //!
-//! Sixteen partial sums: the compiler turns each step into four SIMD
-//! multiply-adds, and one back edge pays for 16 weights.
+//! Sixteen outputs at a time: each input multiplies sixteen weights that lie
+//! side by side, which the compiler turns into four SIMD multiplications and
+//! additions without a sum across lanes. One back edge pays for four inputs.
 
-/// Lanes of the partial sums.
+/// Outputs that are computed together.
 const LANES: usize = 16;
+/// Inputs that one back edge pays for.
+const UNROLL: usize = 4;
 
-/// `W x + b` with `W` stored one row an output.
+/// Weights or sums of outputs that are computed together.
+type Lanes = [f32; LANES];
+
+/// `x W + b`.
 #[derive(Debug, Clone)]
 pub struct Dense {
     inputs: usize,
-    /// Rows padded to a whole number of lanes.
-    stride: usize,
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    outputs: usize,
+    /// For each sixteen outputs, one set of lanes an input; the last padded.
+    weights: Vec<Lanes>,
+    bias: Vec<Lanes>,
 }
 
 impl Dense {
@@ -24,67 +30,63 @@ impl Dense {
         if inputs == 0 || outputs == 0 || weights.len() != inputs.checked_mul(outputs)? {
             return None;
         }
-        let stride = inputs.next_multiple_of(LANES);
-        let mut rows = vec![0.0; stride * outputs];
-        for (i, column) in weights.chunks_exact(outputs).enumerate() {
-            for (o, &weight) in column.iter().enumerate() {
-                *rows.get_mut(o * stride + i)? = weight;
-            }
-        }
-        Some(Self { inputs, stride, weights: rows, bias: bias.to_vec() })
+        let lanes = |row: &[f32], first| std::array::from_fn(|lane| row.get(first + lane).copied().unwrap_or(0.0));
+        let blocks = (0..outputs).step_by(LANES);
+        let rows = |first| weights.chunks_exact(outputs).map(move |row| lanes(row, first));
+        Some(Self {
+            inputs,
+            outputs,
+            weights: blocks.clone().flat_map(rows).collect(),
+            bias: blocks.map(|first| lanes(bias, first)).collect(),
+        })
     }
 
     /// Number of outputs.
     pub fn outputs(&self) -> usize {
-        self.bias.len()
+        self.outputs
     }
 
-    /// Fills `out` (one value an output) from `x` (one an input).
+    /// Fills `out` (one value an output) from `x` (one an input; any that are
+    /// missing count as 0).
     pub fn forward(&self, x: &[f32], out: &mut Vec<f32>) {
-        let mut padded = [0.0; 1024];
-        let storage;
         let x = x.get(..self.inputs).unwrap_or(x);
-        let x: &[f32] = if x.len() == self.stride {
-            x
-        } else if let Some(room) = padded.get_mut(..self.stride) {
-            for (to, from) in room.iter_mut().zip(x) {
-                *to = *from;
-            }
-            room
-        } else {
-            storage = x.iter().copied().chain(std::iter::repeat(0.0)).take(self.stride).collect::<Vec<_>>();
-            &storage
-        };
-        let (x, _) = x.as_chunks::<LANES>();
+        let (x, x_rest) = x.as_chunks::<UNROLL>();
         out.clear();
-        out.extend(self.weights.chunks_exact(self.stride).zip(&self.bias).map(|(row, bias)| {
-            let mut sum = [0.0f32; LANES];
-            for (weights, x) in row.as_chunks::<LANES>().0.iter().zip(x) {
-                for lane in 0..LANES {
-                    sum[lane] += weights[lane] * x[lane];
+        for (block, &bias) in self.weights.chunks_exact(self.inputs).zip(&self.bias) {
+            let (block, rest) = block.split_at(x.len() * UNROLL);
+            let mut sums = bias;
+            for (weights, x) in block.as_chunks::<UNROLL>().0.iter().zip(x) {
+                for i in 0..UNROLL {
+                    multiply_add(&mut sums, &weights[i], x[i]);
                 }
             }
-            bias + tree_sum(sum)
-        }));
+            for (weights, &x) in rest.iter().zip(x_rest) {
+                multiply_add(&mut sums, weights, x);
+            }
+            out.extend_from_slice(&sums);
+        }
+        out.truncate(self.outputs);
     }
 }
 
-/// Sums the lanes pairwise, which SIMD can do and rounding likes.
-fn tree_sum(s: [f32; LANES]) -> f32 {
-    let quarter = |i: usize| (s[i] + s[i + 8]) + (s[i + 4] + s[i + 12]);
-    (quarter(0) + quarter(2)) + (quarter(1) + quarter(3))
+#[inline(always)]
+fn multiply_add(sums: &mut Lanes, weights: &Lanes, x: f32) {
+    for lane in 0..LANES {
+        sums[lane] += weights[lane] * x;
+    }
 }
 
-/// max(x, 0), in place.
+/// max(x, 0), in place; NaN becomes 0. A comparison, since `f32::max` is a
+/// function call in WebAssembly.
 pub fn relu(values: &mut [f32]) {
     for x in values {
-        *x = x.max(0.0);
+        *x = if *x > 0.0 { *x } else { 0.0 };
     }
 }
 
 /// eˣ normalised to a sum of 1, in place.
 pub fn softmax(values: &mut [f32]) {
-    let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let high = values.iter().fold(f32::NEG_INFINITY, |high, &x| if x > high { x } else { high });
     let mut sum = 0.0;
     for x in values.iter_mut() {
         *x = (*x - high).exp();

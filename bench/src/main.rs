@@ -1,0 +1,37 @@
+//! What a sandboxed prediction costs, beside the same model called natively.
+//!
+//! `cargo run --release -p scry-bench` prints Markdown tables; progress goes
+//! to stderr. Variants take turns within one run, so that a noisy machine
+//! disturbs all of them alike: trust the ratios more than the times.
+
+mod http;
+mod in_process;
+mod load;
+mod models;
+mod native_server;
+mod servers;
+mod stats;
+
+use models::Workbench;
+
+type Error = Box<dyn std::error::Error>;
+
+/// The benchmark's second face: the native server that it starts.
+const NATIVE_SERVER: &str = "native-server";
+
+fn main() -> Result<(), Error> {
+    let what = std::env::args().nth(1);
+    if what.as_deref() == Some(NATIVE_SERVER) {
+        return native_server::run();
+    }
+    // Half of the benchmark, for whoever works on that half.
+    let wants = |half: &str| what.as_deref().is_none_or(|what| what == half);
+    let workbench = Workbench::new()?;
+    if wants("in-process") {
+        in_process::run(&workbench)?;
+    }
+    if wants("http") {
+        http::run(&workbench)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The two servers as processes, and the CPU time that each has used.
+
+use crate::models::Model;
+use crate::{Error, NATIVE_SERVER};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server that ends when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) prediction: SocketAddr,
+    admin: Option<SocketAddr>,
+}
+
+/// A folder that is gone when it is dropped.
+pub(crate) struct TempDir(pub(crate) PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let path = std::env::temp_dir().join(format!("scry-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What is left is in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Server {
+    /// This binary again, serving the models natively.
+    pub(crate) fn native(models: &[&Model]) -> Result<Self, Error> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.arg(NATIVE_SERVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            for model in models {
+                writeln!(stdin, "{}", serde_json::to_string(&model.description.card)?)?;
+            }
+        }
+        Self::ready(child)
+    }
+
+    /// `scry serve`, with the models published.
+    pub(crate) fn scry(data: &Path, models: &[&Model]) -> Result<Self, Error> {
+        let scry = build_scry()?;
+        let mut command = Command::new(&scry);
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(data);
+        let server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
+        let admin = server.admin.ok_or("scry named no admin address")?;
+        for model in models {
+            let name = &model.description.card.name;
+            let file = data.join(format!("{name}.wasm"));
+            std::fs::write(&file, &model.component)?;
+            let mut publish = Command::new(&scry);
+            publish.arg("publish").arg(&file).args(["--admin", &format!("http://{admin}"), "--data"]).arg(data);
+            let output = publish.output()?;
+            if !output.status.success() {
+                return Err(format!("publishing {name}: {}", String::from_utf8_lossy(&output.stderr)).into());
+            }
+        }
+        Ok(server)
+    }
+
+    /// Waits for the line that names the addresses.
+    fn ready(mut child: Child) -> Result<Self, Error> {
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = |key: &str| {
+            let found = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            found.and_then(|address| address.parse().ok())
+        };
+        match address("prediction=http://") {
+            Some(prediction) => Ok(Self { admin: address("admin=http://"), prediction, child }),
+            None => {
+                child.kill()?;
+                Err(format!("a server did not start: it said {line:?}").into())
+            }
+        }
+    }
+
+    /// User and system time of all threads so far.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
+        /// Linux counts the fields of `stat` in hundredths of a second on every common platform.
+        const TICK: Duration = Duration::from_millis(10);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The command's name stands in parentheses and may hold spaces.
+        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat has another form")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+        Ok(TICK * ticks.sum::<Result<u32, _>>()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Brings the `scry` binary beside this one up to date.
+fn build_scry() -> Result<PathBuf, Error> {
+    eprintln!("http: building scry");
+    // Both packages are named so that their dependencies are shared.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "--package=scry", "--package=scry-bench", "--bin=scry"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !status.success() {
+        return Err("scry does not build".into());
+    }
+    Ok(std::env::current_exe()?.with_file_name("scry"))
+}
