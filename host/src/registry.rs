@@ -15,8 +15,8 @@ use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use scry_card::Card;
 use serde::Serialize;
-use std::collections::hash_map::{Entry, HashMap};
 use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

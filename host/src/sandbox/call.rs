@@ -117,7 +117,7 @@ impl Loaded {
     }
 
     pub(super) fn new_store(&self, limits: &CallLimits) -> Store<Context> {
-        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes));
+        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes, self.ticker.awake()));
         arm(&mut store, limits, self.metering);
         store
     }
@@ -172,7 +172,8 @@ impl Session {
         let outcome = self.loaded.ask(&mut self.store, &self.model, Function::Predict, inputs);
         let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
         let memory_bytes = self.store.data().memory_bytes;
-        let after = Context { memory_bytes, ..Context::new(self.store.data().memory_max_bytes) };
+        let after =
+            Context { memory_bytes, ..Context::new(self.store.data().memory_max_bytes, self.loaded.ticker.awake()) };
         report(outcome, fuel, std::mem::replace(self.store.data_mut(), after), started)
     }
 }

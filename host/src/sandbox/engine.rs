@@ -3,10 +3,9 @@
 use super::bindings::{Model, ModelPre};
 use super::cache::{CodeCache, CodeSource};
 use super::limits::Context;
+use super::ticker::Ticker;
 use scry_card::Schema;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -44,6 +43,8 @@ pub enum SandboxError {
 pub struct Loaded {
     pub(super) pre: ModelPre<Context>,
     pub(super) schema: Arc<Schema>,
+    /// Its calls need it, whatever becomes of the sandbox.
+    pub(super) ticker: Arc<Ticker>,
     /// Whether calls count fuel.
     pub metering: Metering,
     /// Where its code came from.
@@ -61,31 +62,17 @@ impl std::fmt::Debug for Loaded {
 pub struct Sandbox {
     fuel: Engine,
     off: Engine,
-    stop_ticker: Arc<AtomicBool>,
+    pub(super) ticker: Arc<Ticker>,
 }
 
 impl Sandbox {
-    /// How often an overdue guest is noticed.
-    const TICK: Duration = Duration::from_millis(1);
-
     /// Sets up both engines and starts the ticker.
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
         let engine =
             |metering| Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")));
-        let sandbox = Self { fuel: engine(Metering::Fuel)?, off: engine(Metering::Off)?, stop_ticker: Arc::default() };
-        let (fuel, off, stop) = (sandbox.fuel.clone(), sandbox.off.clone(), sandbox.stop_ticker.clone());
-        // An OS thread of its own: timers of a busy runtime slip.
-        std::thread::Builder::new()
-            .name("scry-ticker".into())
-            .spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    std::thread::sleep(Self::TICK);
-                    fuel.increment_epoch();
-                    off.increment_epoch();
-                }
-            })
-            .map_err(|e| SandboxError::Setup(e.to_string()))?;
-        Ok(sandbox)
+        let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
+        let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
+        Ok(Self { fuel, off, ticker: Arc::new(ticker) })
     }
 
     /// Compiles a component, or takes its code from the cache.
@@ -105,7 +92,7 @@ impl Sandbox {
         let mut linker = Linker::<Context>::new(engine);
         Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).and_then(ModelPre::new).map_err(wrong)?;
-        Ok(Loaded { pre, schema, metering, source })
+        Ok(Loaded { pre, schema, ticker: self.ticker.clone(), metering, source })
     }
 
     pub(super) fn engine(&self, metering: Metering) -> &Engine {
@@ -113,12 +100,6 @@ impl Sandbox {
             Metering::Fuel => &self.fuel,
             Metering::Off => &self.off,
         }
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        self.stop_ticker.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::bindings::scry::model::{logging, types};
 use super::call::LogLine;
+use super::ticker::Awake;
 use std::time::Instant;
 use wasmtime::ResourceLimiter;
 
@@ -34,14 +35,16 @@ pub(super) struct Context {
     pub(super) memory_bytes: u64,
     pub(super) logs: Vec<LogLine>,
     pub(super) logs_dropped: u64,
+    /// Deadlines are noticed while the store lives.
+    _awake: Awake,
 }
 
 impl Context {
     const LOG_MAX_LINES: usize = 32;
     const LOG_LINE_MAX_BYTES: usize = 1024;
 
-    pub(super) fn new(memory_max_bytes: u64) -> Self {
-        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0 }
+    pub(super) fn new(memory_max_bytes: u64, awake: Awake) -> Self {
+        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, _awake: awake }
     }
 }
 

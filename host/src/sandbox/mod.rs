@@ -10,6 +10,7 @@ mod convert;
 mod engine;
 mod limits;
 pub(crate) mod snapshot;
+mod ticker;
 
 mod bindings {
     #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]

@@ -41,7 +41,7 @@ pub(crate) fn seal(
     let mut wizer = Wizer::new();
     wizer.init_func("load");
     let (parsed, instrumented) = wizer.instrument_component(unloaded).map_err(unsuitable)?;
-    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes));
+    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes, sandbox.ticker.awake()));
     arm(&mut store, limits, Metering::Off);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
@@ -57,19 +57,19 @@ pub(crate) fn seal(
     }
     let mut state = State { store: &mut store, instance };
     let snapshot = poll_once(wizer.snapshot_component(&parsed, &mut state)).map_err(unsuitable)?;
-    let schema = describe(engine, &linker, &snapshot, limits)?;
+    let schema = describe(sandbox, &linker, &snapshot, limits)?;
     Ok((snapshot, schema))
 }
 
 fn describe(
-    engine: &wasmtime::Engine,
+    sandbox: &Sandbox,
     linker: &Linker<Context>,
     sealed: &[u8],
     limits: &CallLimits,
 ) -> Result<Schema, SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
-    let component = Component::new(engine, sealed).map_err(unsuitable)?;
-    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes));
+    let component = Component::new(sandbox.engine(Metering::Off), sealed).map_err(unsuitable)?;
+    let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes, sandbox.ticker.awake()));
     arm(&mut store, limits, Metering::Off);
     let model = Model::instantiate(&mut store, &component, linker).map_err(unsuitable)?;
     let schema = model.scry_model_predictor().call_describe(&mut store);

@@ -55,7 +55,9 @@ fn a_new_crate_tests_builds_and_proves_itself_and_its_digest_is_the_sources() {
     std::fs::write(&golden, wrong).unwrap();
     assert_ne!(built_in(&here, &wasm).ok().json()["digest"], built["digest"], "the examples are part of the component");
     let failed = Ran::of(scry().arg("test").arg(&wasm)).code(1).says(&["1 of 1 examples fail"]);
-    for part in ["FAIL new and old customers", "output `probability`, row 0", "expected 0.5, got 0.778509", "tolerance 1.5e-6"] {
+    for part in
+        ["FAIL new and old customers", "output `probability`, row 0", "expected 0.5, got 0.778509", "tolerance 1.5e-6"]
+    {
         assert!(failed.stdout.contains(part), "no {part:?} in {failed:#?}");
     }
     let native = Ran::of(cargo(&here).args(["test", "--quiet"])).code(101);
@@ -111,14 +113,23 @@ fn a_card_says_what_the_manifest_and_the_records_say() {
         })
     );
     let weather = inputs.iter().find(|field| field["name"] == "weather").unwrap();
-    assert_eq!(weather["categories"], serde_json::json!(["clear", "cloudy/misty", "light rain/snow", "heavy rain/snow"]));
+    assert_eq!(
+        weather["categories"],
+        serde_json::json!(["clear", "cloudy/misty", "light rain/snow", "heavy rain/snow"])
+    );
     let humidity = inputs.iter().find(|field| field["name"] == "humidity").unwrap();
     assert_eq!(humidity["nullable"], true);
     assert_eq!(card["schema"]["features"][0]["shape"], serde_json::json!([13]));
     assert!(said["golden_examples"].as_u64().unwrap() > 0);
 
     let shown = Ran::of(scry().arg("inspect").arg(&example("bikeshare").path)).ok().stdout;
-    for part in ["bikeshare: Riders per hour", &example("bikeshare").digest, "0 to 23; h", "one of clear, cloudy/misty", "nullable"] {
+    for part in [
+        "bikeshare: Riders per hour",
+        &example("bikeshare").digest,
+        "0 to 23; h",
+        "one of clear, cloudy/misty",
+        "nullable",
+    ] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }
 }
@@ -170,9 +181,17 @@ fn a_folder_without_a_crate_is_told_how_to_make_one() {
 /// What is written, and what the compiler says.
 const MISTAKES: [(&str, &str, &str); 14] = [
     ("unknown-key", "#[derive(Record)] struct Row { #[field(units = \"h\")] x: f64 }", "unknown key: use `unit ="),
-    ("categories", "#[derive(Record)] struct Row { #[field(categories = [\"a\"])] x: String }", "categories are an enum: write `#[derive(Category, Clone, Copy)] enum"),
+    (
+        "categories",
+        "#[derive(Record)] struct Row { #[field(categories = [\"a\"])] x: String }",
+        "categories are an enum: write `#[derive(Category, Clone, Copy)] enum",
+    ),
     ("nullable", "#[derive(Record)] struct Row { #[field(nullable)] x: f64 }", "write `age: Option<f64>`"),
-    ("min-on-text", "#[derive(Record)] struct Row { #[field(min = 0)] x: String }", "`x` has no order: `min` and `max` go with numbers"),
+    (
+        "min-on-text",
+        "#[derive(Record)] struct Row { #[field(min = 0)] x: String }",
+        "`x` has no order: `min` and `max` go with numbers",
+    ),
     ("min-on-bool", "#[derive(Record)] struct Row { #[field(max = 1)] x: bool }", "`x` has no order"),
     ("vec", "#[derive(Record)] struct Row { x: Vec<f64> }", "`Vec<f64>` cannot be a column"),
     ("vec-advice", "#[derive(Record)] struct Row { x: Vec<f64> }", "an array of numbers such as `[f32; 4]`"),
@@ -181,8 +200,16 @@ const MISTAKES: [(&str, &str, &str); 14] = [
     ("tuple", "#[derive(Record)] struct Row(f64);", "columns need names: `struct Row { age: f64 }`"),
     ("empty", "#[derive(Record)] struct Row {}", "at least one field"),
     ("enum-record", "#[derive(Record)] enum Row { A }", "#[derive(Record)] needs a struct"),
-    ("category-with-data", "#[derive(Category, Clone, Copy)] enum Kind { A(u8) }", "a category is a plain variant: write `A`"),
-    ("two-the-same", "#[derive(Category, Clone, Copy)] enum Kind { A, #[category(\"a\")] B }", "two variants are the category \"a\""),
+    (
+        "category-with-data",
+        "#[derive(Category, Clone, Copy)] enum Kind { A(u8) }",
+        "a category is a plain variant: write `A`",
+    ),
+    (
+        "two-the-same",
+        "#[derive(Category, Clone, Copy)] enum Kind { A, #[category(\"a\")] B }",
+        "two variants are the category \"a\"",
+    ),
 ];
 
 #[test]

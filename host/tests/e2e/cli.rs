@@ -59,12 +59,18 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
     );
     assert_eq!(models[1]["versions"].as_array().unwrap().len(), 2);
     let shown = host.scry(&["models"]).ok().stdout;
-    for part in ["hostile  (live: 1, deadline 700 ms)", "@champion = 1", "falls back to steady@2", "falls back to the constant"] {
+    for part in
+        ["hostile  (live: 1, deadline 700 ms)", "@champion = 1", "falls back to steady@2", "falls back to the constant"]
+    {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }
     host.deploy(&["hostile", "--no-fallback"]).ok();
     assert_eq!(host.scry(&["models", "--json"]).ok().json()["models"][0]["fallback"], json!([]));
-    assert_eq!(host.scry(&["models", "--json"]).ok().json()["models"][0]["deadline_ms"], 700, "what is not named stays");
+    assert_eq!(
+        host.scry(&["models", "--json"]).ok().json()["models"][0]["deadline_ms"],
+        700,
+        "what is not named stays"
+    );
 }
 
 #[test]
@@ -74,7 +80,8 @@ fn predict_takes_rows_instances_one_row_v2_and_stdin() {
     let golden = std::fs::read(root().join("examples/bikeshare/golden.json")).unwrap();
     let golden: Value = serde_json::from_slice(&golden).unwrap();
     let given = &golden["examples"][0];
-    let expected: Vec<f64> = given["outputs"].as_array().unwrap().iter().map(|row| row["riders"].as_f64().unwrap()).collect();
+    let expected: Vec<f64> =
+        given["outputs"].as_array().unwrap().iter().map(|row| row["riders"].as_f64().unwrap()).collect();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("rows.json");
     let predict = |model: &str, input: &Value| {
@@ -96,7 +103,10 @@ fn predict_takes_rows_instances_one_row_v2_and_stdin() {
     assert!((v2["outputs"][0]["data"][0].as_f64().unwrap() - expected[0]).abs() < 1e-3);
 
     let mut command = scry();
-    command.args(["predict", "bikeshare", "--input", "-"]).env("SCRY_ADMIN", &host.admin).env("SCRY_ADMIN_TOKEN", host.token());
+    command
+        .args(["predict", "bikeshare", "--input", "-"])
+        .env("SCRY_ADMIN", &host.admin)
+        .env("SCRY_ADMIN_TOKEN", host.token());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(rows.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -12,7 +12,10 @@ fn the_contract_is_what_its_version_says() {
     let text = std::fs::read_to_string(root().join("wit/model.wit")).unwrap();
     let text = text.replace("\r\n", "\n");
     let found: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert!(text.contains(&format!("package {VERSION};")), "wit/model.wit is no longer {VERSION}: update this test too");
+    assert!(
+        text.contains(&format!("package {VERSION};")),
+        "wit/model.wit is no longer {VERSION}: update this test too"
+    );
     assert_eq!(
         found, SHA256,
         "wit/model.wit has changed. Components out there were built against {VERSION}: give the package a new \

@@ -1,6 +1,6 @@
 //! Ends, beginnings, and what damage does in between.
 
-use crate::support::{Host, Ran, example, eventually, guest, scry};
+use crate::support::{Host, Ran, eventually, example, guest, scry};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -25,7 +25,8 @@ fn answers(host: &Host) {
 fn a_second_start_serves_what_the_first_did_without_compiling() {
     let host = Host::start();
     host.publish(&guest("steady"));
-    host.deploy(&["steady", "--alias", "champion=1", "--deadline-ms", "9000", "--fallback", r#"constant:{"y":0}"#]).ok();
+    host.deploy(&["steady", "--alias", "champion=1", "--deadline-ms", "9000", "--fallback", r#"constant:{"y":0}"#])
+        .ok();
     let (before, listed) = (host.admin_get("/v1/state").json(), host.admin_get("/v1/models").json());
     assert_eq!((host.metric(COMPILED), host.metric(CACHED)), (1.0, 0.0));
     let host = host.restart(|_| {});
@@ -102,7 +103,8 @@ fn a_damaged_component_is_unavailable_while_the_others_serve() {
     host.get("/v2/models/steady/ready").error(503, &["not available"]);
     host.get("/v2/models/hostile/ready").status(200);
     let listed = host.scry(&["models", "--json"]).ok().json();
-    let state = &listed["models"].as_array().unwrap().iter().find(|m| m["model"] == "steady").unwrap()["versions"][0]["state"];
+    let state =
+        &listed["models"].as_array().unwrap().iter().find(|m| m["model"] == "steady").unwrap()["versions"][0]["state"];
     assert!(state.as_str().unwrap().contains("damaged"), "{state}");
     host.deploy(&["steady", "--to", "1"]).code(1).says(&["not available"]);
     // As the message advises.
@@ -214,7 +216,7 @@ fn a_wrong_configuration_is_refused_by_key_before_anything_starts() {
         ("[limits]\ndeadline_ms = 0\n", vec!["limits.deadline_ms", "1 to 86400000", "found 0"]),
         ("[limits]\nfallback_reserve_percent = 91\n", vec!["limits.fallback_reserve_percent", "0 to 90", "found 91"]),
         ("[limits]\nmemory_max_bytes = 5\n", vec!["limits.memory_max_bytes", "1 MiB to 4 GiB"]),
-        ("[admin]\ntoken = \"short\"\n", vec!["admin.token", "16 characters"]),
+        ("[admin]\ntoken = \"\"\n", vec!["admin.token", "expected a token"]),
         ("[log]\nlevel = \"loud=very\"\n", vec!["log.level"]),
         ("[log\n", vec!["scry.toml"]),
     ] {

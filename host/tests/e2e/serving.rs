@@ -115,7 +115,8 @@ fn predictions_are_the_original_models() {
     let mut compared = 0;
     for example in golden["examples"].as_array().unwrap() {
         // Rows that leave readings out name fewer columns than others.
-        for (hour, expected) in example["inputs"].as_array().unwrap().iter().zip(example["outputs"].as_array().unwrap()) {
+        for (hour, expected) in example["inputs"].as_array().unwrap().iter().zip(example["outputs"].as_array().unwrap())
+        {
             let riders = infer(&host, &v2(&json!([hour]))).status(200).y();
             let expected = expected["riders"].as_f64().unwrap();
             assert!((riders - expected).abs() <= 1e-6 + 1e-6 * expected.abs(), "{hour}: {riders}, not {expected}");
@@ -145,7 +146,8 @@ fn an_id_comes_back_and_outputs_can_be_chosen() {
 fn data_may_be_nested_and_members_in_any_order() {
     let host = host();
     let flat = json!({ "name": "image", "shape": [2, 8, 8], "datatype": "FP32", "data": vec![3; 128] });
-    let nested = json!({ "data": vec![vec![vec![3; 8]; 8]; 2], "datatype": "FP32", "shape": [2, 8, 8], "name": "image" });
+    let nested =
+        json!({ "data": vec![vec![vec![3; 8]; 8]; 2], "datatype": "FP32", "shape": [2, 8, 8], "name": "image" });
     let ask = |input: &Value| host.post("/v2/models/digits/infer", &json!({ "inputs": [input] })).status(200).json();
     assert_eq!(ask(&flat), ask(&nested));
     // `data` before `datatype`: what is read must not depend on the order.
@@ -200,13 +202,19 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
             vec!["field `hour`", "a shape that can be counted"],
         ),
         (set("hour", "shape", json!([-1])), vec!["not V2 JSON", "-1"]),
-        (set("hour", "data", json!(["eight"])), vec!["field `hour`, row 0", "expected a INT64 value", "found \"eight\""]),
+        (
+            set("hour", "data", json!(["eight"])),
+            vec!["field `hour`, row 0", "expected a INT64 value", "found \"eight\""],
+        ),
         (set("hour", "data", json!([8.5])), vec!["field `hour`, row 0", "expected a INT64 value", "found 8.5"]),
         (set("hour", "data", json!([24])), vec!["field `hour`, row 0", "expected 0 to 23 h", "found 24"]),
         (set("hour", "data", json!([null])), vec!["field `hour`, row 0", "expected a INT64 value", "found null"]),
         (set("hour", "data", json!(8)), vec!["a list of elements"]),
         (set("hour", "data", json!([{}])), vec!["field `hour`", "found an object"]),
-        (set("weather", "data", json!(["hail"])), vec!["field `weather`, row 0", "expected one of \"clear\"", "\"hail\""]),
+        (
+            set("weather", "data", json!(["hail"])),
+            vec!["field `weather`, row 0", "expected one of \"clear\"", "\"hail\""],
+        ),
         (set("humidity", "data", json!([1.5])), vec!["field `humidity`, row 0", "expected 0 to 1", "found 1.5"]),
         (set("humidity", "data", json!([true])), vec!["field `humidity`", "expected a FP64 value", "found true"]),
         (set("holiday", "data", json!([0])), vec!["field `holiday`", "expected a BOOL value", "found 0"]),
@@ -240,10 +248,12 @@ fn every_wrong_row_is_named_up_to_a_limit() {
 #[test]
 fn what_is_not_there_is_404_and_what_is_not_done_so_is_405() {
     let host = host();
-    for path in ["/", "/v2/nothing", "/v1/models", "/metrics", "/v2/models", "/v2/models/", "/v2/models/nobody/nothing"] {
+    for path in ["/", "/v2/nothing", "/v1/models", "/metrics", "/v2/models", "/v2/models/", "/v2/models/nobody/nothing"]
+    {
         host.get(path).error(404, &[]);
     }
-    for path in ["/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/no%2Fbody", "/v2/models/nobody/versions/1"] {
+    for path in ["/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/no%2Fbody", "/v2/models/nobody/versions/1"]
+    {
         host.get(path).error(404, &["is not known"]);
     }
     host.post("/v2/models/nobody/infer", &json!({})).error(404, &["model `nobody` is not known"]);
@@ -303,7 +313,9 @@ fn the_admin_listener_wants_its_token_on_every_path() {
     let wrong_case = format!("bearer{token}");
     for path in ["/v1/models", "/v1/models/steady", "/v1/state", "/metrics", "/v1/nothing"] {
         let url = format!("{}{path}", host.admin);
-        for authorization in [None, Some(""), Some("Bearer "), Some("Bearer wrong"), Some(token.as_str()), Some(wrong_case.as_str())] {
+        for authorization in
+            [None, Some(""), Some("Bearer "), Some("Bearer wrong"), Some(token.as_str()), Some(wrong_case.as_str())]
+        {
             let headers: Vec<_> = authorization.iter().map(|value| ("authorization", *value)).collect();
             let refused = host.send("GET", &url, &headers, b"").error(401, &["token"]);
             assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
@@ -324,7 +336,13 @@ fn nothing_on_the_prediction_listener_changes_anything() {
     let host = host();
     let before = host.admin_get("/v1/state").json();
     let bearer = format!("Bearer {}", host.token());
-    for path in ["/v1/models", "/v1/models/steady/deploy", "/v1/state", "/v2/models/steady", "/v2/repository/models/steady/unload"] {
+    for path in [
+        "/v1/models",
+        "/v1/models/steady/deploy",
+        "/v1/state",
+        "/v2/models/steady",
+        "/v2/repository/models/steady/unload",
+    ] {
         for method in ["POST", "PUT", "DELETE", "PATCH"] {
             let url = format!("{}{path}", host.prediction);
             let status = host.send(method, &url, &[("authorization", &bearer)], br#"{"to":"1"}"#).status;

@@ -32,7 +32,8 @@ fn swaps_under_load_lose_no_request_and_mix_no_versions() {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
         for swap in 0..SWAPS {
             let (to, factor) = ([2, 1][swap % 2], [3.0, 2.0][swap % 2]);
-            host.admin_post("/v1/models/steady/deploy", json!({ "to": to.to_string() }).to_string().as_bytes()).status(200);
+            host.admin_post("/v1/models/steady/deploy", json!({ "to": to.to_string() }).to_string().as_bytes())
+                .status(200);
             // Once the change is answered, it holds.
             assert_eq!(host.predict("steady", "", 1.0).status(200).y(), factor);
         }

@@ -156,7 +156,8 @@ impl Host {
 
     /// A raw request to either listener.
     pub(crate) fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let mut request = ureq::http::Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(url);
+        let mut request =
+            ureq::http::Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
