@@ -171,9 +171,9 @@ impl Session {
         arm(&mut self.store, limits, self.loaded.metering);
         let outcome = self.loaded.ask(&mut self.store, &self.model, Function::Predict, inputs);
         let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        let memory_bytes = self.store.data().memory_bytes;
-        let after =
-            Context { memory_bytes, ..Context::new(self.store.data().memory_max_bytes, self.loaded.ticker.awake()) };
+        let before = self.store.data();
+        let mut after = Context::new(before.memory_max_bytes, self.loaded.ticker.awake());
+        after.memory_bytes = before.memory_bytes;
         report(outcome, fuel, std::mem::replace(self.store.data_mut(), after), started)
     }
 }
