@@ -6,6 +6,7 @@
 mod author;
 mod cli;
 mod contract;
+mod demo;
 mod hostile;
 mod restart;
 mod serving;
