@@ -351,3 +351,6 @@ pub fn read_column<T: FieldType>(tensor: Option<Tensor>, name: &str) -> Result<T
     };
     T::read(tensor.ok_or_else(|| wrong("nothing"))?).map_err(|found| wrong(&found))
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let columns = format_ident!("{record}Columns");
     let visibility = &input.vis;
     let docs = format!("The columns of a batch of [`{record}`].");
-    let (mut idents, mut types, mut descriptions, mut checks) = (vec![], vec![], vec![], vec![]);
+    let (mut idents, mut names, mut types, mut descriptions, mut checks) = (vec![], vec![], vec![], vec![], vec![]);
     for field in &fields.named {
         let Some(ident) = &field.ident else { continue };
         let attributes = Attributes::parse(&field.attrs)?;
@@ -44,7 +44,9 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 const _: () = ::core::assert!(<#ty as ::scry_guest::FieldType>::NUMERIC, #message);
             });
         }
-        descriptions.push(attributes.describe(&ident.to_string(), ty));
+        let name = attributes.name.clone().unwrap_or_else(|| ident.to_string());
+        descriptions.push(attributes.describe(&name, ty));
+        names.push(name);
         idents.push(ident);
         types.push(ty);
     }
@@ -74,7 +76,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             ) -> ::core::result::Result<Self::Columns, ::scry_guest::Failure> {
                 let mut tensors = tensors.into_iter();
                 ::core::result::Result::Ok(#columns {
-                    #(#idents: ::scry_guest::read_column::<#types>(tensors.next(), ::core::stringify!(#idents))?,)*
+                    #(#idents: ::scry_guest::read_column::<#types>(tensors.next(), #names)?,)*
                 })
             }
 
@@ -143,8 +145,7 @@ impl Attributes {
         })
     }
 
-    fn describe(&self, ident: &str, ty: &syn::Type) -> TokenStream {
-        let name = self.name.as_deref().unwrap_or(ident);
+    fn describe(&self, name: &str, ty: &syn::Type) -> TokenStream {
         let description = &self.description;
         let unit = optional(self.unit.as_ref().map(|unit| quote!(::std::string::String::from(#unit))));
         let minimum = optional(self.minimum.as_ref().map(|value| quote!((#value) as f64)));

@@ -266,3 +266,6 @@ impl Split {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,10 @@ pub(crate) use guests::{Guest, authored_target_dir, build, built_in, example, fe
 pub(crate) use host::{Host, Reply, rows};
 
 use serde_json::Value;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What a finished command said.
@@ -23,10 +25,29 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end; one that does not end fails the test.
     pub(crate) fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr), command: format!("{command:?}") }
+        Self::within(Duration::from_secs(300), command)
+    }
+
+    fn within(patience: Duration, command: &mut Command) -> Self {
+        let shown = format!("{command:?}");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) = (reading(child.stdout.take().unwrap()), reading(child.stderr.take().unwrap()));
+        let until = Instant::now() + patience;
+        let mut status = child.try_wait().unwrap();
+        while status.is_none() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+            status = child.try_wait().unwrap();
+        }
+        if status.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+        let code = status.unwrap_or_else(|| panic!("{shown} did not end\n{stdout}\n{stderr}")).code();
+        Self { code, stdout, stderr, command: shown }
     }
 
     #[track_caller]
@@ -53,6 +74,15 @@ impl Ran {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {self:#?}"))
     }
+}
+
+/// Reads to the end, beside whatever else is read.
+fn reading(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 /// The binary under test, without anything that the environment would say.
