@@ -192,7 +192,9 @@ impl Registry {
 
     /// Saves the catalog and swaps the routes: the moment of a change.
     fn take_over(&self, changing: &mut Changing, catalog: Catalog, started: Instant) -> Result<(), ChangeError> {
-        if catalog != changing.catalog || self.routes.load().models.is_empty() {
+        let is_whole = |served: &Arc<Served>| served.versions.values().all(Result::is_ok);
+        // What was damaged may have been published again.
+        if catalog != changing.catalog || !self.routes.load().models.values().all(is_whole) {
             let routes = self.build_routes(changing, &catalog);
             self.store.write_state(&catalog)?;
             changing.catalog = catalog;

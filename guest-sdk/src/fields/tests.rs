@@ -35,7 +35,15 @@ fn row() -> impl Strategy<Value = Row> {
     let arrays = (prop::array::uniform2(prop::array::uniform3(-1.0..1.0f32)), any::<Option<[u16; 2]>>());
     let texts = (".{0,8}", prop::option::of(".{0,8}"), weather(), prop::option::of(weather()));
     (scalars, arrays, texts).prop_map(|((speed, count, open), (image, window), (label, note, weather, forecast))| Row {
-        speed, count, image, window, label, note, weather, forecast, open,
+        speed,
+        count,
+        image,
+        window,
+        label,
+        note,
+        weather,
+        forecast,
+        open,
     })
 }
 

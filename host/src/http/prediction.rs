@@ -139,7 +139,7 @@ async fn predict(
 ) -> Result<Response, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
-    app.predictor.served(&model)?;
+    app.predictor.asked(&model)?;
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     let request = InferRequest::from_json(&body)?;
     let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout(headers)?) {

@@ -92,9 +92,14 @@ impl Predictor {
         routes.models.get(model).cloned().ok_or_else(|| CatalogError::UnknownModel(model.chars().take(80).collect()))
     }
 
+    /// The same for a request to predict: one for a model that is not there counts.
+    pub fn asked(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
+        self.served(model).inspect_err(|_| self.metrics.refused("unknown"))
+    }
+
     /// Answers one request, within its deadline.
     pub async fn predict(&self, call: Call) -> Result<Answer, PredictError> {
-        let served = self.served(&call.model).inspect_err(|_| self.metrics.refused("unknown"))?;
+        let served = self.asked(&call.model)?;
         let number = served.resolve(call.version.as_ref()).inspect_err(|_| self.metrics.refused(&served.name))?;
         let longest = served.limits.deadline;
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));

@@ -43,7 +43,10 @@ fn a_missing_value_goes_where_the_split_says() {
 #[test]
 fn zero_may_be_missing_too() {
     let (nan, right, left) = (f64::NAN, 1 << 2, 1 << 2 | 2);
-    leaves(&stump(right, "0.5", "num_cat=0"), &[(nan, 2.0), (0.0, 2.0), (-0.0, 2.0), (1e-36, 2.0), (0.1, 1.0), (1.0, 2.0)]);
+    leaves(
+        &stump(right, "0.5", "num_cat=0"),
+        &[(nan, 2.0), (0.0, 2.0), (-0.0, 2.0), (1e-36, 2.0), (0.1, 1.0), (1.0, 2.0)],
+    );
     leaves(&stump(left, "-0.5", "num_cat=0"), &[(nan, 1.0), (0.0, 1.0), (-1e-36, 1.0), (-1.0, 1.0), (0.1, 2.0)]);
 }
 

@@ -5,7 +5,8 @@ const FEATURES: usize = 5;
 
 /// A shape that is grown leaf by leaf, so that every tree is a sound one.
 fn tree(plain: bool) -> impl Strategy<Value = Tree> {
-    let split = (0..FEATURES, -2.0..2.0f64, any::<bool>(), 0..if plain { 1u8 } else { 3 }, any::<prop::sample::Index>());
+    let split =
+        (0..FEATURES, -2.0..2.0f64, any::<bool>(), 0..if plain { 1u8 } else { 3 }, any::<prop::sample::Index>());
     (prop::collection::vec(split, 0..24), prop::collection::vec(-5.0..5.0f64, 25)).prop_map(|(splits, values)| {
         let mut tree = Tree { splits: Vec::new(), leaves: vec![values[0]] };
         for (i, (feature, threshold, missing_left, kind, at)) in splits.into_iter().enumerate() {
@@ -29,7 +30,8 @@ fn tree(plain: bool) -> impl Strategy<Value = Tree> {
 
 /// Ordinary values, thresholds' neighbours, and everything odd.
 fn value() -> impl Strategy<Value = f64> {
-    const ODD: [f64; 12] = [f64::NAN, 0.0, -0.0, 1e-36, -1e-36, f64::INFINITY, f64::NEG_INFINITY, -1.0, 31.0, 32.0, 63.9, 1e300];
+    const ODD: [f64; 12] =
+        [f64::NAN, 0.0, -0.0, 1e-36, -1e-36, f64::INFINITY, f64::NEG_INFINITY, -1.0, 31.0, 32.0, 63.9, 1e300];
     prop_oneof![4 => -3.0..3.0f64, 2 => prop::sample::select(&ODD[..])]
 }
 

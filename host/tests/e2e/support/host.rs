@@ -176,7 +176,7 @@ impl Host {
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
             .collect();
         let status = response.status().as_u16();
-        let answer: String = text.chars().take(2000).collect();
+        let answer: String = text.chars().take(600).collect();
         let exchange = format!("{method} {url} {shown}\n-> {status} {headers:?}\n{answer}");
         self.exchanges.lock().unwrap().push(exchange.clone());
         Reply { status, headers, text, exchange }

@@ -32,8 +32,7 @@ impl Ran {
 
     fn within(patience: Duration, command: &mut Command) -> Self {
         let shown = format!("{command:?}");
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) = (reading(child.stdout.take().unwrap()), reading(child.stderr.take().unwrap()));
         let until = Instant::now() + patience;
         let mut status = child.try_wait().unwrap();
