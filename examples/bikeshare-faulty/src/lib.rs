@@ -5,7 +5,8 @@
 use bikeshare_records::{Hour, Riders};
 use scry_guest::prelude::*;
 
-struct Faulty {
+/// The model that goes wrong.
+pub struct Faulty {
     /// Mean of the training data.
     mean: f64,
 }

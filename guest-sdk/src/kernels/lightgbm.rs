@@ -29,7 +29,8 @@ fn read(text: &str) -> Result<Trees, String> {
     let body = text.split("\nend of trees").next().unwrap_or(text);
     let mut sections = body.split("\nTree=");
     let header = section(sections.next().unwrap_or_default());
-    let features = number::<usize>(&header, "max_feature_idx")?.checked_add(1).ok_or("`max_feature_idx` is too large")?;
+    let features =
+        number::<usize>(&header, "max_feature_idx")?.checked_add(1).ok_or("`max_feature_idx` is too large")?;
     let classes: usize = number(&header, "num_tree_per_iteration")?;
     let objective = objective(header.get("objective").copied().unwrap_or("regression"))?;
     let average = body.split("\nTree=").next().is_some_and(|head| head.lines().any(|line| line == "average_output"));
