@@ -83,7 +83,9 @@ fn measure(
         let ratio = if i == 0 { String::new() } else { format!("{:.2}", median(ratios.clone())) };
         let latencies = Sample::new(tally.latencies);
         let (p50, p99) = (latencies.rank_us(0.5), latencies.rank_us(0.99));
-        println!("| {name} | {rows} | {connections} | {title} | {rate:.0} | {p50:.0} | {p99:.0} | {cpu:.0} | {ratio} |");
+        println!(
+            "| {name} | {rows} | {connections} | {title} | {rate:.0} | {p50:.0} | {p99:.0} | {cpu:.0} | {ratio} |"
+        );
     }
     Ok(())
 }

@@ -47,9 +47,7 @@ pub(crate) fn run() -> Result<(), Error> {
 async fn infer(State(model): State<Arc<Model>>, body: Bytes) -> impl IntoResponse {
     match answer(&model, &body) {
         Ok(json) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json),
-        Err(error) => {
-            (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/plain")], error.to_string().into_bytes())
-        }
+        Err(error) => (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/plain")], error.to_string().into_bytes()),
     }
 }
 

@@ -86,15 +86,16 @@ impl Server {
         }
     }
 
-    /// User and system time of all threads so far.
+    /// User and system time of all threads so far, as the scheduler counts it:
+    /// `/proc/PID/stat` would only sample it a hundred times a second.
     pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
-        /// Linux counts the fields of `stat` in hundredths of a second on every common platform.
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The command's name stands in parentheses and may hold spaces.
-        let (_, fields) = stat.rsplit_once(')').ok_or("/proc/PID/stat has another form")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-        Ok(TICK * ticks.sum::<Result<u32, _>>()?)
+        let mut time = Duration::ZERO;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanos = schedstat.split(' ').next().ok_or("schedstat has another form")?;
+            time += Duration::from_nanos(nanos.parse()?);
+        }
+        Ok(time)
     }
 }
 

@@ -13,7 +13,7 @@ const GOLDEN_SECTION: &str = "scry:golden";
 /// All that a model may import: the log, and the types it is described in.
 const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
 /// What a model must export.
-const PREDICTOR: &str = "scry:model/predictor@0.1.0";
+pub(crate) const PREDICTOR: &str = "scry:model/predictor@0.1.0";
 
 /// A component, described.
 #[derive(Debug, Clone)]

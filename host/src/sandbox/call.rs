@@ -2,12 +2,14 @@
 //!
 //! The store is dropped with the call, whatever happened: no state survives.
 
-use super::bindings::Model;
+use super::bindings::exports::scry::model::predictor::Failure;
+use super::bindings::scry::model::types::{TensorParam, TensorResult};
 use super::convert;
 use super::engine::{Loaded, Metering};
 use super::limits::{CallLimits, Context, Stopped};
 use scry_card::{Batch, check};
 use std::time::{Duration, Instant};
+use wasmtime::component::{Instance, TypedFunc};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 /// A line that a guest logged.
@@ -81,6 +83,9 @@ pub struct CallReport {
     pub logs_dropped: u64,
 }
 
+/// The form of both functions.
+type Export<'a> = TypedFunc<(&'a [TensorParam<'a>],), (Result<Vec<TensorResult>, Failure>,)>;
+
 /// Which of a component's functions to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
@@ -103,15 +108,15 @@ impl Loaded {
     /// only: the guest's state survives from call to call.
     pub fn session(&self, limits: &CallLimits) -> Result<Session, CallError> {
         let mut store = self.new_store(limits);
-        let model = self.pre.instantiate(&mut store).map_err(classify)?;
-        Ok(Session { loaded: self.clone(), store, model })
+        let instance = self.pre.instantiate(&mut store).map_err(classify)?;
+        Ok(Session { loaded: self.clone(), store, instance })
     }
 
     fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
         let mut store = self.new_store(limits);
-        let model = self.pre.instantiate(&mut store).map_err(classify);
-        let outcome = model.and_then(|model| self.ask(&mut store, &model, function, inputs));
+        let instance = self.pre.instantiate(&mut store).map_err(classify);
+        let outcome = instance.and_then(|instance| self.ask(&mut store, instance, function, inputs));
         let fuel = store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
         report(outcome, fuel, store.into_data(), started)
     }
@@ -125,17 +130,18 @@ impl Loaded {
     fn ask(
         &self,
         store: &mut Store<Context>,
-        model: &Model,
+        instance: Instance,
         function: Function,
         inputs: &Batch,
     ) -> Result<Batch, CallError> {
-        let tensors = convert::to_guest(inputs);
-        let predictor = model.scry_model_predictor();
-        let answer = match function {
-            Function::Predict => predictor.call_predict(store, &tensors),
-            Function::Transform => predictor.call_transform(store, &tensors),
+        let export = match function {
+            Function::Predict => &self.predict,
+            Function::Transform => &self.transform,
         };
-        let outputs = answer.map_err(classify)?.map_err(convert::failure)?;
+        // The generated `Model` would look up and check every export for each call.
+        let export: Export<'_> = instance.get_typed_func(&mut *store, export).map_err(classify)?;
+        let (answer,) = export.call(store, (&convert::to_guest(inputs),)).map_err(classify)?;
+        let outputs = answer.map_err(convert::failure)?;
         let columns = convert::from_guest(outputs).map_err(CallError::InvalidOutput)?;
         let fields = match function {
             Function::Predict => &self.schema.outputs,
@@ -154,7 +160,7 @@ impl Loaded {
 pub struct Session {
     loaded: Loaded,
     store: Store<Context>,
-    model: Model,
+    instance: Instance,
 }
 
 impl std::fmt::Debug for Session {
@@ -169,7 +175,7 @@ impl Session {
     pub fn predict(&mut self, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
         arm(&mut self.store, limits, self.loaded.metering);
-        let outcome = self.loaded.ask(&mut self.store, &self.model, Function::Predict, inputs);
+        let outcome = self.loaded.ask(&mut self.store, self.instance, Function::Predict, inputs);
         let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
         let before = self.store.data();
         let mut after = Context::new(before.memory_max_bytes, self.loaded.ticker.awake());

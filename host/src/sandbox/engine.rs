@@ -1,12 +1,13 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
-use super::bindings::{Model, ModelPre};
+use super::bindings::Model;
 use super::cache::{CodeCache, CodeSource};
 use super::limits::Context;
 use super::ticker::Ticker;
+use crate::component::PREDICTOR;
 use scry_card::Schema;
 use std::sync::Arc;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Whether code counts fuel. Counting is compiled in, so each is an engine.
@@ -41,7 +42,9 @@ pub enum SandboxError {
 /// Compiled, linked and ready to be instantiated.
 #[derive(Clone)]
 pub struct Loaded {
-    pub(super) pre: ModelPre<Context>,
+    pub(super) pre: InstancePre<Context>,
+    pub(super) predict: ComponentExportIndex,
+    pub(super) transform: ComponentExportIndex,
     pub(super) schema: Arc<Schema>,
     /// Its calls need it, whatever becomes of the sandbox.
     pub(super) ticker: Arc<Ticker>,
@@ -91,8 +94,12 @@ impl Sandbox {
         };
         let mut linker = Linker::<Context>::new(engine);
         Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
-        let pre = linker.instantiate_pre(&component).and_then(ModelPre::new).map_err(wrong)?;
-        Ok(Loaded { pre, schema, ticker: self.ticker.clone(), metering, source })
+        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
+        let missing = |name: &str| SandboxError::Component(format!("`{name}` is not exported"));
+        let predictor = component.get_export_index(None, PREDICTOR).ok_or_else(|| missing(PREDICTOR))?;
+        let function = |name| component.get_export_index(Some(&predictor), name).ok_or_else(|| missing(name));
+        let (predict, transform) = (function("predict")?, function("transform")?);
+        Ok(Loaded { pre, predict, transform, schema, ticker: self.ticker.clone(), metering, source })
     }
 
     pub(super) fn engine(&self, metering: Metering) -> &Engine {

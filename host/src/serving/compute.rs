@@ -31,6 +31,8 @@ struct Queue {
     jobs: BinaryHeap<Job>,
     sequence: u64,
     closed: bool,
+    /// Threads that wait for a job.
+    idle: usize,
 }
 
 struct Job {
@@ -59,8 +61,12 @@ impl Compute {
         queue.sequence += 1;
         let sequence = queue.sequence;
         queue.jobs.push(Job { deadline, sequence, run: Box::new(run) });
+        // Waking is a system call even where nobody sleeps.
+        let wake = queue.idle > 0;
         drop(queue);
-        self.shared.wake.notify_one();
+        if wake {
+            self.shared.wake.notify_one();
+        }
         Ok(())
     }
 }
@@ -88,7 +94,9 @@ impl Shared {
                 if queue.closed {
                     return;
                 }
+                queue.idle += 1;
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
             };
             drop(queue);
             // A bug in one call must not cost the pool a thread.
