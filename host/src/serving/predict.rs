@@ -10,6 +10,7 @@ use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Errors that one refused request names.
@@ -203,22 +204,25 @@ impl Predictor {
     /// Runs one component on the compute pool, within its own limits.
     async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
         let until = window.until;
-        let Ok(permit) = target.admission.enter(until).await else { return Err(CallError::Overload) };
         let (answer, answered) = tokio::sync::oneshot::channel();
+        let started = Arc::new(AtomicBool::new(false));
         let queued = Instant::now();
-        let (work, batch, metrics) = (target.clone(), inputs.clone(), self.metrics.clone());
+        let (work, batch, metrics, starting) = (target.clone(), inputs.clone(), self.metrics.clone(), started.clone());
         let job = move || {
-            let _permit = permit;
             metrics.queued(&work.model, queued.elapsed());
-            let outcome =
-                if Instant::now() < until { run(&work, &batch, until, &metrics) } else { Err(CallError::Timeout) };
+            starting.store(true, Ordering::Relaxed);
+            let in_time = Instant::now() < until;
+            let outcome = if in_time { run(&work, &batch, until, &metrics) } else { Err(CallError::Overload) };
             // Nobody listens when the request has gone on without us.
             let _ = answer.send(outcome);
         };
-        self.compute.submit(until, job).map_err(|_| CallError::Overload)?;
+        self.compute.submit(&target.admission, until, job).map_err(|_| CallError::Overload)?;
         match tokio::time::timeout_at(window.give_up.into(), answered).await {
             Ok(Ok(outcome)) => outcome,
+            // Overdue in the queue, and dropped there.
+            Ok(Err(_)) if !started.load(Ordering::Relaxed) => Err(CallError::Overload),
             Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
+            Err(_) if !started.load(Ordering::Relaxed) => Err(CallError::Overload),
             Err(_) => Err(CallError::Timeout),
         }
     }

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wasm_encoder::{ComponentImportSection, ComponentSection, ComponentTypeRef, TypeBounds};
 
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(1);
+/// Enough for the largest output, and soon full: memory must run out before time does.
+const MEMORY_MAX_BYTES: &str = "134217728";
 /// What a loaded test machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,8 @@ fn host(limits: &[&str]) -> Host {
     let host = Host::with("[limits]\ndeadline_ms = 10000\nin_flight_max = 1\nfuel = 0\n");
     host.publish(&guest("hostile"));
     host.publish(&guest("steady"));
-    host.deploy(&["hostile", "--deadline-ms", &DEADLINE.as_millis().to_string()]).ok();
+    let deadline = DEADLINE.as_millis().to_string();
+    host.deploy(&["hostile", "--deadline-ms", &deadline, "--memory-max-bytes", MEMORY_MAX_BYTES]).ok();
     host.deploy(&[&["hostile"], limits].concat()).ok();
     host
 }
