@@ -221,8 +221,7 @@ impl Registry {
                     .unwrap_or_else(Link::Unavailable)
             });
             let fallback = fallback.collect();
-            let admission = self.admission(changing, name, model);
-            let served = Served { name: name.clone(), entry: model.clone(), versions, fallback, limits, admission };
+            let served = Served { name: name.clone(), entry: model.clone(), versions, fallback, limits };
             models.insert(name.clone(), Arc::new(served));
         }
         Routes { models }

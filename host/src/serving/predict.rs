@@ -123,7 +123,7 @@ impl Predictor {
         named: Vec<NamedTensor>,
         deadline: Instant,
     ) -> Result<Answer, PredictError> {
-        // A fallback belongs to the route: a version asked for by name has none.
+        // A fallback belongs to the live version, however it is named; any other has none.
         let chain = if number == served.entry.live { served.fallback.as_slice() } else { &[] };
         let target = match served.target(number) {
             Ok(target) => target,

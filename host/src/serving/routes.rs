@@ -32,8 +32,6 @@ pub struct Served {
     pub fallback: Vec<Link>,
     /// What one request may use.
     pub limits: EffectiveLimits,
-    /// Who may run and who may wait.
-    pub admission: Arc<Admission>,
 }
 
 /// A version that can be called.
