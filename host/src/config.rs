@@ -2,6 +2,7 @@
 //!
 //! Every key is optional; an unknown one is an error. Never read again later.
 
+use crate::store::is_registry;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ pub struct Config {
     pub prediction: Listener,
     /// The listener that changes what is served.
     pub admin: Admin,
+    /// The registries that components are pulled from.
+    pub registries: Registries,
     /// The threads that run guests.
     pub compute: Compute,
     /// What a prediction may use, where its deployment does not say.
@@ -49,6 +52,17 @@ pub struct Admin {
     pub token: Option<String>,
     /// Largest component, in bytes. Default 64 MiB.
     pub component_max_bytes: usize,
+}
+
+/// `[registries]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registries {
+    /// How long a pull or a push may take, in milliseconds. Default 60,000.
+    pub timeout_ms: u64,
+    /// Hosts that are spoken to without TLS, as `host` or `host:port`. Loopback
+    /// always is. Default none.
+    pub plain_http: Vec<String>,
 }
 
 /// `[compute]`
@@ -196,6 +210,19 @@ impl Config {
             self.prediction.body_max_bytes.to_string(),
         )?;
         check(
+            (1..=3_600_000).contains(&self.registries.timeout_ms),
+            "registries.timeout_ms",
+            "1 to 3600000",
+            self.registries.timeout_ms.to_string(),
+        )?;
+        let no_registry = self.registries.plain_http.iter().find(|host| !is_registry(host));
+        check(
+            no_registry.is_none(),
+            "registries.plain_http",
+            "`host` or `host:port`",
+            no_registry.map(|host| format!("`{host}`")).unwrap_or_default(),
+        )?;
+        check(
             self.admin.token.as_ref().is_none_or(|token| !token.trim().is_empty()),
             "admin.token",
             "a token",
@@ -226,6 +253,7 @@ impl Default for Config {
             data_dir: PathBuf::from("scry-data"),
             prediction: Listener::default(),
             admin: Admin::default(),
+            registries: Registries::default(),
             compute: Compute::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -243,6 +271,12 @@ impl Default for Listener {
 impl Default for Admin {
     fn default() -> Self {
         Self { listen: (Ipv4Addr::LOCALHOST, 8081).into(), token: None, component_max_bytes: 64 << 20 }
+    }
+}
+
+impl Default for Registries {
+    fn default() -> Self {
+        Self { timeout_ms: 60_000, plain_http: Vec::new() }
     }
 }
 
@@ -297,6 +331,11 @@ mod tests {
             parse("[limits]\ndeadline_ms = 0")
                 .unwrap_err()
                 .contains("`limits.deadline_ms`: expected 1 to 86400000, found 0")
+        );
+        assert!(
+            parse("[registries]\nplain_http = [\"http://lan\"]")
+                .unwrap_err()
+                .contains("`registries.plain_http`: expected `host` or `host:port`, found `http://lan`")
         );
         assert!(parse("[prediction]\nlisten = \"nowhere\"").is_err());
     }

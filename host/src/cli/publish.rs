@@ -1,24 +1,38 @@
 //! `scry publish`
 
 use super::client::{Host, segment};
+use super::progress::Progress;
 use super::{CliError, print_json};
+use crate::component::Description;
+use crate::config::Config;
+use crate::store::{OciReference, Registries};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Give a component to a host.
+/// Give a component to a host, or to a registry.
 ///
 /// The host verifies and compiles it and runs its golden examples; only then
 /// does it get the model's next version. A model's first version goes live at
 /// once, later ones wait for `scry deploy`. Publishing the same bytes again
 /// answers the same version.
+///
+/// With a destination `oci://host/repository:tag` no host is asked: the component
+/// goes to that registry, and the command prints the reference that means these
+/// bytes for ever. Credentials are Docker's (`docker login`).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
+    /// A registry to push to, instead of a host.
+    #[arg(value_name = "oci://HOST/REPOSITORY:TAG", conflicts_with = "name")]
+    to: Option<OciReference>,
+    /// A registry that has no TLS, as `host` or `host:port`; loopback needs no such word.
+    #[arg(long, value_name = "HOST", requires = "to")]
+    plain_http: Vec<String>,
     /// The model's name [default: the model card's].
     #[arg(long)]
     name: Option<String>,
-    /// Print one line of JSON: model, version, digest.
+    /// Print one line of JSON: model, version, digest; or reference, digest, size_bytes.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -27,6 +41,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    if let Some(to) = &args.to {
+        return push(args, to, bytes);
+    }
     let query = args.name.as_deref().map(|name| format!("?name={}", segment(name))).unwrap_or_default();
     let published: Value = args.host.client()?.post(&format!("/v1/models{query}"), &bytes)?;
     let part = |key: &str| published.get(key).cloned().unwrap_or_default();
@@ -41,5 +58,29 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Value::Bool(true) => println!("live: requests to `{name}` get this version"),
         _ => println!("not live yet: `scry deploy {name} --to {}`", part("version")),
     }
+    Ok(())
+}
+
+fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> {
+    // A large component on a slow line takes its time, and somebody is watching.
+    const TIMEOUT_MS: u64 = 600_000;
+    let component = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let mut config = Config::default();
+    config.registries.timeout_ms = TIMEOUT_MS;
+    config.registries.plain_http.clone_from(&args.plain_http);
+    config.validate()?;
+    let progress = Progress::start();
+    progress.step(&format!("pushing {} bytes to {to}", component.size_bytes));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pushed = runtime.block_on(Registries::new(&config).push(to, &component, bytes));
+    // A credential helper that hangs must not keep the command.
+    runtime.shutdown_background();
+    drop(progress);
+    let reference = pushed?;
+    if args.json {
+        let (digest, size_bytes) = (component.digest, component.size_bytes);
+        return print_json(&json!({ "reference": reference, "digest": digest, "size_bytes": size_bytes }));
+    }
+    println!("{reference}");
     Ok(())
 }
