@@ -10,5 +10,5 @@ mod oci;
 
 pub use digest::{Digest, DigestError};
 pub use disk::{Store, StoreError, admin_token_path, write_atomically};
-pub use oci::{OciError, OciReference, Pulled, Registries};
 pub(crate) use oci::is_registry;
+pub use oci::{OciError, OciReference, Pulled, Registries};

@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod demo;
 mod hostile;
+mod oci;
 mod restart;
 mod serving;
 mod support;

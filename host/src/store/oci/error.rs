@@ -60,7 +60,9 @@ pub enum OciError {
         found: Digest,
     },
     /// More or fewer bytes than the manifest says.
-    #[error("{reference}: its manifest promises {expected} bytes, the registry sent {found}; nothing was taken from it")]
+    #[error(
+        "{reference}: its manifest promises {expected} bytes, the registry sent {found}; nothing was taken from it"
+    )]
     Size {
         /// What was asked for.
         reference: OciReference,

@@ -88,7 +88,8 @@ pub(crate) fn is_registry(text: &str) -> bool {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => host.len() <= 253 && host.split('.').all(name),
     };
-    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
+    let digits =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
     host_is_sound && port.is_none_or(digits)
 }
 

@@ -3,9 +3,11 @@
 
 mod guests;
 mod host;
+mod registry;
 
 pub(crate) use guests::{Guest, authored_target_dir, build, built_in, example, features, guest, root};
 pub(crate) use host::{Host, Reply, rows};
+pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 
 use serde_json::Value;
 use std::io::Read;
