@@ -3,8 +3,10 @@
 //! Pure state and decisions: every change makes a new catalog from an old one
 //! or an error. Never does I/O, never reads a clock, never runs a model.
 
+mod compatibility;
 mod reference;
 
+pub use compatibility::{Breaking, Side, breaking};
 pub use reference::{Reference, VersionRef};
 
 use crate::store::Digest;
