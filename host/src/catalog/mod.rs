@@ -3,9 +3,15 @@
 //! Pure state and decisions: every change makes a new catalog from an old one
 //! or an error. Never does I/O, never reads a clock, never runs a model.
 
+mod compatibility;
+mod latencies;
 mod reference;
+mod rollout;
 
+pub use compatibility::{Breaking, Side, breaking};
+pub use latencies::Latencies;
 pub use reference::{Reference, VersionRef};
+pub use rollout::{Bounds, Canary, Evidence, Shadow, Step, Verdict, share_point, spread, takes};
 
 use crate::store::Digest;
 use serde::{Deserialize, Serialize};

@@ -6,10 +6,14 @@
 mod admission;
 mod budget;
 mod compute;
+mod difference;
+mod observed;
 mod predict;
 mod routes;
 
 pub use admission::Admission;
 pub use compute::Compute;
+pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
+pub use observed::{LastError, Observed};
 pub use predict::{Answer, Call, PredictError, Predictor};
 pub use routes::{EffectiveLimits, FallbackError, Link, Routes, Served, Target, link};

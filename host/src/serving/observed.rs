@@ -1,0 +1,120 @@
+//! What one version has done since it was loaded: counts that cost a request
+//! next to nothing. Never judges, never reads a clock.
+
+use crate::catalog::{Evidence, Latencies};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The record of one version.
+#[derive(Debug)]
+pub struct Observed {
+    /// Every request is in one bucket, so these count the requests too.
+    buckets: [AtomicU64; Latencies::BUCKETS],
+    errors: AtomicU64,
+    last_errors: Mutex<VecDeque<LastError>>,
+}
+
+/// One request that the version failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// Unix time.
+    pub at_ms: u64,
+    /// One of the fixed names.
+    pub reason: &'static str,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl LastError {
+    const MESSAGE_MAX_CHARS: usize = 300;
+
+    /// With a message cut to what is worth keeping.
+    pub fn new(at_ms: u64, reason: &'static str, message: &str) -> Self {
+        Self { at_ms, reason, message: message.chars().take(Self::MESSAGE_MAX_CHARS).collect() }
+    }
+}
+
+impl Default for Observed {
+    fn default() -> Self {
+        Self {
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            errors: AtomicU64::new(0),
+            last_errors: Mutex::default(),
+        }
+    }
+}
+
+impl Observed {
+    const LAST_MAX: usize = 8;
+
+    /// Counts one request.
+    pub fn record(&self, took: Duration, error: Option<LastError>) {
+        if let Some(count) = self.buckets.get(Latencies::bucket(took)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(error) = error {
+            // Whoever sees the error sees its request.
+            self.errors.fetch_add(1, Ordering::Release);
+            let mut last = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.len() >= Self::LAST_MAX {
+                last.pop_front();
+            }
+            last.push_back(error);
+        }
+    }
+
+    /// All that was counted so far.
+    pub fn evidence(&self) -> Evidence {
+        let errors = self.errors.load(Ordering::Acquire);
+        let latency = Latencies::of(self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed)));
+        Evidence { requests: latency.total(), errors, latency }
+    }
+
+    /// The last few errors, oldest first.
+    pub fn last_errors(&self) -> Vec<LastError> {
+        self.last_errors.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_between_threads_and_errors_never_outnumber_requests() {
+        let observed = Observed::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..1000 {
+                        let error = (n % 2 == 0).then(|| LastError::new(n, "trap", "unreachable"));
+                        observed.record(Duration::from_micros(n), error);
+                    }
+                });
+            }
+            for _ in 0..1000 {
+                let seen = observed.evidence();
+                assert!(seen.errors <= seen.requests);
+            }
+        });
+        let seen = observed.evidence();
+        assert_eq!((seen.requests, seen.errors), (4000, 2000));
+        let mut expected = Latencies::default();
+        (0..4000).for_each(|n| expected.record(Duration::from_micros(n % 1000)));
+        assert_eq!(seen.latency, expected);
+    }
+
+    #[test]
+    fn the_last_errors_are_kept_and_cut() {
+        let observed = Observed::default();
+        for at_ms in 0..20 {
+            observed.record(Duration::ZERO, Some(LastError::new(at_ms, "failed", &"ä".repeat(1000))));
+        }
+        let last = observed.last_errors();
+        assert_eq!(last.iter().map(|error| error.at_ms).collect::<Vec<_>>(), (12..20).collect::<Vec<_>>());
+        assert!(last.iter().all(|error| error.message == "ä".repeat(300)));
+    }
+}
