@@ -9,6 +9,8 @@ mod disk;
 mod error;
 mod failpoint;
 mod inventory;
+mod journal;
+mod lines;
 mod quarantine;
 mod secret;
 #[cfg(test)]
@@ -19,6 +21,8 @@ pub use digest::{Digest, DigestError};
 pub use disk::Store;
 pub use error::StoreError;
 pub use inventory::CachedCode;
+pub use journal::{Journal, Replay};
+pub use lines::{DamagedLines, Lines, read_lines};
 pub use quarantine::Quarantined;
 pub use secret::admin_token_path;
 pub use write::{FileKind, write_atomically, write_steps};

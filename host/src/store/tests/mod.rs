@@ -1,4 +1,7 @@
 mod components;
+#[cfg(debug_assertions)]
+mod faults;
+mod journal;
 mod secrets;
 
 use super::*;
