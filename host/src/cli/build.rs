@@ -4,7 +4,7 @@ use super::progress::Progress;
 use super::{CliError, local_sandbox, print_json};
 use crate::build::{Request, Step, build};
 use crate::config::Config;
-use crate::store::write_atomically;
+use crate::store::{FileKind, write_atomically};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let (bytes, description) = build(&sandbox, &request, |step: Step| progress.step(step.label()))?;
     let path = args.output.clone().unwrap_or_else(|| format!("{}.wasm", description.card.name).into());
-    write_atomically(&path, &bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    write_atomically(FileKind::Build, &path, &bytes)?;
     drop(progress);
     let examples = description.golden.examples.len();
     if args.json {

@@ -4,7 +4,7 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
-use crate::store::{Digest, write_atomically};
+use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::hash_map::DefaultHasher;
@@ -68,10 +68,12 @@ impl CodeCache {
         self.dir.join(format!("{:016x}", hasher.finish())).join(format!("{}.cwasm", digest.hex()))
     }
 
-    fn write(&self, path: &Path, component: &Component) -> std::io::Result<()> {
-        let code = component.serialize().map_err(std::io::Error::other)?;
+    fn write(&self, path: &Path, component: &Component) -> Result<(), StoreError> {
+        let code = component
+            .serialize()
+            .map_err(|e| StoreError::Io { path: path.to_owned(), error: std::io::Error::other(e) })?;
         let tag = self.mac(path, &code).finalize().into_bytes();
-        write_atomically(path, &[tag.as_slice(), &code].concat())
+        write_atomically(FileKind::Cache, path, &[tag.as_slice(), &code].concat())
     }
 
     fn authenticated<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {

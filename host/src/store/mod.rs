@@ -2,13 +2,31 @@
 //! host owns.
 //!
 //! The only room that hashes. Never executes a component, never trusts a name
-//! over a digest; every write is atomic: beside, fsync, rename, fsync.
+//! over a digest. Whatever is written goes through `write`, so that a crash or
+//! a full disk at any step leaves what was there before, or what was meant.
 
 mod digest;
 mod disk;
+mod error;
+mod failpoint;
+mod inventory;
+mod journal;
+mod lines;
 mod oci;
+mod quarantine;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod write;
 
 pub use digest::{Digest, DigestError};
-pub use disk::{Store, StoreError, admin_token_path, write_atomically};
+pub use disk::Store;
+pub use error::StoreError;
+pub use inventory::CachedCode;
+pub use journal::{Journal, Replay};
+pub use lines::{DamagedLines, Lines, read_lines};
 pub(crate) use oci::is_registry;
 pub use oci::{OciError, OciReference, Pulled, Registries};
+pub use quarantine::Quarantined;
+pub use secret::admin_token_path;
+pub use write::{FileKind, write_atomically, write_steps};

@@ -1,0 +1,20 @@
+//! A journal: whatever the bytes, its records are lines of them, in order, and
+//! an append that is cut short takes none away. `cargo +nightly fuzz run journal`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scry::store::read_lines;
+
+fuzz_target!(|bytes: &[u8]| {
+    let lines = read_lines(bytes);
+    let (sound, _) = bytes.split_at(lines.tail_at);
+    assert!(sound.is_empty() || sound.ends_with(b"\n"));
+    let mut rest = sound.split(|&byte| byte == b'\n');
+    assert!(lines.records.iter().all(|record| rest.any(|line| line.ends_with(record))));
+    assert!(
+        lines.damage.is_sorted_by(|one, next| one.offset < next.offset && one.numbers.end() < next.numbers.start())
+    );
+
+    let torn = [sound, b"torn"].concat();
+    assert_eq!(read_lines(&torn), lines);
+});

@@ -1,0 +1,78 @@
+//! How the data folder fails, in words for whoever has to mend it.
+
+use super::Digest;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Why the data folder failed us.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another host has it.
+    #[error("{0} is in use by another scry host: stop that one, or give this one its own `--data` folder")]
+    InUse(PathBuf),
+    /// The file system said no.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// What was being read or written.
+        path: PathBuf,
+        /// What it said.
+        error: std::io::Error,
+    },
+    /// No room for what was to be written.
+    #[error(
+        "{}: the disk or its quota is full ({error}); nothing has changed: free space, e.g. with `scry gc`, and try again",
+        path.display()
+    )]
+    Full {
+        /// What was being written.
+        path: PathBuf,
+        /// What the file system said.
+        error: std::io::Error,
+    },
+    /// A component that is not there.
+    #[error("component {0} is not in the store")]
+    Missing(Digest),
+    /// A component whose bytes have changed.
+    #[error("component {digest} is damaged: what is left of it is {}; publish it again", kept.display())]
+    Damaged {
+        /// What its name says.
+        digest: Digest,
+        /// Where the damaged bytes are now.
+        kept: PathBuf,
+    },
+    /// A file of ours that does not read back.
+    #[error("{}: {message}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A record that the journal does not take; nothing has changed.
+    #[error("{}: {message}", path.display())]
+    Record {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with the record.
+        message: String,
+    },
+    /// A journal that could be neither written nor put back as it was.
+    #[error("{}: no change is taken until the host is started again: {why}", path.display())]
+    Poisoned {
+        /// The journal.
+        path: PathBuf,
+        /// What failed.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// An I/O error on `path`, told apart when it is for want of room.
+    pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full { path, error },
+            _ => Self::Io { path, error },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Faults on purpose, for tests of what a crash or a full disk leaves behind.
+//!
+//! Debug builds read `SCRY_FAILPOINT`, faults separated by commas, each at the
+//! N-th write step that the process reaches (`N+`: and at every later one):
+//!
+//! ```text
+//! kill:N   does the step, names it on stderr and dies of SIGKILL
+//! full:N   ENOSPC instead of a step that creates or writes
+//! error:N  EIO instead of the step
+//! ```
+//!
+//! Release builds do the step and nothing else.
+
+use super::write::{FileKind, Step};
+use std::io;
+
+/// Does one step of a write, unless a fault is due.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub(super) fn step<T>(_: FileKind, _: Step, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    act()
+}
+
+#[cfg(debug_assertions)]
+pub(super) use armed::step;
+
+#[cfg(all(test, debug_assertions))]
+pub(super) use armed::{arm, reached};
+
+#[cfg(debug_assertions)]
+mod armed {
+    use super::{FileKind, Step, io};
+    use rustix::io::Errno;
+    use rustix::process::{Signal, getpid, kill_process};
+    use std::io::Write;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Action {
+        Kill,
+        Full,
+        Error,
+    }
+
+    #[derive(Debug)]
+    struct Fault {
+        action: Action,
+        first: u64,
+        last: u64,
+    }
+
+    /// The faults, and how far the process has come.
+    #[derive(Debug)]
+    struct Failpoints {
+        faults: Result<Vec<Fault>, String>,
+        count: u64,
+        #[cfg(test)]
+        reached: Vec<String>,
+    }
+
+    impl Failpoints {
+        fn from_env() -> Self {
+            Self::new(&std::env::var("SCRY_FAILPOINT").unwrap_or_default())
+        }
+
+        fn new(text: &str) -> Self {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let faults = parts.map(|part| {
+                Fault::parse(part).ok_or_else(|| {
+                    format!(
+                        "SCRY_FAILPOINT: expected `kill:N`, `full:N` or `error:N`, N from 1, or `N+`; found `{part}`"
+                    )
+                })
+            });
+            Self {
+                faults: faults.collect(),
+                count: 0,
+                #[cfg(test)]
+                reached: Vec::new(),
+            }
+        }
+
+        fn next(&mut self, step: Step) -> io::Result<Option<Action>> {
+            // A typing error must not pass for a test that passes.
+            let faults = self.faults.as_ref().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.clone()))?;
+            self.count += 1;
+            let due = |fault: &&Fault| {
+                (fault.first..=fault.last).contains(&self.count)
+                    && (step.takes_room() || !matches!(fault.action, Action::Full))
+            };
+            Ok(faults.iter().find(due).map(|fault| fault.action))
+        }
+    }
+
+    impl Fault {
+        fn parse(text: &str) -> Option<Self> {
+            let (action, number) = text.split_once(':')?;
+            let action = match action {
+                "kill" => Action::Kill,
+                "full" => Action::Full,
+                "error" => Action::Error,
+                _ => return None,
+            };
+            let (first, on) = match number.strip_suffix('+') {
+                Some(first) => (first.parse().ok()?, true),
+                None => (number.parse().ok()?, false),
+            };
+            (first > 0).then_some(Self { action, first, last: if on { u64::MAX } else { first } })
+        }
+    }
+
+    pub(in crate::store) fn step<T>(kind: FileKind, step: Step, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match next(kind, step)? {
+            None => act(),
+            Some(Action::Full) => Err(Errno::NOSPC.into()),
+            Some(Action::Error) => Err(Errno::IO.into()),
+            Some(Action::Kill) => {
+                act()?;
+                // Nobody may be listening, and that changes nothing.
+                let _ = writeln!(io::stderr(), "failpoint: killed at {}.{}", kind.name(), step.name());
+                kill_process(getpid(), Signal::KILL)?;
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+    }
+
+    #[cfg(not(test))]
+    fn next(_: FileKind, step: Step) -> io::Result<Option<Action>> {
+        use std::sync::{LazyLock, Mutex, PoisonError};
+        static FAILPOINTS: LazyLock<Mutex<Failpoints>> = LazyLock::new(|| Mutex::new(Failpoints::from_env()));
+        FAILPOINTS.lock().unwrap_or_else(PoisonError::into_inner).next(step)
+    }
+
+    // Tests share a process: each has faults of its own.
+    #[cfg(test)]
+    thread_local! {
+        static FAILPOINTS: std::cell::RefCell<Failpoints> = std::cell::RefCell::new(Failpoints::from_env());
+    }
+
+    #[cfg(test)]
+    fn next(kind: FileKind, step: Step) -> io::Result<Option<Action>> {
+        FAILPOINTS.with_borrow_mut(|failpoints| {
+            failpoints.reached.push(format!("{}.{}", kind.name(), step.name()));
+            failpoints.next(step)
+        })
+    }
+
+    /// Sets this test's faults and counts from the start.
+    #[cfg(test)]
+    pub(in crate::store) fn arm(text: &str) {
+        FAILPOINTS.replace(Failpoints::new(text));
+    }
+
+    /// The steps since then.
+    #[cfg(test)]
+    pub(in crate::store) fn reached() -> Vec<String> {
+        FAILPOINTS.with_borrow(|failpoints| failpoints.reached.clone())
+    }
+}

@@ -1,0 +1,110 @@
+//! What the data folder holds, and taking away what nobody needs.
+//!
+//! Lists only files that are named as a host names them, and never decides
+//! which of them may go.
+
+use super::disk::if_there;
+use super::write::{self, FileKind, is_beside_name};
+use super::{Digest, Store, StoreError};
+use std::path::{Path, PathBuf};
+
+/// Compiled code of a component.
+#[derive(Debug, Clone)]
+pub struct CachedCode {
+    /// The engine that it was compiled for, as its folder is named.
+    pub engine: String,
+    /// The component.
+    pub digest: Digest,
+    /// Its size.
+    pub size_bytes: u64,
+    path: PathBuf,
+}
+
+/// A file in some folder.
+pub(super) struct FileEntry {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) size_bytes: u64,
+}
+
+impl Store {
+    /// The components that are there, with their sizes. Not hashed.
+    pub fn list_components(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
+        let found = files(&self.path("components"))?.into_iter();
+        Ok(found.filter_map(|file| Some((digest_of(&file.name, ".wasm")?, file.size_bytes))).collect())
+    }
+
+    /// Removes a component, if it is there.
+    pub fn remove_component(&self, digest: &Digest) -> Result<(), StoreError> {
+        write::remove(FileKind::Component, &self.component_path(digest))
+    }
+
+    /// The compiled code that is there, of whatever engine.
+    pub fn list_cached(&self) -> Result<Vec<CachedCode>, StoreError> {
+        let mut all = Vec::new();
+        for dir in folders(&self.cache_dir())? {
+            let engine = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            all.extend(files(&dir)?.into_iter().filter_map(|file| {
+                let digest = digest_of(&file.name, ".cwasm")?;
+                Some(CachedCode { engine: engine.clone(), digest, size_bytes: file.size_bytes, path: file.path })
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Removes compiled code, and its engine's folder with the last of it.
+    pub fn remove_cached(&self, code: &CachedCode) -> Result<(), StoreError> {
+        write::remove(FileKind::Cache, &code.path)?;
+        if let Some(engine) = code.path.parent() {
+            // Refused as long as there is something in it, which is what we want.
+            let _ = std::fs::remove_dir(engine);
+        }
+        Ok(())
+    }
+
+    /// Removes what a crash left beside the files that were being written.
+    pub(super) fn remove_unfinished(&self) -> Result<(), StoreError> {
+        let mut dirs = folders(&self.cache_dir())?;
+        dirs.extend([self.path(""), self.path("components"), self.quarantine_dir()]);
+        for dir in dirs {
+            for file in files(&dir)?.into_iter().filter(|file| is_beside_name(&file.name)) {
+                tracing::info!(path = %file.path.display(), "removing what a crash left unfinished");
+                write::remove(FileKind::Stale, &file.path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn digest_of(name: &str, suffix: &str) -> Option<Digest> {
+    format!("sha256:{}", name.strip_suffix(suffix)?).parse().ok()
+}
+
+/// The files of a folder; none when it does not exist.
+pub(super) fn files(dir: &Path) -> Result<Vec<FileEntry>, StoreError> {
+    let entry = |(path, metadata): (PathBuf, std::fs::Metadata)| {
+        let name = path.file_name()?.to_str()?.to_owned();
+        metadata.is_file().then_some(FileEntry { name, path, size_bytes: metadata.len() })
+    };
+    Ok(entries(dir)?.into_iter().filter_map(entry).collect())
+}
+
+fn folders(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let found = entries(dir)?.into_iter();
+    Ok(found.filter(|(_, metadata)| metadata.is_dir()).map(|(path, _)| path).collect())
+}
+
+/// Sorted, for an order that people can follow. Links are not.
+fn entries(dir: &Path) -> Result<Vec<(PathBuf, std::fs::Metadata)>, StoreError> {
+    let Some(listing) = if_there(dir, std::fs::read_dir(dir))? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(StoreError::at(dir))?;
+        // Gone since the folder was listed is gone.
+        if let Some(metadata) = if_there(&entry.path(), entry.metadata())? {
+            found.push((entry.path(), metadata));
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}

@@ -1,0 +1,80 @@
+//! What is left of damaged files, for people to look at.
+//!
+//! A file keeps its name and gets the time. Never read again by a host.
+
+use super::inventory::{FileEntry, files};
+use super::write::{self, FileKind, write_atomically};
+use super::{Digest, Store, StoreError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A file in quarantine.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    /// Its name in the quarantine folder.
+    pub name: String,
+    /// Which component it was, if it was one.
+    pub digest: Option<Digest>,
+    /// Its size.
+    pub size_bytes: u64,
+    /// How long it has been here.
+    pub age: Duration,
+    path: PathBuf,
+}
+
+impl Store {
+    /// What is in quarantine.
+    pub fn list_quarantined(&self) -> Result<Vec<Quarantined>, StoreError> {
+        let now = SystemTime::now();
+        let known = |file: FileEntry| {
+            let stem = file.name.rsplit_once('.').map_or(file.name.as_str(), |(stem, _)| stem);
+            let (hex, unix_ms) = stem.rsplit_once('-')?;
+            let since = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms.parse().ok()?))?;
+            Some(Quarantined {
+                digest: format!("sha256:{hex}").parse().ok(),
+                // A clock that was set back makes it new, not an error.
+                age: now.duration_since(since).unwrap_or_default(),
+                name: file.name,
+                size_bytes: file.size_bytes,
+                path: file.path,
+            })
+        };
+        Ok(files(&self.quarantine_dir())?.into_iter().filter_map(known).collect())
+    }
+
+    /// Removes a file from quarantine.
+    pub fn remove_quarantined(&self, file: &Quarantined) -> Result<(), StoreError> {
+        write::remove(FileKind::Quarantine, &file.path)
+    }
+
+    /// Moves a damaged file away; tells where.
+    pub(super) fn quarantine(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        let kept = self.quarantine_path(path);
+        write::rename(FileKind::Quarantine, path, &kept)?;
+        Ok(kept)
+    }
+
+    /// Keeps a copy of a damaged file; tells where.
+    pub(super) fn quarantine_copy(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        let kept = self.quarantine_path(path);
+        write_atomically(FileKind::Quarantine, &kept, bytes)?;
+        Ok(kept)
+    }
+
+    /// Where what is left of a component was moved last, if it ever was.
+    pub(super) fn quarantined_component(&self, digest: &Digest) -> Result<Option<PathBuf>, StoreError> {
+        let all = self.list_quarantined()?;
+        let of_it = all.into_iter().filter(|file| file.digest == Some(*digest));
+        Ok(of_it.min_by_key(|file| file.age).map(|file| file.path))
+    }
+
+    pub(super) fn quarantine_dir(&self) -> PathBuf {
+        self.path("quarantine")
+    }
+
+    fn quarantine_path(&self, path: &Path) -> PathBuf {
+        let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        self.quarantine_dir().join(format!("{}-{unix_ms}.{}", part(path.file_stem()), part(path.extension())))
+    }
+}

@@ -1,0 +1,34 @@
+mod components;
+#[cfg(debug_assertions)]
+mod faults;
+mod journal;
+mod secrets;
+
+use super::*;
+use std::path::{Path, PathBuf};
+
+/// A data folder in a folder of its own.
+fn open() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let Ok(listing) = std::fs::read_dir(dir) else { return Vec::new() };
+    listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Whatever is left of unfinished writes, anywhere in a folder.
+fn unfinished(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in names(dir) {
+        let path = dir.join(&name);
+        if path.is_dir() {
+            found.extend(unfinished(&path));
+        } else if name.ends_with(".tmp") {
+            found.push(path);
+        }
+    }
+    found
+}
