@@ -55,7 +55,7 @@ enum Command {
     Test(test::Args),
     /// Run a host.
     Serve(serve::Args),
-    /// Give a component to a host.
+    /// Give a component to a host, or to a registry.
     Publish(publish::Args),
     /// Choose which version is live, what stands in for it, and its limits.
     Deploy(deploy::Args),

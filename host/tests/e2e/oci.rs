@@ -126,7 +126,7 @@ fn what_is_not_there_is_not_found() {
     let elsewhere = registry.reference(&format!("nobody@{}", pinned.digest().unwrap()));
     for reference in [registry.reference("steady:2"), registry.reference("nobody"), elsewhere] {
         let error = pull(&reference).unwrap_err();
-        assert!(matches!(&error, OciError::NotFound(found) if *found == reference), "{error}");
+        assert!(matches!(&error, OciError::NotFound(found) if *found == reference.to_string()), "{error}");
     }
 }
 
@@ -182,7 +182,7 @@ fn plain_http_is_for_loopback_and_for_hosts_that_are_listed() {
     // Leads to this machine, but is not a loopback address.
     let host = registry.host().replace("127.0.0.1", "0.0.0.0");
     let to = format!("oci://{host}/steady:1");
-    publish(Path::new("/nowhere"), steady, &[&to]).code(1).says(&["cannot be reached", "--plain-http"]);
+    publish(Path::new("/nowhere"), steady, &[&to]).code(1).says(&["cannot be reached", "has no TLS", "--plain-http"]);
     publish(Path::new("/nowhere"), steady, &[&to, "--plain-http", &host]).ok();
     let to: OciReference = to.parse().unwrap();
     let error = pull(&to).unwrap_err();

@@ -16,7 +16,7 @@ pub enum OciError {
     Reference(String),
     /// A push to a digest.
     #[error("{0} cannot be pushed to: name a tag, and the push answers with the digest")]
-    NotATag(OciReference),
+    NotATag(String),
     /// The registry knows us not, or not well enough.
     #[error(
         "{registry} refuses access: sign in with `docker login {registry}`; credentials are read from $DOCKER_CONFIG \
@@ -36,12 +36,12 @@ pub enum OciError {
     },
     /// No such repository, tag or digest.
     #[error("{0} is not in its registry: check the repository and the tag or digest")]
-    NotFound(OciReference),
+    NotFound(String),
     /// Something else than a Wasm component in the CNCF layout.
     #[error("{reference} is not a Wasm component: expected {expected}, found {found}; push it with `scry publish`")]
     Manifest {
         /// What was asked for.
-        reference: OciReference,
+        reference: String,
         /// What a component has.
         expected: String,
         /// What this has.
@@ -51,7 +51,7 @@ pub enum OciError {
     #[error("{reference}: the {what} hashes to {found}, expected {expected}; nothing was taken from it")]
     Digest {
         /// What was asked for.
-        reference: OciReference,
+        reference: String,
         /// Which part of it.
         what: &'static str,
         /// What it should hash to.
@@ -65,7 +65,7 @@ pub enum OciError {
     )]
     Size {
         /// What was asked for.
-        reference: OciReference,
+        reference: String,
         /// Bytes in the descriptor.
         expected: u64,
         /// Bytes announced, or received before we stopped.
@@ -75,7 +75,7 @@ pub enum OciError {
     #[error("{reference}: the {what} has {size_bytes} bytes or more, {max_bytes} are taken at most{hint}")]
     TooLarge {
         /// What was asked for.
-        reference: OciReference,
+        reference: String,
         /// Which part of it.
         what: &'static str,
         /// Bytes announced, or received before we stopped.
@@ -94,10 +94,7 @@ pub enum OciError {
         timeout_ms: u64,
     },
     /// No connection, or one that broke.
-    #[error(
-        "{registry} cannot be reached: {message}; a registry without TLS has to be listed in `registries.plain_http` \
-         (for a command: `--plain-http`)"
-    )]
+    #[error("{registry} cannot be reached: {message}")]
     Unreachable {
         /// Which registry.
         registry: String,
@@ -132,7 +129,7 @@ impl OciError {
     pub(super) fn of_status(reference: &OciReference, status: u16) -> Self {
         match status {
             401 | 403 => Self::Unauthorised { registry: reference.registry().to_owned() },
-            404 => Self::NotFound(reference.clone()),
+            404 => Self::NotFound(reference.to_string()),
             _ => Self::answer(reference, &format!("with HTTP status {status}")),
         }
     }
@@ -147,14 +144,18 @@ impl OciError {
     pub(super) fn of_exchange(reference: &OciReference, error: &reqwest::Error) -> Self {
         let registry = reference.registry().to_owned();
         let mut innermost: &(dyn Error + 'static) = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
+        while let Some(cause) = cause(innermost) {
+            innermost = cause;
         }
-        match innermost.downcast_ref::<PlainRedirect>() {
-            Some(PlainRedirect(target)) => Self::PlainHttp { registry, target: excerpt(target) },
-            None if error.source().is_none() => Self::Unreachable { registry, message: "the exchange failed".into() },
-            None => Self::Unreachable { registry, message: excerpt(&innermost.to_string()) },
+        if let Some(PlainRedirect(target)) = innermost.downcast_ref() {
+            return Self::PlainHttp { registry, target: excerpt(target) };
         }
+        let hint = if let Some(rustls::Error::InvalidMessage(_)) = innermost.downcast_ref() {
+            "; if it has no TLS, list it in `registries.plain_http` (for a command: `--plain-http`)"
+        } else {
+            ""
+        };
+        Self::Unreachable { registry, message: excerpt(&innermost.to_string()) + hint }
     }
 
     /// What a failure of the registry client means.
@@ -169,6 +170,15 @@ impl OciError {
             OciDistributionError::RegistryError { envelope, .. } => Self::answer(reference, &envelope.to_string()),
             other => Self::answer(reference, &other.to_string()),
         }
+    }
+}
+
+/// The cause of an error, also of an I/O error, which keeps the one that it wraps
+/// from `source`.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
     }
 }
 

@@ -102,7 +102,7 @@ impl Registries {
         let manifest = repository.get(&format!("manifests/{named}"), layout::MANIFEST, MANIFEST_MAX_BYTES).await?;
         check_manifest(reference, &manifest)?;
         let layer = layout::layer(&manifest.bytes).map_err(|mismatch| OciError::Manifest {
-            reference: reference.clone(),
+            reference: reference.to_string(),
             expected: mismatch.expected,
             found: mismatch.found,
         })?;
@@ -114,7 +114,7 @@ impl Registries {
         let component = repository.get(&format!("blobs/{}", layer.digest), "*/*", layer.size).await?;
         let found = component.bytes.len() as u64;
         if found != layer.size {
-            return Err(OciError::Size { reference: reference.clone(), expected: layer.size, found });
+            return Err(OciError::Size { reference: reference.to_string(), expected: layer.size, found });
         }
         same(reference, "component", layer.digest, component.digest)?;
         Ok(Pulled { bytes: component.bytes, digest: component.digest, pinned: reference.pinned(manifest.digest) })
@@ -127,7 +127,7 @@ impl Registries {
         bytes: Vec<u8>,
     ) -> Result<OciReference, OciError> {
         if to.is_pinned() {
-            return Err(OciError::NotATag(to.clone()));
+            return Err(OciError::NotATag(to.to_string()));
         }
         let fail = |e| OciError::of_client(to, &e);
         let SignedIn { client, repository, .. } = self.sign_in(to, RegistryOperation::Push).await?;
@@ -203,7 +203,7 @@ fn same(reference: &OciReference, what: &'static str, expected: Digest, found: D
     if found == expected {
         return Ok(());
     }
-    Err(OciError::Digest { reference: reference.clone(), what, expected, found })
+    Err(OciError::Digest { reference: reference.to_string(), what, expected, found })
 }
 
 fn too_large(
@@ -213,5 +213,5 @@ fn too_large(
     max_bytes: u64,
     hint: &'static str,
 ) -> OciError {
-    OciError::TooLarge { reference: reference.clone(), what, size_bytes, max_bytes, hint }
+    OciError::TooLarge { reference: reference.to_string(), what, size_bytes, max_bytes, hint }
 }
