@@ -4,6 +4,7 @@
 
 use crate::store::is_registry;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,12 @@ pub struct Config {
     pub admin: Admin,
     /// The registries that components are pulled from.
     pub registries: Registries,
+    /// What is kept ready.
+    pub catalog: Catalog,
+    /// What is remembered of changes.
+    pub history: History,
+    /// The file that says what should run.
+    pub desired_state: DesiredState,
     /// The threads that run guests.
     pub compute: Compute,
     /// What a prediction may use, where its deployment does not say.
@@ -50,6 +57,9 @@ pub struct Admin {
     /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
     /// kept in the data folder.
     pub token: Option<String>,
+    /// More tokens, by the name that the history shows for whoever has it. The
+    /// one above is `admin`.
+    pub tokens: BTreeMap<String, String>,
     /// Largest component, in bytes. Default 64 MiB.
     pub component_max_bytes: usize,
 }
@@ -63,6 +73,36 @@ pub struct Registries {
     /// Hosts that are spoken to without TLS, as `host` or `host:port`. Loopback
     /// always is. Default none.
     pub plain_http: Vec<String>,
+}
+
+/// `[catalog]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalog {
+    /// The newest versions of a model that can be called by number before they
+    /// are deployed. Default 2.
+    pub versions_warm: usize,
+}
+
+/// `[history]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// How long `scry gc` keeps a change, and the components that its state
+    /// names, in days. Default 90.
+    pub retention_days: u64,
+    /// How many changes it keeps at most. Default 10,000.
+    pub changes_max: usize,
+}
+
+/// `[desired_state]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DesiredState {
+    /// A document as `scry export` writes it; applied when its content changes.
+    pub file: Option<PathBuf>,
+    /// How often it is looked at, in milliseconds. Default 1,000.
+    pub poll_ms: u64,
 }
 
 /// `[compute]`
@@ -223,6 +263,30 @@ impl Config {
             no_registry.map(|host| format!("`{host}`")).unwrap_or_default(),
         )?;
         check(
+            self.catalog.versions_warm <= 64,
+            "catalog.versions_warm",
+            "0 to 64",
+            self.catalog.versions_warm.to_string(),
+        )?;
+        check(
+            (1..=1_000_000).contains(&self.history.changes_max),
+            "history.changes_max",
+            "1 to 1000000",
+            self.history.changes_max.to_string(),
+        )?;
+        check(
+            (10..=86_400_000).contains(&self.desired_state.poll_ms),
+            "desired_state.poll_ms",
+            "10 to 86400000",
+            self.desired_state.poll_ms.to_string(),
+        )?;
+        check(
+            self.admin.tokens.len() <= 64 && self.admin.tokens.values().all(|token| !token.trim().is_empty()),
+            "admin.tokens",
+            "at most 64, none of them empty",
+            format!("{} tokens", self.admin.tokens.len()),
+        )?;
+        check(
             self.admin.token.as_ref().is_none_or(|token| !token.trim().is_empty()),
             "admin.token",
             "a token",
@@ -254,6 +318,9 @@ impl Default for Config {
             prediction: Listener::default(),
             admin: Admin::default(),
             registries: Registries::default(),
+            catalog: Catalog::default(),
+            history: History::default(),
+            desired_state: DesiredState::default(),
             compute: Compute::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -270,7 +337,30 @@ impl Default for Listener {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8081).into(), token: None, component_max_bytes: 64 << 20 }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8081).into(),
+            token: None,
+            tokens: BTreeMap::new(),
+            component_max_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { versions_warm: 2 }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { retention_days: 90, changes_max: 10_000 }
+    }
+}
+
+impl Default for DesiredState {
+    fn default() -> Self {
+        Self { file: None, poll_ms: 1000 }
     }
 }
 
@@ -347,6 +437,8 @@ mod tests {
         let toml = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let mut documented: Config = toml::from_str(toml).unwrap();
         documented.admin.token = None;
+        documented.admin.tokens.clear();
+        documented.desired_state.file = None;
         assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
     }
 }

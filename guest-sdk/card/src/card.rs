@@ -72,7 +72,8 @@ impl Card {
     }
 }
 
-fn is_model_name(name: &str) -> bool {
+/// Whether a text can be a model's name.
+pub fn is_model_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 64 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '-' || c == '_')
 }

@@ -13,7 +13,7 @@ mod schema;
 mod tensor;
 
 pub use builder::{Column, ColumnBuilder};
-pub use card::{Card, CardError};
+pub use card::{Card, CardError, is_model_name};
 pub use golden::{Difference, Example, Golden, differences};
 pub use records::{Records, batch_from_records};
 pub use schema::{Field, Invalid, NamedTensor, Schema, assemble, check};

@@ -1,22 +1,28 @@
-//! Which models exist, which version is live, what stands in for it.
+//! Which models exist, how each is served, and how that came about.
 //!
 //! Pure state and decisions: every change makes a new catalog from an old one
 //! or an error. Never does I/O, never reads a clock, never runs a model.
 
 mod compatibility;
+mod desired;
+mod history;
 mod latencies;
+mod operations;
 mod reference;
 mod rollout;
 
 pub use compatibility::{Breaking, Side, breaking};
+pub use desired::{Desired, DesiredError, differences};
+pub use history::{Change, History, HistoryError, Record, Told};
 pub use latencies::Latencies;
+pub use operations::{Deployment, ShadowRequest};
 pub use reference::{Reference, VersionRef};
 pub use rollout::{Bounds, Canary, Evidence, Shadow, Step, Verdict, share_point, spread, takes};
 
-use crate::store::Digest;
+use crate::store::{Digest, OciReference};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything an operator has decided.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,14 +32,40 @@ pub struct Catalog {
     pub models: BTreeMap<String, Model>,
 }
 
-/// One model: its versions and how it is served.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One model: its versions, and how it is served.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// Version `n` is at `n - 1`: numbers are never used twice.
-    pub versions: Vec<Digest>,
+    /// By number, from 1. A number once bound means the same bytes for ever.
+    pub versions: BTreeMap<u32, Bound>,
+    /// What a change replaces and a rollback brings back; nothing: withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Serving>,
+}
+
+/// What a version's number is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// The component.
+    pub digest: Digest,
+    /// Where it can be fetched again, pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<OciReference>,
+}
+
+/// How a model is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serving {
     /// The version that answers when a request names none.
     pub live: u32,
+    /// The version that takes a share of those requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// The version that runs beside the live one, unheard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// Names that operators move.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, u32>,
@@ -41,7 +73,7 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<Spare>,
     /// Where the deployment departs from the configured limits.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
 }
 
@@ -91,24 +123,14 @@ impl LimitsPatch {
             queue_max: self.queue_max.or(earlier.queue_max),
         }
     }
-}
 
-/// What `deploy` changes; what is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Deployment {
-    /// The version to make live.
-    pub to: Option<VersionRef>,
-    /// The whole new fallback chain.
-    pub fallback: Option<Vec<Spare>>,
-    /// Limits to change.
-    pub limits: LimitsPatch,
-    /// Aliases to set, each on a version.
-    pub aliases: BTreeMap<String, VersionRef>,
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A version as a reference finds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Version {
     /// Counted from 1.
     pub number: u32,
@@ -132,15 +154,38 @@ pub enum CatalogError {
         /// Which versions and aliases there are.
         known: String,
     },
+    /// A model that nothing serves.
+    #[error("model `{0}` is withdrawn: `scry deploy {0} --to VERSION` serves it again")]
+    Withdrawn(String),
     /// A limit of the catalog itself.
     #[error("{0}")]
     Full(String),
+    /// A number that is bound to other bytes already.
+    #[error("version {number} of `{model}` is bound to {bound}; it cannot become {wanted}")]
+    Bound {
+        /// The model.
+        model: String,
+        /// The number.
+        number: u32,
+        /// What it means, for ever.
+        bound: Digest,
+        /// What it was to mean.
+        wanted: Digest,
+    },
     /// A fallback chain that cannot be followed.
     #[error("fallback of `{model}`: {message}")]
     Fallback {
         /// The model.
         model: String,
         /// What is wrong.
+        message: String,
+    },
+    /// A deployment that contradicts itself or what is there.
+    #[error("deployment of `{model}`: {message}")]
+    Deployment {
+        /// The model.
+        model: String,
+        /// What is wrong, and what to do.
         message: String,
     },
     /// An alias that could be taken for something else.
@@ -159,65 +204,19 @@ pub enum CatalogError {
 }
 
 impl Catalog {
-    const MODELS_MAX: usize = 1000;
-    const VERSIONS_MAX: usize = 1000;
-    const FALLBACK_MAX: usize = 4;
-    const ALIASES_MAX: usize = 32;
-
-    /// Gives a digest its number: the one it has, or the next. A model's first
-    /// version goes live.
-    pub fn publish(&self, name: &str, digest: Digest) -> Result<(Self, Version), CatalogError> {
-        let mut next = self.clone();
-        if !next.models.contains_key(name) && next.models.len() >= Self::MODELS_MAX {
-            return Err(CatalogError::Full(format!("the host holds its most models, {}", Self::MODELS_MAX)));
-        }
-        let model = next.models.entry(name.to_owned()).or_insert_with(|| Model {
-            versions: Vec::new(),
-            live: 1,
-            aliases: BTreeMap::new(),
-            fallback: Vec::new(),
-            limits: LimitsPatch::default(),
-        });
-        if let Some(version) = model.number_of(&digest) {
-            return Ok((next, version));
-        }
-        if model.versions.len() >= Self::VERSIONS_MAX {
-            return Err(CatalogError::Full(format!("`{name}` has its most versions, {}", Self::VERSIONS_MAX)));
-        }
-        model.versions.push(digest);
-        let number = u32::try_from(model.versions.len()).unwrap_or(u32::MAX);
-        Ok((next, Version { number, digest }))
-    }
-
-    /// Changes what is live, what stands in, and within which limits.
-    pub fn deploy(&self, name: &str, change: &Deployment) -> Result<Self, CatalogError> {
-        let mut next = self.clone();
-        let before = self.model(name)?;
-        let mut model = before.clone();
-        if let Some(to) = &change.to {
-            model.live = before.resolve(name, to)?.number;
-        }
-        for (alias, version) in &change.aliases {
-            if !reference::is_alias(alias) {
-                return Err(CatalogError::Alias(alias.chars().take(80).collect()));
-            }
-            model.aliases.insert(alias.clone(), before.resolve(name, version)?.number);
-        }
-        if model.aliases.len() > Self::ALIASES_MAX {
-            return Err(CatalogError::Full(format!("`{name}` has its most aliases, {}", Self::ALIASES_MAX)));
-        }
-        if let Some(fallback) = &change.fallback {
-            self.check_fallback(name, fallback)?;
-            model.fallback.clone_from(fallback);
-        }
-        model.limits = change.limits.over(before.limits);
-        next.models.insert(name.to_owned(), model);
-        Ok(next)
-    }
+    /// Models that a host may hold.
+    pub const MODELS_MAX: usize = 1000;
+    /// Versions that a model may have.
+    pub const VERSIONS_MAX: usize = 10_000;
 
     /// A model by name.
     pub fn model(&self, name: &str) -> Result<&Model, CatalogError> {
-        self.models.get(name).ok_or_else(|| CatalogError::UnknownModel(name.chars().take(80).collect()))
+        self.models.get(name).ok_or_else(|| CatalogError::UnknownModel(shortened(name)))
+    }
+
+    /// How a model is served.
+    pub fn serving(&self, name: &str) -> Result<&Serving, CatalogError> {
+        self.model(name)?.serving.as_ref().ok_or_else(|| CatalogError::Withdrawn(name.to_owned()))
     }
 
     /// The version that a reference means now.
@@ -225,44 +224,50 @@ impl Catalog {
         let model = self.model(&reference.model)?;
         match &reference.version {
             Some(version) => model.resolve(&reference.model, version),
-            None => model.live(&reference.model),
+            None => model.version(&reference.model, self.serving(&reference.model)?.live),
         }
     }
 
-    fn check_fallback(&self, name: &str, fallback: &[Spare]) -> Result<(), CatalogError> {
-        let wrong = |message: String| Err(CatalogError::Fallback { model: name.to_owned(), message });
-        if fallback.len() > Self::FALLBACK_MAX {
-            return wrong(format!("at most {} links, found {}", Self::FALLBACK_MAX, fallback.len()));
-        }
-        for (i, spare) in fallback.iter().enumerate() {
-            match spare {
-                Spare::Model(reference) => {
-                    self.resolve(reference)?;
-                    if reference.model == name && reference.version.is_none() {
-                        return wrong("a model cannot stand in for itself; name a version, as in `model@1`".into());
-                    }
-                }
-                Spare::Constant(_) if i + 1 < fallback.len() => {
-                    return wrong("a constant always answers: it can only be the last link".into());
-                }
-                Spare::Constant(_) => {}
+    /// Every version that has to be ready: what is routed, what a reference in
+    /// a chain means, and of each model the newest few, so that a version can
+    /// be tried before it is deployed.
+    pub fn warm(&self, newest: usize) -> BTreeMap<String, BTreeSet<u32>> {
+        let mut warm: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        for (name, model) in &self.models {
+            let Some(serving) = &model.serving else { continue };
+            let numbers = warm.entry(name.clone()).or_default();
+            numbers.extend(serving.routed());
+            numbers.extend(model.versions.keys().rev().take(newest));
+            for (reference, version) in serving.spares().filter_map(|spare| Some((spare, self.resolve(spare).ok()?))) {
+                warm.entry(reference.model.clone()).or_default().insert(version.number);
             }
         }
-        Ok(())
+        warm
+    }
+
+    /// Every component that how things are served refers to.
+    pub fn referenced(&self) -> BTreeSet<Digest> {
+        let of = |(name, numbers): (String, BTreeSet<u32>)| {
+            let versions = self.models.get(&name).map(|model| &model.versions);
+            numbers
+                .into_iter()
+                .filter_map(move |number| versions.and_then(|versions| versions.get(&number)))
+                .map(|bound| bound.digest)
+                .collect::<Vec<_>>()
+        };
+        self.warm(0).into_iter().flat_map(of).collect()
     }
 }
 
 impl Model {
-    /// The live version.
-    pub fn live(&self, name: &str) -> Result<Version, CatalogError> {
-        self.resolve(name, &VersionRef::Number(self.live))
-    }
-
     /// The version that a reference means now.
     pub fn resolve(&self, name: &str, version: &VersionRef) -> Result<Version, CatalogError> {
         let found = match version {
             VersionRef::Number(number) => self.at(*number),
-            VersionRef::Alias(alias) => self.aliases.get(alias).and_then(|&number| self.at(number)),
+            VersionRef::Alias(alias) => {
+                let aliases = self.serving.as_ref().map(|serving| &serving.aliases);
+                aliases.and_then(|aliases| aliases.get(alias)).and_then(|&number| self.at(number))
+            }
             VersionRef::Digest(digest) => self.number_of(digest),
         };
         found.ok_or_else(|| CatalogError::UnknownVersion {
@@ -272,14 +277,18 @@ impl Model {
         })
     }
 
+    /// A version by number.
+    pub fn version(&self, name: &str, number: u32) -> Result<Version, CatalogError> {
+        self.resolve(name, &VersionRef::Number(number))
+    }
+
     /// All versions, oldest first.
-    pub fn all(&self) -> impl Iterator<Item = Version> + '_ {
-        (1..).zip(&self.versions).map(|(number, &digest)| Version { number, digest })
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = Version> + '_ {
+        self.versions.iter().map(|(&number, bound)| Version { number, digest: bound.digest })
     }
 
     fn at(&self, number: u32) -> Option<Version> {
-        let at = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.versions.get(at).map(|&digest| Version { number, digest })
+        self.versions.get(&number).map(|bound| Version { number, digest: bound.digest })
     }
 
     fn number_of(&self, digest: &Digest) -> Option<Version> {
@@ -287,9 +296,52 @@ impl Model {
     }
 
     fn known(&self) -> String {
-        let aliases: String = self.aliases.iter().map(|(alias, number)| format!(", {alias} = {number}")).collect();
-        format!("1 to {}{aliases}", self.versions.len())
+        let numbers = match (self.versions.first_key_value(), self.versions.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => format!("{first} to {last}"),
+            _ => "none".into(),
+        };
+        let aliases = self.serving.iter().flat_map(|serving| &serving.aliases);
+        let aliases: String = aliases.map(|(alias, number)| format!(", {alias} = {number}")).collect();
+        format!("{numbers}{aliases}")
     }
+}
+
+impl Serving {
+    /// A model that only has a live version.
+    pub fn of(live: u32) -> Self {
+        Self {
+            live,
+            canary: None,
+            shadow: None,
+            aliases: BTreeMap::new(),
+            fallback: Vec::new(),
+            limits: LimitsPatch::default(),
+        }
+    }
+
+    /// The versions of the model itself that requests may reach by name.
+    pub fn routed(&self) -> impl Iterator<Item = u32> + '_ {
+        let canary = self.canary.as_ref().map(|canary| canary.to);
+        let shadow = self.shadow.as_ref().map(|shadow| shadow.to);
+        [Some(self.live), canary, shadow].into_iter().flatten().chain(self.aliases.values().copied())
+    }
+
+    /// The components of the fallback chain.
+    pub fn spares(&self) -> impl Iterator<Item = &Reference> {
+        self.fallback.iter().filter_map(|spare| match spare {
+            Spare::Model(reference) => Some(reference),
+            Spare::Constant(_) => None,
+        })
+    }
+
+    /// The same when a canary has ended.
+    pub fn without_canary(&self) -> Self {
+        Self { canary: None, ..self.clone() }
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 #[cfg(test)]

@@ -101,4 +101,29 @@ macro_rules! serde_as_text {
         }
     )*};
 }
-serde_as_text!(Reference, VersionRef);
+serde_as_text!(Reference);
+
+impl Serialize for VersionRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u32(*number),
+            other => serializer.collect_str(other),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for VersionRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u32),
+            Text(String),
+        }
+        match Written::deserialize(deserializer) {
+            Ok(Written::Number(number)) if number > 0 => Ok(Self::Number(number)),
+            Ok(Written::Text(text)) => text.parse().map_err(serde::de::Error::custom),
+            _ => Err(serde::de::Error::custom("expected a version: a number from 1, an alias or `sha256:…`")),
+        }
+    }
+}

@@ -78,6 +78,22 @@ impl Client {
         read(response.map_err(|e| self.unreachable(&e))?)
     }
 
+    pub(super) fn put<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CliError> {
+        let url = format!("{}{path}", self.url);
+        let response = self.agent.put(&url).header("authorization", self.bearer()).send(body);
+        read(response.map_err(|e| self.unreachable(&e))?)
+    }
+
+    pub(super) fn get_text(&self, path: &str) -> Result<String, CliError> {
+        let url = format!("{}{path}", self.url);
+        let response = self.agent.get(&url).header("authorization", self.bearer()).call();
+        let response = response.map_err(|e| self.unreachable(&e))?;
+        if !response.status().is_success() {
+            return read::<Value>(response).map(|value| value.to_string());
+        }
+        Ok(response.into_body().read_to_string()?)
+    }
+
     /// Where the host answers predictions.
     pub(super) fn prediction_url(&self) -> Result<String, CliError> {
         let state: Value = self.get("/v1/state")?;

@@ -1,8 +1,8 @@
 //! `scry deploy`
 
 use super::client::{Client, Host, segment};
-use super::{CliError, print_json};
-use crate::catalog::{Deployment, LimitsPatch, Reference, Spare, VersionRef};
+use super::{CliError, print_gates, print_json, text};
+use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -14,9 +14,38 @@ use std::collections::BTreeMap;
 pub(super) struct Args {
     /// The model.
     model: String,
-    /// The version to make live: a number, an alias or sha256:….
+    /// The version to make live, or to try with `--canary`: a number, an alias,
+    /// sha256:…, or oci://host/repository:tag to fetch it first.
     #[arg(long, value_name = "REF")]
-    to: Option<VersionRef>,
+    to: Option<String>,
+    /// Try it on a share of the requests, in percent, or on a schedule:
+    /// `10`, or `1:10m,10:30m,50:1h,100` with a hold at each step.
+    #[arg(long, value_name = "PERCENT[:HOLD],…", value_parser = steps)]
+    canary: Option<std::vec::Vec<Step>>,
+    /// Roll the canary back when it fails this many percentage points more often than the live version.
+    #[arg(long, value_name = "POINTS")]
+    error_points_max: Option<f64>,
+    /// Roll the canary back when it is this many times slower than the live version.
+    #[arg(long, value_name = "FACTOR")]
+    slow_factor_max: Option<f64>,
+    /// Requests that a canary answers before it goes on.
+    #[arg(long, value_name = "COUNT")]
+    requests_min: Option<u64>,
+    /// The canary goes live.
+    #[arg(long, conflicts_with_all = ["canary", "no_canary"])]
+    promote: bool,
+    /// The canary ends.
+    #[arg(long, conflicts_with = "canary")]
+    no_canary: bool,
+    /// Run a version beside the live one, unheard, and report how it differs: `5`, or `5:10` for 10 % of the requests.
+    #[arg(long, value_name = "REF[:PERCENT]")]
+    shadow: Option<String>,
+    /// The shadow ends.
+    #[arg(long, conflicts_with = "shadow")]
+    no_shadow: bool,
+    /// Deploy although callers of the version before are broken.
+    #[arg(long)]
+    allow_breaking: bool,
     /// Who answers when it can't, in order: `model`, `model@REF`, a version of
     /// this model, or `constant:{"output":value}` as the last.
     #[arg(long, value_name = "REF", num_args = 1..)]
@@ -27,6 +56,9 @@ pub(super) struct Args {
     /// Set an alias: `champion` for the new live version, `champion=3` for another.
     #[arg(long, value_name = "NAME[=REF]")]
     alias: Vec<String>,
+    /// Remove an alias.
+    #[arg(long, value_name = "NAME")]
+    no_alias: Vec<String>,
     /// From arrival to answer, in milliseconds.
     #[arg(long)]
     deadline_ms: Option<u64>,
@@ -54,15 +86,51 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let client = args.host.client()?;
-    let change = args.deployment(&client)?;
-    let path = format!("/v1/models/{}/deploy", segment(&args.model));
-    let live: Value = client.post(&path, &serde_json::to_vec(&change)?)?;
-    if args.json {
-        return print_json(&live);
+    let mut request = serde_json::to_value(args.deployment(&client)?)?;
+    if let (Some(fields), Some(to)) = (request.as_object_mut(), &args.to) {
+        fields.insert("to".into(), to.as_str().into());
     }
-    let part = |key: &str| live.get(key).cloned().unwrap_or_default();
-    println!("{}@{} is live  {}", args.model, part("version"), part("digest").as_str().unwrap_or_default());
+    let path = format!("/v1/models/{}/deploy", segment(&args.model));
+    let changed: Value = client.post(&path, request.to_string().as_bytes())?;
+    if args.json {
+        return print_json(&changed);
+    }
+    let live = changed.get("live").and_then(Value::as_bool).unwrap_or_default();
+    let what = if live { "is live" } else { "is not live: see `scry models`" };
+    println!("{}@{} {what}  {}", args.model, text(&changed, "version"), text(&changed, "digest"));
+    print_gates(&changed);
+    println!("state {}; back again: `scry rollback {}`", text(&changed, "number"), args.model);
     Ok(())
+}
+
+/// `10`, or `1:10m,10:30m,50:1h,100`.
+fn steps(text: &str) -> Result<Vec<Step>, String> {
+    let step = |part: &str| {
+        let (percent, hold) = match part.split_once(':') {
+            Some((percent, hold)) => (percent, Some(seconds(hold)?)),
+            None => (part, None),
+        };
+        let percent = percent.trim_end_matches('%').parse();
+        Ok(Step { percent: percent.map_err(|_| format!("`{part}` is not a share in percent"))?, hold_s: hold })
+    };
+    text.split(',').map(step).collect()
+}
+
+/// `90`, `90s`, `10m`, `2h`, `1d`.
+fn seconds(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, unit)) if unit.is_ascii_alphabetic() => (text.get(..at).unwrap_or_default(), unit),
+        _ => (text, 's'),
+    };
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(format!("`{text}` is not a time: use s, m, h or d")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` is not a time such as `10m`"))?;
+    number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too long"))
 }
 
 impl Args {
@@ -77,7 +145,9 @@ impl Args {
             let (name, version) = match alias.split_once('=') {
                 Some((name, version)) => (name, version.parse()?),
                 None => {
-                    (alias.as_str(), self.to.clone().ok_or("`--alias NAME` needs `--to`; or write `--alias NAME=REF`")?)
+                    let to = self.to.as_ref().ok_or("`--alias NAME` needs `--to`; or write `--alias NAME=REF`")?;
+                    let to = to.parse().map_err(|_| "`--alias NAME` cannot go with oci://; set it afterwards")?;
+                    (alias.as_str(), to)
                 }
             };
             aliases.insert(name.to_owned(), version);
@@ -90,7 +160,31 @@ impl Args {
             in_flight_max: self.in_flight_max,
             queue_max: self.queue_max,
         };
-        Ok(Deployment { to: self.to.clone(), fallback, limits, aliases })
+        Ok(Deployment {
+            to: None,
+            canary: self.canary.clone(),
+            bounds: self.bounds(),
+            promote: self.promote,
+            no_canary: self.no_canary,
+            shadow: self.shadow.as_deref().map(shadow).transpose()?,
+            no_shadow: self.no_shadow,
+            fallback,
+            limits,
+            aliases,
+            no_aliases: self.no_alias.clone(),
+            allow_breaking: self.allow_breaking,
+        })
+    }
+
+    /// None where none is given: a canary that runs keeps its own.
+    fn bounds(&self) -> Option<Bounds> {
+        let given = (self.error_points_max, self.slow_factor_max, self.requests_min);
+        let usual = Bounds::default();
+        (given != (None, None, None)).then(|| Bounds {
+            error_points_max: self.error_points_max.unwrap_or(usual.error_points_max),
+            slow_factor_max: self.slow_factor_max.unwrap_or(usual.slow_factor_max),
+            requests_min: self.requests_min.unwrap_or(usual.requests_min),
+        })
     }
 
     /// A model's name comes first; what is none may be a version of this model.
@@ -109,5 +203,45 @@ impl Args {
             }
             _ => Ok(Spare::Model(reference)),
         }
+    }
+}
+
+/// `5`, or `5:10` for 10 % of the requests.
+fn shadow(text: &str) -> Result<ShadowRequest, CliError> {
+    // A digest has a colon of its own.
+    let split = text.rsplit_once(':').filter(|(version, _)| *version != "sha256");
+    let (to, percent) = match split {
+        Some((to, percent)) => {
+            (to, percent.trim_end_matches('%').parse().map_err(|_| format!("`{percent}` is not a share in percent"))?)
+        }
+        None => (text, 100.0),
+    };
+    Ok(ShadowRequest { to: to.parse()?, percent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_shares_and_holds() {
+        let step = |percent, hold_s| Step { percent, hold_s };
+        assert_eq!(steps("10"), Ok(vec![step(10.0, None)]));
+        let schedule = vec![step(0.5, Some(90)), step(10.0, Some(1800)), step(50.0, Some(7200)), step(100.0, None)];
+        assert_eq!(steps("0.5%:90,10:30m,50:2h,100"), Ok(schedule));
+        for wrong in ["", "ten", "10:", "10:5x", "10:m", "10,,50", "10:99999999999999999999d", "10:é"] {
+            assert!(steps(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shadow_is_a_version_and_perhaps_a_share() {
+        let read = |text: &str| shadow(text).map(|s| (s.to.to_string(), s.percent)).map_err(|e| e.to_string());
+        assert_eq!(read("5"), Ok(("5".into(), 100.0)));
+        assert_eq!(read("champion:2.5%"), Ok(("champion".into(), 2.5)));
+        let digest = format!("sha256:{}", "a".repeat(64));
+        assert_eq!(read(&digest), Ok((digest.clone(), 100.0)));
+        assert_eq!(read(&format!("{digest}:10")), Ok((digest, 10.0)));
+        assert!(read("5:x").is_err());
     }
 }

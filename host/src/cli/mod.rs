@@ -3,18 +3,24 @@
 //!
 //! Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.
 
+mod apply;
 mod build;
 mod client;
 mod demo;
 mod deploy;
+mod export;
+mod gc;
+mod history;
 mod inspect;
 mod models;
 mod new;
 mod predict;
 mod progress;
 mod publish;
+mod rollback;
 mod serve;
 mod test;
+mod withdraw;
 
 use crate::config::Config;
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
@@ -59,6 +65,18 @@ enum Command {
     Publish(publish::Args),
     /// Choose which version is live, what stands in for it, and its limits.
     Deploy(deploy::Args),
+    /// Bring a model, or all of them, back to an earlier state.
+    Rollback(rollback::Args),
+    /// Show who changed what, when, from and to.
+    History(history::Args),
+    /// Stop serving a model; its versions stay.
+    Withdraw(withdraw::Args),
+    /// Write what runs as one document.
+    Export(export::Args),
+    /// Bring a host to what a document says.
+    Apply(apply::Args),
+    /// Remove components that nothing refers to.
+    Gc(gc::Args),
     /// List the models of a host.
     Models(models::Args),
     /// Send rows to a model.
@@ -77,6 +95,12 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Deploy(args) => deploy::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Withdraw(args) => withdraw::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Gc(args) => gc::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -93,6 +117,35 @@ pub fn main() -> ExitCode {
 /// A sandbox for one command's own use, with the host's settings.
 fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
     Sandbox::new(SandboxSettings { instances_max: 4, memory_max_bytes: config.limits.memory_max_bytes })
+}
+
+/// A part of an answer, as text.
+fn text(value: &serde_json::Value, key: &str) -> String {
+    match value.get(key) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A list in an answer; none where there is none.
+fn list<'a>(value: &'a serde_json::Value, key: &str) -> &'a [serde_json::Value] {
+    value.get(key).and_then(serde_json::Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A time as people read it, in UTC.
+fn time(unix_ms: Option<&serde_json::Value>) -> String {
+    let time = unix_ms.and_then(serde_json::Value::as_i64).and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+}
+
+/// Shows each gate that a change passed, and its time.
+fn print_gates(answer: &serde_json::Value) {
+    for gate in list(answer, "gates") {
+        let ms = gate.get("ms").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+        let version = format!("{}@{}", text(gate, "model"), text(gate, "version"));
+        println!("  {:<8} {version:<20} {ms:>9.1} ms  {}", text(gate, "gate"), text(gate, "note"));
+    }
 }
 
 /// Prints a value as one line of JSON on stdout.

@@ -1,12 +1,15 @@
 //! `scry models`
 
 use super::client::Host;
-use super::{CliError, print_json};
+use super::{CliError, list, print_json, text, time};
 use serde_json::Value;
 
-/// List the models of a host: versions, what is live, what stands in.
+/// List the models of a host: versions, traffic, canary, shadow, what stands
+/// in, the age of their data and their last errors.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Only this model.
+    model: Option<String>,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -15,12 +18,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let listed: Value = args.host.client()?.get("/v1/models")?;
+    let mut listed: Value = args.host.client()?.get("/v1/models")?;
+    if let (Some(wanted), Some(models)) = (&args.model, listed.get_mut("models").and_then(Value::as_array_mut)) {
+        models.retain(|model| text(model, "model") == *wanted);
+        if models.is_empty() {
+            return Err(format!("model `{wanted}` is not known").into());
+        }
+    }
     if args.json {
         return print_json(&listed);
     }
-    let empty = Vec::new();
-    let models = listed.get("models").and_then(Value::as_array).unwrap_or(&empty);
+    let models = list(&listed, "models");
     if models.is_empty() {
         println!("no models yet: `scry publish FILE`");
     }
@@ -29,22 +37,96 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 fn show(model: &Value) {
-    let text = |value: &Value, key: &str| match value.get(key) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    println!("{}  (live: {}, deadline {} ms)", text(model, "model"), text(model, "live"), text(model, "deadline_ms"));
-    for version in model.get("versions").and_then(Value::as_array).into_iter().flatten() {
-        println!("  @{:<4} {}  {}", text(version, "version"), text(version, "digest"), text(version, "state"));
+    match text(model, "state").as_str() {
+        "serving" => {
+            println!(
+                "{}  (live: {}, deadline {} ms)",
+                text(model, "model"),
+                text(model, "live"),
+                text(model, "deadline_ms")
+            );
+        }
+        state => println!("{}  ({state})", text(model, "model")),
     }
+    list(model, "versions").iter().for_each(show_version);
     for (alias, version) in model.get("aliases").and_then(Value::as_object).into_iter().flatten() {
         println!("  @{alias} = {version}");
     }
-    for spare in model.get("fallback").and_then(Value::as_array).into_iter().flatten() {
+    if let Some(canary) = model.get("canary").filter(|canary| canary.is_object()) {
+        println!(
+            "  canary: version {} on {} % (step {} of {}): {}; {} of {} requests failed, live {} of {}",
+            text(canary, "to"),
+            text(canary, "percent"),
+            canary.get("step").and_then(Value::as_u64).map_or(0, |step| step + 1),
+            list(canary, "steps").len(),
+            text(canary, "status"),
+            text(canary, "errors"),
+            text(canary, "requests"),
+            text(canary, "live_errors"),
+            text(canary, "live_requests"),
+        );
+    }
+    if let Some(shadow) = model.get("shadow").filter(|shadow| shadow.is_object()) {
+        show_shadow(shadow);
+    }
+    for spare in list(model, "fallback") {
         match spare.get("model") {
             Some(reference) => println!("  falls back to {}", reference.as_str().unwrap_or_default()),
             None => println!("  falls back to the constant {}", text(spare, "constant")),
         }
+    }
+}
+
+fn show_version(version: &Value) {
+    let traffic = version.get("traffic_percent").and_then(Value::as_f64).unwrap_or(0.0);
+    let age = version.get("data_age_days").and_then(Value::as_f64);
+    let age = age.map(|days| format!("  data {days} days old")).unwrap_or_default();
+    println!(
+        "  @{:<4} {}  {}  {traffic} %  {} calls, {} failed{age}",
+        text(version, "version"),
+        text(version, "digest"),
+        text(version, "state"),
+        text(version, "requests"),
+        text(version, "errors"),
+    );
+    if let Some(from) = version.get("from").and_then(Value::as_str) {
+        println!("        from {from}");
+    }
+    for error in list(version, "last_errors") {
+        let message = text(error, "message");
+        let first_line = message.lines().next().unwrap_or_default();
+        println!("        {}Z  {}: {first_line}", time(error.get("at_ms")), text(error, "reason"));
+    }
+}
+
+fn show_shadow(shadow: &Value) {
+    let Some(report) = shadow.get("report").filter(|report| report.is_object()) else {
+        println!("  shadow: version {} is not ready", text(shadow, "to"));
+        return;
+    };
+    let ms = |key: &str| report.get(key).and_then(Value::as_f64).map_or("-".into(), |ms| format!("{ms:.3}"));
+    println!(
+        "  shadow: version {} on {} %: {} of {} rows differ; p50 {} ms (live {}), p95 {} ms (live {}); {} samples dropped",
+        text(shadow, "to"),
+        text(shadow, "percent"),
+        text(report, "rows_differing"),
+        text(report, "rows"),
+        ms("shadow_p50_ms"),
+        ms("live_p50_ms"),
+        ms("shadow_p95_ms"),
+        ms("live_p95_ms"),
+        text(report, "dropped"),
+    );
+    for (field, difference) in report.get("fields").and_then(Value::as_object).into_iter().flatten() {
+        println!(
+            "        {field}: {} of {} differ, by {} at most, {} on average",
+            text(difference, "differing"),
+            text(difference, "elements"),
+            text(difference, "absolute_max"),
+            text(difference, "absolute_mean"),
+        );
+    }
+    for (reason, count) in report.get("errors").and_then(Value::as_object).into_iter().flatten() {
+        println!("        failed {count} times: {reason}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::config::Config;
-use crate::http::{Bound, serve};
+use crate::http::{Bound, Tokens, serve};
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::store::Store;
@@ -89,7 +89,8 @@ pub(super) async fn host(
     let opening = config.clone();
     let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);
     let registry = Arc::new(tokio::task::spawn_blocking(open).await??);
-    serve(config, registry, token, ready, shutdown).await?;
+    let others = config.admin.tokens.iter().map(|(name, token)| (name.as_str(), token.as_str()));
+    serve(config, registry, Tokens::new(&token, others), ready, shutdown).await?;
     Ok(())
 }
 

@@ -1,48 +1,59 @@
 //! The admin listener: everything that changes what is served, and what only
-//! operators may see. Every path wants the bearer token.
+//! operators may see. Every path wants a bearer token.
 
 use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
-use crate::catalog::{Deployment, Model, Spare};
-use crate::registry::Registry;
-use crate::serving::Served;
+use super::shown;
+use super::tokens::{Tokens, Who};
+use crate::catalog::{CatalogError, Deployment};
+use crate::registry::{ChangeError, Registry, Source};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Extension, Path, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
+
+/// A request that is not a component is not longer than this.
+const REQUEST_MAX_BYTES: usize = 16 << 20;
 
 /// What the handlers share.
 struct Shared {
     registry: Arc<Registry>,
-    token: String,
+    tokens: Tokens,
     prediction: SocketAddr,
     component_max_bytes: usize,
 }
 
 type App = State<Arc<Shared>>;
+type By = Extension<Who>;
+type Result<T> = std::result::Result<T, HttpError>;
 
 /// The listener's routes.
 pub(super) fn router(
     registry: Arc<Registry>,
-    token: String,
+    tokens: Tokens,
     prediction: SocketAddr,
     component_max_bytes: usize,
 ) -> Router {
-    let shared = Arc::new(Shared { registry, token, prediction, component_max_bytes });
+    let shared = Arc::new(Shared { registry, tokens, prediction, component_max_bytes });
     Router::new()
         .route("/v1/models", get(list).post(publish))
         .route("/v1/models/{model}", get(show))
         .route("/v1/models/{model}/deploy", post(deploy))
+        .route("/v1/models/{model}/rollback", post(roll_back))
+        .route("/v1/models/{model}/withdraw", post(withdraw))
+        .route("/v1/rollback", post(restore))
+        .route("/v1/history", get(history))
+        .route("/v1/desired", get(export).put(apply))
+        .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
         .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the admin interface is under /v1") })
@@ -53,18 +64,17 @@ pub(super) fn router(
         .with_state(shared)
 }
 
-async fn authenticate(app: App, request: Request, next: Next) -> Response {
+async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    // Hashes are of one length: not even the token's length shows in the time.
-    let matches = Sha256::digest(given).ct_eq(&Sha256::digest(&app.token));
-    if bool::from(matches) {
+    if let Some(who) = app.tokens.who(given) {
+        request.extensions_mut().insert(who);
         return next.run(request).await;
     }
     let message =
         "the admin token is missing or wrong: send `Authorization: Bearer TOKEN` (clients read SCRY_ADMIN_TOKEN)";
     let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
@@ -74,104 +84,167 @@ struct PublishQuery {
     name: Option<String>,
 }
 
-async fn publish(app: App, Parts(Query(query)): Parts<Query<PublishQuery>>, body: Body) -> Result<Response, HttpError> {
+async fn publish(
+    app: App,
+    Extension(who): By,
+    Parts(Query(query)): Parts<Query<PublishQuery>>,
+    body: Body,
+) -> Result<Response> {
     let bytes = read_body(body, app.component_max_bytes, Duration::from_secs(300)).await?;
-    let registry = app.registry.clone();
-    let published = blocking(move || registry.publish(&bytes, query.name.as_deref())).await??;
-    reply(&published)
+    change(app, move |registry| registry.publish(who.name(), bytes.to_vec(), query.name.as_deref())).await
 }
 
-async fn deploy(app: App, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response, HttpError> {
-    let bytes = read_body(body, 1 << 20, Duration::from_secs(10)).await?;
-    let change: Deployment = serde_json::from_slice(&bytes)
-        .map_err(|e| HttpError::new(StatusCode::BAD_REQUEST, format!("the deployment is not readable: {e}")))?;
-    let registry = app.registry.clone();
-    let name = model.clone();
-    let live = blocking(move || registry.deploy(&name, &change)).await??;
-    reply(&json!({ "model": model, "version": live.number, "digest": live.digest }))
+/// A deployment, whose version may come from a registry.
+async fn deploy(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response> {
+    let mut fields: Map<String, Value> = json_body(body, "deployment").await?;
+    let unreadable = |e| HttpError::new(StatusCode::BAD_REQUEST, format!("the deployment is not readable: {e}"));
+    let to = fields.remove("to").filter(|to| !to.is_null());
+    let to: Option<Source> = to.map(serde_json::from_value).transpose().map_err(|_| {
+        let message = "the deployment is not readable: `to` wants a number, an alias, `sha256:…` or `oci://…`";
+        HttpError::new(StatusCode::BAD_REQUEST, message)
+    })?;
+    let deployment: Deployment = serde_json::from_value(Value::Object(fields)).map_err(unreadable)?;
+    change(app, move |registry| registry.deploy(who.name(), &model, to, &deployment)).await
 }
 
-/// A model as operators see it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    model: &'a str,
-    live: u32,
-    versions: Vec<ShownVersion>,
-    aliases: &'a std::collections::BTreeMap<String, u32>,
-    fallback: &'a [Spare],
-    limits: &'a crate::catalog::LimitsPatch,
-    deadline_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    card: Option<&'a scry_card::Card>,
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RollBack {
+    to: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct ShownVersion {
-    version: u32,
-    digest: crate::store::Digest,
-    /// `ready`, or why it is not.
-    state: String,
+async fn roll_back(
+    app: App,
+    Extension(who): By,
+    Parts(Path(model)): Parts<Path<String>>,
+    body: Body,
+) -> Result<Response> {
+    let RollBack { to } = json_body(body, "rollback").await?;
+    change(app, move |registry| registry.roll_back(who.name(), &model, to)).await
 }
 
-fn shown(served: &Served, with_card: bool) -> Shown<'_> {
-    let entry: &Model = &served.entry;
-    let versions = entry.all().map(|version| ShownVersion {
-        version: version.number,
-        digest: version.digest,
-        state: served.target(version.number).map_or_else(|why| why, |_| "ready".into()),
-    });
-    let card = served.target(entry.live).ok().map(|target| target.card.as_ref());
-    Shown {
-        model: &served.name,
-        live: entry.live,
-        versions: versions.collect(),
-        aliases: &entry.aliases,
-        fallback: &entry.fallback,
-        limits: &entry.limits,
-        deadline_ms: u64::try_from(served.limits.deadline.as_millis()).unwrap_or(u64::MAX),
-        card: card.filter(|_| with_card),
+async fn withdraw(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
+    change(app, move |registry| {
+        let number = registry.withdraw(who.name(), &model)?;
+        Ok(json!({ "model": model, "number": number }))
+    })
+    .await
+}
+
+async fn restore(app: App, Extension(who): By, body: Body) -> Result<Response> {
+    let RollBack { to } = json_body(body, "rollback").await?;
+    let message = "the rollback is not readable: `to` wants the number of a state; see `scry history`";
+    let to = to.ok_or_else(|| HttpError::new(StatusCode::BAD_REQUEST, message))?;
+    change(app, move |registry| Ok(json!({ "number": registry.restore(who.name(), to)? }))).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryQuery {
+    model: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn history(app: App, Parts(Query(query)): Parts<Query<HistoryQuery>>) -> Result<Response> {
+    const CHANGES_MAX: usize = 1000;
+    let most = query.limit.unwrap_or(20).min(CHANGES_MAX);
+    if let Some(model) = &query.model {
+        app.registry.catalog().model(model)?;
     }
+    change(app, move |registry| Ok(json!({ "changes": registry.history(query.model.as_deref(), most) }))).await
 }
 
-async fn list(app: App) -> Result<Response, HttpError> {
+async fn export(app: App) -> Result<Response> {
+    let text = app.registry.export().to_toml().map_err(ChangeError::from)?;
+    Ok(([(header::CONTENT_TYPE, "application/toml")], text).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplyQuery {
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    allow_breaking: bool,
+}
+
+async fn apply(
+    app: App,
+    Extension(who): By,
+    Parts(Query(query)): Parts<Query<ApplyQuery>>,
+    body: Body,
+) -> Result<Response> {
+    let bytes = read_body(body, REQUEST_MAX_BYTES, Duration::from_secs(10)).await?;
+    let text = String::from_utf8(bytes.to_vec())
+        .map_err(|_| HttpError::new(StatusCode::BAD_REQUEST, "the document is not UTF-8"))?;
+    change(app, move |registry| registry.apply(who.name(), &text, query.dry_run, query.allow_breaking)).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Clean {
+    dry_run: bool,
+}
+
+async fn clean(app: App, body: Body) -> Result<Response> {
+    let Clean { dry_run } = json_body(body, "clean-up").await?;
+    change(app, move |registry| registry.clean(dry_run)).await
+}
+
+async fn list(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
-    let mut models: Vec<_> = routes.models.values().collect();
-    models.sort_by(|a, b| a.name.cmp(&b.name));
-    reply(&json!({ "models": models.iter().map(|served| shown(served, false)).collect::<Vec<_>>() }))
+    let models = routes.catalog.models.iter();
+    let models: Vec<_> = models.map(|(name, model)| shown::model(&app.registry, &routes, name, model, false)).collect();
+    reply(&json!({ "models": models }))
 }
 
-async fn show(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response, HttpError> {
+async fn show(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response> {
     let routes = app.registry.routes().load_full();
-    let served = routes.models.get(&model);
-    let served = served.ok_or(crate::catalog::CatalogError::UnknownModel(model))?;
-    reply(&shown(served, true))
+    let model = routes.catalog.models.get(&name).ok_or(CatalogError::UnknownModel(name.clone()))?;
+    reply(&shown::model(&app.registry, &routes, &name, model, true))
 }
 
-async fn state(app: App) -> Result<Response, HttpError> {
-    let catalog = app.registry.catalog();
+async fn state(app: App) -> Result<Response> {
+    let routes = app.registry.routes().load_full();
     reply(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "prediction": format!("http://{}", app.prediction),
-        "models": catalog.models,
+        "number": routes.number,
+        "desired_state": app.registry.file_status(),
+        "damage": app.registry.damage(),
+        "models": routes.catalog.models,
     }))
 }
 
-async fn metrics(app: App) -> Result<Response, HttpError> {
+async fn metrics(app: App) -> Result<Response> {
     let text = app.registry.metrics().render();
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
-fn reply(value: &impl Serialize) -> Result<Response, HttpError> {
+/// A JSON body; none at all is an empty object.
+async fn json_body<T: DeserializeOwned>(body: Body, what: &str) -> Result<T> {
+    let bytes = read_body(body, REQUEST_MAX_BYTES, Duration::from_secs(10)).await?;
+    let json = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+    serde_json::from_slice(json)
+        .map_err(|e| HttpError::new(StatusCode::BAD_REQUEST, format!("the {what} is not readable: {e}")))
+}
+
+fn reply(value: &impl Serialize) -> Result<Response> {
     let json =
         serde_json::to_vec(value).map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(json_response(StatusCode::OK, json))
 }
 
-/// Runs a change off the threads that do I/O.
-async fn blocking<T: Send + 'static>(change: impl FnOnce() -> T + Send + 'static) -> Result<T, HttpError> {
-    tokio::task::spawn_blocking(change).await.map_err(|e| {
+/// Runs whatever may wait off the threads that do I/O.
+async fn change<T: Serialize + Send + 'static>(
+    app: App,
+    change: impl FnOnce(&Registry) -> std::result::Result<T, ChangeError> + Send + 'static,
+) -> Result<Response> {
+    let registry = app.registry.clone();
+    let changed = tokio::task::spawn_blocking(move || change(&registry)).await.map_err(|e| {
         tracing::error!(error = %e, "a change panicked; this is a bug in scry");
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change failed inside the host; see its log")
-    })
+    })??;
+    reply(&changed)
 }

@@ -8,6 +8,7 @@ use crate::protocol::ProtocolError;
 use crate::registry::ChangeError;
 use crate::sandbox::CallError;
 use crate::serving::PredictError;
+use crate::store::StoreError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
@@ -83,9 +84,11 @@ impl From<CatalogError> for HttpError {
         let status = match error {
             CatalogError::UnknownModel(_) | CatalogError::UnknownVersion { .. } => StatusCode::NOT_FOUND,
             CatalogError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            CatalogError::Fallback { .. } | CatalogError::Alias(_) | CatalogError::Limit { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            CatalogError::Withdrawn(_) | CatalogError::Bound { .. } => StatusCode::CONFLICT,
+            CatalogError::Fallback { .. }
+            | CatalogError::Deployment { .. }
+            | CatalogError::Alias(_)
+            | CatalogError::Limit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
     }
@@ -128,10 +131,16 @@ impl From<ChangeError> for HttpError {
             ChangeError::Catalog(error) => return error.into(),
             ChangeError::Component(_)
             | ChangeError::Sandbox(_)
+            | ChangeError::Warm { .. }
             | ChangeError::Golden(_)
             | ChangeError::Fallback(_)
+            | ChangeError::Desired(_)
             | ChangeError::Unavailable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            ChangeError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ChangeError::Breaking { .. } | ChangeError::Contended => StatusCode::CONFLICT,
+            ChangeError::History(_) => StatusCode::NOT_FOUND,
+            ChangeError::Oci(_) => StatusCode::BAD_GATEWAY,
+            ChangeError::Store(StoreError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            ChangeError::Store(_) | ChangeError::Recovery(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
     }

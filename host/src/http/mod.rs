@@ -5,5 +5,8 @@ mod admin;
 mod error;
 mod prediction;
 mod server;
+mod shown;
+mod tokens;
 
 pub use server::{Bound, ServeError, serve};
+pub use tokens::Tokens;

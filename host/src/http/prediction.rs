@@ -4,7 +4,7 @@
 use super::error::{HttpError, Parts, json_response};
 use crate::catalog::VersionRef;
 use crate::config::Listener;
-use crate::protocol::{InferRequest, InferResponse, metadata};
+use crate::protocol::{InferRequest, InferResponse, KEY_MAX_BYTES, metadata};
 use crate::serving::{Answer, Call, Predictor, Served};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the handlers share.
@@ -22,21 +23,23 @@ struct Shared {
     predictor: Predictor,
     body_max_bytes: usize,
     body_timeout: Duration,
+    is_ready: Arc<AtomicBool>,
 }
 
 type App = State<Arc<Shared>>;
 
 /// The listener's routes.
-pub(super) fn router(predictor: Predictor, settings: &Listener) -> Router {
+pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Listener) -> Router {
     let shared = Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,
         body_timeout: Duration::from_millis(settings.body_timeout_ms),
+        is_ready,
     };
     Router::new()
         .route("/v2", get(server))
         .route("/v2/health/live", get(|| async { ok(&json!({ "live": true })) }))
-        .route("/v2/health/ready", get(|| async { ok(&json!({ "ready": true })) }))
+        .route("/v2/health/ready", get(is_host_ready))
         .route("/v2/models/{model}", get(model))
         .route("/v2/models/{model}/ready", get(ready))
         .route("/v2/models/{model}/infer", post(infer))
@@ -56,6 +59,13 @@ fn ok(value: &Value) -> Response {
 
 async fn server() -> Response {
     ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": [] }))
+}
+
+async fn is_host_ready(app: App) -> Response {
+    if app.is_ready.load(Ordering::Relaxed) {
+        return ok(&json!({ "ready": true }));
+    }
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "the host waits for its desired state").into_response()
 }
 
 async fn model(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response, HttpError> {
@@ -111,7 +121,7 @@ fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
 
 fn describe(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
     let served = app.predictor.served(name)?;
-    let number = served.resolve(version)?;
+    let number = number(&served, version)?;
     let target = served.target(number).map_err(unavailable)?;
     let versions: Vec<_> = match version {
         Some(_) => vec![number.to_string()],
@@ -122,8 +132,12 @@ fn describe(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Re
 
 fn is_ready(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
     let served: Arc<Served> = app.predictor.served(name)?;
-    served.target(served.resolve(version)?).map_err(unavailable)?;
+    served.target(number(&served, version)?).map_err(unavailable)?;
     Ok(ok(&json!({ "name": name, "ready": true })))
+}
+
+fn number(served: &Served, version: Option<&VersionRef>) -> Result<u32, HttpError> {
+    Ok(version.map_or(Ok(served.serving.live), |version| served.resolve(version))?)
 }
 
 fn unavailable(why: String) -> HttpError {
@@ -146,7 +160,8 @@ async fn predict(
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    let call = Call { model, version, inputs: request.inputs, received, timeout };
+    let key = header_key(headers)?.or(request.key);
+    let call = Call { model, version, key, inputs: request.inputs, received, timeout };
     let model = call.model.clone();
     let answer = app.predictor.predict(call).await?;
     let fields = &answer.card.schema.outputs;
@@ -192,6 +207,18 @@ fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
         )
     };
     millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)
+}
+
+/// `Scry-Key`: requests of one key get one version while a canary runs.
+fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+    let Some(value) = headers.get("scry-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if key.len() <= KEY_MAX_BYTES => Ok(Some(key.to_owned())),
+        _ => {
+            let message = format!("header `scry-key`: expected at most {KEY_MAX_BYTES} bytes of ASCII");
+            Err(HttpError::new(StatusCode::BAD_REQUEST, message))
+        }
+    }
 }
 
 /// Reads a body within its limits of size and time.

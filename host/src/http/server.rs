@@ -1,8 +1,8 @@
 //! Listening, answering, and ending without losing a request.
 
-use super::{admin, prediction};
+use super::{Tokens, admin, prediction};
 use crate::config::Config;
-use crate::registry::Registry;
+use crate::registry::{Registry, refetch, watch_file, watch_rollouts};
 use crate::serving::{Compute, Predictor};
 use axum::serve::ListenerExt;
 use std::future::Future;
@@ -44,7 +44,7 @@ pub struct Bound {
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
-    token: String,
+    tokens: Tokens,
     ready: impl FnOnce(Bound),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -53,8 +53,8 @@ pub async fn serve(
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
     let compute = Compute::start(config.compute_threads(), config.compute.queue_max)?;
     let predictor = Predictor::new(registry.routes(), compute, registry.shared_metrics());
-    let prediction_app = prediction::router(predictor, &config.prediction);
-    let admin_app = admin::router(registry, token, bound.prediction, config.admin.component_max_bytes);
+    let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
+    let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 
     let (stop, stopping) = watch::channel(false);
     let stopped = |mut stopping: watch::Receiver<bool>| async move {
@@ -65,12 +65,18 @@ pub async fn serve(
         axum::serve(prediction.tap_io(no_delay), prediction_app).with_graceful_shutdown(stopped(stopping.clone()));
     let admin = axum::serve(admin.tap_io(no_delay), admin_app).with_graceful_shutdown(stopped(stopping));
     let mut serving = tokio::spawn(async move { tokio::try_join!(prediction.into_future(), admin.into_future()) });
+    let watching = [
+        tokio::spawn(watch_rollouts(registry.clone())),
+        tokio::spawn(watch_file(registry.clone())),
+        tokio::spawn(refetch(registry)),
+    ];
     ready(bound);
     tokio::select! {
         ended = &mut serving => return ended.map_err(std::io::Error::other)?.map(|_| ()).map_err(ServeError::Io),
         () = shutdown => {}
     }
     tracing::info!(drain_ms = config.shutdown.drain_ms, "stopping: new connections are refused, requests may finish");
+    watching.iter().for_each(tokio::task::JoinHandle::abort);
     // Every receiver may be gone already; then there is nothing to stop.
     let _ = stop.send(true);
     if tokio::time::timeout(Duration::from_millis(config.shutdown.drain_ms), &mut serving).await.is_err() {

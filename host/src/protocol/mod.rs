@@ -2,4 +2,4 @@
 
 mod v2;
 
-pub use v2::{InferRequest, InferResponse, ProtocolError, metadata};
+pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, metadata};

@@ -15,6 +15,9 @@ use std::fmt;
 /// Elements that room is made for before any is seen.
 const CAPACITY_MAX: usize = 1 << 16;
 
+/// Longest key of a request.
+pub const KEY_MAX_BYTES: usize = 256;
+
 /// Why a request could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
@@ -33,6 +36,8 @@ pub struct InferRequest {
     pub id: Option<String>,
     /// A shorter deadline, in microseconds.
     pub timeout_us: Option<u64>,
+    /// Requests of one key get one version while a canary runs.
+    pub key: Option<String>,
     /// The columns.
     pub inputs: Vec<NamedTensor>,
     /// Which outputs are wanted; all when empty.
@@ -65,9 +70,17 @@ impl InferRequest {
                 wrong("timeout", None, "microseconds as a whole number", found)
             })?),
         };
+        let key = match raw.parameters.get("key") {
+            None => None,
+            Some(Value::String(key)) if key.len() <= KEY_MAX_BYTES => Some(key.clone()),
+            Some(value) => {
+                let found = value.to_string().chars().take(80).collect::<String>();
+                return Err(wrong("key", None, format!("a text of at most {KEY_MAX_BYTES} bytes"), found));
+            }
+        };
         let inputs = raw.inputs.into_iter().map(RawTensor::read).collect::<Result<_, _>>()?;
         let outputs = raw.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Self { id: raw.id, timeout_us, inputs, outputs })
+        Ok(Self { id: raw.id, timeout_us, key, inputs, outputs })
     }
 }
 

@@ -4,6 +4,7 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
+use super::engine::{Metering, Sandbox};
 use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -37,16 +38,15 @@ impl CodeCache {
         Self { dir, key }
     }
 
-    /// The component's code: from the cache when it is there and ours.
-    pub(super) fn load_or_compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<(Component, CodeSource)> {
-        let digest = Digest::of(bytes);
-        let path = self.path(engine, &digest);
+    /// The component's code, when it is there and ours.
+    pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
+        let path = self.path(engine, digest);
         match std::fs::read(&path) {
             Ok(file) => match self.authenticated(&path, &file) {
                 // SAFETY: the tag proves that this host wrote these bytes with
                 // `serialize`, for this engine and this digest.
                 Some(code) => match unsafe { Component::deserialize(engine, code) } {
-                    Ok(component) => return Ok((component, CodeSource::Cache)),
+                    Ok(component) => return Some(component),
                     Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
                 },
                 None => tracing::warn!(%digest, "cached code is not this host's; compiling again"),
@@ -54,18 +54,24 @@ impl CodeCache {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(%digest, %error, "cached code cannot be read; compiling again"),
         }
-        let component = Component::new(engine, bytes)?;
-        if let Err(error) = self.write(&path, &component) {
+        None
+    }
+
+    /// Keeps what was compiled just now.
+    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, component: &Component) {
+        if let Err(error) = self.write(&self.path(engine, digest), component) {
             // A full disk must not stop a model that runs without its cache.
             tracing::warn!(%digest, %error, "compiled code could not be cached");
         }
-        Ok((component, CodeSource::Compiled))
+    }
+
+    /// The folders of a sandbox's engines; code in any other is of no use.
+    pub fn folders(&self, sandbox: &Sandbox) -> [String; 2] {
+        [Metering::Fuel, Metering::Off].map(|metering| folder(sandbox.engine(metering)))
     }
 
     fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        self.dir.join(format!("{:016x}", hasher.finish())).join(format!("{}.cwasm", digest.hex()))
+        self.dir.join(folder(engine)).join(format!("{}.cwasm", digest.hex()))
     }
 
     fn write(&self, path: &Path, component: &Component) -> Result<(), StoreError> {
@@ -96,4 +102,10 @@ impl CodeCache {
         mac.update(code);
         mac
     }
+}
+
+fn folder(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

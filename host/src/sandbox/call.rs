@@ -104,6 +104,11 @@ impl Loaded {
         self.call(Function::Transform, inputs, limits)
     }
 
+    /// Makes an instance and drops it: the first of a component costs more.
+    pub fn warm(&self, limits: &CallLimits) -> Result<(), CallError> {
+        self.pre.instantiate(self.new_store(limits)).map(drop).map_err(classify)
+    }
+
     /// An instance that answers again and again. For benchmarks and tests
     /// only: the guest's state survives from call to call.
     pub fn session(&self, limits: &CallLimits) -> Result<Session, CallError> {

@@ -2,12 +2,14 @@
 
 use super::bindings::Model;
 use super::cache::{CodeCache, CodeSource};
+use super::compiler::Compiler;
 use super::limits::Context;
 use super::ticker::Ticker;
 use crate::component::PREDICTOR;
+use crate::store::Digest;
 use scry_card::Schema;
 use std::sync::Arc;
-use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
+use wasmtime::component::{ComponentExportIndex, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Whether code counts fuel. Counting is compiled in, so each is an engine.
@@ -65,17 +67,19 @@ impl std::fmt::Debug for Loaded {
 pub struct Sandbox {
     fuel: Engine,
     off: Engine,
+    compiler: Compiler,
     pub(super) ticker: Arc<Ticker>,
 }
 
 impl Sandbox {
-    /// Sets up both engines and starts the ticker.
+    /// Sets up both engines, starts the ticker and the compiler.
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
         let engine =
             |metering| Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")));
         let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
         let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
-        Ok(Self { fuel, off, ticker: Arc::new(ticker) })
+        let compiler = Compiler::start().map_err(|e| SandboxError::Setup(e.to_string()))?;
+        Ok(Self { fuel, off, compiler, ticker: Arc::new(ticker) })
     }
 
     /// Compiles a component, or takes its code from the cache.
@@ -88,10 +92,14 @@ impl Sandbox {
     ) -> Result<Loaded, SandboxError> {
         let engine = self.engine(metering);
         let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
-        let (component, source) = match cache {
-            Some(cache) => cache.load_or_compile(engine, bytes).map_err(wrong)?,
-            None => (Component::new(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
+        let digest = Digest::of(bytes);
+        let (component, source) = match cache.and_then(|cache| cache.load(engine, &digest)) {
+            Some(component) => (component, CodeSource::Cache),
+            None => (self.compiler.compile(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
+        if let (Some(cache), CodeSource::Compiled) = (cache, source) {
+            cache.keep(engine, &digest, &component);
+        }
         let mut linker = Linker::<Context>::new(engine);
         Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;

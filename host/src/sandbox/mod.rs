@@ -6,6 +6,7 @@
 
 mod cache;
 mod call;
+mod compiler;
 mod convert;
 mod engine;
 mod limits;

@@ -10,13 +10,21 @@ pub struct Admission {
     pub(super) lane: u64,
     pub(super) in_flight_max: usize,
     pub(super) queue_max: usize,
+    /// Runs only when no other lane could.
+    pub(super) background: bool,
 }
 
 impl Admission {
     /// A lane for `in_flight_max` running and `queue_max` waiting calls.
     pub fn new(in_flight_max: usize, queue_max: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { lane: NEXT.fetch_add(1, Ordering::Relaxed), in_flight_max: in_flight_max.max(1), queue_max }
+        let lane = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { lane, in_flight_max: in_flight_max.max(1), queue_max, background: false }
+    }
+
+    /// A lane for what nobody waits for: one call at a time, after everything else.
+    pub fn background(queue_max: usize) -> Self {
+        Self { background: true, ..Self::new(1, queue_max) }
     }
 
     /// Whether the lane has these limits.

@@ -46,6 +46,7 @@ struct Lane {
     jobs: BinaryHeap<Reverse<Job>>,
     running: usize,
     in_flight_max: usize,
+    background: bool,
 }
 
 /// Ordered by deadline, then by arrival.
@@ -130,9 +131,9 @@ impl Queue {
         run: Box<dyn FnOnce() + Send>,
         queue_max: usize,
     ) -> Result<bool, QueueFull> {
-        let Admission { lane, in_flight_max, queue_max: lane_max } = *admission;
-        let entry =
-            self.lanes.entry(lane).or_insert_with(|| Lane { jobs: BinaryHeap::new(), running: 0, in_flight_max });
+        let Admission { lane, in_flight_max, queue_max: lane_max, background } = *admission;
+        let empty = || Lane { jobs: BinaryHeap::new(), running: 0, in_flight_max, background };
+        let entry = self.lanes.entry(lane).or_insert_with(empty);
         let free = in_flight_max.saturating_sub(entry.running);
         let room = lane_max.saturating_add(free);
         if entry.jobs.len() >= room {
@@ -152,11 +153,13 @@ impl Queue {
         Ok(free > 0)
     }
 
-    /// The most urgent job of all lanes that may run; its lane counts it.
+    /// The most urgent job of all lanes that may run, those in the background
+    /// last; its lane counts it.
     fn pop(&mut self) -> Option<(u64, Job)> {
         let ready = self.lanes.iter().filter(|(_, lane)| lane.running < lane.in_flight_max);
-        let heads = ready.filter_map(|(id, lane)| lane.jobs.peek().map(|Reverse(job)| (job.rank(), *id)));
-        let (_, id) = heads.min()?;
+        let heads =
+            ready.filter_map(|(id, lane)| lane.jobs.peek().map(|Reverse(job)| (lane.background, job.rank(), *id)));
+        let (.., id) = heads.min()?;
         let lane = self.lanes.get_mut(&id)?;
         let Reverse(job) = lane.jobs.pop()?;
         lane.running += 1;
@@ -243,6 +246,22 @@ mod tests {
         assert_eq!(compute.submit(&lane, now, || {}), Err(QueueFull), "the queue as a whole is bounded");
         held.send(()).unwrap();
         assert_eq!((said.recv().unwrap(), said.recv().unwrap()), ("soon", "late"));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_runs_last_and_one_at_a_time() {
+        let (compute, lane, behind) = (Compute::start(1, 9).unwrap(), Admission::new(2, 9), Admission::background(1));
+        let held = hold(&compute, &lane);
+        let (say, said) = mpsc::channel();
+        let now = Instant::now();
+        let later = now + Duration::from_secs(60);
+        for (lane, deadline, name) in [(&behind, now, "behind"), (&behind, now, "again"), (&lane, later, "first")] {
+            let say = say.clone();
+            compute.submit(lane, deadline + Duration::from_secs(30), move || say.send(name).unwrap()).unwrap();
+        }
+        assert_eq!(compute.submit(&behind, later, || {}), Err(QueueFull));
+        held.send(()).unwrap();
+        assert_eq!([(); 3].map(|()| said.recv().unwrap()), ["first", "behind", "again"]);
     }
 
     #[test]

@@ -10,10 +10,12 @@ mod difference;
 mod observed;
 mod predict;
 mod routes;
+mod shadow;
 
 pub use admission::Admission;
 pub use compute::Compute;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use observed::{LastError, Observed};
 pub use predict::{Answer, Call, PredictError, Predictor};
-pub use routes::{EffectiveLimits, FallbackError, Link, Routes, Served, Target, link};
+pub use routes::{EffectiveLimits, FallbackError, Link, Routes, Served, Target, correspond};
+pub use shadow::{Seen, ShadowArm};

@@ -2,11 +2,12 @@
 
 use super::budget::{Rest, share};
 use super::compute::Compute;
+use super::observed::LastError;
 use super::routes::{Link, Routes, Served, Target, repeated, spare_inputs, spare_outputs};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::{CallError, CallLimits};
 use crate::store::Digest;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
 use std::sync::Arc;
@@ -23,8 +24,10 @@ const KILL_GRACE: Duration = Duration::from_millis(20);
 pub struct Call {
     /// The model's name.
     pub model: String,
-    /// Which version; the live one when none is named.
+    /// Which version; whichever is routed when none is named.
     pub version: Option<VersionRef>,
+    /// Requests of one key get one version while a canary runs.
+    pub key: Option<String>,
     /// The columns.
     pub inputs: Vec<NamedTensor>,
     /// When the request arrived.
@@ -78,8 +81,8 @@ pub struct Predictor {
     metrics: Arc<Metrics>,
 }
 
-/// What became of one component's try.
-type Attempt = Result<Batch, CallError>;
+/// What became of one component's try, and how long it ran.
+type Attempt = Result<(Batch, Duration), CallError>;
 
 impl Predictor {
     /// A predictor on the given routes.
@@ -101,7 +104,10 @@ impl Predictor {
     /// Answers one request, within its deadline.
     pub async fn predict(&self, call: Call) -> Result<Answer, PredictError> {
         let served = self.asked(&call.model)?;
-        let number = served.resolve(call.version.as_ref()).inspect_err(|_| self.metrics.refused(&served.name))?;
+        let number = match &call.version {
+            Some(version) => served.resolve(version).inspect_err(|_| self.metrics.refused(&served.name))?,
+            None => served.pick(call.key.as_deref()),
+        };
         let longest = served.limits.deadline;
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
         let answer = self.answer(&served, number, call.inputs, deadline).await;
@@ -123,16 +129,20 @@ impl Predictor {
         named: Vec<NamedTensor>,
         deadline: Instant,
     ) -> Result<Answer, PredictError> {
-        // A fallback belongs to the live version, however it is named; any other has none.
-        let chain = if number == served.entry.live { served.fallback.as_slice() } else { &[] };
+        let chain = served.chain(number);
         let target = match served.target(number) {
             Ok(target) => target,
             Err(why) => return self.answer_unavailable(served, chain, named, deadline, why).await,
         };
-        let inputs = Arc::new(validated(&target.card.schema.inputs, named)?);
+        let inputs = Arc::new(validated(&target.card.schema.inputs, named).inspect_err(|_| mismatch(served, target))?);
         let window = Window::new(deadline, chain, served.limits.fallback_reserve_percent);
         let first = match self.attempt(target, &inputs, window).await {
-            Ok(outputs) => return Ok(Answer::of(target, target.card.clone(), outputs, None)),
+            Ok((outputs, took)) => {
+                if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
+                    shadow.follow(&self.compute, &self.metrics, &inputs, &outputs, took);
+                }
+                return Ok(Answer::of(target, target.card.clone(), outputs, None));
+            }
             Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
             Err(error) => error,
         };
@@ -192,7 +202,7 @@ impl Predictor {
                     let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = Window::new(deadline, rest, served.limits.fallback_reserve_percent);
-                    if let Ok(answer) = self.attempt(target, &columns, window).await {
+                    if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
                         return Some(Answer::of(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
                     }
                 }
@@ -276,8 +286,19 @@ fn validated(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Predict
     if errors.is_empty() { Ok(batch) } else { Err(PredictError::InvalidInput(errors)) }
 }
 
+/// A canary that asks for other inputs than the live version is at fault when
+/// a request does not fit it; otherwise the request is.
+fn mismatch(served: &Served, target: &Target) {
+    let is_canary = served.serving.canary.as_ref().is_some_and(|canary| canary.to == target.version.number);
+    let live = served.target(served.serving.live);
+    if is_canary && live.is_ok_and(|live| live.card.schema.inputs != target.card.schema.inputs) {
+        let message = "a request does not fit this version's inputs, which differ from the live version's";
+        target.observed.record(Duration::ZERO, Some(LastError::new(unix_ms(), "invalid-input", message)));
+    }
+}
+
 /// The call itself, on a compute thread; operators see what the client won't.
-fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> Attempt {
+pub(super) fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> Attempt {
     let limits = CallLimits {
         deadline: until,
         fuel: target.limits.fuel,
@@ -294,9 +315,15 @@ fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> At
     if report.logs_dropped > 0 {
         tracing::warn!(target: "scry::guest", %model, version, dropped = report.logs_dropped, "the guest logged too much");
     }
-    if let Err(error) = &report.outcome {
-        let digest = target.version.digest;
-        tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, cause = %error, "a call failed");
+    match &report.outcome {
+        Ok(_) => target.observed.record(report.duration, None),
+        // No instance was free: that says nothing about the version.
+        Err(CallError::Overload) => {}
+        Err(error) => {
+            let (digest, cause) = (target.version.digest, error.to_string());
+            target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));
+            tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, %cause, "a call failed");
+        }
     }
-    report.outcome
+    report.outcome.map(|outputs| (outputs, report.duration))
 }

@@ -3,13 +3,15 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
-use super::Admission;
-use crate::catalog::{CatalogError, Version, VersionRef};
+use super::shadow::ShadowArm;
+use super::{Admission, Observed};
+use crate::catalog::{Catalog, CatalogError, Serving, Version, VersionRef, share_point, spread, takes};
 use crate::sandbox::Loaded;
 use scry_card::{Batch, Card, Element, Field, Schema, Tensor, Values, batch_from_records};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every model that is served, by name.
@@ -17,6 +19,10 @@ use std::time::Duration;
 pub struct Routes {
     /// By name.
     pub models: HashMap<String, Arc<Served>>,
+    /// What this picture was made from.
+    pub catalog: Arc<Catalog>,
+    /// The change that led to it.
+    pub number: u64,
 }
 
 /// One model as it is served.
@@ -25,13 +31,21 @@ pub struct Served {
     /// The model's name.
     pub name: String,
     /// The catalog's entry that this was made from.
-    pub entry: crate::catalog::Model,
-    /// Every version: ready, or why it is not.
+    pub serving: Serving,
+    /// What references are looked up in.
+    pub catalog: Arc<Catalog>,
+    /// Every version that is kept ready, or why it is not.
     pub versions: BTreeMap<u32, Result<Arc<Target>, String>>,
     /// Who answers instead, for the live version.
     pub fallback: Vec<Link>,
+    /// The same for the canary: the live version, then its chain.
+    pub canary_fallback: Vec<Link>,
+    /// The version that runs beside.
+    pub shadow: Option<Arc<ShadowArm>>,
     /// What one request may use.
     pub limits: EffectiveLimits,
+    /// Counts requests that have no key, to spread them.
+    pub turns: Arc<AtomicU64>,
 }
 
 /// A version that can be called.
@@ -49,10 +63,12 @@ pub struct Target {
     pub limits: EffectiveLimits,
     /// The model's own gate.
     pub admission: Arc<Admission>,
+    /// What became of its calls.
+    pub observed: Arc<Observed>,
 }
 
 /// The configured limits with the deployment's on top.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EffectiveLimits {
     /// From arrival to answer.
     pub deadline: Duration,
@@ -80,7 +96,7 @@ pub enum Link {
     },
     /// One row, repeated.
     Constant(Batch),
-    /// A component that could not be loaded.
+    /// A component that is not ready, or cannot stand in.
     Unavailable(String),
 }
 
@@ -98,10 +114,28 @@ pub struct FallbackError {
 
 impl Served {
     /// The version that a request means, as a number that exists.
-    pub fn resolve(&self, version: Option<&VersionRef>) -> Result<u32, CatalogError> {
-        match version {
-            Some(version) => self.entry.resolve(&self.name, version).map(|version| version.number),
-            None => Ok(self.entry.live),
+    pub fn resolve(&self, version: &VersionRef) -> Result<u32, CatalogError> {
+        self.catalog.model(&self.name)?.resolve(&self.name, version).map(|version| version.number)
+    }
+
+    /// The version for a request that names none: the same for the same key,
+    /// in the canary's share without one.
+    pub fn pick(&self, key: Option<&str>) -> u32 {
+        let Some(canary) = &self.serving.canary else { return self.serving.live };
+        let point = match key {
+            Some(key) => share_point(&self.name, canary.to, key),
+            None => spread(self.turns.fetch_add(1, Ordering::Relaxed)),
+        };
+        if takes(canary.percent(), point) { canary.to } else { self.serving.live }
+    }
+
+    /// Who stands behind a version. A fallback belongs to what is routed,
+    /// however it is named; any other version has none.
+    pub fn chain(&self, number: u32) -> &[Link] {
+        match &self.serving.canary {
+            _ if number == self.serving.live => &self.fallback,
+            Some(canary) if number == canary.to => &self.canary_fallback,
+            _ => &[],
         }
     }
 
@@ -110,16 +144,26 @@ impl Served {
         match self.versions.get(&number) {
             Some(Ok(target)) => Ok(target),
             Some(Err(why)) => Err(why.clone()),
-            None => Err(format!("version {number} is not there")),
+            None => Err(format!(
+                "version {number} is not loaded; give it an alias (`scry deploy {} --alias NAME={number}`) or deploy it",
+                self.name
+            )),
         }
     }
 }
 
-/// Makes a link to a component, or says why it cannot stand in for `schema`.
-pub fn link(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Link, FallbackError> {
-    let spare = format!("`{}` version {}", target.model, target.version.number);
+/// How a spare's columns correspond to a model's: for each of its inputs which
+/// of the request's, for each output of the model which of its own; or why it
+/// cannot stand in.
+pub fn correspond(
+    model: &str,
+    schema: &Schema,
+    spare: &str,
+    version: Version,
+    theirs: &Schema,
+) -> Result<(Vec<Option<usize>>, Vec<usize>), FallbackError> {
+    let spare = format!("`{spare}` version {}", version.number);
     let wrong = |message: String| FallbackError { spare: spare.clone(), model: model.to_owned(), message };
-    let theirs = &target.card.schema;
     let mut inputs = Vec::with_capacity(theirs.inputs.len());
     for field in &theirs.inputs {
         let at = schema.inputs.iter().position(|ours| ours.name == field.name);
@@ -144,7 +188,7 @@ pub fn link(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Link, F
         }
         outputs.push(at);
     }
-    Ok(Link::Target { target, inputs, outputs })
+    Ok((inputs, outputs))
 }
 
 /// Whether every value of `ours` fits a spare's field.
@@ -159,6 +203,12 @@ fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
 }
 
 impl Link {
+    /// A component that answers in the form of `schema`'s outputs.
+    pub fn to(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Self, FallbackError> {
+        let (inputs, outputs) = correspond(model, schema, &target.model, target.version, &target.card.schema)?;
+        Ok(Self::Target { target, inputs, outputs })
+    }
+
     /// Makes a constant answer in the form of `schema`'s outputs.
     pub fn constant(model: &str, schema: &Schema, row: &Map<String, Value>) -> Result<Self, FallbackError> {
         let wrong = |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };

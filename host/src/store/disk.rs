@@ -4,7 +4,6 @@
 //! lock                             held while a host runs
 //! admin.token                      the admin token, when none is configured
 //! cache.key                        authenticates the compile cache
-//! state.json                       the catalog
 //! history.log                      every change, in sealed lines
 //! checkpoint.json                  a copy of the state after some change
 //! components/<hex>.wasm            components, by digest
@@ -74,21 +73,6 @@ impl Store {
         });
         tracing::error!(%digest, %found, kept = %kept.display(), "a component is damaged");
         Err(StoreError::Damaged { digest: *digest, kept })
-    }
-
-    /// The catalog as it was last saved, if it ever was.
-    pub fn read_state<T: serde::de::DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
-        let path = self.path("state.json");
-        let Some(bytes) = if_there(&path, std::fs::read(&path))? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| StoreError::Unreadable { path, message: e.to_string() })
-    }
-
-    /// Saves the catalog; afterwards a crash finds the new one, before, the old.
-    pub fn write_state<T: serde::Serialize>(&self, state: &T) -> Result<(), StoreError> {
-        let path = self.path("state.json");
-        let json = serde_json::to_vec_pretty(state)
-            .map_err(|e| StoreError::Unreadable { path: path.clone(), message: e.to_string() })?;
-        write_atomically(FileKind::State, &path, &json)
     }
 
     /// The compile cache's folder.

@@ -26,13 +26,11 @@ pub enum FileKind {
     Journal,
     /// The copy of the state beside it.
     Checkpoint,
-    /// The catalog.
-    State,
     /// What is kept of a damaged file.
     Quarantine,
     /// What a crash left of an unfinished write.
     Stale,
-    /// A component that `scry build` makes, in nobody's data folder.
+    /// What a command writes for its user, in nobody's data folder.
     Build,
 }
 
@@ -62,7 +60,6 @@ impl FileKind {
             Self::Cache => "cache",
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
-            Self::State => "state",
             Self::Quarantine => "quarantine",
             Self::Stale => "stale",
             Self::Build => "build",
@@ -97,9 +94,9 @@ impl Step {
 /// The names of all steps that a host's writes consist of, so that a test can
 /// demand that it saw each of them fail.
 pub fn write_steps() -> Vec<String> {
-    use FileKind::{Cache, Checkpoint, Component, Journal, Lock, Quarantine, Secret, Stale, State};
+    use FileKind::{Cache, Checkpoint, Component, Journal, Lock, Quarantine, Secret, Stale};
     use Step::{AppendHalf, AppendRest, AppendSync, Create, Folder, Half, Remove, Rename, Rest, Sync, Truncate};
-    let replaced = [Secret, Component, Cache, Journal, Checkpoint, State, Quarantine]
+    let replaced = [Secret, Component, Cache, Journal, Checkpoint, Quarantine]
         .map(|kind| (kind, [Create, Half, Rest, Sync, Rename, Folder].as_slice()));
     let others: [(FileKind, &[Step]); 6] = [
         (Lock, &[Create]),

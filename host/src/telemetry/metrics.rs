@@ -22,6 +22,8 @@ pub struct Metrics {
     loads: IntCounterVec,
     compile_seconds: Histogram,
     swap_seconds: Histogram,
+    canaries_rolled_back: IntCounterVec,
+    file_applied: IntGauge,
 }
 
 /// Counts a live instance until it is dropped.
@@ -63,6 +65,14 @@ impl Metrics {
             swap_seconds: Histogram::with_opts(
                 HistogramOpts::new("scry_swap_seconds", "From a change's request to its being served.").buckets(slow),
             )?,
+            canaries_rolled_back: IntCounterVec::new(
+                Opts::new("scry_canary_rollbacks_total", "Canaries that the host took back by itself."),
+                &["model"],
+            )?,
+            file_applied: IntGauge::new(
+                "scry_desired_state_applied",
+                "1 when the watched file is what was applied last, 0 when it could not be.",
+            )?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.requests.clone()))?;
@@ -74,6 +84,8 @@ impl Metrics {
         registry.register(Box::new(metrics.loads.clone()))?;
         registry.register(Box::new(metrics.compile_seconds.clone()))?;
         registry.register(Box::new(metrics.swap_seconds.clone()))?;
+        registry.register(Box::new(metrics.canaries_rolled_back.clone()))?;
+        registry.register(Box::new(metrics.file_applied.clone()))?;
         Ok(metrics)
     }
 
@@ -122,6 +134,16 @@ impl Metrics {
         };
         self.loads.with_label_values(&[source]).inc();
         self.compile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A canary that the host took back.
+    pub fn canary_rolled_back(&self, model: &str) {
+        self.canaries_rolled_back.with_label_values(&[model]).inc();
+    }
+
+    /// Whether the watched file could be applied.
+    pub fn file_applied(&self, applied: bool) {
+        self.file_applied.set(i64::from(applied));
     }
 
     /// A change that is now served.

@@ -37,7 +37,6 @@ fn live(root: &Path, mut acked: impl FnMut(usize)) -> Result<(), StoreError> {
         acked(n + 1);
         journal.checkpoint(record)?;
     }
-    store.write_state(&1)?;
     let digest = store.put(b"model")?;
     write_atomically(FileKind::Cache, &store.cache_dir().join(format!("00aa/{}.cwasm", digest.hex())), b"code")?;
     store.list_cached()?.iter().try_for_each(|code| store.remove_cached(code))?;
@@ -152,9 +151,9 @@ fn a_failed_write_leaves_the_old_file_and_none_beside() {
     let path = dir.path().join("file");
     for n in 1..=6 {
         arm("");
-        write_atomically(FileKind::State, &path, b"old").unwrap();
+        write_atomically(FileKind::Build, &path, b"old").unwrap();
         arm(&format!("error:{n}"));
-        assert!(matches!(write_atomically(FileKind::State, &path, b"new"), Err(StoreError::Io { .. })));
+        assert!(matches!(write_atomically(FileKind::Build, &path, b"new"), Err(StoreError::Io { .. })));
         // Only the last step comes after the rename.
         let expected: &[u8] = if n == 6 { b"new" } else { b"old" };
         assert_eq!((std::fs::read(&path).unwrap().as_slice(), names(dir.path()).len()), (expected, 1), "step {n}");
@@ -231,7 +230,7 @@ fn a_fault_that_does_not_read_fails_every_write() {
     let dir = tempfile::tempdir().unwrap();
     for fault in ["kil:1", "kill", "full:0", "error:x", "full:+"] {
         arm(fault);
-        let written = write_atomically(FileKind::State, &dir.path().join("file"), b"");
+        let written = write_atomically(FileKind::Build, &dir.path().join("file"), b"");
         assert!(written.unwrap_err().to_string().contains("SCRY_FAILPOINT"), "{fault}");
     }
 }

@@ -1,0 +1,290 @@
+//! The whole of what should run, as one document that people keep in files.
+//!
+//! Never reads or fetches anything: a version whose bytes the host does not
+//! know yet is looked up by whoever applies the document.
+
+use super::{
+    Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
+};
+use crate::store::{Digest, OciReference};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A host's models, as they should be served. A model that is not named is
+/// withdrawn.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desired {
+    /// Whether callers may be broken by a new version's schema.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_breaking: bool,
+    /// By name.
+    #[serde(default)]
+    pub models: BTreeMap<String, DesiredModel>,
+}
+
+/// One model, as it should be served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesiredModel {
+    /// The version that answers when a request names none.
+    pub live: VersionRef,
+    /// Names that operators move, each on a number or a digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, VersionRef>,
+    /// Who answers when the live version can't.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<Spare>,
+    /// The version that takes a share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<DesiredCanary>,
+    /// The version that runs beside, unheard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<DesiredShadow>,
+    /// Where it departs from the configured limits.
+    #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
+    pub limits: LimitsPatch,
+    /// What its versions are, for a host that does not know them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, DesiredVersion>,
+}
+
+/// A version, by content or by where to fetch it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesiredVersion {
+    /// The component; without it, whatever `from` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Where it is fetched, if the host does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<OciReference>,
+}
+
+/// A canary, as it should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesiredCanary {
+    /// Which version.
+    pub to: VersionRef,
+    /// Its shares.
+    pub steps: Vec<Step>,
+    /// The step to begin with, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub step: usize,
+    /// When it is taken back.
+    #[serde(default)]
+    pub bounds: Bounds,
+}
+
+/// A shadow, as it should be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DesiredShadow {
+    /// Which version.
+    pub to: VersionRef,
+    /// On which share of the requests, in percent.
+    pub percent: f64,
+}
+
+/// Why a document cannot become what runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DesiredError {
+    /// Not TOML, an unknown key, a wrong type.
+    #[error("the document is not readable: {0}")]
+    Unreadable(String),
+    /// A version that is not described well enough.
+    #[error("models.{model}.versions.{number}: {message}")]
+    Version {
+        /// The model.
+        model: String,
+        /// The key.
+        number: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// What it says cannot be.
+    #[error("models.{model}: {error}")]
+    Catalog {
+        /// The model.
+        model: String,
+        /// Why not.
+        error: CatalogError,
+    },
+}
+
+fn is_first(step: &usize) -> bool {
+    *step == 0
+}
+
+impl Desired {
+    /// Reads a document.
+    pub fn from_toml(text: &str) -> Result<Self, DesiredError> {
+        toml::from_str(text).map_err(|e| DesiredError::Unreadable(e.to_string()))
+    }
+
+    /// Writes it.
+    pub fn to_toml(&self) -> Result<String, DesiredError> {
+        toml::to_string(self).map_err(|e| DesiredError::Unreadable(e.to_string()))
+    }
+
+    /// What a catalog serves.
+    pub fn of(catalog: &Catalog) -> Self {
+        let warm = catalog.warm(0);
+        let model = |(name, model): (&String, &Model)| {
+            let serving = model.serving.as_ref()?;
+            let number = |number: u32| VersionRef::Number(number);
+            let wanted = warm.get(name).into_iter().flatten();
+            let versions = wanted.filter_map(|number| Some((*number, model.versions.get(number)?)));
+            let desired = DesiredModel {
+                live: number(serving.live),
+                aliases: serving.aliases.iter().map(|(alias, at)| (alias.clone(), number(*at))).collect(),
+                fallback: serving.fallback.clone(),
+                canary: serving.canary.as_ref().map(|canary| DesiredCanary {
+                    to: number(canary.to),
+                    steps: canary.steps.clone(),
+                    step: canary.step,
+                    bounds: canary.bounds,
+                }),
+                shadow: serving
+                    .shadow
+                    .as_ref()
+                    .map(|shadow| DesiredShadow { to: number(shadow.to), percent: shadow.percent }),
+                limits: serving.limits,
+                versions: versions
+                    .map(|(number, Bound { digest, from })| {
+                        (number.to_string(), DesiredVersion { digest: Some(*digest), from: from.clone() })
+                    })
+                    .collect(),
+            };
+            Some((name.clone(), desired))
+        };
+        Self { allow_breaking: false, models: catalog.models.iter().filter_map(model).collect() }
+    }
+
+    /// The versions that the document binds.
+    pub fn versions(&self) -> Result<Vec<(&str, u32, &DesiredVersion)>, DesiredError> {
+        let all = self.models.iter().flat_map(|(name, model)| {
+            model.versions.iter().map(move |(key, version)| {
+                let wrong = |message: &str| DesiredError::Version {
+                    model: name.clone(),
+                    number: key.chars().take(20).collect(),
+                    message: message.into(),
+                };
+                let number = key.parse::<u32>().ok().filter(|&number| number > 0);
+                let number = number.ok_or_else(|| wrong("expected a number from 1"))?;
+                if version.digest.is_none() && version.from.is_none() {
+                    return Err(wrong("expected a `digest`, a `from`, or both"));
+                }
+                Ok((name.as_str(), number, version))
+            })
+        });
+        all.collect()
+    }
+
+    /// The catalog that serves exactly this, given what its versions are.
+    pub fn onto(
+        &self,
+        before: &Catalog,
+        bound: &BTreeMap<(String, u32), Bound>,
+        now_ms: u64,
+    ) -> Result<Catalog, DesiredError> {
+        let of = |model: &str| {
+            let model = model.to_owned();
+            move |error| DesiredError::Catalog { model: model.clone(), error }
+        };
+        let mut next = before.clone();
+        for ((name, number), bound) in bound {
+            next = next.bind(name, *number, bound).map_err(of(name))?;
+        }
+        for (name, model) in &mut next.models {
+            if !self.models.contains_key(name) {
+                model.serving = None;
+            }
+        }
+        for (name, wanted) in &self.models {
+            let serving = wanted.serving(name, &next, now_ms).map_err(of(name))?;
+            next = next.with_serving(name, serving).map_err(of(name))?;
+        }
+        next.check_all_fallbacks().map_err(|error| {
+            let model = if let CatalogError::Fallback { model, .. } = &error { model.clone() } else { String::new() };
+            DesiredError::Catalog { model, error }
+        })?;
+        Ok(next)
+    }
+}
+
+impl DesiredModel {
+    fn serving(&self, name: &str, catalog: &Catalog, now_ms: u64) -> Result<Serving, CatalogError> {
+        let model = catalog.model(name)?;
+        let aliases: BTreeMap<String, u32> = self
+            .aliases
+            .iter()
+            .map(|(alias, to)| Ok((alias.clone(), model.resolve(name, to)?.number)))
+            .collect::<Result<_, CatalogError>>()?;
+        let number = |to: &VersionRef| match to {
+            VersionRef::Alias(alias) if aliases.contains_key(alias) => Ok(aliases.get(alias).copied().unwrap_or(0)),
+            to => model.resolve(name, to).map(|version| version.number),
+        };
+        let canary = match &self.canary {
+            None => None,
+            Some(DesiredCanary { to, steps, step, bounds }) => {
+                let to = number(to)?;
+                let running = model.serving.as_ref().and_then(|serving| serving.canary.as_ref());
+                // The one that runs already goes on where it is.
+                let same = running.filter(|running| {
+                    running.to == to && running.steps == *steps && running.bounds == *bounds && running.step >= *step
+                });
+                let fresh = || Canary { to, steps: steps.clone(), step: *step, since_ms: now_ms, bounds: *bounds };
+                Some(same.cloned().unwrap_or_else(fresh))
+            }
+        };
+        let shadow = match &self.shadow {
+            None => None,
+            Some(DesiredShadow { to, percent }) => Some(Shadow { to: number(to)?, percent: *percent }),
+        };
+        let live = number(&self.live)?;
+        Ok(Serving { live, canary, shadow, aliases, fallback: self.fallback.clone(), limits: self.limits })
+    }
+}
+
+/// What differs between two catalogs, one line each: `- models.fraud.live = 3`.
+pub fn differences(before: &Catalog, after: &Catalog) -> Vec<String> {
+    let (before, after) = (lines(before), lines(after));
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    let both = changed.flat_map(|key| {
+        let line = |sign: char, value: Option<&String>| value.map(|value| format!("{sign} {key} = {value}"));
+        [line('-', before.get(key)), line('+', after.get(key))]
+    });
+    both.flatten().collect()
+}
+
+/// Every leaf of what is served, and every version, by its path.
+fn lines(catalog: &Catalog) -> BTreeMap<String, String> {
+    fn flatten(path: String, value: Value, lines: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                map.into_iter().for_each(|(key, value)| flatten(format!("{path}.{key}"), value, lines));
+            }
+            leaf => {
+                lines.insert(path, leaf.to_string());
+            }
+        }
+    }
+    let mut lines = BTreeMap::new();
+    for (name, model) in &catalog.models {
+        for (number, bound) in &model.versions {
+            let from = bound.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+            lines.insert(format!("models.{name}.versions.{number}"), format!("{}{from}", bound.digest));
+        }
+        // A serving state is plain data: it always becomes JSON.
+        if let Some(serving) = model.serving.as_ref().and_then(|serving| serde_json::to_value(serving).ok()) {
+            flatten(format!("models.{name}"), serving, &mut lines);
+        }
+    }
+    lines
+}

@@ -1,0 +1,30 @@
+//! `scry export`
+
+use super::CliError;
+use super::client::Host;
+use crate::store::{FileKind, write_atomically};
+use std::path::PathBuf;
+
+/// Write what runs as one TOML document.
+///
+/// Models, versions, canaries, shadows, aliases, fallbacks and limits; `scry
+/// apply` brings a host there, this one or another that can fetch the versions.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to write it [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    host: Host,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let document = args.host.client()?.get_text("/v1/desired")?;
+    match &args.output {
+        Some(path) => Ok(write_atomically(FileKind::Build, path, document.as_bytes())?),
+        None => {
+            print!("{document}");
+            Ok(())
+        }
+    }
+}

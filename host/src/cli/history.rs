@@ -1,0 +1,39 @@
+//! `scry history`
+
+use super::client::{Host, segment};
+use super::{CliError, list, print_json, text, time};
+use serde_json::Value;
+
+/// Show who changed what, when, from and to; newest first.
+///
+/// The number of a change is that of the state it led to: `scry rollback --to`
+/// brings it back.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only changes of this model.
+    model: Option<String>,
+    /// How many to show, at most 1,000.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    host: Host,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let model = args.model.as_deref().map(|model| format!("&model={}", segment(model))).unwrap_or_default();
+    let told: Value = args.host.client()?.get(&format!("/v1/history?limit={}{model}", args.limit))?;
+    if args.json {
+        return print_json(&told);
+    }
+    for change in list(&told, "changes") {
+        let at = time(change.get("at_ms"));
+        println!("{:>5}  {at}Z  {:<12} {}", text(change, "number"), text(change, "by"), text(change, "what"));
+        for line in list(change, "changes") {
+            println!("       {}", line.as_str().unwrap_or_default());
+        }
+    }
+    Ok(())
+}

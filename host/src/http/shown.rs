@@ -1,0 +1,154 @@
+//! A model as operators see it. Reads what is there, changes nothing.
+
+use crate::catalog::{LimitsPatch, Model, Spare, Step};
+use crate::registry::{Registry, Rollout};
+use crate::serving::{DifferenceReport, LastError, Routes, Served};
+use crate::store::{Digest, OciReference};
+use crate::telemetry::unix_ms;
+use scry_card::Card;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One model.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    model: String,
+    /// `serving` or `withdrawn`.
+    state: &'static str,
+    live: Option<u32>,
+    canary: Option<ShownCanary>,
+    shadow: Option<ShownShadow>,
+    versions: Vec<ShownVersion>,
+    aliases: BTreeMap<String, u32>,
+    fallback: Vec<Spare>,
+    limits: LimitsPatch,
+    deadline_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<Arc<Card>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownCanary {
+    to: u32,
+    percent: f64,
+    step: usize,
+    steps: Vec<Step>,
+    since_ms: u64,
+    #[serde(flatten)]
+    rollout: Option<Rollout>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownShadow {
+    to: u32,
+    percent: f64,
+    /// Nothing while one of the two is not ready.
+    report: Option<DifferenceReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownVersion {
+    version: u32,
+    digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<OciReference>,
+    /// `ready`, `cold`, or why it is not available.
+    state: String,
+    /// Share of the requests that name no version, in percent.
+    traffic_percent: f64,
+    /// Calls since the version was loaded.
+    requests: u64,
+    /// Those that failed.
+    errors: u64,
+    last_errors: Vec<LastError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_until: Option<String>,
+    /// Since the end of its training data, in days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_age_days: Option<f64>,
+}
+
+pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Model, with_card: bool) -> Shown {
+    let served = routes.models.get(name).map(AsRef::as_ref);
+    let serving = model.serving.as_ref();
+    let card = served.and_then(|served| served.target(served.serving.live).ok()).map(|target| target.card.clone());
+    Shown {
+        model: name.to_owned(),
+        state: if serving.is_some() { "serving" } else { "withdrawn" },
+        live: serving.map(|serving| serving.live),
+        canary: served.and_then(|served| canary(registry, served)),
+        shadow: served.and_then(shadow),
+        versions: model.all().map(|version| version_of(model, served, version.number, version.digest)).collect(),
+        aliases: serving.map(|serving| serving.aliases.clone()).unwrap_or_default(),
+        fallback: serving.map(|serving| serving.fallback.clone()).unwrap_or_default(),
+        limits: serving.map(|serving| serving.limits).unwrap_or_default(),
+        deadline_ms: served.map(|served| u64::try_from(served.limits.deadline.as_millis()).unwrap_or(u64::MAX)),
+        card: card.filter(|_| with_card),
+    }
+}
+
+fn canary(registry: &Registry, served: &Served) -> Option<ShownCanary> {
+    let canary = served.serving.canary.as_ref()?;
+    Some(ShownCanary {
+        to: canary.to,
+        percent: canary.percent(),
+        step: canary.step,
+        steps: canary.steps.clone(),
+        since_ms: canary.since_ms,
+        rollout: registry.rollout(served),
+    })
+}
+
+fn shadow(served: &Served) -> Option<ShownShadow> {
+    let shadow = served.serving.shadow.as_ref()?;
+    let report = served.shadow.as_ref().map(|arm| arm.seen.differences().report());
+    Some(ShownShadow { to: shadow.to, percent: shadow.percent, report })
+}
+
+fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Digest) -> ShownVersion {
+    let found = served.and_then(|served| served.versions.get(&number));
+    let target = found.and_then(|found| found.as_ref().ok());
+    let state = match found {
+        None => "cold".to_owned(),
+        Some(Ok(_)) => "ready".to_owned(),
+        Some(Err(why)) => why.clone(),
+    };
+    let evidence = target.map(|target| target.observed.evidence()).unwrap_or_default();
+    let data_until = target.and_then(|target| target.card.data_until.clone());
+    ShownVersion {
+        version: number,
+        digest,
+        from: model.versions.get(&number).and_then(|bound| bound.from.clone()),
+        state,
+        traffic_percent: served.map_or(0.0, |served| share(served, number)),
+        requests: evidence.requests,
+        errors: evidence.errors,
+        last_errors: target.map(|target| target.observed.last_errors()).unwrap_or_default(),
+        data_age_days: data_until.as_deref().and_then(age_days),
+        data_until,
+    }
+}
+
+fn share(served: &Served, number: u32) -> f64 {
+    let canary = served.serving.canary.as_ref();
+    let tried = canary.map_or(0.0, |canary| canary.percent());
+    match canary {
+        Some(canary) if canary.to == number => tried,
+        _ if served.serving.live == number => 100.0 - tried,
+        _ => 0.0,
+    }
+}
+
+/// Days since a date or a time.
+fn age_days(text: &str) -> Option<f64> {
+    let since_ms = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time.as_millisecond(),
+        Err(_) => {
+            let date: jiff::civil::Date = text.parse().ok()?;
+            date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()
+        }
+    };
+    let age_ms = i64::try_from(unix_ms()).ok()?.saturating_sub(since_ms);
+    Some((age_ms as f64 / 86_400_000.0 * 10.0).round() / 10.0)
+}

@@ -1,0 +1,95 @@
+//! Removing what nothing refers to any more.
+//!
+//! Never removes what a state in the history within the retention still names,
+//! and never runs beside a change that is being prepared.
+
+use super::recovery::line;
+use super::{ChangeError, Registry};
+use crate::store::Digest;
+use crate::telemetry::unix_ms;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// What was removed, or would be.
+#[derive(Debug, Default, Serialize)]
+pub struct Cleaned {
+    /// Components.
+    pub components: Vec<Digest>,
+    /// Files of compiled code.
+    pub cached: usize,
+    /// Damaged components that were set aside.
+    pub quarantined: usize,
+    /// Changes that the history lets go of.
+    pub changes: usize,
+    /// All of it, in bytes.
+    pub bytes: u64,
+    /// Whether it was only looked at.
+    pub dry_run: bool,
+}
+
+impl Registry {
+    /// Cuts the history to its retention, then removes what no state names.
+    pub fn clean(&self, dry_run: bool) -> Result<Cleaned, ChangeError> {
+        let _alone = self.cleaning.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        let retention_ms = self.config.history.retention_days.saturating_mul(86_400_000);
+        let oldest_ms = unix_ms().saturating_sub(retention_ms);
+        let mut history = state.history.clone();
+        let is_cut = history.cut(oldest_ms, self.config.history.changes_max);
+        let mut cleaned =
+            Cleaned { changes: state.history.changes().len() - history.changes().len(), dry_run, ..Cleaned::default() };
+        if is_cut && !dry_run {
+            let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
+            state.journal.rewrite(&lines)?;
+            state.history = history.clone();
+        }
+        let catalog = self.catalog();
+        let mut wanted = history.referenced();
+        wanted.extend(catalog.referenced());
+        for (name, numbers) in self.warm(&catalog, &history) {
+            let model = catalog.model(&name)?;
+            wanted.extend(numbers.iter().filter_map(|number| model.versions.get(number)).map(|bound| bound.digest));
+        }
+        self.remove_unwanted(&wanted, Duration::from_millis(retention_ms), &mut cleaned)?;
+        Ok(cleaned)
+    }
+
+    fn remove_unwanted(
+        &self,
+        wanted: &BTreeSet<Digest>,
+        retention: Duration,
+        cleaned: &mut Cleaned,
+    ) -> Result<(), ChangeError> {
+        for (digest, size_bytes) in self.store.list_components()? {
+            if !wanted.contains(&digest) {
+                if !cleaned.dry_run {
+                    self.store.remove_component(&digest)?;
+                }
+                cleaned.components.push(digest);
+                cleaned.bytes += size_bytes;
+            }
+        }
+        let engines = self.cache.folders(&self.sandbox);
+        for code in self.store.list_cached()? {
+            if !wanted.contains(&code.digest) || !engines.contains(&code.engine) {
+                if !cleaned.dry_run {
+                    self.store.remove_cached(&code)?;
+                }
+                cleaned.cached += 1;
+                cleaned.bytes += code.size_bytes;
+            }
+        }
+        for file in self.store.list_quarantined()? {
+            if file.age >= retention {
+                if !cleaned.dry_run {
+                    self.store.remove_quarantined(&file)?;
+                }
+                cleaned.quarantined += 1;
+                cleaned.bytes += file.size_bytes;
+            }
+        }
+        Ok(())
+    }
+}

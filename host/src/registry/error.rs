@@ -1,0 +1,87 @@
+//! Why a change was refused; nothing has changed then.
+
+use crate::catalog::{Breaking, CatalogError, DesiredError, HistoryError};
+use crate::component::ComponentError;
+use crate::golden::GoldenFailure;
+use crate::sandbox::{CallError, SandboxError};
+use crate::serving::FallbackError;
+use crate::store::{OciError, StoreError};
+
+/// Why a change was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The bytes are not a model.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component does not load.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// It loads, and not even an empty instance of it can be made.
+    #[error("version {number} of `{model}` does not start: {error}")]
+    Warm {
+        /// The model.
+        model: String,
+        /// The version.
+        number: u32,
+        /// What happened.
+        error: CallError,
+    },
+    /// It starts, and predicts something else than it should.
+    #[error("the golden examples fail: {0}")]
+    Golden(#[from] GoldenFailure),
+    /// Callers of the version that it replaces would be broken.
+    #[error(
+        "version {number} of `{model}` would break callers of version {replaced}: {}; `--allow-breaking` deploys it all the same",
+        .breaking.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Breaking {
+        /// The model.
+        model: String,
+        /// The new version.
+        number: u32,
+        /// The version that callers know.
+        replaced: u32,
+        /// Every break.
+        breaking: Vec<Breaking>,
+    },
+    /// The catalog does not allow it.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A spare that does not fit.
+    #[error(transparent)]
+    Fallback(#[from] FallbackError),
+    /// The version is in the catalog and cannot run here.
+    #[error("version {number} of `{model}` is not available: {why}")]
+    Unavailable {
+        /// The model.
+        model: String,
+        /// The version.
+        number: u32,
+        /// Why it does not load.
+        why: String,
+    },
+    /// No such state.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A document that says something impossible.
+    #[error(transparent)]
+    Desired(#[from] DesiredError),
+    /// A registry that does not give what it should.
+    #[error(transparent)]
+    Oci(Box<OciError>),
+    /// The data folder failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The history in the data folder does not lead to a state.
+    #[error("{0}")]
+    Recovery(String),
+    /// Other changes came first, again and again.
+    #[error("other changes came first, again and again; try once more")]
+    Contended,
+}
+
+impl From<OciError> for ChangeError {
+    fn from(error: OciError) -> Self {
+        Self::Oci(Box::new(error))
+    }
+}

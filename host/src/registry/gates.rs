@@ -1,0 +1,338 @@
+//! What a version passes before anything of it is served: fetched, verified,
+//! compiled, warmed, its golden examples reproduced under its limits, its
+//! schema compared with the version that it replaces.
+//!
+//! Never changes what is served; what it has proved is handed to the commit.
+
+use super::routing::{Code, effective, limits_of_call, metering};
+use super::{ChangeError, Registry};
+use crate::catalog::{Bound, Catalog, CatalogError, Model, Serving, Spare, Version, breaking};
+use crate::component::Description;
+use crate::golden;
+use crate::sandbox::{CodeSource, Metering};
+use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
+use crate::store::{Digest, OciReference, Pulled};
+use serde::Serialize;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One gate that one version passed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gate {
+    /// `fetch`, `verify`, `compile`, `warm`, `golden` or `schema`.
+    pub gate: &'static str,
+    /// The model.
+    pub model: String,
+    /// The version.
+    pub version: u32,
+    /// What it took, in milliseconds.
+    pub ms: f64,
+    /// What there is to say of it.
+    pub note: String,
+}
+
+/// What a change brings along and what it has proved so far.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    /// Bytes that are not in the store yet.
+    pub(super) arrived: HashMap<Digest, Vec<u8>>,
+    /// A version to prove although nothing routes to it.
+    pub(super) also: Option<(String, Digest)>,
+    /// Whether callers may be broken.
+    pub(super) allow_breaking: bool,
+    pub(super) code: HashMap<(Digest, Metering), Code>,
+    pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
+    pub(super) gates: Vec<Gate>,
+}
+
+/// Which version passes a gate, and how long that takes.
+struct Passing<'a> {
+    model: &'a str,
+    version: Version,
+    started: Instant,
+}
+
+impl Passing<'_> {
+    fn passed(&mut self, gates: &mut Vec<Gate>, gate: &'static str, note: impl Into<String>) {
+        let ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        gates.push(Gate { gate, model: self.model.to_owned(), version: self.version.number, ms, note: note.into() });
+        self.started = Instant::now();
+    }
+}
+
+impl Registry {
+    /// Everything that `after` needs and `before` did not prove.
+    pub(super) fn prepare(
+        &self,
+        before: &Catalog,
+        after: &Catalog,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        if let Some((name, digest)) = prepared.also.clone() {
+            let model = after.model(&name)?;
+            let version = model.resolve(&name, &crate::catalog::VersionRef::Digest(digest))?;
+            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+            self.prove(&name, model, version, &effective(&self.config, patch), prepared)?;
+        }
+        for (name, model) in &after.models {
+            let was = before.models.get(name).and_then(|model| model.serving.as_ref());
+            if let Some(serving) = model.serving.as_ref().filter(|serving| Some(*serving) != was) {
+                self.prepare_model(name, model, serving, was, after, prepared)?;
+            }
+        }
+        // What is kept is kept before anything refers to it.
+        prepared.arrived.values().try_for_each(|bytes| self.store.put(bytes).map(drop))?;
+        Ok(())
+    }
+
+    fn prepare_model(
+        &self,
+        name: &str,
+        model: &Model,
+        serving: &Serving,
+        was: Option<&Serving>,
+        after: &Catalog,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        let limits = effective(&self.config, serving.limits);
+        check_limits(&limits, self.config.limits.memory_max_bytes)?;
+        let beside: BTreeSet<u32> = Serving { aliases: [].into(), ..serving.clone() }.routed().collect();
+        let routed_before: BTreeSet<u32> = was.into_iter().flat_map(Serving::routed).collect();
+        for number in serving.routed().collect::<BTreeSet<_>>() {
+            let proved = self.prove(name, model, model.version(name, number)?, &limits, prepared);
+            match proved {
+                // An alias on something that has been damaged since must not stop everything else.
+                Err(error) if !beside.contains(&number) && routed_before.contains(&number) => {
+                    tracing::warn!(model = %name, version = number, %error, "an alias leads to nothing");
+                }
+                proved => proved?,
+            }
+        }
+        if let Some(was) = was {
+            self.compare_schemas(name, model, serving, was, prepared)?;
+        }
+        self.check_spares(name, model, serving, &limits, after, prepared)
+    }
+
+    /// Callers of each name must be able to go on as before.
+    fn compare_schemas(
+        &self,
+        name: &str,
+        model: &Model,
+        serving: &Serving,
+        was: &Serving,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        let mut pairs = BTreeSet::from([(was.live, serving.live)]);
+        pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
+        let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
+        pairs.extend(moved);
+        let was_limits = effective(&self.config, was.limits);
+        let limits = effective(&self.config, serving.limits);
+        for (old, new) in pairs.into_iter().filter(|(old, new)| old != new) {
+            let version = model.version(name, new)?;
+            let mut passing = Passing { model: name, version, started: Instant::now() };
+            let (old_version, key) = (model.version(name, old)?, metering(&limits));
+            let old_code = self.code(prepared, old_version.digest, metering(&was_limits));
+            let (Some(old_code), Some(new_code)) = (old_code, self.code(prepared, version.digest, key)) else {
+                passing.passed(&mut prepared.gates, "schema", format!("version {old} is not there to compare with"));
+                continue;
+            };
+            let breaking = breaking(&old_code.card.schema, &new_code.card.schema);
+            if !breaking.is_empty() && !prepared.allow_breaking {
+                let (model, replaced) = (name.to_owned(), old);
+                return Err(ChangeError::Breaking { model, number: new, replaced, breaking });
+            }
+            let note = match breaking.len() {
+                0 => format!("callers of version {old} can go on"),
+                n => format!("{n} breaks for callers of version {old}, allowed"),
+            };
+            passing.passed(&mut prepared.gates, "schema", note);
+        }
+        Ok(())
+    }
+
+    /// Every spare must be there and answer in the model's form; so must a shadow.
+    fn check_spares(
+        &self,
+        name: &str,
+        model: &Model,
+        serving: &Serving,
+        limits: &EffectiveLimits,
+        after: &Catalog,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        let live = model.version(name, serving.live)?;
+        let Some(live) = self.code(prepared, live.digest, metering(limits)) else { return Ok(()) };
+        for spare in &serving.fallback {
+            let reference = match spare {
+                Spare::Constant(row) => {
+                    Link::constant(name, &live.card.schema, row)?;
+                    continue;
+                }
+                Spare::Model(reference) => reference,
+            };
+            let version = after.resolve(reference)?;
+            let theirs = after.model(&reference.model)?;
+            let patch = theirs.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+            let limits = effective(&self.config, patch);
+            let unavailable = |error: ChangeError| FallbackError {
+                spare: format!("`{reference}`"),
+                model: name.to_owned(),
+                message: error.to_string(),
+            };
+            let code = self.load(&reference.model, theirs, version, &limits, prepared).map_err(unavailable)?;
+            correspond(name, &live.card.schema, &reference.model, version, &code.card.schema)?;
+        }
+        if let Some(shadow) = &serving.shadow {
+            let version = model.version(name, shadow.to)?;
+            if let Some(code) = self.code(prepared, version.digest, metering(limits)) {
+                correspond(name, &live.card.schema, name, version, &code.card.schema)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All gates of one version but the schema's.
+    fn prove(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        limits: &EffectiveLimits,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        let code = self.load(name, model, version, limits, prepared)?;
+        let key = (version.digest, *limits);
+        if prepared.proved.contains(&key) || self.lock().bench.proved.contains(&key) {
+            return Ok(());
+        }
+        let mut passing = Passing { model: name, version, started: Instant::now() };
+        let warm = code.loaded.warm(&limits_of_call(limits));
+        warm.map_err(|error| ChangeError::Warm { model: name.to_owned(), number: version.number, error })?;
+        passing.passed(&mut prepared.gates, "warm", "an instance starts");
+        golden::check_all(&code.loaded, &code.card.schema, &code.golden, || limits_of_call(limits))?;
+        let examples = code.golden.examples.len();
+        passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
+        prepared.proved.insert(key);
+        Ok(())
+    }
+
+    /// A version's code: prepared, in use, or from bytes.
+    fn load(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        limits: &EffectiveLimits,
+        prepared: &mut Prepared,
+    ) -> Result<Code, ChangeError> {
+        let (digest, metering) = (version.digest, metering(limits));
+        if let Some(code) = self.code(prepared, digest, metering) {
+            return Ok(code);
+        }
+        let mut passing = Passing { model: name, version, started: Instant::now() };
+        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
+        let bytes = match prepared.arrived.get(&digest) {
+            Some(bytes) => bytes.clone(),
+            None => self.bytes(name, version, from, prepared, &mut passing)?,
+        };
+        let description = Description::read(&bytes)?;
+        passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
+        let card = Arc::new(description.card);
+        let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;
+        self.metrics.loaded(loaded.source, passing.started.elapsed());
+        let source = match loaded.source {
+            CodeSource::Cache => "from the cache",
+            CodeSource::Compiled => "compiled",
+        };
+        passing.passed(&mut prepared.gates, "compile", source);
+        let code = Code { card, golden: Arc::new(description.golden), loaded };
+        prepared.code.insert((digest, metering), code.clone());
+        Ok(code)
+    }
+
+    /// From the store, or again from where it came from.
+    fn bytes(
+        &self,
+        name: &str,
+        version: Version,
+        from: Option<&OciReference>,
+        prepared: &mut Prepared,
+        passing: &mut Passing<'_>,
+    ) -> Result<Vec<u8>, ChangeError> {
+        let unavailable =
+            |why: String| ChangeError::Unavailable { model: name.to_owned(), number: version.number, why };
+        let error = match (self.store.get(&version.digest), from) {
+            (Ok(bytes), _) => return Ok(bytes),
+            (Err(error), None) => return Err(unavailable(error.to_string())),
+            (Err(error), Some(_)) => error,
+        };
+        let Some(from) = from else { return Err(error.into()) };
+        let pulled = self.pull(from)?;
+        if pulled.digest != version.digest {
+            let why = format!("{from} holds {}, not {}", pulled.digest, version.digest);
+            return Err(unavailable(why));
+        }
+        passing.passed(&mut prepared.gates, "fetch", format!("from {from}"));
+        prepared.arrived.insert(pulled.digest, pulled.bytes.clone());
+        Ok(pulled.bytes)
+    }
+
+    /// Fetches from a registry; for threads that may wait.
+    pub(super) fn pull(&self, from: &OciReference) -> Result<Pulled, ChangeError> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| ChangeError::Recovery("registries are reached from a running host only".into()))?;
+        Ok(runtime.block_on(self.registries.pull(from))?)
+    }
+
+    fn code(&self, prepared: &Prepared, digest: Digest, metering: Metering) -> Option<Code> {
+        let key = (digest, metering);
+        prepared.code.get(&key).cloned().or_else(|| self.lock().bench.code.get(&key).cloned())
+    }
+
+    /// Makes ready what a catalog serves, as far as it can be; what cannot is
+    /// remembered with the reason. Proves nothing: it was proved when it went live.
+    pub(super) fn load_all(&self, catalog: &Catalog) {
+        let warm = {
+            let state = self.lock();
+            self.warm(catalog, &state.history)
+        };
+        let mut prepared = Prepared::default();
+        for (name, numbers) in &warm {
+            let Ok(model) = catalog.model(name) else { continue };
+            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+            let limits = effective(&self.config, patch);
+            for number in numbers {
+                let Ok(version) = model.version(name, *number) else { continue };
+                // Without a registry: a host starts with what it has.
+                let mut local = model.clone();
+                local.versions.values_mut().for_each(|bound| bound.from = None);
+                if let Err(error) = self.load(name, &local, version, &limits, &mut prepared) {
+                    tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
+                    self.lock().bench.faults.insert(version.digest, error.to_string());
+                }
+            }
+        }
+        self.lock().bench.take_in(&mut prepared);
+    }
+}
+
+fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
+    if limits.memory_max_bytes > memory_most_bytes {
+        return Err(CatalogError::Limit {
+            key: "memory_max_bytes",
+            expected: format!("at most the configured {memory_most_bytes}"),
+            found: limits.memory_max_bytes.to_string(),
+        });
+    }
+    if !(1..=86_400_000).contains(&limits.deadline.as_millis()) {
+        return Err(CatalogError::Limit {
+            key: "deadline_ms",
+            expected: "1 to 86400000".into(),
+            found: limits.deadline.as_millis().to_string(),
+        });
+    }
+    Ok(())
+}

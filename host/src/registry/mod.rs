@@ -1,0 +1,216 @@
+//! The life of components: what is published, what is served, and since when.
+//!
+//! The one place that changes anything. Every change is prepared beside what
+//! runs, passes its gates, is recorded, and only then takes over in one swap; a
+//! step that fails leaves everything as it was. Never answers a prediction.
+
+mod clean;
+mod desired;
+mod error;
+mod gates;
+mod operations;
+mod recovery;
+mod refetch;
+mod rollouts;
+mod routing;
+
+pub use clean::Cleaned;
+pub use desired::{Applied, FileStatus, watch_file};
+pub use error::ChangeError;
+pub use gates::Gate;
+pub use operations::{Changed, Source};
+pub use refetch::refetch;
+pub use rollouts::{Rollout, watch_rollouts};
+pub use routing::{limits_of_call, limits_of_config};
+
+use crate::catalog::{Catalog, Change, History, Record, Told};
+use crate::config::Config;
+use crate::sandbox::{CodeCache, Sandbox};
+use crate::serving::Routes;
+use crate::store::{Digest, Journal, Registries, Store};
+use crate::telemetry::{Metrics, unix_ms};
+use arc_swap::ArcSwap;
+use gates::Prepared;
+use routing::Workbench;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+/// The changing side of a host.
+#[derive(Debug)]
+pub struct Registry {
+    config: Config,
+    store: Store,
+    sandbox: Sandbox,
+    cache: CodeCache,
+    registries: Registries,
+    metrics: Arc<Metrics>,
+    routes: Arc<ArcSwap<Routes>>,
+    ready: Arc<AtomicBool>,
+    /// What was found damaged at the start, for people.
+    damage: Vec<String>,
+    file: Mutex<Option<FileStatus>>,
+    /// Since when each canary is watched, and what its model had seen by then.
+    rollouts: Mutex<HashMap<String, rollouts::Baseline>>,
+    /// Read while gates run, written while components are removed.
+    cleaning: RwLock<()>,
+    /// Held for the moment of a change, never while anything is prepared.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    history: History,
+    journal: Journal,
+    bench: Workbench,
+}
+
+/// Who changes what, for the history.
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    by: String,
+    what: String,
+    restored: Option<u64>,
+    file: Option<Digest>,
+}
+
+impl Registry {
+    /// Opens the data folder and makes ready what its catalog serves. A version
+    /// that does not load is reported and left out; the rest is served.
+    pub fn open(config: Config, store: Store, sandbox: Sandbox, metrics: Arc<Metrics>) -> Result<Self, ChangeError> {
+        let recovered = recovery::recover(&store)?;
+        let cache = CodeCache::new(store.cache_dir(), store.cache_key()?);
+        let registries = Registries::new(&config);
+        let waits = config.desired_state.file.is_some() && recovered.catalog.models.is_empty();
+        let state = State { history: recovered.history, journal: recovered.journal, bench: Workbench::default() };
+        let registry = Self {
+            config,
+            store,
+            sandbox,
+            cache,
+            registries,
+            metrics,
+            routes: Arc::default(),
+            ready: Arc::new(AtomicBool::new(!waits)),
+            damage: recovered.damage,
+            file: Mutex::default(),
+            rollouts: Mutex::default(),
+            cleaning: RwLock::default(),
+            state: Mutex::new(state),
+        };
+        registry.load_all(&recovered.catalog);
+        let mut state = registry.lock();
+        registry.take_over(&mut state, Arc::new(recovered.catalog));
+        drop(state);
+        Ok(registry)
+    }
+
+    /// What is served, for whoever answers requests.
+    pub fn routes(&self) -> Arc<ArcSwap<Routes>> {
+        self.routes.clone()
+    }
+
+    /// The host's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The same, for whoever records.
+    pub fn shared_metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
+    }
+
+    /// Whether the host serves what it should, or waits for its first file.
+    pub fn ready(&self) -> Arc<AtomicBool> {
+        self.ready.clone()
+    }
+
+    /// What was found damaged at the start.
+    pub fn damage(&self) -> &[String] {
+        &self.damage
+    }
+
+    /// The catalog as it stands.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.routes.load().catalog.clone()
+    }
+
+    /// The changes that led here, newest first, of one model or of all.
+    pub fn history(&self, model: Option<&str>, most: usize) -> Vec<Told> {
+        self.lock().history.told(model, most)
+    }
+
+    /// Decides, prepares and commits; again, if another change came first.
+    fn change(
+        &self,
+        prepared: &mut Prepared,
+        decide: impl Fn(&Catalog) -> Result<(Catalog, Entry), ChangeError>,
+    ) -> Result<u64, ChangeError> {
+        const TRIES_MAX: usize = 32;
+        let started = Instant::now();
+        let _cleaning = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..TRIES_MAX {
+            let before = self.catalog();
+            let (after, entry) = decide(&before)?;
+            self.prepare(&before, &after, prepared)?;
+            let mut state = self.lock();
+            if !Arc::ptr_eq(&before, &self.catalog()) {
+                continue;
+            }
+            let number = self.commit(&mut state, &before, after, prepared, entry)?;
+            self.metrics.swapped(started.elapsed());
+            return Ok(number);
+        }
+        Err(ChangeError::Contended)
+    }
+
+    /// Records the change, then swaps. The record is what counts: a crash
+    /// before it leaves the old state, a crash after it the new one.
+    fn commit(
+        &self,
+        state: &mut State,
+        before: &Catalog,
+        after: Catalog,
+        prepared: &mut Prepared,
+        entry: Entry,
+    ) -> Result<u64, ChangeError> {
+        let models = Change::between(before, &after);
+        if !models.is_empty() {
+            let Entry { by, what, restored, file } = entry;
+            let number = state.history.last() + 1;
+            let change = Change { number, at_ms: unix_ms(), by, what, restored, file, models };
+            let record = Record::Change(change);
+            state.journal.append(&recovery::line(&record)?)?;
+            if let Record::Change(change) = record {
+                tracing::info!(number, by = %change.by, what = %change.what, "changed");
+                state.history.push(change);
+            }
+            let checkpoint = recovery::line(&Record::State { number, catalog: after.clone() })?;
+            // Only a copy: it is there for the day on which the history is damaged.
+            if let Err(error) = state.journal.checkpoint(&checkpoint) {
+                tracing::warn!(%error, "the checkpoint was not written");
+            }
+        }
+        state.bench.take_in(prepared);
+        self.take_over(state, Arc::new(after));
+        Ok(state.history.last())
+    }
+
+    /// Swaps the routes: from here on requests see the new picture.
+    fn take_over(&self, state: &mut State, catalog: Arc<Catalog>) {
+        let warm = self.warm(&catalog, &state.history);
+        state.bench.keep(&catalog, &warm, &self.config);
+        let routes = state.bench.routes(&catalog, &warm, &self.config, state.history.last());
+        self.routes.store(Arc::new(routes));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A change that panicked has not taken over; what stands is sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+}

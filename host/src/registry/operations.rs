@@ -1,0 +1,176 @@
+//! What operators ask for, each one change: publish, deploy, withdraw, roll back.
+//!
+//! Never decides what a catalog allows; says what is to change and who says so.
+
+use super::gates::{Gate, Prepared};
+use super::{ChangeError, Entry, Registry};
+use crate::catalog::{CatalogError, Deployment, Version, VersionRef};
+use crate::component::{ComponentError, Description};
+use crate::store::{Digest, OciReference, Pulled};
+use crate::telemetry::unix_ms;
+use scry_card::Card;
+use serde::{Deserialize, Serialize};
+
+/// Where the version of a deployment comes from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// A registry: fetched, and published under the model's name.
+    Oci(OciReference),
+    /// A version that the host has.
+    Version(VersionRef),
+}
+
+/// What a change answers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changed {
+    /// The model.
+    pub model: String,
+    /// The version that was published or deployed; otherwise the live one.
+    pub version: u32,
+    /// Its identity.
+    pub digest: Digest,
+    /// Whether it answers requests that name none.
+    pub live: bool,
+    /// The state that the change led to.
+    pub number: u64,
+    /// What was passed on the way.
+    pub gates: Vec<Gate>,
+}
+
+impl Registry {
+    /// Takes in a component: verify, compile, golden examples, number. The
+    /// name is the card's unless another is given. Publishing the same bytes
+    /// again answers the same.
+    pub fn publish(&self, by: &str, bytes: Vec<u8>, name: Option<&str>) -> Result<Changed, ChangeError> {
+        let description = Description::read(&bytes)?;
+        let name = name.unwrap_or(&description.card.name).to_owned();
+        let digest = description.digest;
+        let named = Card { name: name.clone(), ..description.card };
+        named.validate().map_err(ComponentError::Card)?;
+        let mut prepared = Prepared { also: Some((name.clone(), digest)), ..Prepared::default() };
+        prepared.arrived.insert(digest, bytes);
+        let number = self.change(&mut prepared, |before| {
+            let (catalog, version) = before.publish(&name, digest, None)?;
+            Ok((catalog, Entry::new(by, format!("publish {name}@{}", version.number))))
+        })?;
+        self.changed(&name, Some(digest), number, prepared)
+    }
+
+    /// Changes what is live, what is tried, what stands in, and within which limits.
+    pub fn deploy(
+        &self,
+        by: &str,
+        name: &str,
+        to: Option<Source>,
+        deployment: &Deployment,
+    ) -> Result<Changed, ChangeError> {
+        let mut prepared = Prepared { allow_breaking: deployment.allow_breaking, ..Prepared::default() };
+        let mut deployment = deployment.clone();
+        let mut pulled_from = None;
+        match to {
+            None => {}
+            Some(Source::Version(to)) => deployment.to = Some(to),
+            Some(Source::Oci(reference)) => {
+                let Pulled { bytes, digest, pinned } = self.pull(&reference)?;
+                named(name)?;
+                deployment.to = Some(VersionRef::Digest(digest));
+                prepared.arrived.insert(digest, bytes);
+                pulled_from = Some((digest, pinned));
+            }
+        }
+        let number = self.change(&mut prepared, |before| {
+            let mut catalog = before.clone();
+            let mut what = format!("deploy {name}");
+            if let Some((digest, pinned)) = &pulled_from {
+                catalog = catalog.publish(name, *digest, Some(pinned.clone()))?.0;
+                what = format!("{what} from {pinned}");
+            }
+            if let Some(to) = &deployment.to {
+                let version = catalog.model(name)?.resolve(name, to)?.number;
+                what = format!("{what} --to {version}");
+            }
+            Ok((catalog.deploy(name, &deployment, unix_ms())?, Entry::new(by, what)))
+        })?;
+        let asked = self.catalog();
+        let asked = deployment.to.as_ref().and_then(|to| asked.model(name).ok()?.resolve(name, to).ok());
+        self.changed(name, asked.map(|version| version.digest), number, prepared)
+    }
+
+    /// Stops serving a model; its versions and its history stay.
+    pub fn withdraw(&self, by: &str, name: &str) -> Result<u64, ChangeError> {
+        self.change(&mut Prepared::default(), |before| {
+            Ok((before.withdraw(name)?, Entry::new(by, format!("withdraw {name}"))))
+        })
+    }
+
+    /// Brings a model back to how it was served before, or at state `to`.
+    pub fn roll_back(&self, by: &str, name: &str, to: Option<u64>) -> Result<Changed, ChangeError> {
+        // Its callers lived with that state.
+        let mut prepared = Prepared { allow_breaking: true, ..Prepared::default() };
+        let number = self.change(&mut prepared, |before| {
+            let now = before.model(name)?.serving.as_ref();
+            let state = self.lock();
+            let (restored, serving) = match to {
+                None => state.history.before(name, now)?,
+                Some(number) => {
+                    let then = state.history.state(number)?;
+                    (number, then.serving(name)?.clone())
+                }
+            };
+            drop(state);
+            let what = format!("roll back {name} to state {restored}");
+            let mut serving = serving;
+            if let Some(canary) = &mut serving.canary {
+                canary.since_ms = unix_ms();
+            }
+            Ok((before.serve(name, serving)?, Entry { restored: Some(restored), ..Entry::new(by, what) }))
+        })?;
+        self.changed(name, None, number, prepared)
+    }
+
+    /// Brings all models back to how they were served at state `to`.
+    pub fn restore(&self, by: &str, to: u64) -> Result<u64, ChangeError> {
+        let mut prepared = Prepared { allow_breaking: true, ..Prepared::default() };
+        self.change(&mut prepared, |before| {
+            let state = self.lock().history.state(to)?;
+            let entry = Entry { restored: Some(to), ..Entry::new(by, format!("roll back everything to state {to}")) };
+            Ok((before.restored(&state)?, entry))
+        })
+    }
+
+    fn changed(
+        &self,
+        name: &str,
+        digest: Option<Digest>,
+        number: u64,
+        prepared: Prepared,
+    ) -> Result<Changed, ChangeError> {
+        let catalog = self.catalog();
+        let model = catalog.model(name)?;
+        let live = model.serving.as_ref().map(|serving| serving.live);
+        let asked = digest.and_then(|digest| model.resolve(name, &VersionRef::Digest(digest)).ok());
+        let shown = match (asked, live) {
+            (Some(version), _) => version,
+            (None, Some(live)) => model.version(name, live)?,
+            (None, None) => return Err(CatalogError::Withdrawn(name.to_owned()).into()),
+        };
+        let Version { number: version, digest } = shown;
+        let live = live == Some(version);
+        Ok(Changed { model: name.to_owned(), version, digest, live, number, gates: prepared.gates })
+    }
+}
+
+/// A model may get its first version from a registry: its name must be one.
+fn named(name: &str) -> Result<(), ChangeError> {
+    if scry_card::is_model_name(name) {
+        return Ok(());
+    }
+    Err(ComponentError::Card(scry_card::CardError::Name(name.chars().take(80).collect())).into())
+}
+
+impl Entry {
+    pub(super) fn new(by: &str, what: String) -> Self {
+        Self { by: by.to_owned(), what, restored: None, file: None }
+    }
+}

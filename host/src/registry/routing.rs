@@ -1,0 +1,257 @@
+//! From a catalog and what is ready to the picture that requests see.
+//!
+//! Holds what outlives a picture: code, lanes, counters. Never loads anything:
+//! what is not on the bench is not available.
+
+use super::Registry;
+use crate::catalog::{Catalog, History, LimitsPatch, Serving, Spare, Version};
+use crate::config::Config;
+use crate::sandbox::{CallLimits, Loaded, Metering};
+use crate::serving::{
+    Admission, EffectiveLimits, FallbackError, Link, Observed, Routes, Seen, Served, ShadowArm, Target,
+};
+use crate::store::Digest;
+use scry_card::{Card, Golden};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+/// A component's card and code, however many versions and models share it.
+#[derive(Debug, Clone)]
+pub(super) struct Code {
+    pub(super) card: Arc<Card>,
+    pub(super) golden: Arc<Golden>,
+    pub(super) loaded: Loaded,
+}
+
+/// Which versions of which models are kept ready.
+pub(super) type Warm = BTreeMap<String, BTreeSet<u32>>;
+
+/// What pictures are made from.
+#[derive(Debug, Default)]
+pub(super) struct Workbench {
+    pub(super) code: HashMap<(Digest, Metering), Code>,
+    /// Which component has passed its golden examples under which limits.
+    pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
+    /// Why a component is not there.
+    pub(super) faults: HashMap<Digest, String>,
+    lanes: HashMap<String, Arc<Admission>>,
+    turns: HashMap<String, Arc<AtomicU64>>,
+    observed: HashMap<(String, u32), Arc<Observed>>,
+    /// By model, for as long as the same two versions are compared.
+    seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
+}
+
+impl Registry {
+    /// What has to be ready: what is served, the newest few to try, and what a
+    /// rollback would bring back.
+    pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Warm {
+        let mut warm = catalog.warm(self.config.catalog.versions_warm);
+        for (name, numbers) in &mut warm {
+            let serving = catalog.models.get(name).and_then(|model| model.serving.as_ref());
+            if let Ok((_, before)) = history.before(name, serving) {
+                numbers.extend(before.routed());
+            }
+        }
+        warm
+    }
+}
+
+impl Workbench {
+    /// Takes over what a change has prepared.
+    pub(super) fn take_in(&mut self, prepared: &mut super::Prepared) {
+        for ((digest, metering), code) in prepared.code.drain() {
+            self.faults.remove(&digest);
+            self.code.insert((digest, metering), code);
+        }
+        self.proved.extend(prepared.proved.drain());
+    }
+
+    /// Lets go of what is not served any more; calls that still run keep it.
+    pub(super) fn keep(&mut self, catalog: &Catalog, warm: &Warm, config: &Config) {
+        let mut wanted = HashSet::new();
+        for (name, numbers) in warm {
+            let Some(model) = catalog.models.get(name) else { continue };
+            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+            let metering = metering(&effective(config, patch));
+            let digests = numbers.iter().filter_map(|number| model.versions.get(number));
+            wanted.extend(digests.map(|bound| (bound.digest, metering)));
+        }
+        let is_wanted = |digest: &Digest| wanted.iter().any(|(wanted, _)| wanted == digest);
+        self.code.retain(|key, _| wanted.contains(key));
+        self.proved.retain(|(digest, limits)| wanted.contains(&(*digest, metering(limits))));
+        self.faults.retain(|digest, _| is_wanted(digest));
+        self.lanes.retain(|name, _| catalog.models.contains_key(name));
+        self.turns.retain(|name, _| catalog.models.contains_key(name));
+        self.observed.retain(|(name, number), _| warm.get(name).is_some_and(|numbers| numbers.contains(number)));
+    }
+
+    /// The picture of a catalog.
+    pub(super) fn routes(&mut self, catalog: &Arc<Catalog>, warm: &Warm, config: &Config, number: u64) -> Routes {
+        let served = catalog.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
+        let models = served.map(|(name, serving)| {
+            let numbers = warm.get(name);
+            (name.clone(), Arc::new(self.served(catalog, name, serving, numbers, config)))
+        });
+        Routes { models: models.collect(), catalog: catalog.clone(), number }
+    }
+
+    fn served(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        name: &str,
+        serving: &Serving,
+        numbers: Option<&BTreeSet<u32>>,
+        config: &Config,
+    ) -> Served {
+        let numbers = numbers.into_iter().flatten().copied();
+        let versions: BTreeMap<_, _> =
+            numbers.map(|number| (number, self.target(catalog, name, number, config))).collect();
+        let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
+        let live = ready(serving.live);
+        let card = live.map(|target| target.card.clone()).or_else(|| self.spare_card(catalog, serving));
+        let fallback = self.chain(catalog, name, card.as_deref(), serving, config);
+        let canary_fallback = match serving.canary.as_ref().and_then(|canary| ready(canary.to)) {
+            None => Vec::new(),
+            Some(canary) => {
+                let behind = match live {
+                    Some(live) => or_unavailable(Link::to(name, &canary.card.schema, live.clone())),
+                    None => Link::Unavailable(format!("version {} is not ready", serving.live)),
+                };
+                let mut links = vec![behind];
+                links.extend(self.chain(catalog, name, Some(&canary.card), serving, config));
+                links
+            }
+        };
+        let shadow = self.shadow(name, serving, &versions);
+        let limits = effective(config, serving.limits);
+        let turns = self.turns.entry(name.to_owned()).or_default().clone();
+        let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
+        Served { name, serving, catalog, versions, fallback, canary_fallback, shadow, limits, turns }
+    }
+
+    fn chain(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        name: &str,
+        card: Option<&Card>,
+        serving: &Serving,
+        config: &Config,
+    ) -> Vec<Link> {
+        let link = |spare: &Spare| {
+            let Some(card) = card else { return Link::Unavailable("no version is ready".into()) };
+            match spare {
+                Spare::Constant(row) => or_unavailable(Link::constant(name, &card.schema, row)),
+                Spare::Model(reference) => {
+                    let version = catalog.resolve(reference).map_err(|e| e.to_string());
+                    let target = version.and_then(|v| self.target(catalog, &reference.model, v.number, config));
+                    match target {
+                        Ok(target) => or_unavailable(Link::to(name, &card.schema, target)),
+                        Err(why) => Link::Unavailable(why),
+                    }
+                }
+            }
+        };
+        serving.fallback.iter().map(link).collect()
+    }
+
+    /// The form of a model whose live version is not ready: its first spare's.
+    fn spare_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
+        serving.spares().find_map(|reference| {
+            let digest = catalog.resolve(reference).ok()?.digest;
+            let code = self.code.iter().find(|((code, _), _)| *code == digest);
+            code.map(|(_, code)| code.card.clone())
+        })
+    }
+
+    fn target(&mut self, catalog: &Catalog, name: &str, number: u32, config: &Config) -> Result<Arc<Target>, String> {
+        let model = catalog.model(name).map_err(|e| e.to_string())?;
+        let version: Version = model.version(name, number).map_err(|e| e.to_string())?;
+        let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+        let limits = effective(config, patch);
+        let Some(code) = self.code.get(&(version.digest, metering(&limits))).cloned() else {
+            let fault = self.faults.get(&version.digest).cloned();
+            return Err(fault.unwrap_or_else(|| format!("version {number} is not loaded")));
+        };
+        Ok(Arc::new(Target {
+            model: name.to_owned(),
+            version,
+            card: code.card,
+            loaded: code.loaded,
+            limits,
+            admission: self.lane(name, patch, config),
+            observed: self.observed.entry((name.to_owned(), number)).or_default().clone(),
+        }))
+    }
+
+    fn shadow(
+        &mut self,
+        name: &str,
+        serving: &Serving,
+        versions: &BTreeMap<u32, Result<Arc<Target>, String>>,
+    ) -> Option<Arc<ShadowArm>> {
+        let Some(shadow) = &serving.shadow else {
+            self.seen.remove(name);
+            return None;
+        };
+        let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
+        let (live, target) = (ready(serving.live)?, ready(shadow.to)?.clone());
+        let Ok(Link::Target { inputs, outputs, target }) = Link::to(name, &live.card.schema, target) else {
+            return None;
+        };
+        let pair = (serving.live, shadow.to);
+        let seen = self.seen.entry(name.to_owned()).or_insert_with(|| (pair, Arc::default()));
+        if seen.0 != pair {
+            *seen = (pair, Arc::default());
+        }
+        let (fields, seen) = (live.card.schema.outputs.clone(), seen.1.clone());
+        Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, seen }))
+    }
+
+    /// A model's lane outlives its routes: calls on an old version count too.
+    fn lane(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> Arc<Admission> {
+        let in_flight = patch.in_flight_max.unwrap_or_else(|| config.in_flight_max());
+        let queue = patch.queue_max.unwrap_or(config.limits.queue_max);
+        let fresh = || Arc::new(Admission::new(in_flight, queue));
+        let lane = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
+        if !lane.has_limits(in_flight, queue) {
+            *lane = fresh();
+        }
+        lane.clone()
+    }
+}
+
+fn or_unavailable(link: Result<Link, FallbackError>) -> Link {
+    link.unwrap_or_else(|error| Link::Unavailable(error.to_string()))
+}
+
+pub(super) fn metering(limits: &EffectiveLimits) -> Metering {
+    if limits.fuel == 0 { Metering::Off } else { Metering::Fuel }
+}
+
+pub(super) fn effective(config: &Config, patch: LimitsPatch) -> EffectiveLimits {
+    let limits = &config.limits;
+    EffectiveLimits {
+        deadline: Duration::from_millis(patch.deadline_ms.unwrap_or(limits.deadline_ms)),
+        fallback_reserve_percent: limits.fallback_reserve_percent,
+        fuel: patch.fuel.unwrap_or(limits.fuel),
+        memory_max_bytes: patch.memory_max_bytes.unwrap_or(limits.memory_max_bytes),
+        output_max_bytes: patch.output_max_bytes.unwrap_or(limits.output_max_bytes),
+    }
+}
+
+/// The limits of a deployment that sets none of its own.
+pub fn limits_of_config(config: &Config) -> EffectiveLimits {
+    effective(config, LimitsPatch::default())
+}
+
+/// A call's limits, its time counted from now.
+pub fn limits_of_call(limits: &EffectiveLimits) -> CallLimits {
+    CallLimits {
+        deadline: Instant::now() + limits.deadline,
+        fuel: limits.fuel,
+        memory_max_bytes: limits.memory_max_bytes,
+        output_max_bytes: limits.output_max_bytes,
+    }
+}
