@@ -7,7 +7,7 @@ RUN cargo build --release --locked --package scry
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends curl \
+    && apt-get install --yes --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home scry \
     && install --directory --owner scry /var/lib/scry

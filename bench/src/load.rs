@@ -40,16 +40,8 @@ impl Load<'_> {
     }
 
     fn connection(&self, server: SocketAddr, requests: usize) -> Result<Vec<Duration>, Error> {
-        let mut stream = TcpStream::connect(server)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut answers = BufReader::new(stream.try_clone()?);
-        let head = format!(
-            "POST {} HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            self.path,
-            self.body.len()
-        );
-        let request = [head.as_bytes(), self.body].concat();
+        let (mut stream, mut answers) = connect(server)?;
+        let request = request(server, self.path, "", self.body);
         let mut latencies = Vec::with_capacity(requests);
         for _ in 0..requests {
             let started = Instant::now();
@@ -59,6 +51,29 @@ impl Load<'_> {
         }
         Ok(latencies)
     }
+}
+
+/// One request on a connection of its own.
+pub(crate) fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(), Error> {
+    let (mut stream, mut answers) = connect(server)?;
+    stream.write_all(&request(server, path, headers, body))?;
+    read_answer(&mut answers)
+}
+
+fn connect(server: SocketAddr) -> Result<(TcpStream, BufReader<TcpStream>), Error> {
+    let stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let answers = BufReader::new(stream.try_clone()?);
+    Ok((stream, answers))
+}
+
+fn request(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 fn read_answer(answers: &mut impl BufRead) -> Result<(), Error> {

@@ -9,6 +9,7 @@ mod in_process;
 mod load;
 mod models;
 mod native_server;
+mod publishing;
 mod servers;
 mod stats;
 
@@ -24,14 +25,17 @@ fn main() -> Result<(), Error> {
     if what.as_deref() == Some(NATIVE_SERVER) {
         return native_server::run();
     }
-    // Half of the benchmark, for whoever works on that half.
-    let wants = |half: &str| what.as_deref().is_none_or(|what| what == half);
+    // A part of the benchmark, for whoever works on that part.
+    let wants = |part: &str| what.as_deref().is_none_or(|what| what == part);
     let workbench = Workbench::new()?;
     if wants("in-process") {
         in_process::run(&workbench)?;
     }
     if wants("http") {
         http::run(&workbench)?;
+    }
+    if wants("publishing") {
+        publishing::run(&workbench)?;
     }
     Ok(())
 }

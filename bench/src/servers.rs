@@ -13,6 +13,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) prediction: SocketAddr,
     admin: Option<SocketAddr>,
+    data: PathBuf,
 }
 
 /// A folder that is gone when it is dropped.
@@ -51,7 +52,8 @@ impl Server {
         let scry = build_scry()?;
         let mut command = Command::new(&scry);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(data);
-        let server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
+        let mut server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
+        server.data = data.to_owned();
         let admin = server.admin.ok_or("scry named no admin address")?;
         for model in models {
             let name = &model.description.card.name;
@@ -67,6 +69,16 @@ impl Server {
         Ok(server)
     }
 
+    /// Where changes are made.
+    pub(crate) fn admin(&self) -> Result<SocketAddr, Error> {
+        Ok(self.admin.ok_or("scry named no admin address")?)
+    }
+
+    /// The admin token.
+    pub(crate) fn token(&self) -> Result<String, Error> {
+        Ok(std::fs::read_to_string(self.data.join("admin.token"))?)
+    }
+
     /// Waits for the line that names the addresses.
     fn ready(mut child: Child) -> Result<Self, Error> {
         let mut line = String::new();
@@ -78,7 +90,7 @@ impl Server {
             found.and_then(|address| address.parse().ok())
         };
         match address("prediction=http://") {
-            Some(prediction) => Ok(Self { admin: address("admin=http://"), prediction, child }),
+            Some(prediction) => Ok(Self { admin: address("admin=http://"), prediction, child, data: PathBuf::new() }),
             None => {
                 child.kill()?;
                 Err(format!("a server did not start: it said {line:?}").into())
