@@ -268,7 +268,9 @@ fn lines(catalog: &Catalog) -> BTreeMap<String, String> {
     fn flatten(path: String, value: Value, lines: &mut BTreeMap<String, String>) {
         match value {
             Value::Object(map) if !map.is_empty() => {
-                map.into_iter().for_each(|(key, value)| flatten(format!("{path}.{key}"), value, lines));
+                // When a step began is nobody's wish.
+                let wished = map.into_iter().filter(|(key, _)| key != "since_ms");
+                wished.for_each(|(key, value)| flatten(format!("{path}.{key}"), value, lines));
             }
             leaf => {
                 lines.insert(path, leaf.to_string());

@@ -323,11 +323,14 @@ impl Catalog {
     }
 
     /// Every model as another catalog serves it; what that one does not know
-    /// is withdrawn. Versions stay as they are.
-    pub fn restored(&self, state: &Self) -> Result<Self, CatalogError> {
+    /// is withdrawn. Versions stay as they are; a canary's step begins anew.
+    pub fn restored(&self, state: &Self, now_ms: u64) -> Result<Self, CatalogError> {
         let mut next = self.clone();
         for (name, model) in &mut next.models {
-            model.serving = state.models.get(name).and_then(|model| model.serving.clone());
+            let serving = state.models.get(name).and_then(|model| model.serving.clone());
+            if model.serving != serving {
+                model.serving = serving.map(|serving| serving.begun(now_ms));
+            }
         }
         next.check_all_fallbacks()?;
         Ok(next)

@@ -334,6 +334,14 @@ impl Serving {
         })
     }
 
+    /// The same with its canary's step begun at `now_ms`.
+    pub fn begun(mut self, now_ms: u64) -> Self {
+        if let Some(canary) = &mut self.canary {
+            canary.since_ms = now_ms;
+        }
+        self
+    }
+
     /// The same when a canary has ended.
     pub fn without_canary(&self) -> Self {
         Self { canary: None, ..self.clone() }

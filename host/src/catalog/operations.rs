@@ -55,6 +55,40 @@ fn all() -> f64 {
     100.0
 }
 
+impl Deployment {
+    /// What it changes besides the version, as people would type it.
+    pub fn told(&self) -> String {
+        let mut told = String::new();
+        let mut say = |word: String| {
+            told.push(' ');
+            told.push_str(&word);
+        };
+        if let Some(steps) = &self.canary {
+            let step = |step: &Step| match step.hold_s {
+                Some(hold_s) => format!("{}:{hold_s}s", step.percent),
+                None => step.percent.to_string(),
+            };
+            say(format!("--canary {}", steps.iter().map(step).collect::<Vec<_>>().join(",")));
+        }
+        if let Some(shadow) = &self.shadow {
+            say(format!("--shadow {}:{}", shadow.to, shadow.percent));
+        }
+        self.aliases.iter().for_each(|(alias, to)| say(format!("--alias {}={to}", shortened(alias))));
+        self.no_aliases.iter().for_each(|alias| say(format!("--no-alias {}", shortened(alias))));
+        let words = [
+            (self.promote, "--promote"),
+            (self.no_canary, "--no-canary"),
+            (self.no_shadow, "--no-shadow"),
+            (self.bounds.is_some(), "(bounds)"),
+            (self.fallback.is_some(), "(fallback)"),
+            (!self.limits.is_empty(), "(limits)"),
+            (self.allow_breaking, "--allow-breaking"),
+        ];
+        words.into_iter().filter(|(said, _)| *said).for_each(|(_, word)| say(word.into()));
+        told
+    }
+}
+
 const FALLBACK_MAX: usize = 4;
 const ALIASES_MAX: usize = 32;
 

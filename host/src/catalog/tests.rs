@@ -235,7 +235,7 @@ fn operate(catalog: &Catalog, history: &History, op: &Op, now_ms: u64) -> Option
         }
         Op::Restore(number) => {
             let state = history.state(*number).ok()?;
-            return Some((catalog.restored(&state).ok()?, Some(*number)));
+            return Some((catalog.restored(&state, now_ms).ok()?, Some(*number)));
         }
         Op::Reapply => {
             // A document that was exported says exactly what runs.

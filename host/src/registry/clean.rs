@@ -9,7 +9,7 @@ use crate::store::Digest;
 use crate::telemetry::unix_ms;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::TryLockError;
 use std::time::Duration;
 
 /// What was removed, or would be.
@@ -32,7 +32,12 @@ pub struct Cleaned {
 impl Registry {
     /// Cuts the history to its retention, then removes what no state names.
     pub fn clean(&self, dry_run: bool) -> Result<Cleaned, ChangeError> {
-        let _alone = self.cleaning.write().unwrap_or_else(PoisonError::into_inner);
+        // Waiting would keep every change behind it waiting too.
+        let _alone = match self.cleaning.try_write() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(ChangeError::Contended),
+        };
         let mut state = self.lock();
         let retention_ms = self.config.history.retention_days.saturating_mul(86_400_000);
         let oldest_ms = unix_ms().saturating_sub(retention_ms);

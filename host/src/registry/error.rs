@@ -75,8 +75,8 @@ pub enum ChangeError {
     /// The history in the data folder does not lead to a state.
     #[error("{0}")]
     Recovery(String),
-    /// Other changes came first, again and again.
-    #[error("other changes came first, again and again; try once more")]
+    /// Other changes came first.
+    #[error("other changes are being made; try again in a moment")]
     Contended,
 }
 

@@ -81,7 +81,7 @@ impl Registry {
         }
         let number = self.change(&mut prepared, |before| {
             let mut catalog = before.clone();
-            let mut what = format!("deploy {name}");
+            let mut what = format!("deploy {name}{}", deployment.told());
             if let Some((digest, pinned)) = &pulled_from {
                 catalog = catalog.publish(name, *digest, Some(pinned.clone()))?.0;
                 what = format!("{what} from {pinned}");
@@ -120,11 +120,10 @@ impl Registry {
             };
             drop(state);
             let what = format!("roll back {name} to state {restored}");
-            let mut serving = serving;
-            if let Some(canary) = &mut serving.canary {
-                canary.since_ms = unix_ms();
-            }
-            Ok((before.serve(name, serving)?, Entry { restored: Some(restored), ..Entry::new(by, what) }))
+            Ok((
+                before.serve(name, serving.begun(unix_ms()))?,
+                Entry { restored: Some(restored), ..Entry::new(by, what) },
+            ))
         })?;
         self.changed(name, None, number, prepared)
     }
@@ -135,7 +134,7 @@ impl Registry {
         self.change(&mut prepared, |before| {
             let state = self.lock().history.state(to)?;
             let entry = Entry { restored: Some(to), ..Entry::new(by, format!("roll back everything to state {to}")) };
-            Ok((before.restored(&state)?, entry))
+            Ok((before.restored(&state, unix_ms())?, entry))
         })
     }
 

@@ -48,10 +48,9 @@ impl Registry {
     /// rollback would bring back.
     pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Warm {
         let mut warm = catalog.warm(self.config.catalog.versions_warm);
-        for (name, numbers) in &mut warm {
-            let serving = catalog.models.get(name).and_then(|model| model.serving.as_ref());
-            if let Ok((_, before)) = history.before(name, serving) {
-                numbers.extend(before.routed());
+        for (name, model) in &catalog.models {
+            if let Ok((_, before)) = history.before(name, model.serving.as_ref()) {
+                warm.entry(name.clone()).or_default().extend(before.routed());
             }
         }
         warm
@@ -105,9 +104,15 @@ impl Workbench {
         numbers: Option<&BTreeSet<u32>>,
         config: &Config,
     ) -> Served {
-        let numbers = numbers.into_iter().flatten().copied();
-        let versions: BTreeMap<_, _> =
-            numbers.map(|number| (number, self.target(catalog, name, number, config))).collect();
+        let routed: BTreeSet<u32> = serving.routed().collect();
+        let mut versions = BTreeMap::new();
+        for number in numbers.into_iter().flatten().copied() {
+            match self.target(catalog, name, number, config) {
+                // Worth having, and not there: cold, like those that nobody asked for.
+                Err(Missing::Cold) if !routed.contains(&number) => {}
+                target => drop(versions.insert(number, target.map_err(|missing| missing.why(number)))),
+            }
+        }
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
         let live = ready(serving.live);
         let card = live.map(|target| target.card.clone()).or_else(|| self.spare_card(catalog, serving));
@@ -144,11 +149,12 @@ impl Workbench {
             match spare {
                 Spare::Constant(row) => or_unavailable(Link::constant(name, &card.schema, row)),
                 Spare::Model(reference) => {
-                    let version = catalog.resolve(reference).map_err(|e| e.to_string());
-                    let target = version.and_then(|v| self.target(catalog, &reference.model, v.number, config));
-                    match target {
+                    let Ok(version) = catalog.resolve(reference) else {
+                        return Link::Unavailable(format!("`{reference}` is not there"));
+                    };
+                    match self.target(catalog, &reference.model, version.number, config) {
                         Ok(target) => or_unavailable(Link::to(name, &card.schema, target)),
-                        Err(why) => Link::Unavailable(why),
+                        Err(missing) => Link::Unavailable(missing.why(version.number)),
                     }
                 }
             }
@@ -165,14 +171,13 @@ impl Workbench {
         })
     }
 
-    fn target(&mut self, catalog: &Catalog, name: &str, number: u32, config: &Config) -> Result<Arc<Target>, String> {
-        let model = catalog.model(name).map_err(|e| e.to_string())?;
-        let version: Version = model.version(name, number).map_err(|e| e.to_string())?;
+    fn target(&mut self, catalog: &Catalog, name: &str, number: u32, config: &Config) -> Result<Arc<Target>, Missing> {
+        let model = catalog.model(name).map_err(|_| Missing::Cold)?;
+        let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
         let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
         let limits = effective(config, patch);
         let Some(code) = self.code.get(&(version.digest, metering(&limits))).cloned() else {
-            let fault = self.faults.get(&version.digest).cloned();
-            return Err(fault.unwrap_or_else(|| format!("version {number} is not loaded")));
+            return Err(self.faults.get(&version.digest).cloned().map_or(Missing::Cold, Missing::Fault));
         };
         Ok(Arc::new(Target {
             model: name.to_owned(),
@@ -219,6 +224,23 @@ impl Workbench {
             *lane = fresh();
         }
         lane.clone()
+    }
+}
+
+/// Why a version cannot be called.
+enum Missing {
+    /// It is not loaded; nobody tried.
+    Cold,
+    /// It was tried, and this came of it.
+    Fault(String),
+}
+
+impl Missing {
+    fn why(self, number: u32) -> String {
+        match self {
+            Self::Cold => format!("version {number} is not loaded"),
+            Self::Fault(why) => why,
+        }
     }
 }
 
