@@ -23,7 +23,10 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     let records = replay.lines.iter().map(|line| read(line)).collect::<Result<Vec<_>, _>>()?;
     let checkpoint = replay.checkpoint.as_deref().map(read).transpose()?;
     let mut damage = replay.damage;
-    let (history, catalog) = lead(&records, checkpoint.as_ref(), replay.journal_damaged).map_err(|error| {
+    // With its copy gone, an end that was cut off may be one that counted.
+    let end_unknown = replay.checkpoint_damaged && (replay.cut_bytes > 0 || records.is_empty());
+    let damaged = replay.journal_damaged || end_unknown;
+    let (history, catalog) = lead(&records, checkpoint.as_ref(), damaged).map_err(|error| {
         let message = format!(
             "neither the history nor the checkpoint leads to a state ({error}; {}): restore the data folder from a copy, \
              or move `history.log` and `checkpoint.json` away and bring the host up with `scry apply`",
@@ -85,4 +88,116 @@ fn read(line: &[u8]) -> Result<Record, ChangeError> {
 /// A record as it is kept.
 pub(super) fn line(record: &Record) -> Result<Vec<u8>, ChangeError> {
     serde_json::to_vec(record).map_err(|e| ChangeError::Recovery(format!("a change cannot be written down: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Change;
+    use crate::store::Digest;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    /// A catalog of so many published versions: one change each.
+    fn states(count: u8) -> Vec<Catalog> {
+        let next = |catalog: &mut Catalog, n: u8| {
+            *catalog = catalog.publish(&format!("m{}", n % 3), Digest::of(&[n]), None).unwrap().0;
+            Some(catalog.clone())
+        };
+        std::iter::once(Catalog::default()).chain((0..count).scan(Catalog::default(), next)).collect()
+    }
+
+    /// Writes what a host writes, and perhaps dies before the last checkpoint.
+    fn live(dir: &Path, states: &[Catalog], last_checkpoint: bool) {
+        let store = Store::open(dir).unwrap();
+        let mut recovered = recover(&store).unwrap();
+        for (number, pair) in (1..).zip(states.windows(2)) {
+            let models = Change::between(&pair[0], &pair[1]);
+            let (by, what) = (String::new(), String::new());
+            let change = Change { number, at_ms: number, by, what, restored: None, file: None, models };
+            recovered.journal.append(&line(&Record::Change(change)).unwrap()).unwrap();
+            if last_checkpoint || number + 1 < states.len() as u64 {
+                let state = Record::State { number, catalog: pair[1].clone() };
+                recovered.journal.checkpoint(&line(&state).unwrap()).unwrap();
+            }
+        }
+    }
+
+    fn recovered(dir: &Path) -> Result<Recovered, ChangeError> {
+        recover(&Store::open(dir).unwrap())
+    }
+
+    #[derive(Debug, Clone)]
+    enum Damage {
+        Flip(prop::sample::Index, u8),
+        Cut(prop::sample::Index),
+        Gone,
+    }
+
+    fn damage(file: &Path, damage: &Damage) {
+        let mut bytes = std::fs::read(file).unwrap();
+        match damage {
+            Damage::Gone => return std::fs::remove_file(file).unwrap(),
+            Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Damage::Flip(at, bit) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << (bit % 8);
+            }
+        }
+        std::fs::write(file, bytes).unwrap();
+    }
+
+    fn damages() -> impl Strategy<Value = Damage> {
+        prop_oneof![
+            4 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+            4 => any::<prop::sample::Index>().prop_map(Damage::Cut),
+            1 => Just(Damage::Gone),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        /// Either file alone leads to the very same state, and the next start
+        /// finds nothing damaged any more.
+        #[test]
+        fn damage_to_one_file_loses_nothing(count in 1..8u8, of_history in any::<bool>(), how in damages()) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, true);
+            damage(&dir.path().join(if of_history { "history.log" } else { "checkpoint.json" }), &how);
+            let after = recovered(dir.path()).unwrap();
+            prop_assert_eq!(&after.catalog, &states[usize::from(count)]);
+            prop_assert_eq!(after.history.last(), u64::from(count));
+            prop_assert_eq!(&after.history.state(u64::from(count)).unwrap(), &after.catalog);
+            drop(after);
+            let again = recovered(dir.path()).unwrap();
+            prop_assert_eq!(again.damage, Vec::<String>::new());
+            prop_assert_eq!(&again.catalog, &states[usize::from(count)]);
+        }
+
+        /// A crash before the checkpoint and then damage: the state before the
+        /// last change, or after it, or a refusal. Never a third.
+        #[test]
+        fn damage_after_a_crash_never_makes_a_third_state(count in 2..8u8, of_history in any::<bool>(), how in damages()) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, false);
+            damage(&dir.path().join(if of_history { "history.log" } else { "checkpoint.json" }), &how);
+            if let Ok(after) = recovered(dir.path()) {
+                let last = usize::from(count);
+                prop_assert!([&states[last], &states[last - 1]].contains(&&after.catalog));
+            }
+        }
+
+        /// Both damaged: a state that was, or a refusal that says what to do.
+        #[test]
+        fn damage_to_both_files_is_refused_or_leads_to_a_state_that_was(count in 1..8u8, one in damages(), other in damages()) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, true);
+            damage(&dir.path().join("history.log"), &one);
+            damage(&dir.path().join("checkpoint.json"), &other);
+            match recovered(dir.path()) {
+                Ok(after) => prop_assert!(states.contains(&after.catalog)),
+                Err(error) => prop_assert!(error.to_string().contains("scry apply"), "{error}"),
+            }
+        }
+    }
 }
