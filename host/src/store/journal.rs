@@ -5,7 +5,7 @@
 //! to either file loses nothing. Never looks into a record.
 
 use super::disk::{if_there, read_at_most};
-use super::lines::{DamagedLines, LINE_MAX_BYTES, read_lines, seal, unseal};
+use super::lines::{LINE_MAX_BYTES, read_lines, seal, unseal};
 use super::write::{self, FileKind, write_atomically};
 use super::{Store, StoreError};
 use std::fs::{File, OpenOptions};
@@ -40,14 +40,16 @@ pub struct Replay {
     pub journal_damaged: bool,
     /// There was a checkpoint and it did not verify.
     pub checkpoint_damaged: bool,
-    /// How much of an unfinished append was cut off the journal.
+    /// How much of an unfinished append is at the journal's end.
     pub cut_bytes: u64,
+    /// The journal as it was found; nothing, where there is none.
+    found: Option<Vec<u8>>,
 }
 
 impl Store {
-    /// Opens journal and checkpoint. Damage is reported and kept in quarantine;
-    /// what is sound is read all the same.
-    pub fn open_journal(&self) -> Result<(Journal, Replay), StoreError> {
+    /// Reads journal and checkpoint and changes nothing. What is sound is read
+    /// whatever else is damaged.
+    pub fn read_journal(&self) -> Result<Replay, StoreError> {
         let mut replay = Replay::default();
         self.read_checkpoint(&mut replay)?;
         let path = self.path(JOURNAL);
@@ -56,26 +58,53 @@ impl Store {
             return Err(StoreError::Unreadable { path, message });
         }
         let found = if_there(&path, std::fs::read(&path))?;
-        if found.is_none() {
-            if replay.checkpoint.is_some() || replay.checkpoint_damaged {
-                replay.journal_damaged = true;
-                replay.damage.push(format!("{JOURNAL} is missing, though there is a {CHECKPOINT}"));
-            }
+        if found.is_none() && (replay.checkpoint.is_some() || replay.checkpoint_damaged) {
+            replay.journal_damaged = true;
+            replay.damage.push(format!("{JOURNAL} is missing, though there is a {CHECKPOINT}"));
+        }
+        let bytes = found.as_deref().unwrap_or_default();
+        let lines = read_lines(bytes);
+        replay.journal_damaged |= !lines.damage.is_empty();
+        replay.damage.extend(lines.damage.iter().map(|lines| {
+            let (first, last) = (lines.numbers.start(), lines.numbers.end());
+            format!("{JOURNAL}: lines {first} to {last}, from byte {} on, do not verify", lines.offset)
+        }));
+        replay.cut_bytes = (bytes.len() - lines.tail_at) as u64;
+        replay.lines = lines.records.into_iter().map(<[u8]>::to_vec).collect();
+        replay.found = found;
+        Ok(replay)
+    }
+
+    /// Takes up the journal where it ends. What is damaged is kept in quarantine
+    /// first; an append that was never finished is cut off.
+    pub fn open_journal(&self, replay: &mut Replay) -> Result<Journal, StoreError> {
+        let (path, checkpoint) = (self.path(JOURNAL), self.path(CHECKPOINT));
+        if replay.found.is_none() {
             write_atomically(FileKind::Journal, &path, b"")?;
         }
-        let bytes = found.unwrap_or_default();
+        let bytes = replay.found.take().unwrap_or_default();
         let len_bytes = bytes.len() as u64;
         let file = open_to_append(&path)?;
-        let checkpoint = self.path(CHECKPOINT);
         let mut journal = Journal { path, checkpoint, file, len_bytes, poisoned: None };
-        let lines = read_lines(&bytes);
-        // Kept before it is cut: the copy is of the whole file.
-        self.keep_damaged(&mut journal, &mut replay, &bytes, &lines.damage);
-        replay.cut_bytes = (bytes.len() - lines.tail_at) as u64;
-        journal.settle(lines.tail_at as u64);
-        replay.lines = lines.records.into_iter().map(<[u8]>::to_vec).collect();
-        replay.damage.iter().for_each(|damage| tracing::error!(%damage, "the data folder is damaged"));
-        Ok((journal, replay))
+        if replay.checkpoint_damaged {
+            replay.damage.push(match self.quarantine(&journal.checkpoint) {
+                Ok(kept) => format!("the damaged {CHECKPOINT} is kept as {}", kept.display()),
+                Err(error) => format!("the damaged {CHECKPOINT} could not be moved away: {error}"),
+            });
+        }
+        // Copied, not moved: until it is rewritten it is all there is. Before it
+        // is cut: the copy is of the whole file.
+        if replay.journal_damaged && !bytes.is_empty() {
+            replay.damage.push(match self.quarantine_copy(&journal.path, &bytes) {
+                Ok(kept) => format!("the damaged {JOURNAL} is kept as {}", kept.display()),
+                Err(error) => {
+                    let why = format!("it is damaged and could not be copied to quarantine: {error}");
+                    format!("{JOURNAL}: {}", journal.poison(why))
+                }
+            });
+        }
+        journal.settle(len_bytes - replay.cut_bytes);
+        Ok(journal)
     }
 
     fn read_checkpoint(&self, replay: &mut Replay) -> Result<(), StoreError> {
@@ -84,31 +113,9 @@ impl Store {
         replay.checkpoint = unseal(&bytes).map(<[u8]>::to_vec);
         if replay.checkpoint.is_none() {
             replay.checkpoint_damaged = true;
-            replay.damage.push(match self.quarantine(&path) {
-                Ok(kept) => format!("{CHECKPOINT} does not verify; it is now {}", kept.display()),
-                Err(error) => format!("{CHECKPOINT} does not verify, and could not be moved away: {error}"),
-            });
+            replay.damage.push(format!("{CHECKPOINT} does not verify"));
         }
         Ok(())
-    }
-
-    /// A journal is copied, not moved: until it is rewritten it is all there is.
-    fn keep_damaged(&self, journal: &mut Journal, replay: &mut Replay, bytes: &[u8], damage: &[DamagedLines]) {
-        if damage.is_empty() {
-            return;
-        }
-        replay.journal_damaged = true;
-        replay.damage.extend(damage.iter().map(|lines| {
-            let (first, last) = (lines.numbers.start(), lines.numbers.end());
-            format!("{JOURNAL}: lines {first} to {last}, from byte {} on, do not verify", lines.offset)
-        }));
-        replay.damage.push(match self.quarantine_copy(&journal.path, bytes) {
-            Ok(kept) => format!("the damaged {JOURNAL} is kept as {}", kept.display()),
-            Err(error) => {
-                let why = format!("it is damaged and could not be copied to quarantine: {error}");
-                format!("{JOURNAL}: {}", journal.poison(why))
-            }
-        });
     }
 }
 

@@ -27,7 +27,7 @@ fn live(root: &Path, mut acked: impl FnMut(usize)) -> Result<(), StoreError> {
     let store = Store::open(root)?;
     store.admin_token()?;
     store.cache_key()?;
-    let (mut journal, replay) = store.open_journal()?;
+    let (mut journal, replay) = opened(&store)?;
     acked(replay.lines.len());
     if replay.journal_damaged {
         journal.rewrite(&replay.lines)?;
@@ -48,7 +48,7 @@ fn live(root: &Path, mut acked: impl FnMut(usize)) -> Result<(), StoreError> {
 fn check(root: &Path, acked: usize) -> usize {
     let store = Store::open(root).unwrap();
     assert_eq!(unfinished(root), Vec::<PathBuf>::new());
-    let (_, replay) = store.open_journal().unwrap();
+    let (_, replay) = opened(&store).unwrap();
     assert!(replay.lines.len() >= acked, "{acked} were acknowledged, {} are left", replay.lines.len());
     assert_eq!(replay.lines, RECORDS[..replay.lines.len()]);
     assert!(!matches!(store.get(&Digest::of(b"model")), Err(StoreError::Io { .. })));
@@ -163,7 +163,7 @@ fn a_failed_write_leaves_the_old_file_and_none_beside() {
 #[test]
 fn an_append_that_fails_is_taken_back() {
     let (dir, store) = open();
-    let (mut journal, _) = store.open_journal().unwrap();
+    let (mut journal, _) = opened(&store).unwrap();
     journal.append(RECORDS[0]).unwrap();
     for (fault, is_full) in
         [("full:1", true), ("full:2", true), ("error:1", false), ("error:2", false), ("error:3", false)]
@@ -175,13 +175,13 @@ fn an_append_that_fails_is_taken_back() {
     }
     arm("");
     journal.append(RECORDS[1]).unwrap();
-    assert_eq!(store.open_journal().unwrap().1.lines, RECORDS[..2]);
+    assert_eq!(opened(&store).unwrap().1.lines, RECORDS[..2]);
 }
 
 #[test]
 fn an_append_that_cannot_be_taken_back_ends_all_changes() {
     let (_dir, store) = open();
-    let (mut journal, _) = store.open_journal().unwrap();
+    let (mut journal, _) = opened(&store).unwrap();
     journal.append(RECORDS[0]).unwrap();
     arm("error:2+");
     assert!(matches!(journal.append(b"torn"), Err(StoreError::Poisoned { .. })));
@@ -189,7 +189,7 @@ fn an_append_that_cannot_be_taken_back_ends_all_changes() {
     let error = journal.append(RECORDS[1]).unwrap_err();
     assert!(error.to_string().contains("no change is taken until the host is started again"), "{error}");
     assert!(matches!(journal.rewrite(&RECORDS), Err(StoreError::Poisoned { .. })));
-    let (mut journal, replay) = store.open_journal().unwrap();
+    let (mut journal, replay) = opened(&store).unwrap();
     assert_eq!(replay.lines, RECORDS[..1]);
     journal.append(RECORDS[1]).unwrap();
 }
@@ -201,7 +201,7 @@ fn a_damaged_journal_that_cannot_be_kept_is_read_and_not_written() {
     let before = std::fs::read(dir.path().join("history.log")).unwrap();
     let store = Store::open(dir.path()).unwrap();
     arm("full:1+");
-    let (mut journal, replay) = store.open_journal().unwrap();
+    let (mut journal, replay) = opened(&store).unwrap();
     arm("");
     assert_eq!(replay.lines, RECORDS[..2]);
     assert!(replay.damage.iter().any(|damage| damage.contains("could not be copied")), "{:?}", replay.damage);
@@ -213,7 +213,7 @@ fn a_damaged_journal_that_cannot_be_kept_is_read_and_not_written() {
 #[test]
 fn a_rewrite_whose_folder_was_not_synced_ends_all_changes() {
     let (_dir, store) = open();
-    let (mut journal, _) = store.open_journal().unwrap();
+    let (mut journal, _) = opened(&store).unwrap();
     journal.append(RECORDS[0]).unwrap();
     arm("error:5");
     assert!(matches!(journal.rewrite(&RECORDS), Err(StoreError::Io { .. })), "before the rename nothing is lost");

@@ -119,7 +119,7 @@ proptest! {
         bytes[bit / 8] ^= 1 << (bit % 8);
         write(&file, &bytes).unwrap();
 
-        let (mut journal, replay) = store.open_journal().unwrap();
+        let (mut journal, replay) = opened(&store).unwrap();
         let range = if of_checkpoint { 0..0 } else { touched(&records, bit / 8) };
         let left = without(&records, &range);
         prop_assert_eq!(&replay.lines, &left);
@@ -138,7 +138,7 @@ proptest! {
             journal.rewrite(&replay.lines).unwrap();
         }
         journal.append(b"more").unwrap();
-        let (_, replay) = store.open_journal().unwrap();
+        let (_, replay) = opened(&store).unwrap();
         prop_assert!(replay.damage.is_empty() && replay.cut_bytes == 0);
         prop_assert_eq!(replay.lines, [left, vec![b"more".to_vec()]].concat());
     }
@@ -152,7 +152,7 @@ fn a_data_folder_opens_cut_off_anywhere() {
     let (bytes, state) = (sealed(&records), seal(b"state").unwrap());
     for len in 0..=bytes.len() {
         write(&log, &bytes[..len]).unwrap();
-        let (mut journal, replay) = store.open_journal().unwrap();
+        let (mut journal, replay) = opened(&store).unwrap();
         assert_eq!(replay.lines, records[..replay.lines.len()]);
         assert!(replay.damage.is_empty() && !replay.journal_damaged);
         let whole = sealed(&replay.lines);
@@ -163,7 +163,7 @@ fn a_data_folder_opens_cut_off_anywhere() {
     }
     for len in 0..state.len() {
         write(&checkpoint, &state[..len]).unwrap();
-        let (_, replay) = store.open_journal().unwrap();
+        let (_, replay) = opened(&store).unwrap();
         assert!(replay.checkpoint.is_none() && replay.checkpoint_damaged && !checkpoint.exists());
     }
 }
@@ -171,7 +171,7 @@ fn a_data_folder_opens_cut_off_anywhere() {
 #[test]
 fn what_is_appended_and_checkpointed_is_there_after_a_restart() {
     let (dir, store) = open();
-    let (mut journal, replay) = store.open_journal().unwrap();
+    let (mut journal, replay) = opened(&store).unwrap();
     assert!(replay.lines.is_empty() && replay.checkpoint.is_none() && replay.damage.is_empty());
     for record in fixed(3) {
         journal.append(&record).unwrap();
@@ -179,11 +179,11 @@ fn what_is_appended_and_checkpointed_is_there_after_a_restart() {
     }
     drop((journal, store));
     let store = Store::open(dir.path()).unwrap();
-    let (mut journal, replay) = store.open_journal().unwrap();
+    let (mut journal, replay) = opened(&store).unwrap();
     assert_eq!((replay.lines, replay.checkpoint), (fixed(3), fixed(3).pop()));
     journal.rewrite(&fixed(2)).unwrap();
     journal.append(b"after").unwrap();
-    let (_, replay) = store.open_journal().unwrap();
+    let (_, replay) = opened(&store).unwrap();
     assert_eq!(replay.lines, [fixed(2), vec![b"after".to_vec()]].concat());
     assert!(unfinished(dir.path()).is_empty());
 }
@@ -194,7 +194,7 @@ fn damage_is_told_by_line_and_byte() {
     let lines: Vec<_> = fixed(4).iter().map(|record| seal(record).unwrap()).collect();
     let bytes = [&lines[0], b"one\n".as_slice(), b"two\n", &lines[1]].concat();
     write(dir.path().join("history.log"), &bytes).unwrap();
-    let (_, replay) = store.open_journal().unwrap();
+    let (_, replay) = opened(&store).unwrap();
     assert_eq!(replay.lines, fixed(2));
     let said = format!("history.log: lines 2 to 3, from byte {} on", lines[0].len());
     assert!(replay.damage[0].contains(&said), "{:?}", replay.damage);
@@ -206,7 +206,7 @@ fn damage_is_told_by_line_and_byte() {
 fn a_journal_that_is_gone_is_damage_when_there_is_a_checkpoint() {
     let (dir, store) = open();
     write(dir.path().join("checkpoint.json"), seal(b"state").unwrap()).unwrap();
-    let (_, replay) = store.open_journal().unwrap();
+    let (_, replay) = opened(&store).unwrap();
     assert!(replay.journal_damaged && replay.damage[0].contains("missing"), "{:?}", replay.damage);
     assert_eq!(replay.checkpoint.unwrap(), b"state");
 }
@@ -214,7 +214,7 @@ fn a_journal_that_is_gone_is_damage_when_there_is_a_checkpoint() {
 #[test]
 fn a_record_is_one_line_of_bounded_length() {
     let (dir, store) = open();
-    let (mut journal, _) = store.open_journal().unwrap();
+    let (mut journal, _) = opened(&store).unwrap();
     let long = vec![b'x'; LINE_MAX_BYTES];
     for refused in [b"a\nb".as_slice(), &long] {
         assert!(matches!(journal.append(refused), Err(StoreError::Record { .. })));
@@ -222,19 +222,19 @@ fn a_record_is_one_line_of_bounded_length() {
         assert!(matches!(journal.checkpoint(refused), Err(StoreError::Record { .. })));
     }
     journal.append(&long[..LINE_MAX_BYTES - 34]).unwrap();
-    assert_eq!(store.open_journal().unwrap().1.lines[0].len(), LINE_MAX_BYTES - 34);
+    assert_eq!(opened(&store).unwrap().1.lines[0].len(), LINE_MAX_BYTES - 34);
     assert_eq!(names(dir.path()).len(), 2);
 }
 
 #[test]
 fn a_journal_of_more_than_a_gibibyte_is_refused() {
     let (dir, store) = open();
-    let (mut journal, _) = store.open_journal().unwrap();
+    let (mut journal, _) = opened(&store).unwrap();
     journal.pretend_len_bytes((1 << 30) - 40);
     assert!(matches!(journal.append(b"somewhat too long"), Err(StoreError::Record { .. })));
     journal.append(b"short").unwrap();
     // Sparse: it takes no room.
     std::fs::File::create(dir.path().join("history.log")).unwrap().set_len((1 << 30) + 1).unwrap();
-    let error = store.open_journal().unwrap_err();
+    let error = opened(&store).unwrap_err();
     assert!(error.to_string().contains("more than 1073741824 bytes"), "{error}");
 }

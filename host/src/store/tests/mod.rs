@@ -14,6 +14,11 @@ fn open() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
+fn opened(store: &Store) -> Result<(Journal, Replay), StoreError> {
+    let mut replay = store.read_journal()?;
+    Ok((store.open_journal(&mut replay)?, replay))
+}
+
 fn names(dir: &Path) -> Vec<String> {
     let Ok(listing) = std::fs::read_dir(dir) else { return Vec::new() };
     listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
