@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Turns that each of the two takes.
-const ROUNDS: usize = 9;
-const REQUESTS: usize = 4000;
+const ROUNDS: usize = 7;
+const REQUESTS: usize = 20_000;
 
 /// Measures and prints the table.
 pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
