@@ -76,7 +76,7 @@ impl Registry {
                 cleaned.bytes += size_bytes;
             }
         }
-        let engines = self.cache.folders(&self.sandbox);
+        let engines = self.sandbox.cache_folders();
         for code in self.store.list_cached()? {
             if !wanted.contains(&code.digest) || !engines.contains(&code.engine) {
                 if !cleaned.dry_run {

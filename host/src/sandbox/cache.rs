@@ -4,7 +4,6 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
-use super::engine::{Metering, Sandbox};
 use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -65,11 +64,6 @@ impl CodeCache {
         }
     }
 
-    /// The folders of a sandbox's engines; code in any other is of no use.
-    pub fn folders(&self, sandbox: &Sandbox) -> [String; 2] {
-        [Metering::Fuel, Metering::Off].map(|metering| folder(sandbox.engine(metering)))
-    }
-
     fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {
         self.dir.join(folder(engine)).join(format!("{}.cwasm", digest.hex()))
     }
@@ -104,7 +98,8 @@ impl CodeCache {
     }
 }
 
-fn folder(engine: &Engine) -> String {
+/// The folder of an engine's code.
+pub(super) fn folder(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{:016x}", hasher.finish())

@@ -1,7 +1,7 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
 use super::bindings::Model;
-use super::cache::{CodeCache, CodeSource};
+use super::cache::{self, CodeCache, CodeSource};
 use super::compiler::Compiler;
 use super::limits::Context;
 use super::ticker::Ticker;
@@ -108,6 +108,11 @@ impl Sandbox {
         let function = |name| component.get_export_index(Some(&predictor), name).ok_or_else(|| missing(name));
         let (predict, transform) = (function("predict")?, function("transform")?);
         Ok(Loaded { pre, predict, transform, schema, ticker: self.ticker.clone(), metering, source })
+    }
+
+    /// The folders of its code in a cache; code in any other is of no use.
+    pub fn cache_folders(&self) -> [String; 2] {
+        [&self.fuel, &self.off].map(cache::folder)
     }
 
     pub(super) fn engine(&self, metering: Metering) -> &Engine {

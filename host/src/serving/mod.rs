@@ -10,12 +10,15 @@ mod difference;
 mod observed;
 mod predict;
 mod routes;
+mod run;
 mod shadow;
+mod target;
 
 pub use admission::Admission;
 pub use compute::Compute;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use observed::{LastError, Observed};
 pub use predict::{Answer, Call, PredictError, Predictor};
-pub use routes::{EffectiveLimits, FallbackError, Link, Routes, Served, Target, correspond};
+pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
+pub use target::{EffectiveLimits, FallbackError, Target, correspond};

@@ -3,9 +3,11 @@
 use super::budget::{Rest, share};
 use super::compute::Compute;
 use super::observed::LastError;
-use super::routes::{Link, Routes, Served, Target, repeated, spare_inputs, spare_outputs};
+use super::routes::{Link, Routes, Served, repeated};
+use super::run::{Attempt, run};
+use super::target::{Target, spare_inputs, spare_outputs};
 use crate::catalog::{CatalogError, VersionRef};
-use crate::sandbox::{CallError, CallLimits};
+use crate::sandbox::CallError;
 use crate::store::Digest;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
@@ -80,9 +82,6 @@ pub struct Predictor {
     compute: Compute,
     metrics: Arc<Metrics>,
 }
-
-/// What became of one component's try, and how long it ran.
-type Attempt = Result<(Batch, Duration), CallError>;
 
 impl Predictor {
     /// A predictor on the given routes.
@@ -295,35 +294,4 @@ fn mismatch(served: &Served, target: &Target) {
         let message = "a request does not fit this version's inputs, which differ from the live version's";
         target.observed.record(Duration::ZERO, Some(LastError::new(unix_ms(), "invalid-input", message)));
     }
-}
-
-/// The call itself, on a compute thread; operators see what the client won't.
-pub(super) fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> Attempt {
-    let limits = CallLimits {
-        deadline: until,
-        fuel: target.limits.fuel,
-        memory_max_bytes: target.limits.memory_max_bytes,
-        output_max_bytes: target.limits.output_max_bytes,
-    };
-    let _live = metrics.instance();
-    let report = target.loaded.predict(inputs, &limits);
-    metrics.ran(&target.model, report.duration);
-    let (model, version) = (&target.model, target.version.number);
-    for line in &report.logs {
-        tracing::info!(target: "scry::guest", %model, version, level = %line.level, "{}", line.message);
-    }
-    if report.logs_dropped > 0 {
-        tracing::warn!(target: "scry::guest", %model, version, dropped = report.logs_dropped, "the guest logged too much");
-    }
-    match &report.outcome {
-        Ok(_) => target.observed.record(report.duration, None),
-        // No instance was free: that says nothing about the version.
-        Err(CallError::Overload) => {}
-        Err(error) => {
-            let (digest, cause) = (target.version.digest, error.to_string());
-            target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));
-            tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, %cause, "a call failed");
-        }
-    }
-    report.outcome.map(|outputs| (outputs, report.duration))
 }

@@ -4,15 +4,13 @@
 //! comes from exactly one version whatever is deployed meanwhile.
 
 use super::shadow::ShadowArm;
-use super::{Admission, Observed};
-use crate::catalog::{Catalog, CatalogError, Serving, Version, VersionRef, share_point, spread, takes};
-use crate::sandbox::Loaded;
-use scry_card::{Batch, Card, Element, Field, Schema, Tensor, Values, batch_from_records};
+use super::target::{EffectiveLimits, FallbackError, Target, correspond};
+use crate::catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
+use scry_card::{Batch, Element, Schema, Tensor, Values, batch_from_records};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Every model that is served, by name.
 #[derive(Debug, Default)]
@@ -48,40 +46,6 @@ pub struct Served {
     pub turns: Arc<AtomicU64>,
 }
 
-/// A version that can be called.
-#[derive(Debug)]
-pub struct Target {
-    /// The model's name.
-    pub model: String,
-    /// Number and digest.
-    pub version: Version,
-    /// The model card.
-    pub card: Arc<Card>,
-    /// The compiled component.
-    pub loaded: Loaded,
-    /// What one call may use: the model's own limits, whoever it stands in for.
-    pub limits: EffectiveLimits,
-    /// The model's own gate.
-    pub admission: Arc<Admission>,
-    /// What became of its calls.
-    pub observed: Arc<Observed>,
-}
-
-/// The configured limits with the deployment's on top.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EffectiveLimits {
-    /// From arrival to answer.
-    pub deadline: Duration,
-    /// Share of the time left that is kept back, in percent.
-    pub fallback_reserve_percent: u8,
-    /// Instructions, roughly; 0: not counted.
-    pub fuel: u64,
-    /// Linear memory.
-    pub memory_max_bytes: u64,
-    /// Answer.
-    pub output_max_bytes: u64,
-}
-
 /// One link of a fallback chain, ready to answer in the requested model's form.
 #[derive(Debug)]
 pub enum Link {
@@ -98,18 +62,6 @@ pub enum Link {
     Constant(Batch),
     /// A component that is not ready, or cannot stand in.
     Unavailable(String),
-}
-
-/// A spare that cannot stand in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{spare} cannot stand in for `{model}`: {message}")]
-pub struct FallbackError {
-    /// The spare.
-    pub spare: String,
-    /// The model that needs one.
-    pub model: String,
-    /// Which field, expected and found.
-    pub message: String,
 }
 
 impl Served {
@@ -152,56 +104,6 @@ impl Served {
     }
 }
 
-/// How a spare's columns correspond to a model's: for each of its inputs which
-/// of the request's, for each output of the model which of its own; or why it
-/// cannot stand in.
-pub fn correspond(
-    model: &str,
-    schema: &Schema,
-    spare: &str,
-    version: Version,
-    theirs: &Schema,
-) -> Result<(Vec<Option<usize>>, Vec<usize>), FallbackError> {
-    let spare = format!("`{spare}` version {}", version.number);
-    let wrong = |message: String| FallbackError { spare: spare.clone(), model: model.to_owned(), message };
-    let mut inputs = Vec::with_capacity(theirs.inputs.len());
-    for field in &theirs.inputs {
-        let at = schema.inputs.iter().position(|ours| ours.name == field.name);
-        match at.and_then(|at| schema.inputs.get(at)) {
-            Some(ours) => accepts(field, ours).map_err(|m| wrong(format!("input `{}`: {m}", field.name)))?,
-            None if field.nullable => {}
-            None => return Err(wrong(format!("it needs an input `{}`", field.name))),
-        }
-        inputs.push(at);
-    }
-    let mut outputs = Vec::with_capacity(schema.outputs.len());
-    for ours in &schema.outputs {
-        let at = theirs.outputs.iter().position(|field| field.name == ours.name);
-        let Some((at, field)) = at.and_then(|at| theirs.outputs.get(at).map(|field| (at, field))) else {
-            return Err(wrong(format!("it has no output `{}`", ours.name)));
-        };
-        if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
-            return Err(wrong(format!(
-                "output `{}`: expected {} {:?}, found {} {:?}",
-                ours.name, ours.datatype, ours.shape, field.datatype, field.shape
-            )));
-        }
-        outputs.push(at);
-    }
-    Ok((inputs, outputs))
-}
-
-/// Whether every value of `ours` fits a spare's field.
-fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
-    if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
-        return Err(format!("expected {} {:?}, found {} {:?}", field.datatype, field.shape, ours.datatype, ours.shape));
-    }
-    if ours.nullable && !field.nullable {
-        return Err("expected a nullable field, found a required one".into());
-    }
-    Ok(())
-}
-
 impl Link {
     /// A component that answers in the form of `schema`'s outputs.
     pub fn to(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Self, FallbackError> {
@@ -218,27 +120,6 @@ impl Link {
             None => Ok(Self::Constant(batch)),
         }
     }
-}
-
-/// The request's columns in a spare's order.
-pub(super) fn spare_inputs(batch: &Batch, fields: &[Field], from: &[Option<usize>]) -> Batch {
-    let column = |(field, at): (&Field, &Option<usize>)| match at.and_then(|at| batch.columns.get(at)) {
-        Some(tensor) => tensor.clone(),
-        None => {
-            let count = batch.rows * field.elements_per_row().unwrap_or(1);
-            Tensor {
-                shape: field.batch_shape(batch.rows as u64),
-                values: Values::neutral(field.datatype, count),
-                validity: Some(vec![false; count]),
-            }
-        }
-    };
-    Batch { rows: batch.rows, columns: fields.iter().zip(from).map(column).collect() }
-}
-
-/// A spare's columns in the requested model's order.
-pub(super) fn spare_outputs(answer: &Batch, from: &[usize]) -> Batch {
-    Batch { rows: answer.rows, columns: from.iter().filter_map(|&at| answer.columns.get(at).cloned()).collect() }
 }
 
 /// A one-row batch, once a row.

@@ -3,8 +3,8 @@
 //! Never on the answer's path: it runs behind everything else, one call at a
 //! time, within its own limits, and a sample that finds no room is dropped.
 
-use super::predict::run;
-use super::routes::{Target, spare_inputs, spare_outputs};
+use super::run::run;
+use super::target::{Target, spare_inputs, spare_outputs};
 use super::{Admission, Compute, Differences};
 use crate::catalog::{spread, takes};
 use crate::telemetry::Metrics;

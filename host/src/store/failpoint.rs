@@ -7,6 +7,7 @@
 //! kill:N   does the step, names it on stderr and dies of SIGKILL
 //! full:N   ENOSPC instead of a step that creates or writes
 //! error:N  EIO instead of the step
+//! trace:N  does the step and names it on stderr
 //! ```
 //!
 //! Release builds do the step and nothing else.
@@ -39,6 +40,7 @@ mod armed {
         Kill,
         Full,
         Error,
+        Trace,
     }
 
     #[derive(Debug)]
@@ -67,7 +69,8 @@ mod armed {
             let faults = parts.map(|part| {
                 Fault::parse(part).ok_or_else(|| {
                     format!(
-                        "SCRY_FAILPOINT: expected `kill:N`, `full:N` or `error:N`, N from 1, or `N+`; found `{part}`"
+                        "SCRY_FAILPOINT: expected `kill:N`, `full:N`, `error:N` or `trace:N`, N from 1, or `N+`; \
+                         found `{part}`"
                     )
                 })
             });
@@ -98,6 +101,7 @@ mod armed {
                 "kill" => Action::Kill,
                 "full" => Action::Full,
                 "error" => Action::Error,
+                "trace" => Action::Trace,
                 _ => return None,
             };
             let (first, on) = match number.strip_suffix('+') {
@@ -113,16 +117,25 @@ mod armed {
             None => act(),
             Some(Action::Full) => Err(Errno::NOSPC.into()),
             Some(Action::Error) => Err(Errno::IO.into()),
+            Some(Action::Trace) => {
+                let done = act();
+                say("passed", kind, step);
+                done
+            }
             Some(Action::Kill) => {
                 act()?;
-                // Nobody may be listening, and that changes nothing.
-                let _ = writeln!(io::stderr(), "failpoint: killed at {}.{}", kind.name(), step.name());
+                say("killed at", kind, step);
                 kill_process(getpid(), Signal::KILL)?;
                 loop {
                     std::thread::park();
                 }
             }
         }
+    }
+
+    fn say(what: &str, kind: FileKind, step: Step) {
+        // Nobody may be listening, and that changes nothing.
+        let _ = writeln!(io::stderr(), "failpoint: {what} {}.{}", kind.name(), step.name());
     }
 
     #[cfg(not(test))]
