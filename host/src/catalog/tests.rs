@@ -381,3 +381,20 @@ fn going_back_twice_goes_back_further_and_never_into_a_canary() {
     let again = make(deployed(&first, &to("3")), None, &mut history);
     assert_eq!(back(&again, &history).unwrap().1.live, 1);
 }
+
+/// The documentation shows what is read.
+#[test]
+fn the_documented_deployment_and_desired_state_are_read() {
+    let page = include_str!("../../../docs/http.md").replace("sha256:…", &digest(1).to_string());
+    let block = |language: &str| {
+        let fence = format!("```{language}\n");
+        page.split(&fence).nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
+    };
+    let deployment: Deployment = serde_json::from_str(&block("json")).unwrap();
+    assert_eq!(deployment.canary.unwrap().len(), 3);
+    assert_eq!(deployment.bounds, Some(Bounds::default()));
+    let desired = Desired::from_toml(&block("toml")).unwrap();
+    let fraud = &desired.models["fraud"];
+    assert_eq!((fraud.fallback.len(), fraud.versions.len()), (2, 2));
+    assert_eq!(fraud.canary.as_ref().unwrap().bounds, Bounds::default());
+}
