@@ -1,6 +1,17 @@
 //! Always answers: the good neighbour, the spare, the two versions of a swap.
 
 use scry_guest::prelude::*;
+use std::hint::black_box;
+
+#[cfg(not(feature = "single"))]
+type Answer = f64;
+#[cfg(feature = "single")]
+type Answer = f32;
+
+/// From here on `fragile` and `slow` are what they are called.
+const LARGE: f64 = 1000.0;
+/// Some 30 ms of work.
+const SLOW_TURNS: u64 = 50_000_000;
 
 /// What `hostile` reads.
 #[derive(Record)]
@@ -8,6 +19,7 @@ pub struct Input {
     /// Ignored.
     pub behaviour: String,
     /// Any number.
+    #[cfg_attr(feature = "narrow", field(min = 0))]
     pub x: f64,
 }
 
@@ -15,7 +27,7 @@ pub struct Input {
 #[derive(Record)]
 pub struct Output {
     /// Which version this is, times x.
-    pub y: f64,
+    pub y: Answer,
 }
 
 /// The model.
@@ -41,7 +53,19 @@ impl scry_guest::Model for Steady {
     }
 
     fn predict(&self, inputs: Batch<Input>) -> Result<Batch<Output>, Failure> {
-        Ok(inputs.rows().map(|row| Output { y: row.x * self.factor + self.shift }).collect())
+        Ok(inputs.rows().map(|row| self.answer(row.x)).collect())
+    }
+}
+
+impl Steady {
+    fn answer(&self, x: f64) -> Output {
+        if x >= LARGE {
+            assert!(!cfg!(feature = "fragile"), "too large for a fragile model");
+            if cfg!(feature = "slow") {
+                (0..SLOW_TURNS).for_each(|turn| drop(black_box(turn)));
+            }
+        }
+        Output { y: (x * self.factor + self.shift) as Answer }
     }
 }
 
