@@ -43,6 +43,7 @@ impl Registry {
 /// Looks for what can be fetched again until the host ends.
 pub async fn refetch(registry: Arc<Registry>) {
     let mut looks = tokio::time::interval(AGAIN);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
         let looking = registry.clone();

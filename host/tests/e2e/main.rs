@@ -6,6 +6,7 @@
 mod author;
 mod cli;
 mod contract;
+mod crash;
 mod demo;
 mod hostile;
 mod oci;

@@ -35,13 +35,29 @@ pub(crate) struct Reply {
     exchange: String,
 }
 
+/// A host that has ended, and what it left.
+#[derive(Debug)]
+pub(crate) struct Fallen {
+    pub(crate) status: ExitStatus,
+    /// Its first line, where that did not say that it is ready.
+    pub(crate) stdout: String,
+    pub(crate) dir: TempDir,
+}
+
+impl Fallen {
+    /// Everything that hosts in this folder have logged.
+    pub(crate) fn log(&self) -> String {
+        log(self.dir.path())
+    }
+}
+
 /// A configuration with room for a busy machine, and more on top.
 fn config_with(more: &str) -> String {
     format!("{more}\n[compute]\nthreads = 2\n")
 }
 
 /// Deadlines that only a hang misses, where a test is not about deadlines.
-const PATIENT: &str = "[limits]\ndeadline_ms = 10000\nin_flight_max = 2\n";
+pub(crate) const PATIENT: &str = "[limits]\ndeadline_ms = 10000\nin_flight_max = 2\n";
 
 impl Host {
     /// A fresh host whose deadlines do not matter.
@@ -55,18 +71,27 @@ impl Host {
     }
 
     fn run(dir: TempDir, config: &str) -> Self {
+        Self::begin(dir, config, "")
+            .unwrap_or_else(|fallen| panic!("not ready: {:?}\n{}", fallen.stdout, log(fallen.dir.path())))
+    }
+
+    /// A host in a folder that may have a past, with faults on purpose.
+    pub(crate) fn begin(dir: TempDir, config: &str, failpoint: &str) -> Result<Self, Fallen> {
         std::fs::write(dir.path().join("scry.toml"), config_with(config)).unwrap();
-        let mut child = serve(dir.path()).spawn().unwrap();
+        let mut child = serve(dir.path()).env("SCRY_FAILPOINT", failpoint).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
         let part = |key: &str| ready.split_whitespace().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
         let (Some(prediction), Some(admin)) = (part("prediction="), part("admin=")) else {
-            let _ = child.kill();
-            panic!("not ready: {ready:?}\n{}", log(dir.path()));
+            if !ready.is_empty() {
+                // One that printed something else must not outlive the test.
+                let _ = child.kill();
+            }
+            return Err(Fallen { status: child.wait().unwrap(), stdout: ready, dir });
         };
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        Self {
+        Ok(Self {
             child,
             _stdout: stdout,
             dir,
@@ -74,7 +99,7 @@ impl Host {
             admin,
             agent: agent.build().new_agent(),
             exchanges: Mutex::default(),
-        }
+        })
     }
 
     /// Stops the host and starts another on the same data.
@@ -89,6 +114,15 @@ impl Host {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.again()
+    }
+
+    /// SIGKILL, if it lives, and what it leaves behind.
+    pub(crate) fn kill(mut self) -> Fallen {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let status = self.child.wait().unwrap();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        Fallen { status, stdout: String::new(), dir }
     }
 
     fn again(mut self) -> Self {
@@ -135,7 +169,7 @@ impl Host {
     }
 
     pub(crate) fn token(&self) -> String {
-        std::fs::read_to_string(self.data().join("admin.token")).unwrap()
+        std::fs::read_to_string(self.data().join("admin.token")).unwrap().trim().to_owned()
     }
 
     /// A `scry` command against this host.
@@ -156,6 +190,18 @@ impl Host {
 
     /// A raw request to either listener.
     pub(crate) fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let reply = self.try_send(method, url, headers, body);
+        reply.unwrap_or_else(|e| panic!("{e}\n{}", self.log()))
+    }
+
+    /// The same to a host that may die of it.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Reply, String> {
         let mut request =
             ureq::http::Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(url);
         for (name, value) in headers {
@@ -168,8 +214,9 @@ impl Host {
         } else {
             self.agent.run(request.body(body).unwrap())
         };
-        let mut response = response.unwrap_or_else(|e| panic!("{method} {url} {shown}: {e}\n{}", self.log()));
-        let text = response.body_mut().with_config().limit(256 << 20).read_to_string().unwrap();
+        let failed = |e: ureq::Error| format!("{method} {url} {shown}: {e}");
+        let mut response = response.map_err(failed)?;
+        let text = response.body_mut().with_config().limit(256 << 20).read_to_string().map_err(failed)?;
         let headers: Vec<_> = response
             .headers()
             .iter()
@@ -179,7 +226,7 @@ impl Host {
         let answer: String = text.chars().take(600).collect();
         let exchange = format!("{method} {url} {shown}\n-> {status} {headers:?}\n{answer}");
         self.exchanges.lock().unwrap().push(exchange.clone());
-        Reply { status, headers, text, exchange }
+        Ok(Reply { status, headers, text, exchange })
     }
 
     /// GET on the prediction listener.
@@ -202,6 +249,12 @@ impl Host {
     pub(crate) fn admin_post(&self, path: &str, body: &[u8]) -> Reply {
         let bearer = format!("Bearer {}", self.token());
         self.send("POST", &format!("{}{path}", self.admin), &[("authorization", &bearer)], body)
+    }
+
+    /// Anything on the admin listener, with the right token.
+    pub(crate) fn try_admin(&self, method: &str, path: &str, body: &[u8]) -> Result<Reply, String> {
+        let bearer = format!("Bearer {}", self.token());
+        self.try_send(method, &format!("{}{path}", self.admin), &[("authorization", &bearer)], body)
     }
 
     /// A prediction of `steady` or `hostile`.

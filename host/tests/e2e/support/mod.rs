@@ -6,7 +6,7 @@ mod host;
 mod registry;
 
 pub(crate) use guests::{Guest, authored_target_dir, build, built_in, example, features, guest, root};
-pub(crate) use host::{Host, Reply, rows};
+pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
 pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 
 use serde_json::Value;
@@ -89,7 +89,7 @@ fn reading(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 /// The binary under test, without anything that the environment would say.
 pub(crate) fn scry() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scry"));
-    command.env_remove("SCRY_ADMIN").env_remove("SCRY_ADMIN_TOKEN");
+    command.env_remove("SCRY_ADMIN").env_remove("SCRY_ADMIN_TOKEN").env_remove("SCRY_FAILPOINT");
     command
 }
 
