@@ -94,7 +94,8 @@ impl Crate {
         // Guests have a folder of their own: cargo locks it while it builds.
         let target_dir = request.target_dir.clone().unwrap_or_else(|| self.target_directory.join("scry"));
         // Cargo runs in the crate's folder; the path is meant from ours.
-        let target_dir = std::path::absolute(&target_dir).map_err(|error| BuildError::Io { path: target_dir, error })?;
+        let target_dir =
+            std::path::absolute(&target_dir).map_err(|error| BuildError::Io { path: target_dir, error })?;
         let mut command = Command::new(cargo());
         command
             .current_dir(&self.dir)

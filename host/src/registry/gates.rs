@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) arrived: HashMap<Digest, Vec<u8>>,
     /// A version to prove although nothing routes to it.
     pub(super) also: Option<(String, Digest)>,
+    /// The model that the change is about: proved again even where it stays as it is.
+    pub(super) model: Option<String>,
     /// Whether callers may be broken.
     pub(super) allow_breaking: bool,
     pub(super) code: HashMap<(Digest, Metering), Code>,
@@ -77,7 +79,8 @@ impl Registry {
         }
         for (name, model) in &after.models {
             let was = before.models.get(name).and_then(|model| model.serving.as_ref());
-            if let Some(serving) = model.serving.as_ref().filter(|serving| Some(*serving) != was) {
+            let is_asked = prepared.model.as_ref() == Some(name);
+            if let Some(serving) = model.serving.as_ref().filter(|serving| is_asked || Some(*serving) != was) {
                 self.prepare_model(name, model, serving, was, after, prepared)?;
             }
         }

@@ -65,7 +65,8 @@ impl Registry {
         to: Option<Source>,
         deployment: &Deployment,
     ) -> Result<Changed, ChangeError> {
-        let mut prepared = Prepared { allow_breaking: deployment.allow_breaking, ..Prepared::default() };
+        let mut prepared =
+            Prepared { model: Some(name.to_owned()), allow_breaking: deployment.allow_breaking, ..Prepared::default() };
         let mut deployment = deployment.clone();
         let mut pulled_from = None;
         match to {
@@ -107,7 +108,7 @@ impl Registry {
     /// Brings a model back to how it was served before, or at state `to`.
     pub fn roll_back(&self, by: &str, name: &str, to: Option<u64>) -> Result<Changed, ChangeError> {
         // Its callers lived with that state.
-        let mut prepared = Prepared { allow_breaking: true, ..Prepared::default() };
+        let mut prepared = Prepared { model: Some(name.to_owned()), allow_breaking: true, ..Prepared::default() };
         let number = self.change(&mut prepared, |before| {
             let now = before.model(name)?.serving.as_ref();
             let state = self.lock();

@@ -30,10 +30,10 @@ fn a_second_start_serves_what_the_first_did_without_compiling() {
     let (before, listed) = (host.admin_get("/v1/state").json(), host.admin_get("/v1/models").json());
     assert_eq!((host.metric(COMPILED), host.metric(CACHED)), (1.0, 0.0));
     let host = host.restart(|_| {});
-    answers(&host);
     assert_eq!((host.metric(COMPILED), host.metric(CACHED)), (0.0, 1.0));
     assert_eq!(host.admin_get("/v1/state").json()["models"], before["models"]);
     assert_eq!(host.admin_get("/v1/models").json(), listed);
+    answers(&host);
 }
 
 #[test]
