@@ -16,7 +16,7 @@ pub use desired::{Desired, DesiredError, differences};
 pub use history::{Change, History, HistoryError, Record, Told};
 pub use latencies::Latencies;
 pub use operations::{Deployment, ShadowRequest};
-pub use reference::{Reference, VersionRef};
+pub use reference::{Reference, ReferenceError, VersionRef};
 pub use rollout::{Bounds, Canary, Evidence, Shadow, Step, Verdict, share_point, spread, takes};
 
 use crate::store::{Digest, OciReference};

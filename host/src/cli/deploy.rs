@@ -3,6 +3,7 @@
 use super::client::{Client, Host, segment};
 use super::{CliError, print_gates, print_json, text};
 use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
+use crate::registry::Source;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub(super) struct Args {
     /// The version to make live, or to try with `--canary`: a number, an alias,
     /// sha256:…, or oci://host/repository:tag to fetch it first.
     #[arg(long, value_name = "REF")]
-    to: Option<String>,
+    to: Option<Source>,
     /// Try it on a share of the requests, in percent, or on a schedule:
     /// `10`, or `1:10m,10:30m,50:1h,100` with a hold at each step.
     #[arg(long, value_name = "PERCENT[:HOLD],…", value_parser = steps)]
@@ -88,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let client = args.host.client()?;
     let mut request = serde_json::to_value(args.deployment(&client)?)?;
     if let (Some(fields), Some(to)) = (request.as_object_mut(), &args.to) {
-        fields.insert("to".into(), to.as_str().into());
+        fields.insert("to".into(), serde_json::to_value(to)?);
     }
     let path = format!("/v1/models/{}/deploy", segment(&args.model));
     let changed: Value = client.post(&path, request.to_string().as_bytes())?;
@@ -145,9 +146,10 @@ impl Args {
             let (name, version) = match alias.split_once('=') {
                 Some((name, version)) => (name, version.parse()?),
                 None => {
-                    let to = self.to.as_ref().ok_or("`--alias NAME` needs `--to`; or write `--alias NAME=REF`")?;
-                    let to = to.parse().map_err(|_| "`--alias NAME` cannot go with oci://; set it afterwards")?;
-                    (alias.as_str(), to)
+                    let Some(Source::Version(to)) = &self.to else {
+                        return Err("`--alias NAME` needs `--to` with a version; or write `--alias NAME=REF`".into());
+                    };
+                    (alias.as_str(), to.clone())
                 }
             };
             aliases.insert(name.to_owned(), version);

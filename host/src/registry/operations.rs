@@ -4,21 +4,33 @@
 
 use super::gates::{Gate, Prepared};
 use super::{ChangeError, Entry, Registry};
-use crate::catalog::{CatalogError, Deployment, Version, VersionRef};
+use crate::catalog::{CatalogError, Deployment, ReferenceError, Version, VersionRef};
 use crate::component::{ComponentError, Description};
-use crate::store::{Digest, OciReference, Pulled};
+use crate::store::{Digest, OciError, OciReference, Pulled};
 use crate::telemetry::unix_ms;
 use scry_card::Card;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Where the version of a deployment comes from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Source {
     /// A registry: fetched, and published under the model's name.
     Oci(OciReference),
     /// A version that the host has.
     Version(VersionRef),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("oci://") {
+            return text.parse().map(Self::Oci).map_err(|e: OciError| e.to_string());
+        }
+        text.parse().map(Self::Version).map_err(|e: ReferenceError| e.to_string())
+    }
 }
 
 /// What a change answers.

@@ -8,7 +8,9 @@ use std::process::Stdio;
 #[test]
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
-    for command in ["new", "build", "inspect", "test", "serve", "publish", "deploy", "models", "predict", "demo"] {
+    let model = ["new", "build", "inspect", "test"];
+    let life = ["serve", "publish", "deploy", "rollback", "history", "withdraw", "export", "apply", "gc", "models"];
+    for command in [&model[..], &life, &["predict", "demo"]].concat() {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in {help}");
         let help = Ran::of(scry().args([command, "--help"])).ok().stdout;
         assert!(help.contains("Usage: scry"), "{help}");
@@ -54,7 +56,11 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
         json!({
             "model": "hostile", "live": 1, "aliases": { "champion": 1 }, "deadline_ms": 700, "limits": { "deadline_ms": 700 },
             "fallback": [{ "model": "steady@2" }, { "constant": { "y": -1 } }],
-            "versions": [{ "version": 1, "digest": guest("hostile").digest, "state": "ready" }],
+            "state": "serving", "canary": null, "shadow": null,
+            "versions": [{
+                "version": 1, "digest": guest("hostile").digest, "state": "ready", "traffic_percent": 100.0,
+                "requests": 0, "errors": 0, "last_errors": [],
+            }],
         })
     );
     assert_eq!(models[1]["versions"].as_array().unwrap().len(), 2);
