@@ -2,7 +2,7 @@
 
 use super::client::{Host, segment};
 use super::progress::Progress;
-use super::{CliError, print_json};
+use super::{CliError, print_gates, print_json, text};
 use crate::component::Description;
 use crate::config::Config;
 use crate::store::{OciReference, Registries};
@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// The model's name [default: the model card's].
     #[arg(long)]
     name: Option<String>,
-    /// Print one line of JSON: model, version, digest; or reference, digest, size_bytes.
+    /// Print one line of JSON: model, version, digest, live, number, gates; or reference, digest, size_bytes.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -46,17 +46,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     let query = args.name.as_deref().map(|name| format!("?name={}", segment(name))).unwrap_or_default();
     let published: Value = args.host.client()?.post(&format!("/v1/models{query}"), &bytes)?;
-    let part = |key: &str| published.get(key).cloned().unwrap_or_default();
     if args.json {
-        return print_json(&json!({
-            "model": part("model"), "version": part("version"), "digest": part("digest"), "live": part("live"),
-        }));
+        return print_json(&published);
     }
-    let name = part("model").as_str().unwrap_or_default().to_owned();
-    println!("{name}@{}  {}", part("version"), part("digest").as_str().unwrap_or_default());
-    match part("live") {
-        Value::Bool(true) => println!("live: requests to `{name}` get this version"),
-        _ => println!("not live yet: `scry deploy {name} --to {}`", part("version")),
+    let (name, version) = (text(&published, "model"), text(&published, "version"));
+    println!("{name}@{version}  {}", text(&published, "digest"));
+    print_gates(&published);
+    match published.get("live") {
+        Some(Value::Bool(true)) => println!("live: requests to `{name}` get this version"),
+        _ => println!("not live yet: `scry deploy {name} --to {version}`"),
     }
     Ok(())
 }
@@ -82,5 +80,6 @@ fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> 
         return print_json(&json!({ "reference": reference, "digest": digest, "size_bytes": size_bytes }));
     }
     println!("{reference}");
+    eprintln!("next: `scry deploy {} --to {reference}`", component.card.name);
     Ok(())
 }
