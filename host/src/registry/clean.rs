@@ -49,6 +49,8 @@ impl Registry {
             let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
             state.journal.rewrite(&lines)?;
             state.history = history.clone();
+            // Code that a state which is gone kept ready must not stand for a component that will be.
+            self.take_over(&mut state, self.catalog());
         }
         let catalog = self.catalog();
         let mut wanted = history.referenced();

@@ -30,7 +30,7 @@ pub enum StoreError {
         error: std::io::Error,
     },
     /// A component that is not there.
-    #[error("component {0} is not in the store")]
+    #[error("component {0} is not in the store; publish it again")]
     Missing(Digest),
     /// A component whose bytes have changed.
     #[error("component {digest} is damaged: what is left of it is {}; publish it again", kept.display())]
