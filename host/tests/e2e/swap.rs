@@ -154,7 +154,7 @@ fn what_retired_versions_took_is_free_again() {
 #[test]
 fn a_request_ends_on_the_version_on_which_it_began_though_that_is_swapped_out_and_removed() {
     let host = Host::with(
-        "[limits]\ndeadline_ms = 4000\nfuel = 0\nin_flight_max = 2\n[catalog]\nversions_warm = 0\n[history]\nretention_days = 0\n",
+        "[limits]\ndeadline_ms = 8000\nfuel = 0\nin_flight_max = 2\n[catalog]\nversions_warm = 0\n[history]\nretention_days = 0\n",
     );
     let hostile = guest("hostile");
     host.publish(&hostile);
@@ -175,10 +175,9 @@ fn a_request_ends_on_the_version_on_which_it_began_though_that_is_swapped_out_an
         // As it was served when it arrived: with its fallback, and the deadline kept.
         let reply = reply.status(200);
         assert_eq!((reply.header("scry-degraded"), reply.y()), (Some("timeout"), -1.0));
-        assert!((2..20).contains(&took.as_secs()), "it took {took:?}");
+        assert!((4..30).contains(&took.as_secs()), "it took {took:?}");
     });
     eventually("its end", || host.metric("scry_instances_live") == 0.0);
-    host.predict("hostile", "loop", 1.0).error(504, &[]);
 }
 
 /// The live version is the first one.
@@ -241,10 +240,10 @@ fn the_first_version_is_live_at_once_and_later_ones_wait() {
     let host = Host::start();
     let first = host.publish(&guest("steady"));
     let digest = guest("steady").digest.clone();
-    assert_eq!(first, json!({ "model": "steady", "version": 1, "digest": digest, "live": true }));
+    assert_eq!(identity(&first), json!({ "model": "steady", "version": 1, "digest": digest, "live": true }));
     let triple = features("steady", "triple");
     let second = host.publish(&triple);
-    assert_eq!(second, json!({ "model": "steady", "version": 2, "digest": triple.digest, "live": false }));
+    assert_eq!(identity(&second), json!({ "model": "steady", "version": 2, "digest": triple.digest, "live": false }));
     is_unchanged(&host);
     assert_eq!(host.publish(&triple), second, "publishing again gives the same version");
     assert_eq!(host.publish(&guest("steady")), first);
@@ -292,8 +291,14 @@ fn one_component_can_be_two_models() {
     let steady = guest("steady");
     host.publish(&steady);
     let other = host.scry(&["publish", steady.path.to_str().unwrap(), "--name", "other", "--json"]).ok().json();
-    assert_eq!(other, json!({ "model": "other", "version": 1, "digest": steady.digest, "live": true }));
+    assert_eq!(identity(&other), json!({ "model": "other", "version": 1, "digest": steady.digest, "live": true }));
     let reply = host.predict("other", "", 1.0).status(200);
     assert_eq!((reply.header("scry-model"), reply.y()), (Some("other"), 2.0));
     host.scry(&["publish", steady.path.to_str().unwrap(), "--name", "Not a Name"]).code(1).says(&["Not a Name"]);
+}
+
+/// What a publishing says of the version, without the way there.
+fn identity(published: &serde_json::Value) -> serde_json::Value {
+    let keys = ["model", "version", "digest", "live"];
+    keys.into_iter().map(|key| (key.to_owned(), published[key].clone())).collect::<serde_json::Map<_, _>>().into()
 }
