@@ -89,7 +89,7 @@ impl Registry {
                 (Some(digest), from, _) => Bound { digest, from: from.clone() },
                 (None, Some(from), Some(known)) if known.from.as_ref() == Some(from) => known.clone(),
                 (None, Some(from), _) => {
-                    let pulled = self.pull(from)?;
+                    let pulled = self.pull(from, prepared)?;
                     prepared.arrived.insert(pulled.digest, pulled.bytes);
                     Bound { digest: pulled.digest, from: Some(pulled.pinned) }
                 }

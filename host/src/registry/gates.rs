@@ -15,7 +15,7 @@ use crate::store::{Digest, OciReference, Pulled};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One gate that one version passed.
 #[derive(Debug, Clone, Serialize)]
@@ -37,6 +37,8 @@ pub struct Gate {
 pub(super) struct Prepared {
     /// Bytes that are not in the store yet.
     pub(super) arrived: HashMap<Digest, Vec<u8>>,
+    /// Where from, and how long that took, until a version's gates tell it.
+    pub(super) fetched: HashMap<Digest, (OciReference, Duration)>,
     /// A version to prove although nothing routes to it.
     pub(super) also: Option<(String, Digest)>,
     /// The model that the change is about: proved again even where it stays as it is.
@@ -63,6 +65,16 @@ impl Passing<'_> {
     }
 }
 
+impl Prepared {
+    /// Tells of a version's fetch, once.
+    fn tell_fetch(&mut self, model: &str, version: Version) {
+        if let Some((from, took)) = self.fetched.remove(&version.digest) {
+            let (ms, note) = (took.as_secs_f64() * 1000.0, format!("from {from}"));
+            self.gates.push(Gate { gate: "fetch", model: model.to_owned(), version: version.number, ms, note });
+        }
+    }
+}
+
 impl Registry {
     /// Everything that `after` needs and `before` did not prove.
     pub(super) fn prepare(
@@ -76,6 +88,13 @@ impl Registry {
             let version = model.resolve(&name, &crate::catalog::VersionRef::Digest(digest))?;
             let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
             self.prove(&name, model, version, &effective(&self.config, patch), prepared)?;
+        }
+        // What comes in is a model before it gets a number, even if nothing routes to it.
+        for (name, model) in &after.models {
+            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+            for version in arrivals(before.models.get(name), model, &prepared.arrived) {
+                self.prove(name, model, version, &effective(&self.config, patch), prepared)?;
+            }
         }
         for (name, model) in &after.models {
             let was = before.models.get(name).and_then(|model| model.serving.as_ref());
@@ -211,6 +230,7 @@ impl Registry {
         if prepared.proved.contains(&key) {
             return Ok(());
         }
+        prepared.tell_fetch(name, version);
         if self.code(prepared, version.digest, metering(limits)).is_some() {
             passing.passed(&mut prepared.gates, "compile", "in use already");
         }
@@ -248,8 +268,10 @@ impl Registry {
         let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
         let bytes = match prepared.arrived.get(&digest) {
             Some(bytes) => bytes.clone(),
-            None => self.bytes(name, version, from, prepared, &mut passing)?,
+            None => self.bytes(name, version, from, prepared)?,
         };
+        prepared.tell_fetch(name, version);
+        passing.started = Instant::now();
         let description = Description::read(&bytes)?;
         passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
         let card = Arc::new(description.card);
@@ -272,7 +294,6 @@ impl Registry {
         version: Version,
         from: Option<&OciReference>,
         prepared: &mut Prepared,
-        passing: &mut Passing<'_>,
     ) -> Result<Vec<u8>, ChangeError> {
         let unavailable =
             |why: String| ChangeError::Unavailable { model: name.to_owned(), number: version.number, why };
@@ -282,21 +303,23 @@ impl Registry {
             (Err(error), Some(_)) => error,
         };
         let Some(from) = from else { return Err(error.into()) };
-        let pulled = self.pull(from)?;
+        let pulled = self.pull(from, prepared)?;
         if pulled.digest != version.digest {
             let why = format!("{from} holds {}, not {}", pulled.digest, version.digest);
             return Err(unavailable(why));
         }
-        passing.passed(&mut prepared.gates, "fetch", format!("from {from}"));
         prepared.arrived.insert(pulled.digest, pulled.bytes.clone());
         Ok(pulled.bytes)
     }
 
     /// Fetches from a registry; for threads that may wait.
-    pub(super) fn pull(&self, from: &OciReference) -> Result<Pulled, ChangeError> {
+    pub(super) fn pull(&self, from: &OciReference, prepared: &mut Prepared) -> Result<Pulled, ChangeError> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| ChangeError::Recovery("registries are reached from a running host only".into()))?;
-        Ok(runtime.block_on(self.registries.pull(from))?)
+        let started = Instant::now();
+        let pulled = runtime.block_on(self.registries.pull(from))?;
+        prepared.fetched.insert(pulled.digest, (pulled.pinned.clone(), started.elapsed()));
+        Ok(pulled)
     }
 
     fn code(&self, prepared: &Prepared, digest: Digest, metering: Metering) -> Option<Code> {
@@ -329,6 +352,12 @@ impl Registry {
         }
         self.lock().bench.take_in(&mut prepared);
     }
+}
+
+/// The versions whose numbers and bytes are both new.
+fn arrivals(before: Option<&Model>, after: &Model, arrived: &HashMap<Digest, Vec<u8>>) -> Vec<Version> {
+    let is_new = |version: &Version| before.is_none_or(|before| !before.versions.contains_key(&version.number));
+    after.all().filter(|version| arrived.contains_key(&version.digest) && is_new(version)).collect()
 }
 
 fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {

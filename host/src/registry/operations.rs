@@ -85,8 +85,8 @@ impl Registry {
             None => {}
             Some(Source::Version(to)) => deployment.to = Some(to),
             Some(Source::Oci(reference)) => {
-                let Pulled { bytes, digest, pinned } = self.pull(&reference)?;
                 named(name)?;
+                let Pulled { bytes, digest, pinned } = self.pull(&reference, &mut prepared)?;
                 deployment.to = Some(VersionRef::Digest(digest));
                 prepared.arrived.insert(digest, bytes);
                 pulled_from = Some((digest, pinned));
