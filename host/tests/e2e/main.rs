@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod hostile;
 mod oci;
+mod registries;
 mod restart;
 mod serving;
 mod support;
