@@ -10,7 +10,7 @@ pub struct Admission {
     pub(super) lane: u64,
     pub(super) in_flight_max: usize,
     pub(super) queue_max: usize,
-    /// Runs only when no other lane could.
+    /// Has no claim on anything but the thread for what nobody waits for.
     pub(super) background: bool,
 }
 
@@ -22,7 +22,7 @@ impl Admission {
         Self { lane, in_flight_max: in_flight_max.max(1), queue_max, background: false }
     }
 
-    /// A lane for what nobody waits for: one call at a time, after everything else.
+    /// A lane for what nobody waits for: one call at a time, beside everything else.
     pub fn background(queue_max: usize) -> Self {
         Self { background: true, ..Self::new(1, queue_max) }
     }
