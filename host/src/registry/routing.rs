@@ -45,11 +45,13 @@ pub(super) struct Workbench {
 
 impl Registry {
     /// What has to be ready: what is served, the newest few to try, and what a
-    /// rollback would bring back.
+    /// rollback would bring back, now and when the canary has ended.
     pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Warm {
         let mut warm = catalog.warm(self.config.catalog.versions_warm);
         for (name, model) in &catalog.models {
-            if let Ok((_, before)) = history.before(name, model.serving.as_ref()) {
+            let alone = model.serving.as_ref().map(Serving::without_canary);
+            let before = [model.serving.as_ref(), alone.as_ref()].map(|now| history.before(name, now));
+            for (_, before) in before.into_iter().flatten() {
                 warm.entry(name.clone()).or_default().extend(before.routed());
             }
         }
