@@ -56,7 +56,7 @@ fn show(model: &Value) {
         println!(
             "  canary: version {} on {} % (step {} of {}): {}; {} of {} requests failed, live {} of {}",
             text(canary, "to"),
-            text(canary, "percent"),
+            number(canary, "percent"),
             canary.get("step").and_then(Value::as_u64).map_or(0, |step| step + 1),
             list(canary, "steps").len(),
             text(canary, "status"),
@@ -78,14 +78,14 @@ fn show(model: &Value) {
 }
 
 fn show_version(version: &Value) {
-    let traffic = version.get("traffic_percent").and_then(Value::as_f64).unwrap_or(0.0);
     let age = version.get("data_age_days").and_then(Value::as_f64);
     let age = age.map(|days| format!("  data {days} days old")).unwrap_or_default();
     println!(
-        "  @{:<4} {}  {}  {traffic} %  {} calls, {} failed{age}",
+        "  @{:<4} {}  {}  {} %  {} calls, {} failed{age}",
         text(version, "version"),
         text(version, "digest"),
         text(version, "state"),
+        number(version, "traffic_percent"),
         text(version, "requests"),
         text(version, "errors"),
     );
@@ -94,8 +94,9 @@ fn show_version(version: &Value) {
     }
     for error in list(version, "last_errors") {
         let message = text(error, "message");
-        let first_line = message.lines().next().unwrap_or_default();
-        println!("        {}Z  {}: {first_line}", time(error.get("at_ms")), text(error, "reason"));
+        // What a panic says is in its second line; the backtrace is for the log.
+        let told: Vec<_> = message.lines().take_while(|line| !line.starts_with("error while executing")).collect();
+        println!("        {}Z  {}: {}", time(error.get("at_ms")), text(error, "reason"), told.join(" "));
     }
 }
 
@@ -108,7 +109,7 @@ fn show_shadow(shadow: &Value) {
     println!(
         "  shadow: version {} on {} %: {} of {} rows differ; p50 {} ms (live {}), p95 {} ms (live {}); {} samples dropped",
         text(shadow, "to"),
-        text(shadow, "percent"),
+        number(shadow, "percent"),
         text(report, "rows_differing"),
         text(report, "rows"),
         ms("shadow_p50_ms"),
@@ -118,15 +119,24 @@ fn show_shadow(shadow: &Value) {
         text(report, "dropped"),
     );
     for (field, difference) in report.get("fields").and_then(Value::as_object).into_iter().flatten() {
+        let size = |key| difference.get(key).map(|_| number(difference, key));
+        let size = size("absolute_max").zip(size("absolute_mean"));
+        let size = size.map(|(max, mean)| format!(", by {max} at most, {mean} on average")).unwrap_or_default();
+        let example = difference.get("example").filter(|example| example.is_object());
+        let example = example.map(|pair| format!("; first {} (live {})", text(pair, "shadow"), text(pair, "live")));
         println!(
-            "        {field}: {} of {} differ, by {} at most, {} on average",
+            "        {field}: {} of {} differ{size}{}",
             text(difference, "differing"),
             text(difference, "elements"),
-            text(difference, "absolute_max"),
-            text(difference, "absolute_mean"),
+            example.unwrap_or_default(),
         );
     }
     for (reason, count) in report.get("errors").and_then(Value::as_object).into_iter().flatten() {
         println!("        failed {count} times: {reason}");
     }
+}
+
+/// A number as people write it: `10`, not `10.0`.
+fn number(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_f64).map(|number| number.to_string()).unwrap_or_default()
 }
