@@ -13,6 +13,7 @@ mod hostile;
 mod oci;
 mod registries;
 mod restart;
+mod rollout;
 mod serving;
 mod support;
 mod swap;
