@@ -110,8 +110,10 @@ impl Catalog {
             Some(version) => version.number,
             None => model.versions.last_key_value().map_or(1, |(last, _)| last.saturating_add(1)),
         };
+        // One that was withdrawn stays so when it is published again.
+        let is_first = model.versions.is_empty();
         model.bind(name, number, &Bound { digest, from })?;
-        if model.versions.len() == 1 && model.serving.is_none() {
+        if is_first {
             model.serving = Some(Serving::of(number));
         }
         Ok((next, Version { number, digest }))

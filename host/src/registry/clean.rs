@@ -5,7 +5,7 @@
 
 use super::recovery::line;
 use super::{ChangeError, Registry};
-use crate::store::Digest;
+use crate::store::{Digest, StoreError};
 use crate::telemetry::unix_ms;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -47,10 +47,20 @@ impl Registry {
             Cleaned { changes: state.history.changes().len() - history.changes().len(), dry_run, ..Cleaned::default() };
         if is_cut && !dry_run {
             let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
-            state.journal.rewrite(&lines)?;
-            state.history = history.clone();
-            // Code that a state which is gone kept ready must not stand for a component that will be.
-            self.take_over(&mut state, self.catalog());
+            match state.journal.rewrite(&lines) {
+                Ok(()) => {
+                    state.history = history.clone();
+                    // Code that a state which is gone kept ready must not stand for a component that will be.
+                    self.take_over(&mut state, self.catalog());
+                }
+                // Even a shorter history takes room to write: what the long one does not name makes some.
+                Err(error @ StoreError::Full { .. }) => {
+                    tracing::warn!(%error, "the history stays as long as it is");
+                    history.clone_from(&state.history);
+                    cleaned.changes = 0;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let catalog = self.catalog();
         let mut wanted = history.referenced();
