@@ -64,7 +64,7 @@ enum Command {
     /// Give a component to a host, or to a registry.
     Publish(publish::Args),
     /// Choose which version is live, what stands in for it, and its limits.
-    Deploy(deploy::Args),
+    Deploy(Box<deploy::Args>),
     /// Bring a model, or all of them, back to an earlier state.
     Rollback(rollback::Args),
     /// Show who changed what, when, from and to.

@@ -52,7 +52,7 @@ pub async fn serve(
     let admin = bind(config.admin.listen, "--admin-listen").await?;
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
     let compute = Compute::start(config.compute_threads(), config.compute.queue_max)?;
-    let predictor = Predictor::new(registry.routes(), compute, registry.shared_metrics());
+    let predictor = Predictor::new(registry.routes(), compute, registry.shared_metrics())?;
     let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
     let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 

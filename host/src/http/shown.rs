@@ -102,7 +102,7 @@ fn canary(registry: &Registry, served: &Served) -> Option<ShownCanary> {
 
 fn shadow(served: &Served) -> Option<ShownShadow> {
     let shadow = served.serving.shadow.as_ref()?;
-    let report = served.shadow.as_ref().map(|arm| arm.seen.differences().report());
+    let report = served.shadow.as_ref().map(|arm| arm.seen.report());
     Some(ShownShadow { to: shadow.to, percent: shadow.percent, report })
 }
 

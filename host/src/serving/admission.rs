@@ -10,21 +10,13 @@ pub struct Admission {
     pub(super) lane: u64,
     pub(super) in_flight_max: usize,
     pub(super) queue_max: usize,
-    /// Has no claim on anything but the thread for what nobody waits for.
-    pub(super) background: bool,
 }
 
 impl Admission {
     /// A lane for `in_flight_max` running and `queue_max` waiting calls.
     pub fn new(in_flight_max: usize, queue_max: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let lane = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { lane, in_flight_max: in_flight_max.max(1), queue_max, background: false }
-    }
-
-    /// A lane for what nobody waits for: one call at a time, beside everything else.
-    pub fn background(queue_max: usize) -> Self {
-        Self { background: true, ..Self::new(1, queue_max) }
+        Self { lane: NEXT.fetch_add(1, Ordering::Relaxed), in_flight_max: in_flight_max.max(1), queue_max }
     }
 
     /// Whether the lane has these limits.

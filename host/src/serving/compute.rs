@@ -4,10 +4,6 @@
 //! is refused. Among the lanes that may run, the most urgent call goes first: a
 //! fallback, whose request has waited already, overtakes. A slot belongs to the
 //! work: a client that goes away frees nothing that still computes.
-//!
-//! What nobody waits for has one thread of its own, of the lowest priority, and
-//! begins only while another has nothing to do: whatever it does, it takes no
-//! thread, no place in the queue and no time from anybody else.
 
 use super::Admission;
 use std::cmp::{Ordering, Reverse};
@@ -15,9 +11,6 @@ use std::collections::{BinaryHeap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-/// Whatever is idle may run; everything else comes first.
-const LOWEST_PRIORITY: i32 = 19;
 
 /// A pool of compute threads.
 #[derive(Debug)]
@@ -33,7 +26,6 @@ pub(super) struct QueueFull;
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
-    wake_behind: Condvar,
     queue_max: usize,
 }
 
@@ -41,13 +33,11 @@ struct Shared {
 struct Queue {
     /// Only lanes with calls that run or wait.
     lanes: HashMap<u64, Lane>,
-    /// Calls that wait, over all lanes but those in the background.
+    /// Calls that wait, over all lanes.
     waiting: usize,
-    /// The same of those.
-    waiting_behind: usize,
     sequence: u64,
     closed: bool,
-    /// Threads that wait for a job, but for the one in the background.
+    /// Threads that wait for a job.
     idle: usize,
 }
 
@@ -56,7 +46,6 @@ struct Lane {
     jobs: BinaryHeap<Reverse<Job>>,
     running: usize,
     in_flight_max: usize,
-    background: bool,
 }
 
 /// Ordered by deadline, then by arrival.
@@ -69,19 +58,11 @@ struct Job {
 impl Compute {
     /// Starts the threads.
     pub fn start(threads: usize, queue_max: usize) -> std::io::Result<Self> {
-        let (wake, wake_behind) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake, wake_behind, queue_max });
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), queue_max });
         for i in 0..threads.max(1) {
             let shared = shared.clone();
-            std::thread::Builder::new().name(format!("scry-compute-{i}")).spawn(move || shared.work(false))?;
+            std::thread::Builder::new().name(format!("scry-compute-{i}")).spawn(move || shared.work())?;
         }
-        let behind = shared.clone();
-        std::thread::Builder::new().name("scry-behind".into()).spawn(move || {
-            if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
-                tracing::warn!(%error, "the thread for shadows keeps its priority");
-            }
-            behind.work(true);
-        })?;
         Ok(Self { shared })
     }
 
@@ -98,7 +79,7 @@ impl Compute {
         let wake = may_run && queue.idle > 0;
         drop(queue);
         if wake {
-            self.shared.wake(admission.background).notify_one();
+            self.shared.wake.notify_one();
         }
         Ok(())
     }
@@ -108,7 +89,6 @@ impl Drop for Compute {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
-        self.shared.wake_behind.notify_all();
     }
 }
 
@@ -118,24 +98,16 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self, behind: bool) -> &Condvar {
-        if behind { &self.wake_behind } else { &self.wake }
-    }
-
-    fn work(&self, behind: bool) {
+    fn work(&self) {
         let mut queue = self.lock();
         loop {
-            let Some((lane, job)) = queue.pop(behind) else {
+            let Some((lane, job)) = queue.pop() else {
                 if queue.closed {
                     return;
                 }
-                let counts = usize::from(!behind);
-                if counts > 0 && queue.waiting_behind > 0 {
-                    self.wake_behind.notify_one();
-                }
-                queue.idle += counts;
-                queue = self.wake(behind).wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.idle -= counts;
+                queue.idle += 1;
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
                 continue;
             };
             drop(queue);
@@ -158,10 +130,9 @@ impl Queue {
         run: Box<dyn FnOnce() + Send>,
         queue_max: usize,
     ) -> Result<bool, QueueFull> {
-        let Admission { lane, in_flight_max, queue_max: lane_max, background } = *admission;
-        let empty = || Lane { jobs: BinaryHeap::new(), running: 0, in_flight_max, background };
-        let entry = self.lanes.entry(lane).or_insert_with(empty);
-        let waiting = if background { &mut self.waiting_behind } else { &mut self.waiting };
+        let Admission { lane, in_flight_max, queue_max: lane_max } = *admission;
+        let entry =
+            self.lanes.entry(lane).or_insert_with(|| Lane { jobs: BinaryHeap::new(), running: 0, in_flight_max });
         let free = in_flight_max.saturating_sub(entry.running);
         let room = lane_max.saturating_add(free);
         if entry.jobs.len() >= room {
@@ -169,32 +140,27 @@ impl Queue {
             let now = Instant::now();
             let before = entry.jobs.len();
             entry.jobs.retain(|Reverse(job)| job.deadline > now);
-            *waiting -= before - entry.jobs.len();
+            self.waiting -= before - entry.jobs.len();
         }
-        if entry.jobs.len() >= room || *waiting >= queue_max {
+        if entry.jobs.len() >= room || self.waiting >= queue_max {
             self.forget_if_empty(lane);
             return Err(QueueFull);
         }
         self.sequence += 1;
-        *waiting += 1;
+        self.waiting += 1;
         entry.jobs.push(Reverse(Job { deadline, sequence: self.sequence, run }));
         Ok(free > 0)
     }
 
-    /// The most urgent job of all lanes that may run, either of those in the
-    /// background or of the others; its lane counts it.
-    fn pop(&mut self, behind: bool) -> Option<(u64, Job)> {
-        if behind && self.idle == 0 {
-            return None;
-        }
-        let ready =
-            self.lanes.iter().filter(|(_, lane)| lane.background == behind && lane.running < lane.in_flight_max);
+    /// The most urgent job of all lanes that may run; its lane counts it.
+    fn pop(&mut self) -> Option<(u64, Job)> {
+        let ready = self.lanes.iter().filter(|(_, lane)| lane.running < lane.in_flight_max);
         let heads = ready.filter_map(|(id, lane)| lane.jobs.peek().map(|Reverse(job)| (job.rank(), *id)));
         let (_, id) = heads.min()?;
         let lane = self.lanes.get_mut(&id)?;
         let Reverse(job) = lane.jobs.pop()?;
         lane.running += 1;
-        *(if behind { &mut self.waiting_behind } else { &mut self.waiting }) -= 1;
+        self.waiting -= 1;
         Some((id, job))
     }
 
@@ -277,31 +243,6 @@ mod tests {
         assert_eq!(compute.submit(&lane, now, || {}), Err(QueueFull), "the queue as a whole is bounded");
         held.send(()).unwrap();
         assert_eq!((said.recv().unwrap(), said.recv().unwrap()), ("soon", "late"));
-    }
-
-    #[test]
-    fn what_nobody_waits_for_begins_when_a_thread_is_idle_and_takes_nothing_from_others() {
-        let (compute, lane) = (Compute::start(1, 1).unwrap(), Admission::new(2, 9));
-        let (one, other) = (Admission::background(1), Admission::background(1));
-        let later = Instant::now() + Duration::from_secs(60);
-        let (say, said) = mpsc::channel();
-        let job = |name| {
-            let say = say.clone();
-            move || say.send(name).unwrap()
-        };
-        let held = hold(&compute, &lane);
-        compute.submit(&one, later, job("behind")).unwrap();
-        assert_eq!(compute.submit(&one, later, || {}), Err(QueueFull));
-        compute.submit(&lane, later, job("first")).unwrap();
-        held.send(()).unwrap();
-        assert_eq!([(); 2].map(|()| said.recv().unwrap()), ["first", "behind"]);
-        // However many of them never end, they hold none of the others' threads and places.
-        let held = hold(&compute, &one);
-        compute.submit(&other, later, job("second behind")).unwrap();
-        compute.submit(&lane, later, job("not behind")).unwrap();
-        assert_eq!(said.recv(), Ok("not behind"));
-        held.send(()).unwrap();
-        assert_eq!(said.recv(), Ok("second behind"));
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub struct Differences {
     rows_differing: u64,
     fields: BTreeMap<String, FieldDifference>,
     errors: BTreeMap<&'static str, u64>,
-    dropped: u64,
     live: Latencies,
     shadow: Latencies,
 }
@@ -110,20 +109,15 @@ impl Differences {
         *self.errors.entry(reason).or_default() += 1;
     }
 
-    /// A request was not copied.
-    pub fn dropped(&mut self) {
-        self.dropped += 1;
-    }
-
-    /// All of it.
-    pub fn report(&self) -> DifferenceReport {
+    /// All of it; samples that found no room are counted by whoever takes them.
+    pub fn report(&self, dropped: u64) -> DifferenceReport {
         let ms = |of: &Latencies, share: f64| of.quantile(share).map(|took| took.as_secs_f64() * 1e3);
         DifferenceReport {
             rows: self.rows,
             rows_differing: self.rows_differing,
             fields: self.fields.clone(),
             errors: self.errors.clone(),
-            dropped: self.dropped,
+            dropped,
             live_p50_ms: ms(&self.live, 0.5),
             live_p95_ms: ms(&self.live, 0.95),
             shadow_p50_ms: ms(&self.shadow, 0.5),
@@ -258,8 +252,7 @@ mod tests {
         differences.add(&fields, &live, &shadow);
         differences.took(Duration::from_millis(1), Duration::from_millis(3));
         differences.failed("trap");
-        differences.dropped();
-        let report = serde_json::to_value(differences.report()).unwrap();
+        let report = serde_json::to_value(differences.report(1)).unwrap();
         assert_eq!((&report["rows"], &report["rows_differing"]), (&4.into(), &2.into()));
         let (score, label) = (&report["fields"]["score"], &report["fields"]["label"]);
         assert_eq!((&score["differing"], &score["absolute_max"]), (&1.into(), &0.5.into()));
@@ -279,7 +272,7 @@ mod tests {
         };
         let mut differences = Differences::default();
         differences.add(&fields, &batch(i64::MAX, &"ä".repeat(100)), &batch(i64::MAX - 1, "b"));
-        let report = differences.report();
+        let report = differences.report(1);
         assert_eq!((report.fields["id"].differing, report.fields["id"].absolute_max), (1, Some(1.0)));
         assert_eq!(report.fields["text"].example.as_ref().unwrap().live, "ä".repeat(60));
     }
@@ -323,7 +316,7 @@ mod tests {
         fn an_answer_does_not_differ_from_itself(batch in any_batch()) {
             let mut differences = Differences::default();
             differences.add(&fields(&batch), &batch, &batch);
-            let report = differences.report();
+            let report = differences.report(1);
             prop_assert_eq!((report.rows, report.rows_differing), (batch.rows as u64, 0));
             prop_assert!(report.fields.values().all(|field| field.differing == 0 && field.absolute_max.unwrap_or(0.0) == 0.0));
         }
@@ -335,7 +328,7 @@ mod tests {
             for (live, shadow) in &pairs {
                 differences.add(&fields(live), live, shadow);
             }
-            let report = differences.report();
+            let report = differences.report(1);
             prop_assert!(report.rows_differing <= report.rows);
             prop_assert!(report.fields.values().all(|field| field.differing <= field.elements));
             prop_assert!(serde_json::to_string(&report).is_ok());

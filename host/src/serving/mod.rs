@@ -4,6 +4,7 @@
 //! of `predict`; what they decide by is in `routes` and `budget`.
 
 mod admission;
+mod behind;
 mod budget;
 mod compute;
 mod difference;

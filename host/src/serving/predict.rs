@@ -1,5 +1,6 @@
 //! One request, from named tensors to an answer, inside its deadline.
 
+use super::behind::Behind;
 use super::budget::{Rest, share};
 use super::compute::Compute;
 use super::observed::LastError;
@@ -80,13 +81,14 @@ pub enum PredictError {
 pub struct Predictor {
     routes: Arc<ArcSwap<Routes>>,
     compute: Compute,
+    behind: Behind,
     metrics: Arc<Metrics>,
 }
 
 impl Predictor {
-    /// A predictor on the given routes.
-    pub fn new(routes: Arc<ArcSwap<Routes>>, compute: Compute, metrics: Arc<Metrics>) -> Self {
-        Self { routes, compute, metrics }
+    /// A predictor on the given routes; starts the thread for shadows.
+    pub fn new(routes: Arc<ArcSwap<Routes>>, compute: Compute, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        Ok(Self { routes, compute, behind: Behind::start()?, metrics })
     }
 
     /// The model of this name, as it is served now.
@@ -138,7 +140,7 @@ impl Predictor {
         let first = match self.attempt(target, &inputs, window).await {
             Ok((outputs, took)) => {
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
-                    shadow.follow(&self.compute, &self.metrics, &inputs, &outputs, took);
+                    shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);
                 }
                 return Ok(Answer::of(target, target.card.clone(), outputs, None));
             }

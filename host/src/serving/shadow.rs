@@ -1,20 +1,18 @@
 //! A version that runs beside the live one on a sample of its requests.
 //!
-//! Never on the answer's path: it runs behind everything else, one call at a
+//! Never on the answer's path: it runs on a thread of its own, one call at a
 //! time, within its own limits, and a sample that finds no room is dropped.
 
+use super::behind::Behind;
 use super::run::run;
 use super::target::{Target, spare_inputs, spare_outputs};
-use super::{Admission, Compute, Differences};
+use super::{DifferenceReport, Differences};
 use crate::catalog::{spread, takes};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Field};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Samples that may wait.
-const QUEUE_MAX: usize = 16;
 
 /// A shadow that is ready to run.
 #[derive(Debug)]
@@ -34,22 +32,21 @@ pub struct ShadowArm {
 }
 
 /// What a shadow has shown; it outlives the routes that lead to it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Seen {
-    admission: Admission,
     requests: AtomicU64,
+    /// Samples that found no room.
+    dropped: AtomicU64,
     differences: Mutex<Differences>,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self { admission: Admission::background(QUEUE_MAX), requests: AtomicU64::new(0), differences: Mutex::default() }
-    }
 }
 
 impl Seen {
     /// How the two differ so far.
-    pub fn differences(&self) -> MutexGuard<'_, Differences> {
+    pub fn report(&self) -> DifferenceReport {
+        self.differences().report(self.dropped.load(Ordering::Relaxed))
+    }
+
+    fn differences(&self) -> MutexGuard<'_, Differences> {
         self.differences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,7 +55,7 @@ impl ShadowArm {
     /// Runs the shadow on a request that was answered, if it is of the sample.
     pub(super) fn follow(
         self: &Arc<Self>,
-        compute: &Compute,
+        behind: &Behind,
         metrics: &Arc<Metrics>,
         inputs: &Arc<Batch>,
         answer: &Batch,
@@ -67,18 +64,13 @@ impl ShadowArm {
         if !takes(self.percent, spread(self.seen.requests.fetch_add(1, Ordering::Relaxed))) {
             return;
         }
-        let deadline = Instant::now() + self.target.limits.deadline;
         let (arm, metrics, inputs, answer) = (self.clone(), metrics.clone(), inputs.clone(), answer.clone());
-        let job = move || arm.compare(&metrics, &inputs, &answer, live_took, deadline);
-        if compute.submit(&self.seen.admission, deadline, job).is_err() {
-            self.seen.differences().dropped();
+        if !behind.submit(move || arm.compare(&metrics, &inputs, &answer, live_took)) {
+            self.seen.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration, queued_until: Instant) {
-        if Instant::now() >= queued_until {
-            return self.seen.differences().dropped();
-        }
+    fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration) {
         let columns = spare_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
         let outcome = run(&self.target, &columns, Instant::now() + self.target.limits.deadline, metrics);
         let mut differences = self.seen.differences();

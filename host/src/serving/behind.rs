@@ -1,0 +1,74 @@
+//! The thread for what nobody waits for: one job at a time, at the lowest
+//! priority, so that it takes no time from anybody.
+//!
+//! Shares no lock with the threads that answer: whoever holds a lock at the
+//! lowest priority may hold it for long.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+/// Whatever is idle may run; everything else comes first.
+const LOWEST_PRIORITY: i32 = 19;
+/// Jobs that may wait; the rest is refused.
+const WAITING_MAX: usize = 64;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The way to the thread; it ends with the last of them.
+#[derive(Debug)]
+pub(super) struct Behind(SyncSender<Job>);
+
+impl Behind {
+    /// Starts the thread.
+    pub(super) fn start() -> std::io::Result<Self> {
+        let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
+        std::thread::Builder::new().name("scry-behind".into()).spawn(move || {
+            if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
+                tracing::warn!(%error, "the thread for shadows keeps its priority");
+            }
+            for job in waiting {
+                // A bug in one job must not end the thread.
+                if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
+                    tracing::error!("a shadow's job panicked; this is a bug in scry");
+                }
+            }
+        })?;
+        Ok(Self(jobs))
+    }
+
+    /// Hands over a job, where there is room; never waits.
+    pub(super) fn submit(&self, job: impl FnOnce() + Send + 'static) -> bool {
+        self.0.try_send(Box::new(job)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_job_that_never_ends_fills_the_room_and_keeps_nobody_waiting() {
+        let behind = Behind::start().unwrap();
+        let ((hold, held), (say, said)) = (channel::<()>(), channel());
+        let begun = say.clone();
+        assert!(behind.submit(move || {
+            begun.send(0).unwrap();
+            held.recv().unwrap();
+            panic!("on purpose");
+        }));
+        said.recv().unwrap();
+        let accepted = (1..=2 * WAITING_MAX)
+            .filter(|&n| {
+                let say = say.clone();
+                behind.submit(move || say.send(n).unwrap())
+            })
+            .count();
+        assert_eq!(accepted, WAITING_MAX);
+        hold.send(()).unwrap();
+        assert_eq!(
+            (1..=WAITING_MAX).map(|_| said.recv().unwrap()).collect::<Vec<_>>(),
+            Vec::from_iter(1..=WAITING_MAX)
+        );
+    }
+}
