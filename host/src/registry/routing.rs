@@ -119,15 +119,17 @@ impl Workbench {
         let live = ready(serving.live);
         let card = live.map(|target| target.card.clone()).or_else(|| self.spare_card(catalog, serving));
         let fallback = self.chain(catalog, name, card.as_deref(), serving, config);
-        let canary_fallback = match serving.canary.as_ref().and_then(|canary| ready(canary.to)) {
+        let canary_fallback = match &serving.canary {
             None => Vec::new(),
             Some(canary) => {
-                let behind = match live {
-                    Some(live) => or_unavailable(Link::to(name, &canary.card.schema, live.clone())),
-                    None => Link::Unavailable(format!("version {} is not ready", serving.live)),
+                // One that is not ready is stood in for all the same, in the live version's form.
+                let form = ready(canary.to).map(|canary| canary.card.clone()).or(card);
+                let behind = match (live, &form) {
+                    (Some(live), Some(form)) => or_unavailable(Link::to(name, &form.schema, live.clone())),
+                    _ => Link::Unavailable(format!("version {} is not ready", serving.live)),
                 };
                 let mut links = vec![behind];
-                links.extend(self.chain(catalog, name, Some(&canary.card), serving, config));
+                links.extend(self.chain(catalog, name, form.as_deref(), serving, config));
                 links
             }
         };
