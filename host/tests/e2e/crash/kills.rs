@@ -1,5 +1,6 @@
 //! kill -9 after every single write of many lives.
 
+use super::each;
 use super::folder::config;
 use super::life::{Life, Lived};
 use super::picture::{Hurt, serves};
@@ -8,11 +9,9 @@ use scry::store::write_steps;
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 const KILLS: usize = 1000;
-const AT_ONCE: usize = 2;
 
 /// Repeats one kill: `SCRY_CRASH_SEED=LIFE.STEP`.
 const SEED: &str = "SCRY_CRASH_SEED";
@@ -51,23 +50,11 @@ fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
     };
     let all = lives.iter().flat_map(|(number, lived)| (1..=lived.steps.len()).map(move |step| (*number, lived, step)));
     let all: Vec<_> = all.filter(|(number, _, step)| only.is_none_or(|only| only == (*number, *step))).collect();
-    let (next, seen) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
-    let failed = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        let worker = || {
-            while let Some((number, lived, step)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let _repeat = Repeat(lived, format!("{number}.{step}"));
-                failed.fetch_add(1, Ordering::Relaxed);
-                let steps = kill(lived, *step);
-                seen.lock().unwrap().extend(steps);
-                failed.fetch_sub(1, Ordering::Relaxed);
-                // One that another has failed beside is enough.
-                if failed.load(Ordering::Relaxed) > AT_ONCE {
-                    return;
-                }
-            }
-        };
-        (0..AT_ONCE).for_each(|_| drop(scope.spawn(worker)));
+    let seen = Mutex::new(BTreeSet::new());
+    each(&all, |(number, lived, step)| {
+        let _repeat = Repeat(lived, format!("{number}.{step}"));
+        let steps = kill(lived, *step);
+        seen.lock().unwrap().extend(steps);
     });
     println!("{} kills in {} lives, {:?}", all.len(), lives.len(), started.elapsed());
     if only.is_none() {
@@ -79,7 +66,7 @@ fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
 /// A life up to a step, and what comes after. Tells where the host was killed.
 fn kill(lived: &Lived, step: usize) -> Vec<String> {
     let beginning = lived.life.beginning;
-    let hurt = Hurt { damage: beginning.is_damaged(), component: beginning.damaged_digest() };
+    let hurt = Hurt { damage: beginning.is_damaged(), component: beginning.damaged_digest(), ..Hurt::default() };
     let mut fallen = match Host::begin(beginning.folder(), &config(), &format!("kill:{step}")) {
         Err(fallen) => {
             assert_eq!(lived.act_at(step), None, "it died too early\n{}", fallen.log());
