@@ -13,7 +13,7 @@ use std::time::Duration;
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl Registry {
-    /// One try at everything that is served, not available and fetchable.
+    /// One try at everything that should be ready, is not, and can be fetched.
     fn refetch_all(&self) {
         for (name, digest) in self.fetchable() {
             let mut prepared = Prepared { also: Some((name.clone(), digest)), ..Prepared::default() };
@@ -27,14 +27,16 @@ impl Registry {
 
     /// Each component once, with a model that has it.
     fn fetchable(&self) -> Vec<(String, Digest)> {
-        let routes = self.routes.load_full();
+        let catalog = self.catalog();
+        let state = self.lock();
         let mut known = HashSet::new();
         let mut found = Vec::new();
-        for served in routes.models.values() {
-            let missing = served.versions.iter().filter(|(_, target)| target.is_err()).map(|(number, _)| number);
-            let Some(model) = routes.catalog.models.get(&served.name) else { continue };
-            let bound = missing.filter_map(|number| model.versions.get(number)).filter(|bound| bound.from.is_some());
-            found.extend(bound.filter(|bound| known.insert(bound.digest)).map(|b| (served.name.clone(), b.digest)));
+        for (name, numbers) in self.warm(&catalog, &state.history) {
+            let Some(model) = catalog.models.get(&name) else { continue };
+            let bound = numbers.iter().filter_map(|number| model.versions.get(number));
+            let missing =
+                bound.filter(|bound| bound.from.is_some() && !state.bench.is_ready(model, &bound.digest, &self.config));
+            found.extend(missing.filter(|bound| known.insert(bound.digest)).map(|bound| (name.clone(), bound.digest)));
         }
         found
     }

@@ -4,7 +4,7 @@
 //! what is not on the bench is not available.
 
 use super::Registry;
-use crate::catalog::{Catalog, History, LimitsPatch, Serving, Spare, Version};
+use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
 use crate::sandbox::{CallLimits, Loaded, Metering};
 use crate::serving::{
@@ -67,6 +67,12 @@ impl Workbench {
             self.code.insert((digest, metering), code);
         }
         self.proved.extend(prepared.proved.drain());
+    }
+
+    /// Whether a model's component can be called under the model's own limits.
+    pub(super) fn is_ready(&self, model: &Model, digest: &Digest, config: &Config) -> bool {
+        let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
+        self.code.contains_key(&(*digest, metering(&effective(config, patch))))
     }
 
     /// Lets go of what is not served any more; calls that still run keep it.
