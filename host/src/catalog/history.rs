@@ -62,6 +62,9 @@ pub enum Record {
         number: u64,
         /// What it is.
         catalog: Catalog,
+        /// The file that was applied last, by content.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<Digest>,
     },
     /// What changed.
     Change(Change),
@@ -116,6 +119,7 @@ pub struct Told {
 pub struct History {
     start: u64,
     start_catalog: Catalog,
+    start_file: Option<Digest>,
     changes: Vec<Change>,
 }
 
@@ -161,9 +165,9 @@ impl History {
         let (mut history, mut catalog) = (Self::default(), Catalog::default());
         for record in records {
             match record {
-                Record::State { number, catalog: whole } => {
+                Record::State { number, catalog: whole, file } => {
                     catalog.clone_from(&whole);
-                    history = Self { start: number, start_catalog: whole, changes: Vec::new() };
+                    history = Self { start: number, start_catalog: whole, start_file: file, changes: Vec::new() };
                 }
                 Record::Change(change) if change.number == history.last() + 1 => {
                     change.apply(&mut catalog);
@@ -180,13 +184,24 @@ impl History {
 
     /// A history that knows nothing but where it stands.
     pub fn starting(number: u64, catalog: Catalog) -> Self {
-        Self { start: number, start_catalog: catalog, changes: Vec::new() }
+        Self { start: number, start_catalog: catalog, ..Self::default() }
     }
 
     /// The records that lead here again.
     pub fn records(&self) -> Vec<Record> {
-        let start = Record::State { number: self.start, catalog: self.start_catalog.clone() };
+        let catalog = self.start_catalog.clone();
+        let start = Record::State { number: self.start, catalog, file: self.start_file };
         std::iter::once(start).chain(self.changes.iter().cloned().map(Record::Change)).collect()
+    }
+
+    /// Where it stands, as one record: the catalog is the one that it led to.
+    pub fn checkpoint(&self, catalog: Catalog) -> Record {
+        Record::State { number: self.last(), catalog, file: self.file() }
+    }
+
+    /// The file that was applied last, by content.
+    pub fn file(&self) -> Option<Digest> {
+        self.changes.iter().rev().find_map(|change| change.file).or(self.start_file)
     }
 
     /// The number of the newest change; 0 before the first.
@@ -211,6 +226,7 @@ impl History {
         for change in self.changes.drain(..cut) {
             change.apply(&mut self.start_catalog);
             self.start = change.number;
+            self.start_file = change.file.or(self.start_file);
         }
         cut > 0
     }

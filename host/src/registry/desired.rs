@@ -107,7 +107,8 @@ impl Registry {
 
     /// One look at the watched file: applied when its content is new.
     fn look(&self, file: &Path, seen: &mut Option<Digest>) {
-        let read = read(file).and_then(|text| {
+        // What is gone and comes back is new.
+        let read = read(file).inspect_err(|_| *seen = None).and_then(|text| {
             let digest = Digest::of(text.as_bytes());
             if *seen == Some(digest) {
                 return Ok(None);
@@ -140,9 +141,7 @@ impl Registry {
     /// A file that led to a state already is not applied again by a restart:
     /// what operators and canaries have done since stays done.
     fn was_applied(&self, digest: Digest) -> bool {
-        let state = self.lock();
-        let newest = state.history.changes().iter().rev().find_map(|change| change.file);
-        newest == Some(digest)
+        self.lock().history.file() == Some(digest)
     }
 }
 

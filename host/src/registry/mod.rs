@@ -176,7 +176,8 @@ impl Registry {
         entry: Entry,
     ) -> Result<u64, ChangeError> {
         let models = Change::between(before, &after);
-        if !models.is_empty() {
+        // A file is remembered even when it says what is so already: it is not applied again.
+        if !models.is_empty() || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
             let number = state.history.last() + 1;
             let change = Change { number, at_ms: unix_ms(), by, what, restored, file, models };
@@ -186,7 +187,7 @@ impl Registry {
                 tracing::info!(number, by = %change.by, what = %change.what, "changed");
                 state.history.push(change);
             }
-            let checkpoint = recovery::line(&Record::State { number, catalog: after.clone() })?;
+            let checkpoint = recovery::line(&state.history.checkpoint(after.clone()))?;
             // Only a copy: it is there for the day on which the history is damaged.
             if let Err(error) = state.journal.checkpoint(&checkpoint) {
                 tracing::warn!(%error, "the checkpoint was not written");

@@ -49,7 +49,7 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     for damage in &damage {
         tracing::error!("damaged: {damage}");
     }
-    let state = Record::State { number: history.last(), catalog: catalog.clone() };
+    let state = history.checkpoint(catalog.clone());
     if checkpoint.as_ref() != Some(&state)
         && history.last() > 0
         && let Err(error) = journal.checkpoint(&line(&state)?)
@@ -119,7 +119,7 @@ mod tests {
             let change = Change { number, at_ms: number, by, what, restored: None, file: None, models };
             recovered.journal.append(&line(&Record::Change(change)).unwrap()).unwrap();
             if last_checkpoint || number + 1 < states.len() as u64 {
-                let state = Record::State { number, catalog: pair[1].clone() };
+                let state = Record::State { number, catalog: pair[1].clone(), file: None };
                 recovered.journal.checkpoint(&line(&state).unwrap()).unwrap();
             }
         }
