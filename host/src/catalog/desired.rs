@@ -25,16 +25,18 @@ pub struct Desired {
 }
 
 /// One model, as it should be served.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DesiredModel {
-    /// The version that answers when a request names none.
-    pub live: VersionRef,
+    /// The version that answers when a request names none. Without it the model
+    /// is withdrawn: what it has are `versions`, which others may fall back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<VersionRef>,
     /// Names that operators move, each on a number or a digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, VersionRef>,
     /// Who answers when the live version can't.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "chain")]
     pub fallback: Vec<Spare>,
     /// The version that takes a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +116,60 @@ pub enum DesiredError {
     },
 }
 
+/// A chain in TOML, which has no null and no large numbers: a constant that needs
+/// them is a text, in JSON.
+mod chain {
+    use super::{Spare, Value};
+    use crate::catalog::Reference;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Map;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Written {
+        Model(Reference),
+        Constant(Row),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged, expecting = "expected a constant: a table of outputs, or the same in JSON as a text")]
+    enum Row {
+        Table(Map<String, Value>),
+        Json(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(chain: &[Spare], serializer: S) -> Result<S::Ok, S::Error> {
+        let written = chain.iter().map(|spare| match spare {
+            Spare::Model(reference) => Written::Model(reference.clone()),
+            Spare::Constant(row) if row.values().all(is_toml) => Written::Constant(Row::Table(row.clone())),
+            Spare::Constant(row) => Written::Constant(Row::Json(Value::Object(row.clone()).to_string())),
+        });
+        serializer.collect_seq(written)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Spare>, D::Error> {
+        let read = |written| match written {
+            Written::Model(reference) => Ok(Spare::Model(reference)),
+            Written::Constant(Row::Table(row)) => Ok(Spare::Constant(row)),
+            Written::Constant(Row::Json(json)) => {
+                serde_json::from_str(&json).map(Spare::Constant).map_err(Error::custom)
+            }
+        };
+        Vec::<Written>::deserialize(deserializer)?.into_iter().map(read).collect()
+    }
+
+    fn is_toml(value: &Value) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Number(number) => number.is_i64() || number.is_f64(),
+            Value::Array(list) => list.iter().all(is_toml),
+            Value::Object(map) => map.values().all(is_toml),
+            Value::Bool(_) | Value::String(_) => true,
+        }
+    }
+}
+
 fn is_first(step: &usize) -> bool {
     *step == 0
 }
@@ -133,12 +189,18 @@ impl Desired {
     pub fn of(catalog: &Catalog) -> Self {
         let warm = catalog.warm(0);
         let model = |(name, model): (&String, &Model)| {
-            let serving = model.serving.as_ref()?;
             let number = |number: u32| VersionRef::Number(number);
-            let wanted = warm.get(name).into_iter().flatten();
+            let wanted = warm.get(name)?.iter();
             let versions = wanted.filter_map(|number| Some((*number, model.versions.get(number)?)));
+            let versions = versions.map(|(number, Bound { digest, from })| {
+                (number.to_string(), DesiredVersion { digest: Some(*digest), from: from.clone() })
+            });
+            let versions = versions.collect();
+            let Some(serving) = &model.serving else {
+                return Some((name.clone(), DesiredModel { versions, ..DesiredModel::default() }));
+            };
             let desired = DesiredModel {
-                live: number(serving.live),
+                live: Some(number(serving.live)),
                 aliases: serving.aliases.iter().map(|(alias, at)| (alias.clone(), number(*at))).collect(),
                 fallback: serving.fallback.clone(),
                 canary: serving.canary.as_ref().map(|canary| DesiredCanary {
@@ -152,11 +214,7 @@ impl Desired {
                     .as_ref()
                     .map(|shadow| DesiredShadow { to: number(shadow.to), percent: shadow.percent }),
                 limits: serving.limits,
-                versions: versions
-                    .map(|(number, Bound { digest, from })| {
-                        (number.to_string(), DesiredVersion { digest: Some(*digest), from: from.clone() })
-                    })
-                    .collect(),
+                versions,
             };
             Some((name.clone(), desired))
         };
@@ -199,12 +257,16 @@ impl Desired {
             next = next.bind(name, *number, bound).map_err(of(name))?;
         }
         for (name, model) in &mut next.models {
-            if !self.models.contains_key(name) {
+            if self.models.get(name).is_none_or(|wanted| wanted.live.is_none()) {
                 model.serving = None;
             }
         }
         for (name, wanted) in &self.models {
-            let serving = wanted.serving(name, &next, now_ms).map_err(of(name))?;
+            let Some(live) = &wanted.live else {
+                wanted.check_withdrawn(name).map_err(of(name))?;
+                continue;
+            };
+            let serving = wanted.serving(name, live, &next, now_ms).map_err(of(name))?;
             next = next.with_serving(name, serving).map_err(of(name))?;
         }
         next.check_all_fallbacks().map_err(|error| {
@@ -216,7 +278,17 @@ impl Desired {
 }
 
 impl DesiredModel {
-    fn serving(&self, name: &str, catalog: &Catalog, now_ms: u64) -> Result<Serving, CatalogError> {
+    /// A model that says how it is served, but not what, is a mistake.
+    fn check_withdrawn(&self, name: &str) -> Result<(), CatalogError> {
+        let versions = self.versions.clone();
+        if *self == (Self { versions, ..Self::default() }) && !self.versions.is_empty() {
+            return Ok(());
+        }
+        let message = "expected `live`; a model without it is withdrawn and has `versions` alone".into();
+        Err(CatalogError::Deployment { model: name.to_owned(), message })
+    }
+
+    fn serving(&self, name: &str, live: &VersionRef, catalog: &Catalog, now_ms: u64) -> Result<Serving, CatalogError> {
         let model = catalog.model(name)?;
         let aliases: BTreeMap<String, u32> = self
             .aliases
@@ -244,7 +316,7 @@ impl DesiredModel {
             None => None,
             Some(DesiredShadow { to, percent }) => Some(Shadow { to: number(to)?, percent: *percent }),
         };
-        let live = number(&self.live)?;
+        let live = number(live)?;
         Ok(Serving { live, canary, shadow, aliases, fallback: self.fallback.clone(), limits: self.limits })
     }
 }

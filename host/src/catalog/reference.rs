@@ -115,15 +115,15 @@ impl Serialize for VersionRef {
 impl<'de> Deserialize<'de> for VersionRef {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "expected a version: a number from 1, an alias or `sha256:…`")]
         enum Written {
             Number(u32),
             Text(String),
         }
-        match Written::deserialize(deserializer) {
-            Ok(Written::Number(number)) if number > 0 => Ok(Self::Number(number)),
-            Ok(Written::Text(text)) => text.parse().map_err(serde::de::Error::custom),
-            _ => Err(serde::de::Error::custom("expected a version: a number from 1, an alias or `sha256:…`")),
+        match Written::deserialize(deserializer)? {
+            Written::Number(number) if number > 0 => Ok(Self::Number(number)),
+            Written::Number(_) => Err(serde::de::Error::custom("expected a version from 1, found 0")),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
     }
 }

@@ -398,3 +398,16 @@ fn the_documented_deployment_and_desired_state_are_read() {
     assert_eq!((fraud.fallback.len(), fraud.versions.len()), (2, 2));
     assert_eq!(fraud.canary.as_ref().unwrap().bounds, Bounds::default());
 }
+
+/// TOML has no null, and not every number that JSON has.
+#[test]
+fn whatever_can_be_deployed_can_be_exported() {
+    let row = |json: &str| serde_json::from_str(json).unwrap();
+    let constant = row(r#"{"a":null,"b":18446744073709551615,"c":[1,null],"d":1.5,"e":"x","f":[1,2.5]}"#);
+    let limits = LimitsPatch { fuel: Some(u64::MAX), ..LimitsPatch::default() };
+    let change = Deployment { fallback: Some(vec![Spare::Constant(constant)]), limits, ..Deployment::default() };
+    let catalog = deployed(&published(&[1]), &change);
+    let document = Desired::of(&catalog).to_toml().unwrap();
+    let again = Desired::from_toml(&document).unwrap().onto(&catalog, &BTreeMap::new(), 7).unwrap();
+    assert_eq!(again, catalog, "{document}");
+}
