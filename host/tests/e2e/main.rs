@@ -9,6 +9,7 @@ mod cli;
 mod contract;
 mod crash;
 mod demo;
+mod desired;
 mod hostile;
 mod oci;
 mod registries;

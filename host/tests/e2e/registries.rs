@@ -197,16 +197,21 @@ fn a_component_that_is_damaged_or_gone_is_fetched_again() {
     let (steady, hostile) = (guest("steady"), guest("hostile"));
     host.deploy(&["steady", "--to", &push(&steady, &registry.reference("steady:1"))]).ok();
     host.deploy(&["hostile", "--to", &push(&hostile, &registry.reference("hostile:1"))]).ok();
+    // A model that only stands in for another.
+    let spare = features("steady", "triple");
+    host.deploy(&["spare", "--to", &push(&spare, &registry.reference("spare:1"))]).ok();
+    host.deploy(&["steady", "--fallback", "spare@1"]).ok();
+    host.scry(&["withdraw", "spare"]).ok();
     let before = known(&host);
     let host = host.restart(|data| {
         damage(data, &steady);
+        damage(data, &spare);
         std::fs::remove_file(component_path(data, &hostile)).unwrap();
     });
-    eventually("steady", || host.predict("steady", "", 10.0).status == 200);
-    eventually("hostile", || host.predict("hostile", "well", 1.0).status == 200);
+    eventually("all three", || host.log().matches(": fetched again").count() == 3);
     is_served(&host, "1", 20.0);
-    let log = host.log();
-    assert!(log.contains("is damaged") && log.contains("fetched again"), "{log}");
+    assert_eq!(host.predict("hostile", "well", 1.5).status(200).y(), 1.5);
+    assert_eq!(std::fs::read(component_path(&host.data(), &spare)).unwrap(), spare.bytes());
     assert_eq!(version(&host, "steady", 1)["state"], "ready");
     let after = known(&host);
     assert_eq!(
