@@ -96,12 +96,27 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if args.json {
         return print_json(&changed);
     }
-    let live = changed.get("live").and_then(Value::as_bool).unwrap_or_default();
-    let what = if live { "is live" } else { "is not live: see `scry models`" };
-    println!("{}@{} {what}  {}", args.model, text(&changed, "version"), text(&changed, "digest"));
+    println!("{}@{} {}  {}", args.model, text(&changed, "version"), role(&changed), text(&changed, "digest"));
     print_gates(&changed);
     println!("state {}; back again: `scry rollback {}`", text(&changed, "number"), args.model);
     Ok(())
+}
+
+/// What a version is after the change.
+fn role(changed: &Value) -> String {
+    let canary = changed.get("canary").filter(|canary| canary.is_object());
+    let live = changed.get("live").and_then(Value::as_bool).unwrap_or_default();
+    match canary {
+        Some(canary) if canary.get("to") == changed.get("version") => {
+            format!("is tried on {} % of the requests", text(canary, "percent").trim_end_matches(".0"))
+        }
+        Some(canary) if live => {
+            let percent = text(canary, "percent");
+            format!("is live, version {} is tried on {} %", text(canary, "to"), percent.trim_end_matches(".0"))
+        }
+        _ if live => "is live".into(),
+        _ => "is not live".into(),
+    }
 }
 
 /// `10`, or `1:10m,10:30m,50:1h,100`.

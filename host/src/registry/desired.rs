@@ -171,7 +171,10 @@ pub async fn watch_file(registry: Arc<Registry>) {
             looking.look(&path, &mut seen);
             seen
         });
-        let Ok(found) = looked.await else { return };
+        let Ok(found) = looked.await else {
+            tracing::error!("looking at the desired state panicked; this is a bug in scry");
+            continue;
+        };
         seen = found;
         let failed = registry.file_status().is_some_and(|status| status.error.is_some());
         failing = if failed { failing + 1 } else { 0 };

@@ -18,7 +18,7 @@ pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
 pub use error::ChangeError;
 pub use gates::Gate;
-pub use operations::{Changed, Source};
+pub use operations::{Changed, Source, Tried};
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
 pub use routing::{limits_of_call, limits_of_config};

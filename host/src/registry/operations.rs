@@ -44,10 +44,22 @@ pub struct Changed {
     pub digest: Digest,
     /// Whether it answers requests that name none.
     pub live: bool,
+    /// Which version is tried, on which share of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Tried>,
     /// The state that the change led to.
     pub number: u64,
     /// What was passed on the way.
     pub gates: Vec<Gate>,
+}
+
+/// A canary, in short.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tried {
+    /// The version.
+    pub to: u32,
+    /// Its share now.
+    pub percent: f64,
 }
 
 impl Registry {
@@ -169,7 +181,9 @@ impl Registry {
         };
         let Version { number: version, digest } = shown;
         let live = live == Some(version);
-        Ok(Changed { model: name.to_owned(), version, digest, live, number, gates: prepared.gates })
+        let canary = model.serving.as_ref().and_then(|serving| serving.canary.as_ref());
+        let canary = canary.map(|canary| Tried { to: canary.to, percent: canary.percent() });
+        Ok(Changed { model: name.to_owned(), version, digest, live, canary, number, gates: prepared.gates })
     }
 }
 
