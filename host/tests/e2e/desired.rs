@@ -3,8 +3,10 @@
 use crate::registries::push;
 use crate::support::{Host, Lie, LyingRegistry, PATIENT, Ran, Registry, eventually, features, guest};
 use serde_json::{Value, json};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -306,7 +308,9 @@ fn callers_are_broken_only_by_a_document_that_says_so() {
 #[test]
 fn a_canary_that_runs_goes_on_where_it_is() {
     let host = with_two_versions();
-    host.deploy(&["steady", "--to", "2", "--canary", "40:0s,60", "--requests-min", "3"]).ok();
+    // However slow a busy machine makes it.
+    let patience = ["--requests-min", "3", "--slow-factor-max", "1000"];
+    host.deploy(&[&["steady", "--to", "2", "--canary", "40:0s,60"], &patience[..]].concat()).ok();
     let document = exported(&host);
     let canary = || host.admin_get("/v1/models/steady").json()["canary"].clone();
     eventually("the second step", || {
@@ -467,6 +471,44 @@ fn a_fresh_host_is_ready_when_its_first_file_is_applied() {
     let host = host.restart(|_| std::fs::remove_file(file.path()).unwrap());
     host.get("/v2/health/ready").status(200);
     is_served(&host, "1", 20.0);
+}
+
+/// An address that leads nowhere until it leads to a registry; the threads end with the tests.
+struct Road {
+    host: String,
+    to: Arc<OnceLock<String>>,
+}
+
+impl Road {
+    fn closed() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (host, to) = (listener.local_addr().unwrap().to_string(), Arc::<OnceLock<String>>::default());
+        let open = to.clone();
+        std::thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                // A connection that is dropped here is one that the registry did not take.
+                let Some(far) = open.get().map(|to| TcpStream::connect(to).unwrap()) else { continue };
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+            }
+        });
+        Self { host, to }
+    }
+}
+
+#[test]
+fn a_file_whose_registry_comes_back_is_applied_then() {
+    let (fleet, road) = (Fleet::start(), Road::closed());
+    let file = Document::of(&fleet.document(1).replace(fleet.registry.host(), &road.host));
+    let host = Host::with(&watching(&file.path()));
+    eventually("the error", || file_error(&host).is_some_and(|error| error.contains(&road.host)));
+    host.get("/v2/health/ready").error(503, &["desired state"]);
+    road.to.set(fleet.registry.host().to_owned()).unwrap();
+    eventually("readiness", || host.get("/v2/health/ready").status == 200);
+    is_served(&host, "1", 20.0);
+    eventually("no error", || file_error(&host).is_none());
+    assert_eq!(host.metric("scry_desired_state_applied"), 1.0);
 }
 
 /// Starts a host again and waits until it has looked at its file.
