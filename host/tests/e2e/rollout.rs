@@ -97,7 +97,7 @@ fn keyed_inside(host: &Host, key: &Value) -> Reply {
 fn a_canary_gets_its_share_to_the_request_and_its_answers_name_it() {
     let host = host_of(&["", "triple"]);
     let said = host.deploy(&["steady", "--to", "2", "--canary", "10"]).ok().stdout;
-    assert!(said.contains("steady@2 is not live"), "{said}");
+    assert!(said.contains("steady@2 is tried on 10 % of the requests"), "{said}");
     let mut diverted = 0;
     for _ in 0..1000 {
         let reply = host.predict("steady", "", 10.0).status(200);
