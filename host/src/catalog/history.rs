@@ -91,6 +91,14 @@ pub enum HistoryError {
         /// The newest.
         to: u64,
     },
+    /// The model was not there, or not served.
+    #[error("model `{model}` was not served at state {number}: see `scry history {model}`")]
+    NotServed {
+        /// The model.
+        model: String,
+        /// The state.
+        number: u64,
+    },
     /// Nothing came before.
     #[error("model `{0}` has no state to go back to: see `scry history {0}`")]
     Nothing(String),

@@ -4,7 +4,7 @@
 
 use super::gates::{Gate, Prepared};
 use super::{ChangeError, Entry, Registry};
-use crate::catalog::{CatalogError, Deployment, ReferenceError, Version, VersionRef};
+use crate::catalog::{CatalogError, Deployment, HistoryError, ReferenceError, Version, VersionRef};
 use crate::component::{ComponentError, Description};
 use crate::store::{Digest, OciError, OciReference, Pulled};
 use crate::telemetry::unix_ms;
@@ -140,7 +140,9 @@ impl Registry {
                 None => state.history.before(name, now)?,
                 Some(number) => {
                     let then = state.history.state(number)?;
-                    (number, then.serving(name)?.clone())
+                    let serving = then.models.get(name).and_then(|model| model.serving.clone());
+                    let not_served = || HistoryError::NotServed { model: name.to_owned(), number };
+                    (number, serving.ok_or_else(not_served)?)
                 }
             };
             drop(state);
