@@ -9,19 +9,25 @@ mod kills;
 mod life;
 mod picture;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Does it with all of them, two at a time, until one fails.
 fn each<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
-    let (next, failing) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    struct Watch<'a>(&'a AtomicBool);
+
+    impl Drop for Watch<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
+        }
+    }
+
+    let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let worker = || {
-        while failing.load(Ordering::Relaxed) <= 2
+        let _watch = Watch(&has_failed);
+        while !has_failed.load(Ordering::Relaxed)
             && let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed))
         {
-            // A panic leaves it counted.
-            failing.fetch_add(1, Ordering::Relaxed);
             act(one);
-            failing.fetch_sub(1, Ordering::Relaxed);
         }
     };
     std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(worker))));

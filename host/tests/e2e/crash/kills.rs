@@ -59,6 +59,12 @@ fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
     println!("{} kills in {} lives, {:?}", all.len(), lives.len(), started.elapsed());
     if only.is_none() {
         assert!(all.len() >= KILLS);
+        let whats: Vec<&str> = lives.iter().flat_map(|(_, lived)| lived.whats()).collect();
+        for kind in
+            ["publish", "--to", "--alias", "--canary", "--promote", "withdraw", "roll back", "everything", "apply"]
+        {
+            assert!(whats.iter().any(|what| what.contains(kind)), "no {kind} among {whats:#?}");
+        }
         assert_eq!(seen.into_inner().unwrap(), write_steps().into_iter().collect());
     }
 }

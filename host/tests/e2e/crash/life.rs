@@ -191,6 +191,13 @@ impl Lived {
         (step > self.start_steps).then(|| self.done.iter().position(|done| step <= done.steps).unwrap())
     }
 
+    /// The changes that were made, as the history tells them.
+    pub(super) fn whats(&self) -> impl Iterator<Item = &str> {
+        let last = |at: usize| self.before(at).number;
+        let made = self.done.iter().enumerate().filter(move |(at, done)| done.after.number > last(*at));
+        made.map(|(_, done)| done.after.history[0]["what"].as_str().unwrap())
+    }
+
     /// The state before an act.
     pub(super) fn before(&self, act: usize) -> &Picture {
         act.checked_sub(1).map_or(&self.start, |before| &self.done[before].after)

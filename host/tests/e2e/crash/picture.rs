@@ -107,11 +107,11 @@ fn is_as_listed(host: &Host, picture: &Picture, name: &str, listed: &Value, hurt
 #[track_caller]
 fn answers(host: &Host, picture: &Picture, name: &str, hurt: Hurt<'_>) {
     let serving = &picture.models[name]["serving"];
-    let reply = host.predict(name, "", 10.0);
     if serving.is_null() {
-        reply.error(404, &["not known"]);
+        host.get(&format!("/v2/models/{name}/ready")).error(404, &["not known"]);
         return;
     }
+    let reply = host.predict(name, "", 10.0);
     let live = serving["live"].to_string();
     if hurt.component == Some(picture.digest(name, &live)) && reply.header("scry-reason") == Some("unavailable") {
         // A constant has no form while the card that gives it one is damaged.
