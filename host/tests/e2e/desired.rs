@@ -3,7 +3,7 @@
 use crate::registries::push;
 use crate::support::{Host, Lie, LyingRegistry, PATIENT, Ran, Registry, eventually, features, guest};
 use serde_json::{Value, json};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -489,7 +489,11 @@ impl Road {
                 // A connection that is dropped here is one that the registry did not take.
                 let Some(far) = open.get().map(|to| TcpStream::connect(to).unwrap()) else { continue };
                 for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
-                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                    std::thread::spawn(move || {
+                        // However it ends, it ends on both sides.
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
                 }
             }
         });
@@ -500,7 +504,8 @@ impl Road {
 #[test]
 fn a_file_whose_registry_comes_back_is_applied_then() {
     let (fleet, road) = (Fleet::start(), Road::closed());
-    let file = Document::of(&fleet.document(1).replace(fleet.registry.host(), &road.host));
+    let from = fleet.pinned[0].replace(fleet.registry.host(), &road.host);
+    let file = Document::of(&format!("[models.steady]\nlive = 1\nversions = {{ 1 = {{ from = {from:?} }} }}\n"));
     let host = Host::with(&watching(&file.path()));
     eventually("the error", || file_error(&host).is_some_and(|error| error.contains(&road.host)));
     host.get("/v2/health/ready").error(503, &["desired state"]);
