@@ -346,7 +346,12 @@ impl Registry {
                 local.versions.values_mut().for_each(|bound| bound.from = None);
                 if let Err(error) = self.load(name, &local, version, &limits, &mut prepared) {
                     tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
-                    self.lock().bench.faults.insert(version.digest, error.to_string());
+                    // A component may be a version of several models: the reason names none of them.
+                    let why = match error {
+                        ChangeError::Unavailable { why, .. } => why,
+                        other => other.to_string(),
+                    };
+                    self.lock().bench.faults.insert(version.digest, why);
                 }
             }
         }
