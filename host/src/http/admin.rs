@@ -73,7 +73,7 @@ async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     }
     let message =
         "the admin token is missing or wrong: send `Authorization: Bearer TOKEN` (clients read SCRY_ADMIN_TOKEN)";
-    let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).into_response();
+    let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).unread().into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -22,11 +22,19 @@ pub(super) struct HttpError {
     pub(super) status: StatusCode,
     pub(super) message: String,
     pub(super) reason: Option<&'static str>,
+    /// Whether the request's body was left unread: then the connection ends with
+    /// this answer, and the client has to know.
+    pub(super) is_unread: bool,
 }
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), reason: None }
+        Self { status, message: message.into(), reason: None, is_unread: false }
+    }
+
+    /// The same for a request whose body was left unread.
+    pub(super) fn unread(self) -> Self {
+        Self { is_unread: true, ..self }
     }
 }
 
@@ -36,6 +44,9 @@ impl IntoResponse for HttpError {
         let headers = response.headers_mut();
         if let Some(reason) = self.reason {
             headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
+        }
+        if self.is_unread {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

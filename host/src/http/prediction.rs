@@ -105,7 +105,7 @@ async fn infer_version(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let version = parse_version(&version)?;
+    let version = parse_version(&version).map_err(HttpError::unread)?;
     predict(&app, name, Some(version), &headers, body).await
 }
 
@@ -153,7 +153,7 @@ async fn predict(
 ) -> Result<Response, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
-    app.predictor.asked(&model)?;
+    app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     let request = InferRequest::from_json(&body)?;
     let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout(headers)?) {
@@ -224,7 +224,7 @@ fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
 /// Reads a body within its limits of size and time.
 pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -> Result<Bytes, HttpError> {
     let read = tokio::time::timeout(timeout, axum::body::to_bytes(body, max_bytes));
-    match read.await {
+    let read = match read.await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => {
             Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {max_bytes} bytes")))
@@ -234,7 +234,8 @@ pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -
             StatusCode::REQUEST_TIMEOUT,
             format!("the body took longer than {} ms to arrive", timeout.as_millis()),
         )),
-    }
+    };
+    read.map_err(HttpError::unread)
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

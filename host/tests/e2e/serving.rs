@@ -256,7 +256,8 @@ fn what_is_not_there_is_404_and_what_is_not_done_so_is_405() {
     {
         host.get(path).error(404, &["is not known"]);
     }
-    host.post("/v2/models/nobody/infer", &json!({})).error(404, &["model `nobody` is not known"]);
+    let unread = host.post("/v2/models/nobody/infer", &json!({})).error(404, &["model `nobody` is not known"]);
+    assert_eq!(unread.header("connection"), Some("close"), "its body was not read: no request may follow it");
     host.get("/v2/models/steady/versions/9").error(404, &["no version `9`"]);
     host.get("/v2/models/steady/versions/Nine").error(404, &["not a version"]);
     host.get("/v2/models/%ff").error(400, &[]);
