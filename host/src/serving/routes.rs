@@ -76,7 +76,8 @@ impl Served {
         let Some(canary) = &self.serving.canary else { return self.serving.live };
         let point = match key {
             Some(key) => share_point(&self.name, canary.to, key),
-            None => spread(self.turns.fetch_add(1, Ordering::Relaxed)),
+            // From 1: the point of 0 is in every share, and would be every host's first.
+            None => spread(self.turns.fetch_add(1, Ordering::Relaxed).wrapping_add(1)),
         };
         if takes(canary.percent(), point) { canary.to } else { self.serving.live }
     }

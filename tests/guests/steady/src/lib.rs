@@ -1,7 +1,6 @@
 //! Always answers: the good neighbour, the spare, the two versions of a swap.
 
 use scry_guest::prelude::*;
-use std::hint::black_box;
 
 #[cfg(not(feature = "single"))]
 type Answer = f64;
@@ -10,8 +9,22 @@ type Answer = f32;
 
 /// From here on `fragile` and `slow` are what they are called.
 const LARGE: f64 = 1000.0;
+
+#[cfg(feature = "fragile")]
+fn large() {
+    panic!("too large for a fragile model");
+}
+
 /// Some 30 ms of work.
-const SLOW_TURNS: u64 = 50_000_000;
+#[cfg(feature = "slow")]
+fn large() {
+    for turn in 0..50_000_000 {
+        std::hint::black_box(turn);
+    }
+}
+
+#[cfg(not(any(feature = "fragile", feature = "slow")))]
+fn large() {}
 
 /// What `hostile` reads.
 #[derive(Record)]
@@ -60,10 +73,7 @@ impl scry_guest::Model for Steady {
 impl Steady {
     fn answer(&self, x: f64) -> Output {
         if x >= LARGE {
-            assert!(!cfg!(feature = "fragile"), "too large for a fragile model");
-            if cfg!(feature = "slow") {
-                (0..SLOW_TURNS).for_each(|turn| drop(black_box(turn)));
-            }
+            large();
         }
         Output { y: (x * self.factor + self.shift) as Answer }
     }
