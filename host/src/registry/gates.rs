@@ -297,12 +297,11 @@ impl Registry {
     ) -> Result<Vec<u8>, ChangeError> {
         let unavailable =
             |why: String| ChangeError::Unavailable { model: name.to_owned(), number: version.number, why };
-        let error = match (self.store.get(&version.digest), from) {
-            (Ok(bytes), _) => return Ok(bytes),
-            (Err(error), None) => return Err(unavailable(error.to_string())),
-            (Err(error), Some(_)) => error,
+        let error = match self.store.get(&version.digest) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => error,
         };
-        let Some(from) = from else { return Err(error.into()) };
+        let Some(from) = from else { return Err(unavailable(error.to_string())) };
         let pulled = self.pull(from, prepared)?;
         if pulled.digest != version.digest {
             let why = format!("{from} holds {}, not {}", pulled.digest, version.digest);
