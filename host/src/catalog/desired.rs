@@ -295,9 +295,9 @@ impl DesiredModel {
             .iter()
             .map(|(alias, to)| Ok((alias.clone(), model.resolve(name, to)?.number)))
             .collect::<Result<_, CatalogError>>()?;
-        let number = |to: &VersionRef| match to {
-            VersionRef::Alias(alias) if aliases.contains_key(alias) => Ok(aliases.get(alias).copied().unwrap_or(0)),
-            to => model.resolve(name, to).map(|version| version.number),
+        let number = |to: &VersionRef| {
+            let alias = if let VersionRef::Alias(alias) = to { aliases.get(alias) } else { None };
+            alias.map_or_else(|| model.resolve(name, to).map(|version| version.number), |&number| Ok(number))
         };
         let canary = match &self.canary {
             None => None,

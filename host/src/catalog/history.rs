@@ -190,11 +190,6 @@ impl History {
         Ok((history, catalog))
     }
 
-    /// A history that knows nothing but where it stands.
-    pub fn starting(number: u64, catalog: Catalog) -> Self {
-        Self { start: number, start_catalog: catalog, ..Self::default() }
-    }
-
     /// The records that lead here again.
     pub fn records(&self) -> Vec<Record> {
         let catalog = self.start_catalog.clone();

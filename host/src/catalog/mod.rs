@@ -282,6 +282,11 @@ impl Model {
         self.resolve(name, &VersionRef::Number(number))
     }
 
+    /// Where it departs from the configured limits.
+    pub fn limits(&self) -> LimitsPatch {
+        self.serving.as_ref().map(|serving| serving.limits).unwrap_or_default()
+    }
+
     /// All versions, oldest first.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = Version> + '_ {
         self.versions.iter().map(|(&number, bound)| Version { number, digest: bound.digest })

@@ -86,14 +86,12 @@ impl Registry {
         if let Some((name, digest)) = prepared.also.clone() {
             let model = after.model(&name)?;
             let version = model.resolve(&name, &crate::catalog::VersionRef::Digest(digest))?;
-            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-            self.prove(&name, model, version, &effective(&self.config, patch), prepared)?;
+            self.prove(&name, model, version, &effective(&self.config, model.limits()), prepared)?;
         }
         // What comes in is a model before it gets a number, even if nothing routes to it.
         for (name, model) in &after.models {
-            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
             for version in arrivals(before.models.get(name), model, &prepared.arrived) {
-                self.prove(name, model, version, &effective(&self.config, patch), prepared)?;
+                self.prove(name, model, version, &effective(&self.config, model.limits()), prepared)?;
             }
         }
         for (name, model) in &after.models {
@@ -134,7 +132,7 @@ impl Registry {
         if let Some(was) = was {
             self.compare_schemas(name, model, serving, was, prepared)?;
         }
-        self.check_spares(name, model, serving, &limits, after, prepared)
+        self.check_spares(name, model, serving, was, after, prepared)
     }
 
     /// Callers of each name must be able to go on as before.
@@ -181,12 +179,13 @@ impl Registry {
         name: &str,
         model: &Model,
         serving: &Serving,
-        limits: &EffectiveLimits,
+        was: Option<&Serving>,
         after: &Catalog,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
+        let metering = metering(&effective(&self.config, serving.limits));
         let live = model.version(name, serving.live)?;
-        let Some(live) = self.code(prepared, live.digest, metering(limits)) else { return Ok(()) };
+        let Some(live) = self.code(prepared, live.digest, metering) else { return Ok(()) };
         for spare in &serving.fallback {
             let reference = match spare {
                 Spare::Constant(row) => {
@@ -197,19 +196,26 @@ impl Registry {
             };
             let version = after.resolve(reference)?;
             let theirs = after.model(&reference.model)?;
-            let patch = theirs.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-            let limits = effective(&self.config, patch);
+            let limits = effective(&self.config, theirs.limits());
             let unavailable = |error: ChangeError| FallbackError {
                 spare: format!("`{reference}`"),
                 model: name.to_owned(),
                 message: error.to_string(),
             };
-            let code = self.load(&reference.model, theirs, version, &limits, prepared).map_err(unavailable)?;
+            let code = match self.load(&reference.model, theirs, version, &limits, prepared) {
+                Ok(code) => code,
+                // One that has been damaged since must not stop everything else, least of all the way back.
+                Err(error) if was.is_some_and(|was| was.fallback.contains(spare)) => {
+                    tracing::warn!(model = %name, spare = %reference, %error, "a spare is not available");
+                    continue;
+                }
+                Err(error) => return Err(unavailable(error).into()),
+            };
             correspond(name, &live.card.schema, &reference.model, version, &code.card.schema)?;
         }
         if let Some(shadow) = &serving.shadow {
             let version = model.version(name, shadow.to)?;
-            if let Some(code) = self.code(prepared, version.digest, metering(limits)) {
+            if let Some(code) = self.code(prepared, version.digest, metering) {
                 correspond(name, &live.card.schema, name, version, &code.card.schema)?;
             }
         }
@@ -327,7 +333,7 @@ impl Registry {
     }
 
     /// Makes ready what a catalog serves, as far as it can be; what cannot is
-    /// remembered with the reason. Proves nothing: it was proved when it went live.
+    /// remembered with the reason. What is routed was proved when it went live.
     pub(super) fn load_all(&self, catalog: &Catalog) {
         let warm = {
             let state = self.lock();
@@ -336,22 +342,30 @@ impl Registry {
         let mut prepared = Prepared::default();
         for (name, numbers) in &warm {
             let Ok(model) = catalog.model(name) else { continue };
-            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-            let limits = effective(&self.config, patch);
+            let limits = effective(&self.config, model.limits());
+            let routed: BTreeSet<u32> = model.serving.iter().flat_map(Serving::routed).collect();
+            // Without a registry: a host starts with what it has.
+            let mut local = model.clone();
+            local.versions.values_mut().for_each(|bound| bound.from = None);
             for number in numbers {
                 let Ok(version) = model.version(name, *number) else { continue };
-                // Without a registry: a host starts with what it has.
-                let mut local = model.clone();
-                local.versions.values_mut().for_each(|bound| bound.from = None);
-                if let Err(error) = self.load(name, &local, version, &limits, &mut prepared) {
-                    tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
-                    // A component may be a version of several models: the reason names none of them.
-                    let why = match error {
-                        ChangeError::Unavailable { why, .. } => why,
-                        other => other.to_string(),
-                    };
-                    self.lock().bench.faults.insert(version.digest, why);
-                }
+                let error = match self.load(name, &local, version, &limits, &mut prepared) {
+                    Ok(_) => {
+                        // Taking a canary back must not wait for what is live to prove itself again.
+                        if routed.contains(number) {
+                            prepared.proved.insert((version.digest, limits));
+                        }
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
+                // A component may be a version of several models: the reason names none of them.
+                let why = match error {
+                    ChangeError::Unavailable { why, .. } => why,
+                    other => other.to_string(),
+                };
+                self.lock().bench.faults.insert(version.digest, why);
             }
         }
         self.lock().bench.take_in(&mut prepared);

@@ -35,7 +35,7 @@ use routing::Workbench;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The changing side of a host.
 #[derive(Debug)]
@@ -213,5 +213,18 @@ impl Registry {
 
     fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Does something that may wait, at this interval, until the host ends.
+async fn again_and_again(period: Duration, registry: Arc<Registry>, what: &'static str, act: fn(&Registry)) {
+    let mut looks = tokio::time::interval(period);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let acting = registry.clone();
+        if tokio::task::spawn_blocking(move || act(&acting)).await.is_err() {
+            tracing::error!("{what} panicked; this is a bug in scry");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Never replaces anything by name: what comes must hash to what is missing.
 
 use super::gates::Prepared;
-use super::{ChangeError, Entry, Registry};
+use super::{ChangeError, Entry, Registry, again_and_again};
 use crate::store::Digest;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,13 +44,5 @@ impl Registry {
 
 /// Looks for what can be fetched again until the host ends.
 pub async fn refetch(registry: Arc<Registry>) {
-    let mut looks = tokio::time::interval(AGAIN);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let looking = registry.clone();
-        if tokio::task::spawn_blocking(move || looking.refetch_all()).await.is_err() {
-            tracing::error!("fetching again panicked; this is a bug in scry");
-        }
-    }
+    again_and_again(AGAIN, registry, "fetching again", Registry::refetch_all).await;
 }

@@ -4,7 +4,7 @@
 //! name. Never decides by itself.
 
 use super::gates::Prepared;
-use super::{ChangeError, Entry, Registry};
+use super::{ChangeError, Entry, Registry, again_and_again};
 use crate::catalog::{Canary, Evidence, Verdict};
 use crate::serving::Served;
 use crate::telemetry::unix_ms;
@@ -147,13 +147,5 @@ fn since(now: &Evidence, earlier: &Evidence) -> Evidence {
 
 /// Looks at the canaries until the host ends.
 pub async fn watch_rollouts(registry: Arc<Registry>) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let looking = registry.clone();
-        if tokio::task::spawn_blocking(move || looking.look_at_canaries()).await.is_err() {
-            tracing::error!("looking at the canaries panicked; this is a bug in scry");
-        }
-    }
+    again_and_again(LOOK, registry, "looking at the canaries", Registry::look_at_canaries).await;
 }

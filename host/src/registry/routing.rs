@@ -71,8 +71,7 @@ impl Workbench {
 
     /// Whether a model's component can be called under the model's own limits.
     pub(super) fn is_ready(&self, model: &Model, digest: &Digest, config: &Config) -> bool {
-        let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-        self.code.contains_key(&(*digest, metering(&effective(config, patch))))
+        self.code.contains_key(&(*digest, metering(&effective(config, model.limits()))))
     }
 
     /// Lets go of what is not served any more; calls that still run keep it.
@@ -80,8 +79,7 @@ impl Workbench {
         let mut wanted = HashSet::new();
         for (name, numbers) in warm {
             let Some(model) = catalog.models.get(name) else { continue };
-            let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-            let metering = metering(&effective(config, patch));
+            let metering = metering(&effective(config, model.limits()));
             let digests = numbers.iter().filter_map(|number| model.versions.get(number));
             wanted.extend(digests.map(|bound| (bound.digest, metering)));
         }
@@ -184,8 +182,7 @@ impl Workbench {
     fn target(&mut self, catalog: &Catalog, name: &str, number: u32, config: &Config) -> Result<Arc<Target>, Missing> {
         let model = catalog.model(name).map_err(|_| Missing::Cold)?;
         let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
-        let patch = model.serving.as_ref().map(|serving| serving.limits).unwrap_or_default();
-        let limits = effective(config, patch);
+        let limits = effective(config, model.limits());
         let Some(code) = self.code.get(&(version.digest, metering(&limits))).cloned() else {
             return Err(self.faults.get(&version.digest).cloned().map_or(Missing::Cold, Missing::Fault));
         };
@@ -195,7 +192,7 @@ impl Workbench {
             card: code.card,
             loaded: code.loaded,
             limits,
-            admission: self.lane(name, patch, config),
+            admission: self.lane(name, model.limits(), config),
             observed: self.observed.entry((name.to_owned(), number)).or_default().clone(),
         }))
     }

@@ -1,6 +1,6 @@
 //! Ends, beginnings, and what damage does in between.
 
-use crate::support::{Host, Ran, eventually, example, guest, scry};
+use crate::support::{Host, Ran, eventually, example, features, guest, scry};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -143,6 +143,23 @@ fn a_version_that_does_not_load_is_stood_in_for() {
     let reply = host.post("/v2/models/bikeshare/infer", &request).status(200);
     assert_eq!(reply.header("scry-degraded"), Some("unavailable"));
     assert_eq!(reply.header("scry-model"), Some("bikeshare-linear"));
+}
+
+#[test]
+fn a_damaged_spare_does_not_block_the_way_back() {
+    let host = Host::start();
+    let spare = guest("hostile");
+    for guest in [&guest("steady"), &features("steady", "triple"), &spare] {
+        host.publish(guest);
+    }
+    host.deploy(&["steady", "--fallback", "hostile"]).ok();
+    host.deploy(&["steady", "--to", "2"]).ok();
+    let hex = spare.digest.strip_prefix("sha256:").unwrap().to_owned();
+    let host = host.restart(|data| std::fs::remove_file(data.join("components").join(format!("{hex}.wasm"))).unwrap());
+    host.scry(&["rollback", "steady"]).ok();
+    answers(&host);
+    // A spare that is new has to be there.
+    host.deploy(&["steady", "--fallback", "hostile@1"]).code(1).says(&["hostile@1", "not in the store"]);
 }
 
 #[test]
