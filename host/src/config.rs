@@ -111,8 +111,12 @@ pub struct DesiredState {
 pub struct Compute {
     /// Threads that run guests. Default 0: one a core.
     pub threads: usize,
+    /// Threads that read requests and write answers. Default 0: one for two cores.
+    pub io_threads: usize,
     /// Calls that may wait for a thread, over all models. Default 1,024.
     pub queue_max: usize,
+    /// Instances that may be made ahead of need, over all components. Default 64.
+    pub instances_ahead_max: u32,
 }
 
 /// `[limits]`, and per deployment.
@@ -122,9 +126,12 @@ pub struct Limits {
     /// From the request's arrival to its answer, fallbacks included, in
     /// milliseconds. Default 300.
     pub deadline_ms: u64,
-    /// Share of the deadline kept back for the rest of a fallback chain, in
-    /// percent. Default 25.
+    /// Share of the deadline kept back for a spare that has not been measured
+    /// yet, in percent. Default 25.
     pub fallback_reserve_percent: u8,
+    /// What is kept back for one that has: its own p99, and at least this, in
+    /// milliseconds. Default 10.
+    pub fallback_reserve_min_ms: u64,
     /// Instructions, roughly, per call; 0 compiles without counting. Default
     /// 2,000,000,000.
     pub fuel: u64,
@@ -133,11 +140,19 @@ pub struct Limits {
     pub memory_max_bytes: u64,
     /// Answer of one call, in bytes. Default 16 MiB.
     pub output_max_bytes: u64,
-    /// Calls of one model that may run at once. Default 0: one less than the
-    /// compute threads, at least 1.
+    /// Calls of one model that may run at once. Default 0: as many as there
+    /// are compute threads.
     pub in_flight_max: usize,
     /// Calls of one model that may wait. Default 256.
     pub queue_max: usize,
+    /// How long one may wait, in milliseconds. Default 0: half of the deadline.
+    pub queue_time_max_ms: u64,
+    /// Rows of waiting requests that one call may answer together. Default 0:
+    /// each request is a call of its own.
+    pub batch_max_rows: usize,
+    /// How long a request is held back for others to join it, in milliseconds.
+    /// Default 0: only requests that wait anyway are joined.
+    pub batch_delay_ms: u64,
 }
 
 /// `[log]`
@@ -302,10 +317,18 @@ impl Config {
         }
     }
 
+    /// Threads that read and write, with the default worked out.
+    pub fn io_threads(&self) -> usize {
+        match self.compute.io_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2),
+            given => given,
+        }
+    }
+
     /// `limits.in_flight_max`, with the default worked out.
     pub fn in_flight_max(&self) -> usize {
         match self.limits.in_flight_max {
-            0 => self.compute_threads().saturating_sub(1).max(1),
+            0 => self.compute_threads(),
             given => given,
         }
     }
@@ -372,7 +395,7 @@ impl Default for Registries {
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { threads: 0, queue_max: 1024 }
+        Self { threads: 0, io_threads: 0, queue_max: 1024, instances_ahead_max: 64 }
     }
 }
 
@@ -381,11 +404,15 @@ impl Default for Limits {
         Self {
             deadline_ms: 300,
             fallback_reserve_percent: 25,
+            fallback_reserve_min_ms: 10,
             fuel: 2_000_000_000,
             memory_max_bytes: 256 << 20,
             output_max_bytes: 16 << 20,
             in_flight_max: 0,
             queue_max: 256,
+            queue_time_max_ms: 0,
+            batch_max_rows: 0,
+            batch_delay_ms: 0,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Golden examples in the sandbox: the gate of every version, and `scry test`.
 
 use crate::sandbox::{CallError, CallLimits, Loaded};
-use scry_card::{Difference, Example, Golden, Invalid, Schema, check, differences};
+use scry_card::{Batch, Difference, Example, Golden, Invalid, Schema, check, differences};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -34,6 +34,12 @@ pub enum GoldenFailure {
         example: String,
         /// Every element that differs.
         differences: Vec<Difference>,
+    },
+    /// Rows are not independent of the others in their call.
+    #[error("example `{example}` is answered otherwise together with others than alone; deploy with `--batch-max-rows 0`")]
+    Joined {
+        /// Its name.
+        example: String,
     },
 }
 
@@ -98,6 +104,38 @@ pub fn check_all(
         return Err(GoldenFailure::None);
     }
     golden.examples.iter().try_for_each(|example| check_one(loaded, schema, golden, example, &limits()).1)
+}
+
+/// Whether examples that are joined into one call get the answers that they
+/// get alone, to the bit. As many as `rows_max` allows are joined.
+pub fn check_joined(
+    loaded: &Loaded,
+    schema: &Schema,
+    golden: &Golden,
+    rows_max: usize,
+    limits: impl Fn() -> CallLimits,
+) -> Result<(), GoldenFailure> {
+    let mut joined: Vec<(&str, Batch)> = Vec::new();
+    for example in golden.examples.iter().cycle().take(2 * golden.examples.len()) {
+        let unreadable = |error| GoldenFailure::Unreadable { example: example.name.clone(), error };
+        let (inputs, _) = example.batches(schema).map_err(unreadable)?;
+        if joined.iter().map(|(_, batch)| batch.rows).sum::<usize>() + inputs.rows <= rows_max {
+            joined.push((&example.name, inputs));
+        }
+    }
+    let predict = |name: &str, inputs: &Batch| {
+        let failed = |error| GoldenFailure::Call { example: name.to_owned(), error };
+        loaded.predict(inputs, &limits()).outcome.map_err(failed)
+    };
+    let Some(inputs) = Batch::join(&joined.iter().map(|(_, inputs)| inputs).collect::<Vec<_>>()) else { return Ok(()) };
+    let together = predict("all together", &inputs)?;
+    let rows: Vec<usize> = joined.iter().map(|(_, inputs)| inputs.rows).collect();
+    for ((name, inputs), part) in joined.iter().zip(together.split(&rows).unwrap_or_default()) {
+        if predict(name, inputs)? != part {
+            return Err(GoldenFailure::Joined { example: (*name).to_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn micros(duration: Duration) -> f64 {

@@ -8,6 +8,7 @@
 mod builder;
 mod card;
 mod golden;
+mod join;
 mod records;
 mod schema;
 mod tensor;

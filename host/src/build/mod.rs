@@ -138,6 +138,7 @@ pub fn build(
         fuel: 0,
         memory_max_bytes: 256 << 20,
         output_max_bytes: 16 << 20,
+        asker: None,
     };
     let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
     progress(Step::Embed);

@@ -109,6 +109,15 @@ pub struct LimitsPatch {
     /// Calls that may wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_max: Option<usize>,
+    /// Milliseconds that one may wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_time_max_ms: Option<u64>,
+    /// Rows of waiting requests that one call may answer together; below 2 none are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_max_rows: Option<usize>,
+    /// Milliseconds that a request is held back for others to join it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_delay_ms: Option<u64>,
 }
 
 impl LimitsPatch {
@@ -121,6 +130,9 @@ impl LimitsPatch {
             output_max_bytes: self.output_max_bytes.or(earlier.output_max_bytes),
             in_flight_max: self.in_flight_max.or(earlier.in_flight_max),
             queue_max: self.queue_max.or(earlier.queue_max),
+            queue_time_max_ms: self.queue_time_max_ms.or(earlier.queue_time_max_ms),
+            batch_max_rows: self.batch_max_rows.or(earlier.batch_max_rows),
+            batch_delay_ms: self.batch_delay_ms.or(earlier.batch_delay_ms),
         }
     }
 

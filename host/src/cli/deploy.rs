@@ -78,6 +78,15 @@ pub(super) struct Args {
     /// Calls that may wait.
     #[arg(long)]
     queue_max: Option<usize>,
+    /// Milliseconds that one may wait.
+    #[arg(long, value_name = "MS")]
+    queue_time_max_ms: Option<u64>,
+    /// Rows of waiting requests that one call may answer together; 0 joins none.
+    #[arg(long, value_name = "ROWS")]
+    batch_max_rows: Option<usize>,
+    /// Milliseconds that a request is held back for others to join it.
+    #[arg(long, value_name = "MS")]
+    batch_delay_ms: Option<u64>,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -176,6 +185,9 @@ impl Args {
             output_max_bytes: self.output_max_bytes,
             in_flight_max: self.in_flight_max,
             queue_max: self.queue_max,
+            queue_time_max_ms: self.queue_time_max_ms,
+            batch_max_rows: self.batch_max_rows,
+            batch_delay_ms: self.batch_delay_ms,
         };
         Ok(Deployment {
             to: None,

@@ -116,7 +116,11 @@ pub fn main() -> ExitCode {
 
 /// A sandbox for one command's own use, with the host's settings.
 fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
-    Sandbox::new(SandboxSettings { instances_max: 4, memory_max_bytes: config.limits.memory_max_bytes })
+    Sandbox::new(SandboxSettings {
+        instances_max: 4,
+        instances_ahead_max: 0,
+        memory_max_bytes: config.limits.memory_max_bytes,
+    })
 }
 
 /// A part of an answer, as text.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::http::{Bound, Tokens, serve};
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::serving::threads_max;
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -45,7 +46,8 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = args.config()?;
     init_log(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(config.io_threads()).enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -82,9 +84,12 @@ pub(super) async fn host(
         }
         None => store.admin_token()?,
     };
-    let threads = u32::try_from(config.compute_threads())?;
-    // Every compute thread holds one instance; changes hold a few more.
-    let settings = SandboxSettings { instances_max: threads * 2 + 8, memory_max_bytes: config.limits.memory_max_bytes };
+    // Every compute thread holds one instance; changes and the shadows hold a few more.
+    let settings = SandboxSettings {
+        instances_max: u32::try_from(threads_max(config.compute_threads()) + 8)?,
+        instances_ahead_max: config.compute.instances_ahead_max,
+        memory_max_bytes: config.limits.memory_max_bytes,
+    };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();
     let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);

@@ -4,7 +4,7 @@ use super::{CliError, local_sandbox, print_json};
 use crate::component::Description;
 use crate::config::Config;
 use crate::golden::{GoldenFailure, Measured, check_one};
-use crate::registry::{limits_of_call, limits_of_config};
+use crate::registry::limits_of_config;
 use crate::sandbox::Metering;
 use serde_json::json;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut failed = 0;
     let mut results = Vec::new();
     for example in &golden.examples {
-        let (measured, result) = check_one(&loaded, &schema, &golden, example, &limits_of_call(&limits));
+        let (measured, result) = check_one(&loaded, &schema, &golden, example, &limits.of_call());
         let lines = result.err().map(|failure| lines(&failure)).unwrap_or_default();
         failed += usize::from(!lines.is_empty());
         if !args.json {

@@ -116,8 +116,8 @@ impl From<PredictError> for HttpError {
             }
             PredictError::NoAnswer(error) => {
                 let status = match error {
-                    CallError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                    CallError::Overload => StatusCode::SERVICE_UNAVAILABLE,
+                    CallError::Timeout | CallError::DeadlineTooShort(_) => StatusCode::GATEWAY_TIMEOUT,
+                    CallError::Overload | CallError::Abandoned => StatusCode::SERVICE_UNAVAILABLE,
                     CallError::InvalidInput(_) => StatusCode::BAD_REQUEST,
                     CallError::Trap(_)
                     | CallError::Fuel

@@ -5,7 +5,7 @@ use super::error::{HttpError, Parts, json_response};
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{InferRequest, InferResponse, KEY_MAX_BYTES, metadata};
-use crate::serving::{Answer, Call, Predictor, Served};
+use crate::serving::{Answer, Call, PredictError, Predictor, Served};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -153,9 +153,10 @@ async fn predict(
 ) -> Result<Response, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
-    app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
+    let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    let request = InferRequest::from_json(&body)?;
+    app.predictor.admit(&served, received)?;
+    let request = read_request(app, &served, body, received).await?;
     let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout(headers)?) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -176,6 +177,24 @@ async fn predict(
     let mut response = json_response(StatusCode::OK, json);
     name_source(response.headers_mut(), &answer);
     Ok(response)
+}
+
+/// A body longer than this is read by the compute threads, in the model's own
+/// time: the threads that do I/O have none to spare.
+const READ_INLINE_MAX_BYTES: usize = 64 << 10;
+
+async fn read_request(
+    app: &Shared,
+    served: &Served,
+    body: Bytes,
+    received: Instant,
+) -> Result<InferRequest, HttpError> {
+    if body.len() <= READ_INLINE_MAX_BYTES {
+        return Ok(InferRequest::from_json(&body)?);
+    }
+    let deadline = received + served.limits.deadline;
+    let read = app.predictor.aside(&served.admission, deadline, move || InferRequest::from_json(&body)).await;
+    Ok(read.map_err(PredictError::NoAnswer)??)
 }
 
 /// The headers that say who answered, and why if it was a spare.

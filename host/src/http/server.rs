@@ -3,7 +3,7 @@
 use super::{Tokens, admin, prediction};
 use crate::config::Config;
 use crate::registry::{Registry, refetch, watch_file, watch_rollouts};
-use crate::serving::{Compute, Predictor};
+use crate::serving::Predictor;
 use axum::serve::ListenerExt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -51,8 +51,8 @@ pub async fn serve(
     let prediction = bind(config.prediction.listen, "--listen").await?;
     let admin = bind(config.admin.listen, "--admin-listen").await?;
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
-    let compute = Compute::start(config.compute_threads(), config.compute.queue_max)?;
-    let predictor = Predictor::new(registry.routes(), compute, registry.shared_metrics())?;
+    let (threads, queue_max) = (config.compute_threads(), config.compute.queue_max);
+    let predictor = Predictor::new(registry.routes(), threads, queue_max, registry.shared_metrics())?;
     let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
     let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 

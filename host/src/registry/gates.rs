@@ -4,7 +4,7 @@
 //!
 //! Never changes what is served; what it has proved is handed to the commit.
 
-use super::routing::{Code, effective, limits_of_call, metering};
+use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::catalog::{Bound, Catalog, CatalogError, Model, Serving, Spare, Version, breaking};
 use crate::component::Description;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// One gate that one version passed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gate {
-    /// `fetch`, `verify`, `compile`, `warm`, `golden` or `schema`.
+    /// `fetch`, `verify`, `compile`, `warm`, `golden`, `batch` or `schema`.
     pub gate: &'static str,
     /// The model.
     pub model: String,
@@ -247,12 +247,17 @@ impl Registry {
             prepared.proved.insert(key);
             return Ok(());
         }
-        let warm = code.loaded.warm(&limits_of_call(limits));
+        let warm = code.loaded.warm(&limits.of_call());
         warm.map_err(|error| ChangeError::Warm { model: name.to_owned(), number: version.number, error })?;
         passing.passed(&mut prepared.gates, "warm", "an instance starts");
-        golden::check_all(&code.loaded, &code.card.schema, &code.golden, || limits_of_call(limits))?;
+        golden::check_all(&code.loaded, &code.card.schema, &code.golden, || limits.of_call())?;
         let examples = code.golden.examples.len();
         passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
+        if limits.batch_max_rows > 1 {
+            let rows_max = limits.batch_max_rows;
+            golden::check_joined(&code.loaded, &code.card.schema, &code.golden, rows_max, || limits.of_call())?;
+            passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
+        }
         prepared.proved.insert(key);
         Ok(())
     }

@@ -21,7 +21,7 @@ pub use gates::Gate;
 pub use operations::{Changed, Source, Tried};
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
-pub use routing::{limits_of_call, limits_of_config};
+pub use routing::limits_of_config;
 
 use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;

@@ -6,16 +6,17 @@
 use super::Registry;
 use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
-use crate::sandbox::{CallLimits, Loaded, Metering};
+use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, EffectiveLimits, FallbackError, Link, Observed, Routes, Seen, Served, ShadowArm, Target,
+    Admission, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served, ShadowArm,
+    Target,
 };
 use crate::store::Digest;
 use scry_card::{Card, Golden};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A component's card and code, however many versions and models share it.
 #[derive(Debug, Clone)]
@@ -138,10 +139,10 @@ impl Workbench {
             }
         };
         let shadow = self.shadow(name, serving, &versions);
-        let limits = effective(config, serving.limits);
+        let (limits, admission) = (effective(config, serving.limits), self.lane(name, serving.limits, config));
         let turns = self.turns.entry(name.to_owned()).or_default().clone();
         let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
-        Served { name, serving, catalog, versions, fallback, canary_fallback, shadow, limits, turns }
+        Served { name, serving, catalog, versions, fallback, canary_fallback, shadow, admission, limits, turns }
     }
 
     fn chain(
@@ -223,12 +224,22 @@ impl Workbench {
 
     /// A model's lane outlives its routes: calls on an old version count too.
     fn lane(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> Arc<Admission> {
-        let in_flight = patch.in_flight_max.unwrap_or_else(|| config.in_flight_max());
-        let queue = patch.queue_max.unwrap_or(config.limits.queue_max);
-        let fresh = || Arc::new(Admission::new(in_flight, queue));
-        let lane = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
-        if !lane.has_limits(in_flight, queue) {
-            *lane = fresh();
+        let limits = &config.limits;
+        let deadline_ms = patch.deadline_ms.unwrap_or(limits.deadline_ms);
+        let queue_time_ms = match patch.queue_time_max_ms.unwrap_or(limits.queue_time_max_ms) {
+            0 => deadline_ms / 2,
+            ms => ms,
+        };
+        let limits = LaneLimits {
+            in_flight_max: patch.in_flight_max.unwrap_or_else(|| config.in_flight_max()).max(1),
+            queue_max: patch.queue_max.unwrap_or(limits.queue_max),
+            queue_time_max: Duration::from_millis(queue_time_ms),
+            batch_max_rows: patch.batch_max_rows.unwrap_or(limits.batch_max_rows),
+            batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
+        };
+        let lane = self.lanes.entry(name.to_owned()).or_insert_with(|| Arc::new(Admission::new(name, limits)));
+        if *lane.limits() != limits {
+            *lane = Arc::new(Admission::new(name, limits));
         }
         lane.clone()
     }
@@ -263,24 +274,18 @@ pub(super) fn effective(config: &Config, patch: LimitsPatch) -> EffectiveLimits 
     let limits = &config.limits;
     EffectiveLimits {
         deadline: Duration::from_millis(patch.deadline_ms.unwrap_or(limits.deadline_ms)),
-        fallback_reserve_percent: limits.fallback_reserve_percent,
+        reserve: Reserve {
+            unmeasured_percent: limits.fallback_reserve_percent,
+            min: Duration::from_millis(limits.fallback_reserve_min_ms),
+        },
         fuel: patch.fuel.unwrap_or(limits.fuel),
         memory_max_bytes: patch.memory_max_bytes.unwrap_or(limits.memory_max_bytes),
         output_max_bytes: patch.output_max_bytes.unwrap_or(limits.output_max_bytes),
+        batch_max_rows: patch.batch_max_rows.unwrap_or(limits.batch_max_rows),
     }
 }
 
 /// The limits of a deployment that sets none of its own.
 pub fn limits_of_config(config: &Config) -> EffectiveLimits {
     effective(config, LimitsPatch::default())
-}
-
-/// A call's limits, its time counted from now.
-pub fn limits_of_call(limits: &EffectiveLimits) -> CallLimits {
-    CallLimits {
-        deadline: Instant::now() + limits.deadline,
-        fuel: limits.fuel,
-        memory_max_bytes: limits.memory_max_bytes,
-        output_max_bytes: limits.output_max_bytes,
-    }
 }

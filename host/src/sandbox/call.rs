@@ -1,13 +1,17 @@
 //! One call: a fresh instance of the snapshot, its limits, its answer.
 //!
-//! The store is dropped with the call, whatever happened: no state survives.
+//! An instance answers one call and is dropped, whatever happened: no state
+//! survives. It may be made ahead of need; until its call it runs nothing.
 
 use super::bindings::exports::scry::model::predictor::Failure;
 use super::bindings::scry::model::types::{TensorParam, TensorResult};
 use super::convert;
 use super::engine::{Loaded, Metering};
-use super::limits::{CallLimits, Context, Stopped};
+use super::limits::{Asker, CallLimits, Context, Stopped};
+use super::stock::Ready;
+use super::ticker::Ticker;
 use scry_card::{Batch, check};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::{Instance, TypedFunc};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -48,6 +52,12 @@ pub enum CallError {
     /// No instance was free.
     #[error("no sandbox was free")]
     Overload,
+    /// Less time is left than the model is known to need.
+    #[error("the deadline is too short: the model takes {:.1} ms at least", .0.as_secs_f64() * 1e3)]
+    DeadlineTooShort(Duration),
+    /// Whoever asked has gone.
+    #[error("nobody waits for the answer any more")]
+    Abandoned,
 }
 
 impl CallError {
@@ -62,6 +72,8 @@ impl CallError {
             Self::Failed(_) => "failed",
             Self::InvalidInput(_) => "invalid-input",
             Self::Overload => "overload",
+            Self::DeadlineTooShort(_) => "deadline-too-short",
+            Self::Abandoned => "abandoned",
         }
     }
 }
@@ -81,6 +93,18 @@ pub struct CallReport {
     pub logs: Vec<LogLine>,
     /// Lines beyond the limit.
     pub logs_dropped: u64,
+    /// What is left of the instance.
+    pub spent: Spent,
+}
+
+/// An instance that has answered. Dropping it takes as long as making one:
+/// whoever waits for the answer should have it before.
+pub struct Spent(#[expect(dead_code, reason = "only dropped")] Option<Store<Context>>);
+
+impl std::fmt::Debug for Spent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spent")
+    }
 }
 
 /// The form of both functions.
@@ -106,30 +130,43 @@ impl Loaded {
 
     /// Makes an instance and drops it: the first of a component costs more.
     pub fn warm(&self, limits: &CallLimits) -> Result<(), CallError> {
-        self.pre.instantiate(self.new_store(limits)).map(drop).map_err(classify)
+        self.instantiate(limits).map(drop)
     }
 
     /// An instance that answers again and again. For benchmarks and tests
     /// only: the guest's state survives from call to call.
     pub fn session(&self, limits: &CallLimits) -> Result<Session, CallError> {
-        let mut store = self.new_store(limits);
-        let instance = self.pre.instantiate(&mut store).map_err(classify)?;
+        let Ready { store, instance } = self.instantiate(limits)?;
         Ok(Session { loaded: self.clone(), store, instance })
     }
 
     fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
-        let mut store = self.new_store(limits);
-        let instance = self.pre.instantiate(&mut store).map_err(classify);
-        let outcome = instance.and_then(|instance| self.ask(&mut store, instance, function, inputs));
+        let ready = self.stock.take().map_or_else(|| self.instantiate(limits), Ok);
+        let Ready { mut store, instance } = match ready {
+            Ok(ready) => ready,
+            Err(error) => return report(Err(error), None, &mut Context::new(0), started),
+        };
+        arm(&mut store, limits, self.metering, &self.ticker);
+        // One made ahead may have been made for a model with more.
+        let outcome = if store.data().memory_bytes > limits.memory_max_bytes {
+            Err(CallError::Memory)
+        } else {
+            self.ask(&mut store, instance, function, inputs)
+        };
         let fuel = store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        report(outcome, fuel, store.into_data(), started)
+        store.data_mut().awake = None;
+        let report = report(outcome, fuel, store.data_mut(), started);
+        CallReport { spent: Spent(Some(store)), ..report }
     }
 
-    pub(super) fn new_store(&self, limits: &CallLimits) -> Store<Context> {
-        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes, self.ticker.awake()));
-        arm(&mut store, limits, self.metering);
-        store
+    /// A new instance; its start runs within the limits.
+    pub(super) fn instantiate(&self, limits: &CallLimits) -> Result<Ready, CallError> {
+        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes));
+        arm(&mut store, limits, self.metering, &self.ticker);
+        let instance = self.pre.instantiate(&mut store).map_err(classify)?;
+        store.data_mut().awake = None;
+        Ok(Ready { store, instance })
     }
 
     fn ask(
@@ -175,23 +212,25 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Predicts where the last call left off. The limit on memory is the one
-    /// that the session began with.
+    /// Predicts where the last call left off.
     pub fn predict(&mut self, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
-        arm(&mut self.store, limits, self.loaded.metering);
+        arm(&mut self.store, limits, self.loaded.metering, &self.loaded.ticker);
         let outcome = self.loaded.ask(&mut self.store, self.instance, Function::Predict, inputs);
         let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        let before = self.store.data();
-        let mut after = Context::new(before.memory_max_bytes, self.loaded.ticker.awake());
-        after.memory_bytes = before.memory_bytes;
-        report(outcome, fuel, std::mem::replace(self.store.data_mut(), after), started)
+        self.store.data_mut().awake = None;
+        report(outcome, fuel, self.store.data_mut(), started)
     }
 }
 
 /// What a call did. What the guest said last before a trap is what its author
 /// needs first.
-fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: Context, started: Instant) -> CallReport {
+fn report(
+    outcome: Result<Batch, CallError>,
+    fuel: Option<u64>,
+    context: &mut Context,
+    started: Instant,
+) -> CallReport {
     let outcome = outcome.map_err(|error| match error {
         CallError::Trap(cause) => {
             CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {
@@ -206,8 +245,9 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: Context
         fuel,
         memory_bytes: context.memory_bytes,
         duration: started.elapsed(),
-        logs: context.logs,
-        logs_dropped: context.logs_dropped,
+        logs: std::mem::take(&mut context.logs),
+        logs_dropped: std::mem::take(&mut context.logs_dropped),
+        spent: Spent(None),
     }
 }
 
@@ -223,7 +263,10 @@ fn check_outputs(fields: &[scry_card::Field], batch: &Batch, is_answer: bool) ->
 }
 
 /// Puts a call's limits into force on a store.
-pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Metering) {
+pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Metering, ticker: &Arc<Ticker>) {
+    let context = store.data_mut();
+    context.memory_max_bytes = limits.memory_max_bytes;
+    context.awake = Some(ticker.awake());
     store.limiter(|context| context);
     store.set_hostcall_fuel(usize::try_from(limits.output_max_bytes).unwrap_or(usize::MAX));
     if metering == Metering::Fuel {
@@ -231,10 +274,16 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
         let _ = store.set_fuel(limits.fuel);
     }
     // Ticks drift under load; the wall clock does not.
-    let deadline = limits.deadline;
+    let (deadline, asker) = (limits.deadline, limits.asker.clone());
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        if Instant::now() >= deadline { Err(Stopped::Deadline.into()) } else { Ok(UpdateDeadline::Continue(1)) }
+        if Instant::now() >= deadline {
+            return Err(Stopped::Deadline.into());
+        }
+        if asker.as_deref().is_some_and(Asker::has_gone) {
+            return Err(Stopped::Abandoned.into());
+        }
+        Ok(UpdateDeadline::Continue(1))
     });
 }
 
@@ -243,6 +292,7 @@ pub(super) fn classify(error: wasmtime::Error) -> CallError {
         return match stopped {
             Stopped::Deadline => CallError::Timeout,
             Stopped::Memory => CallError::Memory,
+            Stopped::Abandoned => CallError::Abandoned,
         };
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {

@@ -4,6 +4,7 @@ use super::bindings::Model;
 use super::cache::{self, CodeCache, CodeSource};
 use super::compiler::Compiler;
 use super::limits::Context;
+use super::stock::{Shelf, Stock};
 use super::ticker::Ticker;
 use crate::component::PREDICTOR;
 use crate::store::Digest;
@@ -24,8 +25,10 @@ pub enum Metering {
 /// How large the pool is.
 #[derive(Debug, Clone, Copy)]
 pub struct SandboxSettings {
-    /// Instances that may be live at once, per engine.
+    /// Instances that may be at a call at once, per engine.
     pub instances_max: u32,
+    /// Instances that may be made ahead of need, over all components.
+    pub instances_ahead_max: u32,
     /// The most linear memory that any deployment may grant, in bytes.
     pub memory_max_bytes: u64,
 }
@@ -50,6 +53,8 @@ pub struct Loaded {
     pub(super) schema: Arc<Schema>,
     /// Its calls need it, whatever becomes of the sandbox.
     pub(super) ticker: Arc<Ticker>,
+    /// Instances made ahead.
+    pub(super) stock: Arc<Stock>,
     /// Whether calls count fuel.
     pub metering: Metering,
     /// Where its code came from.
@@ -68,6 +73,7 @@ pub struct Sandbox {
     fuel: Engine,
     off: Engine,
     compiler: Compiler,
+    shelf: Arc<Shelf>,
     pub(super) ticker: Arc<Ticker>,
 }
 
@@ -79,7 +85,8 @@ impl Sandbox {
         let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
         let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
         let compiler = Compiler::start().map_err(|e| SandboxError::Setup(e.to_string()))?;
-        Ok(Self { fuel, off, compiler, ticker: Arc::new(ticker) })
+        let shelf = Arc::new(Shelf::new(settings.instances_ahead_max as usize));
+        Ok(Self { fuel, off, compiler, shelf, ticker: Arc::new(ticker) })
     }
 
     /// Compiles a component, or takes its code from the cache.
@@ -107,7 +114,8 @@ impl Sandbox {
         let predictor = component.get_export_index(None, PREDICTOR).ok_or_else(|| missing(PREDICTOR))?;
         let function = |name| component.get_export_index(Some(&predictor), name).ok_or_else(|| missing(name));
         let (predict, transform) = (function("predict")?, function("transform")?);
-        Ok(Loaded { pre, predict, transform, schema, ticker: self.ticker.clone(), metering, source })
+        let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
+        Ok(Loaded { pre, predict, transform, schema, ticker, stock, metering, source })
     }
 
     /// The folders of its code in a cache; code in any other is of no use.
@@ -129,7 +137,7 @@ fn config(settings: SandboxSettings, metering: Metering) -> Config {
     /// A component is one module of ours and the adapters around its imports.
     const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
 
-    let instances = settings.instances_max;
+    let instances = settings.instances_max.saturating_add(settings.instances_ahead_max);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))

@@ -3,11 +3,18 @@
 use super::bindings::scry::model::{logging, types};
 use super::call::LogLine;
 use super::ticker::Awake;
+use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::ResourceLimiter;
 
+/// Whoever asked for a call.
+pub trait Asker: std::fmt::Debug + Send + Sync {
+    /// Whether nobody waits for the answer any more.
+    fn has_gone(&self) -> bool;
+}
+
 /// What one call may use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CallLimits {
     /// When the guest is stopped.
     pub deadline: Instant,
@@ -17,6 +24,8 @@ pub struct CallLimits {
     pub memory_max_bytes: u64,
     /// What the guest may hand to the host in one go: its answer, a log line.
     pub output_max_bytes: u64,
+    /// Whoever waits: when they are gone the guest is stopped.
+    pub asker: Option<Arc<dyn Asker>>,
 }
 
 /// A limit that stopped a guest; the error that travels through wasmtime.
@@ -26,6 +35,8 @@ pub(super) enum Stopped {
     Deadline,
     #[error("the memory limit was reached")]
     Memory,
+    #[error("nobody waits any more")]
+    Abandoned,
 }
 
 /// The store's own state.
@@ -35,16 +46,16 @@ pub(super) struct Context {
     pub(super) memory_bytes: u64,
     pub(super) logs: Vec<LogLine>,
     pub(super) logs_dropped: u64,
-    /// Deadlines are noticed while the store lives.
-    _awake: Awake,
+    /// Deadlines are noticed while the call runs.
+    pub(super) awake: Option<Awake>,
 }
 
 impl Context {
     const LOG_MAX_LINES: usize = 32;
     const LOG_LINE_MAX_BYTES: usize = 1024;
 
-    pub(super) fn new(memory_max_bytes: u64, awake: Awake) -> Self {
-        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, _awake: awake }
+    pub(super) fn new(memory_max_bytes: u64) -> Self {
+        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, awake: None }
     }
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod engine;
 mod limits;
 pub(crate) mod snapshot;
+mod stock;
 mod ticker;
 
 mod bindings {
@@ -23,6 +24,6 @@ mod bindings {
 }
 
 pub use cache::{CodeCache, CodeSource};
-pub use call::{CallError, CallReport, LogLine, Session};
+pub use call::{CallError, CallReport, LogLine, Session, Spent};
 pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};
-pub use limits::CallLimits;
+pub use limits::{Asker, CallLimits};

@@ -41,8 +41,8 @@ pub(crate) fn seal(
     let mut wizer = Wizer::new();
     wizer.init_func("load");
     let (parsed, instrumented) = wizer.instrument_component(unloaded).map_err(unsuitable)?;
-    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes, sandbox.ticker.awake()));
-    arm(&mut store, limits, Metering::Off);
+    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes));
+    arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
     let component = Component::new(engine, &instrumented).map_err(unsuitable)?;
@@ -69,8 +69,8 @@ fn describe(
 ) -> Result<Schema, SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
     let component = Component::new(sandbox.engine(Metering::Off), sealed).map_err(unsuitable)?;
-    let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes, sandbox.ticker.awake()));
-    arm(&mut store, limits, Metering::Off);
+    let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
+    arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     let model = Model::instantiate(&mut store, &component, linker).map_err(unsuitable)?;
     let schema = model.scry_model_predictor().call_describe(&mut store);
     schema.map(convert::schema).map_err(|e| SnapshotError::Describe(classify(e)))

@@ -1,26 +1,182 @@
-//! How many calls of one model may run, and how many may wait. Only numbers:
-//! the compute queue keeps to them.
+//! How many calls of one model may run, how many may wait and for how long,
+//! and what its calls have cost so far. Only numbers: the compute queue keeps
+//! to them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// The limits of one model's lane in the compute queue.
+/// A call that takes longer than this on a processor gives up its place: it
+/// goes on at the lowest priority, and another call takes the place.
+pub(super) const SLICE: Duration = Duration::from_millis(5);
+
+/// What a model may have of the compute pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// Calls that may run at once; 0 would run none.
+    pub in_flight_max: usize,
+    /// Calls that may wait.
+    pub queue_max: usize,
+    /// How long one may wait.
+    pub queue_time_max: Duration,
+    /// Rows that waiting requests are joined to; below 2 none are.
+    pub batch_max_rows: usize,
+    /// How long a request is held back for others to join it.
+    pub batch_delay: Duration,
+}
+
+/// One model's lane in the compute queue: its limits, and the measure of it.
 #[derive(Debug)]
 pub struct Admission {
     /// Which lane; none is ever used twice.
     pub(super) lane: u64,
-    pub(super) in_flight_max: usize,
-    pub(super) queue_max: usize,
+    /// Whose it is.
+    pub(super) model: String,
+    pub(super) limits: LaneLimits,
+    wall: Pace,
+    cpu: Pace,
+    /// What a call that succeeds takes at least, roughly.
+    quick: Quick,
+    /// Calls that had too little time.
+    refused: AtomicU64,
 }
 
 impl Admission {
-    /// A lane for `in_flight_max` running and `queue_max` waiting calls.
-    pub fn new(in_flight_max: usize, queue_max: usize) -> Self {
+    /// A lane of its own.
+    pub fn new(model: &str, limits: LaneLimits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { lane: NEXT.fetch_add(1, Ordering::Relaxed), in_flight_max: in_flight_max.max(1), queue_max }
+        let lane = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (wall, cpu, quick) = (Pace::default(), Pace::default(), Quick::default());
+        Self { lane, model: model.to_owned(), limits, wall, cpu, quick, refused: AtomicU64::new(1) }
     }
 
-    /// Whether the lane has these limits.
-    pub fn has_limits(&self, in_flight_max: usize, queue_max: usize) -> bool {
-        (self.in_flight_max, self.queue_max) == (in_flight_max.max(1), queue_max)
+    /// What it may have.
+    pub fn limits(&self) -> &LaneLimits {
+        &self.limits
+    }
+
+    /// Its calls usually take longer than a slice: they start at the lowest
+    /// priority, and it is the others that lose no time.
+    pub(super) fn is_patient(&self) -> bool {
+        self.cpu.get() > SLICE
+    }
+
+    /// What the next call will use of a processor, as far as one can tell.
+    pub(super) fn expected_cpu(&self) -> Duration {
+        self.cpu.get()
+    }
+
+    /// How long one more call would wait behind so many.
+    pub(super) fn expected_wait(&self, waiting: usize) -> Duration {
+        let rounds = waiting as f64 / self.limits.in_flight_max as f64;
+        self.wall.get().mul_f64(rounds)
+    }
+
+    /// What a call takes at least, once that is known.
+    pub(super) fn least(&self) -> Duration {
+        self.quick.get()
+    }
+
+    /// Whether a call may end within what is left; otherwise what it takes.
+    /// Now and then one is let through all the same, so that the measure stays
+    /// true.
+    pub(super) fn can_meet(&self, left: Duration) -> Result<(), Duration> {
+        const TRIED_ALL_THE_SAME: u64 = 32;
+        let least = self.least();
+        let is_refused = least > left && self.refused.fetch_add(1, Ordering::Relaxed) % TRIED_ALL_THE_SAME != 0;
+        if is_refused { Err(least) } else { Ok(()) }
+    }
+
+    pub(super) fn ran(&self, wall: Duration, cpu: Duration) {
+        self.wall.record(wall);
+        self.cpu.record(cpu);
+    }
+
+    pub(super) fn succeeded(&self, took: Duration) {
+        self.quick.record(took);
     }
 }
+
+/// A mean that forgets: the last eight or so count.
+#[derive(Debug, Default)]
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    /// A count lost between threads is not missed.
+    fn record(&self, took: Duration) {
+        let (mean, took) = (self.0.load(Ordering::Relaxed), nanos(took));
+        let next = if mean == 0 { took } else { mean - mean / 8 + took / 8 };
+        self.0.store(next, Ordering::Relaxed);
+    }
+}
+
+/// A minimum that drifts up, so that one lucky call does not stand for ever.
+#[derive(Debug, Default)]
+struct Quick(AtomicU64);
+
+impl Quick {
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn record(&self, took: Duration) {
+        let (least, took) = (self.0.load(Ordering::Relaxed), nanos(took));
+        let next = if least == 0 || took < least { took } else { least + (took - least) / 64 };
+        self.0.store(next, Ordering::Relaxed);
+    }
+}
+
+fn nanos(took: Duration) -> u64 {
+    u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(in crate::serving) fn lane(in_flight_max: usize, queue_max: usize) -> Admission {
+        Admission::new("m", LaneLimits {
+            in_flight_max,
+            queue_max,
+            queue_time_max: Duration::from_secs(60),
+            batch_max_rows: 0,
+            batch_delay: Duration::ZERO,
+        })
+    }
+
+    #[test]
+    fn a_model_that_burns_its_slices_turns_patient_and_recovers() {
+        let lane = lane(2, 10);
+        assert!(!lane.is_patient(), "nobody is judged unheard");
+        lane.ran(Duration::from_millis(225), Duration::from_millis(225));
+        assert!(lane.is_patient());
+        assert_eq!(lane.expected_wait(4), Duration::from_millis(450));
+        let calls = (1..100).take_while(|_| {
+            lane.ran(Duration::from_micros(50), Duration::from_micros(50));
+            lane.is_patient()
+        });
+        assert!((20..40).contains(&calls.count()), "it takes some good calls");
+    }
+
+    proptest! {
+        #[test]
+        fn measures_stay_within_what_was_measured(took in prop::collection::vec(1..1_000_000_000u64, 1..200)) {
+            let lane = lane(1, 1);
+            for &took in &took {
+                lane.ran(Duration::from_nanos(took), Duration::ZERO);
+                lane.succeeded(Duration::from_nanos(took));
+            }
+            let (least, most) = (took.iter().min().unwrap(), took.iter().max().unwrap());
+            // Divisions round down: each step may lose a few nanoseconds.
+            prop_assert!((least.saturating_sub(16)..=*most).contains(&nanos(lane.expected_wait(1))));
+            prop_assert!((*least..=*most).contains(&nanos(lane.least())));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) use tests::lane as test_lane;

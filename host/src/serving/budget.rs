@@ -1,42 +1,99 @@
 //! How a request's deadline is shared along a fallback chain. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a constant needs to answer.
 const CONSTANT_RESERVE: Duration = Duration::from_millis(2);
+/// How long a killed guest may take to notice, before the request goes on without it.
+const KILL_GRACE: Duration = Duration::from_millis(20);
 
-/// What comes after the component that is about to run.
+/// One link of what stands behind the component that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Nothing: it may use all the time there is.
-    Nothing,
-    /// Only a constant.
+pub(super) enum Behind {
+    /// A constant.
     Constant,
-    /// At least one component.
-    Component,
+    /// A component, and the time that 99 of 100 of its calls stay below.
+    Component(Option<Duration>),
 }
 
-/// How long the next component may run when `left` remains for it and all
-/// that stands behind it.
-pub(super) fn share(left: Duration, rest: Rest, reserve_percent: u8) -> Duration {
-    let reserve = match rest {
-        Rest::Nothing => Duration::ZERO,
-        Rest::Constant => CONSTANT_RESERVE.min(left / 10),
-        Rest::Component => left * u32::from(reserve_percent.min(90)) / 100,
+/// What a deployment says of the time kept back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reserve {
+    /// For a spare that has not been measured yet: a share of the time left, in percent.
+    pub unmeasured_percent: u8,
+    /// For one that has: at least this.
+    pub min: Duration,
+}
+
+/// When a component is stopped, and when the request goes on without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) until: Instant,
+    pub(super) give_up: Instant,
+}
+
+impl Window {
+    /// The window of a component that starts now, with `rest` behind it.
+    pub(super) fn new(now: Instant, deadline: Instant, rest: impl Iterator<Item = Behind>, reserve: &Reserve) -> Self {
+        let left = deadline.saturating_duration_since(now);
+        let kept = kept_back(left, rest, reserve);
+        let until = now + left.saturating_sub(kept);
+        let grace = if kept.is_zero() { KILL_GRACE } else { KILL_GRACE.min(kept / 2) };
+        Self { until, give_up: until + grace }
+    }
+}
+
+/// What is kept back of `left` for all that stands behind.
+fn kept_back(left: Duration, rest: impl Iterator<Item = Behind>, reserve: &Reserve) -> Duration {
+    let of = |behind| match behind {
+        Behind::Constant => CONSTANT_RESERVE.min(left / 10),
+        Behind::Component(Some(p99)) => p99.max(reserve.min),
+        Behind::Component(None) => left * u32::from(reserve.unmeasured_percent) / 100,
     };
-    left.saturating_sub(reserve)
+    // However slow the spares: a quarter is the component's own.
+    rest.map(of).sum::<Duration>().min(left * 3 / 4)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const RESERVE: Reserve = Reserve { unmeasured_percent: 25, min: Duration::from_millis(10) };
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
 
     #[test]
-    fn time_is_kept_back_for_whatever_comes_after() {
-        let left = Duration::from_millis(300);
-        assert_eq!(share(left, Rest::Nothing, 25), left);
-        assert_eq!(share(left, Rest::Constant, 25), Duration::from_millis(298));
-        assert_eq!(share(left, Rest::Component, 25), Duration::from_millis(225));
-        assert_eq!(share(Duration::ZERO, Rest::Component, 25), Duration::ZERO);
+    fn what_is_kept_back_follows_from_what_stands_behind() {
+        let kept = |rest: &[Behind]| kept_back(ms(300), rest.iter().copied(), &RESERVE);
+        assert_eq!(kept(&[]), Duration::ZERO);
+        assert_eq!(kept(&[Behind::Constant]), ms(2));
+        assert_eq!(kept(&[Behind::Component(None)]), ms(75), "not measured yet");
+        assert_eq!(kept(&[Behind::Component(Some(ms(1)))]), ms(10), "at least the floor");
+        assert_eq!(kept(&[Behind::Component(Some(ms(40))), Behind::Constant]), ms(42));
+        assert_eq!(kept(&[Behind::Component(Some(ms(900)))]), ms(225), "a quarter is the component's own");
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_ends_in_time_for_whoever_is_behind(
+            left in 0..100_000_000u64,
+            spares in prop::collection::vec(prop::option::of(0..1_000_000u64), 0..4),
+            constant: bool,
+        ) {
+            let now = Instant::now();
+            let deadline = now + Duration::from_micros(left);
+            let rest: Vec<_> = spares
+                .iter()
+                .map(|p99| Behind::Component(p99.map(Duration::from_micros)))
+                .chain(constant.then_some(Behind::Constant))
+                .collect();
+            let window = Window::new(now, deadline, rest.iter().copied(), &RESERVE);
+            prop_assert!(now <= window.until && window.until <= deadline);
+            prop_assert!(window.give_up <= window.until + KILL_GRACE);
+            prop_assert!(rest.is_empty() || window.give_up <= deadline);
+        }
     }
 }

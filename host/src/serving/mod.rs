@@ -4,10 +4,12 @@
 //! of `predict`; what they decide by is in `routes` and `budget`.
 
 mod admission;
+mod attempt;
 mod behind;
 mod budget;
 mod compute;
 mod difference;
+mod job;
 mod observed;
 mod predict;
 mod routes;
@@ -15,8 +17,9 @@ mod run;
 mod shadow;
 mod target;
 
-pub use admission::Admission;
-pub use compute::Compute;
+pub use admission::{Admission, LaneLimits};
+pub use budget::Reserve;
+pub use compute::threads_max;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use observed::{LastError, Observed};
 pub use predict::{Answer, Call, PredictError, Predictor};

@@ -14,6 +14,9 @@ pub struct Observed {
     /// Every request is in one bucket, so these count the requests too.
     buckets: [AtomicU64; Latencies::BUCKETS],
     errors: AtomicU64,
+    /// Since the last look at `p99`.
+    recorded: AtomicU64,
+    p99_ns: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
 }
 
@@ -42,6 +45,8 @@ impl Default for Observed {
         Self {
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             errors: AtomicU64::new(0),
+            recorded: AtomicU64::new(0),
+            p99_ns: AtomicU64::new(0),
             last_errors: Mutex::default(),
         }
     }
@@ -49,11 +54,17 @@ impl Default for Observed {
 
 impl Observed {
     const LAST_MAX: usize = 8;
+    /// Requests between two looks at `p99`, and before the first.
+    const LOOK_EVERY: u64 = 32;
 
     /// Counts one request.
     pub fn record(&self, took: Duration, error: Option<LastError>) {
         if let Some(count) = self.buckets.get(Latencies::bucket(took)) {
             count.fetch_add(1, Ordering::Relaxed);
+        }
+        if (self.recorded.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(Self::LOOK_EVERY) {
+            let p99 = self.latency().quantile(0.99).unwrap_or_default();
+            self.p99_ns.store(u64::try_from(p99.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         if let Some(error) = error {
             // Whoever sees the error sees its request.
@@ -69,8 +80,19 @@ impl Observed {
     /// All that was counted so far.
     pub fn evidence(&self) -> Evidence {
         let errors = self.errors.load(Ordering::Acquire);
-        let latency = Latencies::of(self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed)));
+        let latency = self.latency();
         Evidence { requests: latency.total(), errors, latency }
+    }
+
+    /// What 99 of 100 requests stay below, as of a few requests ago; `None`
+    /// until there are enough.
+    pub fn p99(&self) -> Option<Duration> {
+        let p99_ns = self.p99_ns.load(Ordering::Relaxed);
+        (p99_ns > 0).then(|| Duration::from_nanos(p99_ns))
+    }
+
+    fn latency(&self) -> Latencies {
+        Latencies::of(self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// The last few errors, oldest first.
@@ -105,6 +127,16 @@ mod tests {
         let mut expected = Latencies::default();
         (0..4000).for_each(|n| expected.record(Duration::from_micros(n % 1000)));
         assert_eq!(seen.latency, expected);
+    }
+
+    #[test]
+    fn a_p99_is_known_after_enough_requests() {
+        let observed = Observed::default();
+        (1..Observed::LOOK_EVERY).for_each(|_| observed.record(Duration::from_millis(2), None));
+        assert_eq!(observed.p99(), None);
+        observed.record(Duration::from_millis(40), None);
+        let p99 = observed.p99().unwrap();
+        assert!((Duration::from_millis(40)..Duration::from_millis(50)).contains(&p99), "{p99:?}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! One request, from named tensors to an answer, inside its deadline.
 
 use super::behind::Behind;
-use super::budget::{Rest, share};
+use super::budget::{Behind as Rest, Window};
 use super::compute::Compute;
+use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
-use super::run::{Attempt, run};
+use super::Admission;
 use super::target::{Target, spare_inputs, spare_outputs};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
@@ -14,13 +15,10 @@ use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Errors that one refused request names.
 const ERRORS_MAX: usize = 16;
-/// How long a killed guest may take to notice, before the request goes on without it.
-const KILL_GRACE: Duration = Duration::from_millis(20);
 
 /// A prediction request.
 #[derive(Debug)]
@@ -80,14 +78,22 @@ pub enum PredictError {
 #[derive(Debug)]
 pub struct Predictor {
     routes: Arc<ArcSwap<Routes>>,
-    compute: Compute,
+    pub(super) compute: Compute<Job>,
     behind: Behind,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Predictor {
-    /// A predictor on the given routes; starts the thread for shadows.
-    pub fn new(routes: Arc<ArcSwap<Routes>>, compute: Compute, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    /// A predictor on the given routes; starts the threads that run guests.
+    pub fn new(
+        routes: Arc<ArcSwap<Routes>>,
+        threads: usize,
+        queue_max: usize,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let books = metrics.clone();
+        let account = Box::new(move |lane: &Admission, cpu| books.used_cpu(&lane.model, cpu));
+        let compute = Compute::start(threads, queue_max, account)?;
         Ok(Self { routes, compute, behind: Behind::start()?, metrics })
     }
 
@@ -111,6 +117,7 @@ impl Predictor {
         };
         let longest = served.limits.deadline;
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
+        let asked = Asked { metrics: &self.metrics, served: &served, number, received: call.received };
         let answer = self.answer(&served, number, call.inputs, deadline).await;
         let outcome = match &answer {
             Ok(Answer { degraded: Some(_), .. }) => "degraded",
@@ -119,8 +126,19 @@ impl Predictor {
             Err(PredictError::NoAnswer(error)) => error.reason(),
             Err(PredictError::Unavailable(_)) => "unavailable",
         };
-        self.metrics.answered(&served.name, number, outcome, call.received.elapsed());
+        asked.answered(outcome);
         answer
+    }
+
+    /// Whether a request would find room; one that would not is counted, and
+    /// worth no more time.
+    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
+        if !served.fallback.is_empty() || self.compute.has_room(&served.admission) {
+            return Ok(());
+        }
+        Asked { metrics: &self.metrics, served, number: served.serving.live, received }
+            .answered(CallError::Overload.reason());
+        Err(PredictError::NoAnswer(CallError::Overload))
     }
 
     async fn answer(
@@ -136,7 +154,7 @@ impl Predictor {
             Err(why) => return self.answer_unavailable(served, chain, named, deadline, why).await,
         };
         let inputs = Arc::new(validated(&target.card.schema.inputs, named).inspect_err(|_| mismatch(served, target))?);
-        let window = Window::new(deadline, chain, served.limits.fallback_reserve_percent);
+        let window = window(served, chain, deadline);
         let first = match self.attempt(target, &inputs, window).await {
             Ok((outputs, took)) => {
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
@@ -202,7 +220,7 @@ impl Predictor {
                 Link::Target { target, inputs: from, outputs } => {
                     let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
-                    let window = Window::new(deadline, rest, served.limits.fallback_reserve_percent);
+                    let window = window(served, rest, deadline);
                     if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
                         return Some(Answer::of(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
                     }
@@ -210,32 +228,6 @@ impl Predictor {
             }
         }
         None
-    }
-
-    /// Runs one component on the compute pool, within its own limits.
-    async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
-        let until = window.until;
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let started = Arc::new(AtomicBool::new(false));
-        let queued = Instant::now();
-        let (work, batch, metrics, starting) = (target.clone(), inputs.clone(), self.metrics.clone(), started.clone());
-        let job = move || {
-            metrics.queued(&work.model, queued.elapsed());
-            starting.store(true, Ordering::Relaxed);
-            let in_time = Instant::now() < until;
-            let outcome = if in_time { run(&work, &batch, until, &metrics) } else { Err(CallError::Overload) };
-            // Nobody listens when the request has gone on without us.
-            let _ = answer.send(outcome);
-        };
-        self.compute.submit(&target.admission, until, job).map_err(|_| CallError::Overload)?;
-        match tokio::time::timeout_at(window.give_up.into(), answered).await {
-            Ok(Ok(outcome)) => outcome,
-            // Overdue in the queue, and dropped there.
-            Ok(Err(_)) if !started.load(Ordering::Relaxed) => Err(CallError::Overload),
-            Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
-            Err(_) if !started.load(Ordering::Relaxed) => Err(CallError::Overload),
-            Err(_) => Err(CallError::Timeout),
-        }
     }
 }
 
@@ -252,32 +244,40 @@ impl Answer {
     }
 }
 
-/// When a component is stopped, and when the request goes on without it.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    until: Instant,
-    give_up: Instant,
+/// A request that is being answered. When it is dropped before, its client
+/// went away.
+struct Asked<'a> {
+    metrics: &'a Metrics,
+    served: &'a Served,
+    number: u32,
+    received: Instant,
 }
 
-impl Window {
-    /// The window of a component that `rest` stands behind.
-    fn new(deadline: Instant, rest: &[Link], reserve_percent: u8) -> Self {
-        let now = Instant::now();
-        let stands = |wanted: fn(&Link) -> bool| rest.iter().any(wanted);
-        let rest = if stands(|link| matches!(link, Link::Target { .. })) {
-            Rest::Component
-        } else if stands(|link| matches!(link, Link::Constant(_))) {
-            Rest::Constant
-        } else {
-            Rest::Nothing
-        };
-        let until = now + share(deadline.saturating_duration_since(now), rest, reserve_percent);
-        let grace = match rest {
-            Rest::Nothing => KILL_GRACE,
-            Rest::Constant | Rest::Component => KILL_GRACE.min(deadline.saturating_duration_since(until) / 2),
-        };
-        Self { until, give_up: until + grace }
+impl Asked<'_> {
+    fn answered(self, outcome: &'static str) {
+        self.count(outcome);
+        std::mem::forget(self);
     }
+
+    fn count(&self, outcome: &'static str) {
+        self.metrics.answered(&self.served.name, self.number, outcome, self.received.elapsed());
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.count(CallError::Abandoned.reason());
+    }
+}
+
+/// The window of a component that `rest` stands behind.
+fn window(served: &Served, rest: &[Link], deadline: Instant) -> Window {
+    let behind = rest.iter().filter_map(|link| match link {
+        Link::Constant(_) => Some(Rest::Constant),
+        Link::Target { target, .. } => Some(Rest::Component(target.observed.p99())),
+        Link::Unavailable(_) => None,
+    });
+    Window::new(Instant::now(), deadline, behind, &served.limits.reserve)
 }
 
 /// The request's columns in the schema's order, checked value by value.

@@ -4,9 +4,10 @@
 //! comes from exactly one version whatever is deployed meanwhile.
 
 use super::shadow::ShadowArm;
+use super::Admission;
 use super::target::{EffectiveLimits, FallbackError, Target, correspond};
 use crate::catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
-use scry_card::{Batch, Element, Schema, Tensor, Values, batch_from_records};
+use scry_card::{Batch, Schema, batch_from_records};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Served {
     pub canary_fallback: Vec<Link>,
     /// The version that runs beside.
     pub shadow: Option<Arc<ShadowArm>>,
+    /// The model's own gate.
+    pub admission: Arc<Admission>,
     /// What one request may use.
     pub limits: EffectiveLimits,
     /// Counts requests that have no key, to spread them.
@@ -123,41 +126,11 @@ impl Link {
     }
 }
 
-/// A one-row batch, once a row.
+/// A one-row batch, once a row. A constant whose text would grow past what a
+/// column holds stays one row.
 pub(super) fn repeated(row: &Batch, rows: usize) -> Batch {
-    fn times<T: Element>(list: &[T], rows: usize) -> Vec<T> {
-        list.repeat(rows)
+    if rows == 0 {
+        return row.split(&[0, 1]).and_then(|parts| parts.into_iter().next()).unwrap_or_else(|| row.clone());
     }
-    let column = |tensor: &Tensor| {
-        let values = match &tensor.values {
-            Values::Bool(list) => Values::Bool(times(list, rows)),
-            Values::Int8(list) => Values::Int8(times(list, rows)),
-            Values::Int16(list) => Values::Int16(times(list, rows)),
-            Values::Int32(list) => Values::Int32(times(list, rows)),
-            Values::Int64(list) => Values::Int64(times(list, rows)),
-            Values::Uint8(list) => Values::Uint8(times(list, rows)),
-            Values::Uint16(list) => Values::Uint16(times(list, rows)),
-            Values::Uint32(list) => Values::Uint32(times(list, rows)),
-            Values::Uint64(list) => Values::Uint64(times(list, rows)),
-            Values::Fp32(list) => Values::Fp32(times(list, rows)),
-            Values::Fp64(list) => Values::Fp64(times(list, rows)),
-            Values::Bytes(text) => {
-                let mut all = scry_card::Text::default();
-                for _ in 0..rows {
-                    for element in text.iter() {
-                        // A text that is full stays short; `check` guards answers of components only,
-                        // and a constant of 4 GiB has no place in a catalog.
-                        let _ = all.push(element);
-                    }
-                }
-                Values::Bytes(all)
-            }
-        };
-        let mut shape = tensor.shape.clone();
-        if let Some(first) = shape.first_mut() {
-            *first = rows as u64;
-        }
-        Tensor { shape, values, validity: tensor.validity.as_ref().map(|flags| flags.repeat(rows)) }
-    };
-    Batch { rows, columns: row.columns.iter().map(column).collect() }
+    Batch::join(&vec![row; rows]).unwrap_or_else(|| row.clone())
 }

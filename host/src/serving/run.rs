@@ -1,28 +1,31 @@
-//! One call on a compute thread: within the version's limits, counted, and told
-//! to operators where it fails.
+//! One call on the thread that it was given: within the version's limits,
+//! counted, and told to operators where it fails.
 //!
 //! Never decides what follows from a failure.
 
 use super::observed::LastError;
 use super::target::Target;
-use crate::sandbox::{CallError, CallLimits};
+use crate::sandbox::{Asker, CallError, CallLimits, Spent};
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::Batch;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What became of one component's try, and how long it ran.
 pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
 /// Runs a version; operators see what the client won't.
-pub(super) fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Metrics) -> Attempt {
-    let limits = CallLimits {
-        deadline: until,
-        fuel: target.limits.fuel,
-        memory_max_bytes: target.limits.memory_max_bytes,
-        output_max_bytes: target.limits.output_max_bytes,
-    };
-    let _live = metrics.instance();
+pub(super) fn run(
+    target: &Target,
+    inputs: &Batch,
+    until: Instant,
+    asker: Option<Arc<dyn Asker>>,
+    metrics: &Metrics,
+) -> (Attempt, Spent) {
+    let limits = CallLimits { deadline: until, asker, ..target.limits.of_call() };
+    let live = metrics.instance();
     let report = target.loaded.predict(inputs, &limits);
+    drop(live);
     metrics.ran(&target.model, report.duration);
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
@@ -32,14 +35,19 @@ pub(super) fn run(target: &Target, inputs: &Batch, until: Instant, metrics: &Met
         tracing::warn!(target: "scry::guest", %model, version, dropped = report.logs_dropped, "the guest logged too much");
     }
     match &report.outcome {
-        Ok(_) => target.observed.record(report.duration, None),
-        // No instance was free: that says nothing about the version.
-        Err(CallError::Overload) => {}
+        Ok(_) => {
+            target.admission.succeeded(report.duration);
+            target.observed.record(report.duration, None);
+        }
+        // No instance was free, or nobody waited: that says nothing about the version.
+        Err(CallError::Overload | CallError::Abandoned) => {}
+        // Nor does running out of the little time that a client or the queue left.
+        Err(CallError::Timeout) if report.duration < target.limits.deadline / 2 => {}
         Err(error) => {
             let (digest, cause) = (target.version.digest, error.to_string());
             target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));
             tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, %cause, "a call failed");
         }
     }
-    report.outcome.map(|outputs| (outputs, report.duration))
+    (report.outcome.map(|outputs| (outputs, report.duration)), report.spent)
 }

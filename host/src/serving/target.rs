@@ -2,12 +2,13 @@
 //!
 //! Never decides which version answers.
 
+use super::budget::Reserve;
 use super::{Admission, Observed};
 use crate::catalog::Version;
-use crate::sandbox::Loaded;
+use crate::sandbox::{CallLimits, Loaded};
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A version that can be called.
 #[derive(Debug)]
@@ -33,14 +34,38 @@ pub struct Target {
 pub struct EffectiveLimits {
     /// From arrival to answer.
     pub deadline: Duration,
-    /// Share of the time left that is kept back, in percent.
-    pub fallback_reserve_percent: u8,
+    /// What is kept back of it for the fallback chain.
+    pub reserve: Reserve,
     /// Instructions, roughly; 0: not counted.
     pub fuel: u64,
     /// Linear memory.
     pub memory_max_bytes: u64,
     /// Answer.
     pub output_max_bytes: u64,
+    /// Rows of waiting requests that one call may answer together; below 2 none are joined.
+    pub batch_max_rows: usize,
+}
+
+impl EffectiveLimits {
+    /// A call's limits, its time counted from now.
+    pub fn of_call(&self) -> CallLimits {
+        CallLimits {
+            deadline: Instant::now() + self.deadline,
+            fuel: self.fuel,
+            memory_max_bytes: self.memory_max_bytes,
+            output_max_bytes: self.output_max_bytes,
+            asker: None,
+        }
+    }
+}
+
+impl Target {
+    /// Makes an instance ahead of the next call; without one, that call makes its own.
+    pub(super) fn restock(&self) {
+        if let Err(error) = self.loaded.restock(self.admission.limits.in_flight_max, &self.limits.of_call()) {
+            tracing::debug!(model = %self.model, %error, "no instance was made ahead");
+        }
+    }
 }
 
 /// A spare that cannot stand in.

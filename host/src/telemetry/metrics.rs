@@ -5,7 +5,7 @@
 
 use crate::sandbox::CodeSource;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
 };
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     queue_seconds: HistogramVec,
     sandbox_seconds: HistogramVec,
+    cpu_seconds: CounterVec,
+    batch_requests: HistogramVec,
     fallbacks: IntCounterVec,
     instances: IntGauge,
     loads: IntCounterVec,
@@ -49,6 +51,15 @@ impl Metrics {
             request_seconds: seconds("scry_request_seconds", "From a request's arrival to its answer.")?,
             queue_seconds: seconds("scry_queue_seconds", "How long a call waited for a compute thread.")?,
             sandbox_seconds: seconds("scry_sandbox_seconds", "From a fresh instance to its copied-out answer.")?,
+            cpu_seconds: CounterVec::new(
+                Opts::new("scry_cpu_seconds_total", "Processor time of the compute threads, by whose calls used it."),
+                &["model"],
+            )?,
+            batch_requests: HistogramVec::new(
+                HistogramOpts::new("scry_batch_requests", "Requests that one call answered together, where any were joined.")
+                    .buckets(exponential_buckets(2.0, 2.0, 8)?),
+                &["model"],
+            )?,
             fallbacks: IntCounterVec::new(
                 Opts::new("scry_fallbacks_total", "Requests that went to the fallback chain, by reason."),
                 &["model", "reason"],
@@ -79,6 +90,8 @@ impl Metrics {
         registry.register(Box::new(metrics.request_seconds.clone()))?;
         registry.register(Box::new(metrics.queue_seconds.clone()))?;
         registry.register(Box::new(metrics.sandbox_seconds.clone()))?;
+        registry.register(Box::new(metrics.cpu_seconds.clone()))?;
+        registry.register(Box::new(metrics.batch_requests.clone()))?;
         registry.register(Box::new(metrics.fallbacks.clone()))?;
         registry.register(Box::new(metrics.instances.clone()))?;
         registry.register(Box::new(metrics.loads.clone()))?;
@@ -113,6 +126,16 @@ impl Metrics {
     /// A call that a compute thread took up.
     pub fn queued(&self, model: &str, took: Duration) {
         self.queue_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// Processor time that a model's calls have used.
+    pub fn used_cpu(&self, model: &str, cpu: Duration) {
+        self.cpu_seconds.with_label_values(&[model]).inc_by(cpu.as_secs_f64());
+    }
+
+    /// Requests that one call answered together.
+    pub fn joined(&self, model: &str, requests: usize) {
+        self.batch_requests.with_label_values(&[model]).observe(requests as f64);
     }
 
     /// A call that ran.

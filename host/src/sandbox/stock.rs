@@ -1,0 +1,87 @@
+//! Instances made ahead of need, so that a call finds its sandbox ready.
+//!
+//! Each has run nothing and answers one call: fresh, only earlier. The stock of
+//! a component is as old as its code and goes with it; all stocks together are
+//! bounded, so that the pool always has room for calls.
+
+use super::call::CallError;
+use super::engine::Loaded;
+use super::limits::{CallLimits, Context};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+/// An instance that has run nothing yet.
+pub(super) struct Ready {
+    pub(super) store: Store<Context>,
+    pub(super) instance: Instance,
+}
+
+/// How many instances all stocks may hold, and do.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    held: AtomicUsize,
+    max: usize,
+}
+
+/// One component's instances.
+pub(super) struct Stock {
+    ready: Mutex<Vec<Ready>>,
+    shelf: Arc<Shelf>,
+}
+
+impl Shelf {
+    pub(super) fn new(max: usize) -> Self {
+        Self { held: AtomicUsize::new(0), max }
+    }
+}
+
+impl Stock {
+    pub(super) fn new(shelf: Arc<Shelf>) -> Self {
+        Self { ready: Mutex::default(), shelf }
+    }
+
+    pub(super) fn take(&self) -> Option<Ready> {
+        let ready = self.lock().pop()?;
+        self.shelf.held.fetch_sub(1, Ordering::Relaxed);
+        Some(ready)
+    }
+
+    fn put(&self, ready: Ready) {
+        self.shelf.held.fetch_add(1, Ordering::Relaxed);
+        self.lock().push(ready);
+    }
+
+    /// Whether one more has room here, beside the other components'.
+    fn has_room(&self, each: usize) -> bool {
+        self.shelf.held.load(Ordering::Relaxed) < self.shelf.max && self.lock().len() < each
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Ready>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        self.shelf.held.fetch_sub(self.lock().len(), Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Stock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stock").field("ready", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    /// Makes an instance ahead of the next call, where fewer than `each` wait
+    /// for one. Best done when nobody waits for this thread.
+    pub fn restock(&self, each: usize, limits: &CallLimits) -> Result<(), CallError> {
+        if self.stock.has_room(each) {
+            self.stock.put(self.instantiate(limits)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! The way of one piece of work to a compute thread and back.
+//!
+//! Never outlasts its window: whatever the guest does, the request goes on.
+
+use super::Predictor;
+use super::budget::Window;
+use super::job::{Call, Job, Link, Waiting};
+use super::run::Attempt;
+use super::target::Target;
+use crate::sandbox::CallError;
+use crate::serving::Admission;
+use scry_card::Batch;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+impl Predictor {
+    /// Runs one component, within its own limits. Dropping the future stops it.
+    pub(super) async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
+        let now = Instant::now();
+        target.admission.can_meet(window.until.saturating_duration_since(now)).map_err(CallError::DeadlineTooShort)?;
+        let (answer, answered) = oneshot::channel();
+        let link = Arc::<Link>::default();
+        let call = Call {
+            target: target.clone(),
+            inputs: inputs.clone(),
+            until: window.until,
+            queued: now,
+            link: link.clone(),
+            answer,
+            metrics: self.metrics.clone(),
+        };
+        self.wait(&target.admission, Job::Call(Box::new(call)), answered, link, window.give_up).await?
+    }
+
+    /// Work of the host's own that grows with a request: done by the compute
+    /// threads, in the model's lane, so that it is the model's time.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        admission: &Arc<Admission>,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let link = Arc::<Link>::default();
+        let run = Box::new(move || drop(answer.send(work())));
+        let job = Job::Aside { deadline, link: link.clone(), run };
+        self.wait(admission, job, answered, link, deadline).await
+    }
+
+    async fn wait<T>(
+        &self,
+        admission: &Arc<Admission>,
+        job: Job,
+        answered: oneshot::Receiver<T>,
+        link: Arc<Link>,
+        give_up: Instant,
+    ) -> Result<T, CallError> {
+        self.compute.submit(admission, job).map_err(|_| CallError::Overload)?;
+        let waiting = Waiting(link);
+        match tokio::time::timeout_at(give_up.into(), answered).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            // It waited too long, and was dropped.
+            _ if !waiting.0.has_started() => Err(CallError::Overload),
+            Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
+            Err(_) => Err(CallError::Timeout),
+        }
+    }
+}

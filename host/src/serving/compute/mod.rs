@@ -1,0 +1,266 @@
+//! The threads that run guests, apart from those that do I/O.
+//!
+//! As many *prompt* threads as configured, at the host's own priority, and
+//! *patient* ones at the lowest. A call that has used a slice of processor time
+//! gives up its place: its thread turns patient on the spot and a new prompt
+//! one takes over, so a call that burns its limits takes no time from others.
+//! What follows from a lane's record is the queue's to say; a slot belongs to
+//! the work, so a client that goes away frees nothing that still computes.
+
+mod overseer;
+mod queue;
+
+pub(super) use queue::Refused;
+
+use super::Admission;
+use overseer::Overseer;
+use queue::{Class, Pick, Picked, Queue};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Patient threads for each prompt one, at most: each holds a call that
+/// outlived its slice.
+const PATIENT_PER_PROMPT: usize = 4;
+
+/// What the threads run.
+pub(super) trait Work: Send + Sized + 'static {
+    /// When nobody waits for it any more.
+    fn deadline(&self) -> Instant;
+
+    /// Whether whoever asked has gone.
+    fn is_abandoned(&self) -> bool;
+
+    /// How large it is.
+    fn rows(&self) -> usize;
+
+    /// Whether one call may answer both.
+    fn joins(&self, other: &Self) -> bool;
+
+    /// Does it, together with those that joined it.
+    fn run(self, joined: Vec<Self>);
+}
+
+/// A pool of compute threads.
+pub(super) struct Compute<W: Work> {
+    shared: Arc<Shared<W>>,
+}
+
+impl<W: Work> std::fmt::Debug for Compute<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compute").field("prompt_threads", &self.shared.prompt_threads).finish_non_exhaustive()
+    }
+}
+
+struct Shared<W: Work> {
+    state: Mutex<State<W>>,
+    /// Is told what processor time a lane's work has used.
+    account: Account,
+    wake_prompt: Condvar,
+    wake_patient: Condvar,
+    overseer: Overseer,
+    prompt_threads: usize,
+}
+
+struct State<W: Work> {
+    queue: Queue<W>,
+    threads: Vec<Thread>,
+    /// Threads that wait, of each class.
+    idle: [usize; 2],
+    next_id: u64,
+    closed: bool,
+}
+
+/// A compute thread, as the overseer sees it.
+#[derive(Debug)]
+struct Thread {
+    id: u64,
+    /// The system's number of it, once it runs.
+    tid: Option<rustix::process::Pid>,
+    class: Class,
+    /// Since when it has been at one call, and the processor time it had used before.
+    busy: Option<(Instant, Duration)>,
+}
+
+/// Who keeps the books of processor time.
+pub(super) type Account = Box<dyn Fn(&Admission, Duration) + Send + Sync>;
+
+/// The most threads that there can be: each may hold an instance.
+pub fn threads_max(threads: usize) -> usize {
+    threads.max(1) * (1 + PATIENT_PER_PROMPT)
+}
+
+impl<W: Work> Compute<W> {
+    /// Starts the threads, and the one that oversees them.
+    pub(super) fn start(threads: usize, queue_max: usize, account: Account) -> std::io::Result<Self> {
+        let state = State { queue: Queue::new(queue_max), threads: Vec::new(), idle: [0; 2], next_id: 0, closed: false };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            account,
+            wake_prompt: Condvar::new(),
+            wake_patient: Condvar::new(),
+            overseer: Overseer::default(),
+            prompt_threads: threads.max(1),
+        });
+        for _ in 0..shared.prompt_threads {
+            shared.start_thread(Class::Prompt)?;
+            shared.start_thread(Class::Patient)?;
+        }
+        Overseer::start(&shared)?;
+        Ok(Self { shared })
+    }
+
+    /// Hands over a call; refused at once where there is no room to wait, or
+    /// waiting would be in vain.
+    pub(super) fn submit(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
+        let shared = &*self.shared;
+        let mut state = shared.lock();
+        let ready = state.queue.push(admission, work, Instant::now());
+        // Waking is a system call even where nobody sleeps.
+        let wake = matches!(ready, Ok(Some(class)) if state.idle(class) > 0);
+        drop(state);
+        match ready {
+            Ok(Some(class)) if wake => shared.condvar(class).notify_one(),
+            Ok(_) => {}
+            Err((_, refused)) => return Err(refused),
+        }
+        shared.overseer.wake();
+        Ok(())
+    }
+
+    /// Whether a call would be refused just now: worth knowing before a large
+    /// request is read.
+    pub(super) fn has_room(&self, admission: &Admission) -> bool {
+        self.shared.lock().queue.has_room(admission, Instant::now())
+    }
+}
+
+impl<W: Work> Drop for Compute<W> {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake_prompt.notify_all();
+        self.shared.wake_patient.notify_all();
+        self.shared.overseer.wake();
+    }
+}
+
+impl<W: Work> State<W> {
+    fn idle(&self, class: Class) -> usize {
+        let [prompt, patient] = self.idle;
+        if class == Class::Prompt { prompt } else { patient }
+    }
+
+    fn note_idle(&mut self, class: Class, by: isize) {
+        let [prompt, patient] = &mut self.idle;
+        let count = if class == Class::Prompt { prompt } else { patient };
+        *count = count.saturating_add_signed(by);
+    }
+
+    fn thread(&mut self, id: u64) -> Option<&mut Thread> {
+        self.threads.iter_mut().find(|thread| thread.id == id)
+    }
+
+    fn count(&self, class: Class) -> usize {
+        self.threads.iter().filter(|thread| thread.class == class).count()
+    }
+}
+
+impl<W: Work> Shared<W> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        // No work runs under the lock, so a poisoned queue is a sound one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn condvar(&self, class: Class) -> &Condvar {
+        if class == Class::Prompt { &self.wake_prompt } else { &self.wake_patient }
+    }
+
+    /// Starts a thread; it inherits the priority of whoever starts it, so no
+    /// patient thread ever does.
+    fn start_thread(self: &Arc<Self>, class: Class) -> std::io::Result<()> {
+        let mut state = self.lock();
+        state.next_id += 1;
+        let id = state.next_id;
+        state.threads.push(Thread { id, tid: None, class, busy: None });
+        drop(state);
+        let shared = self.clone();
+        let started = std::thread::Builder::new().name(format!("scry-compute-{id}")).spawn(move || shared.work(id));
+        if let Err(error) = started {
+            self.lock().threads.retain(|thread| thread.id != id);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn work(&self, id: u64) {
+        let tid = rustix::thread::gettid();
+        let mut state = self.lock();
+        let Some(thread) = state.thread(id) else { return };
+        thread.tid = Some(tid);
+        let mut class = thread.class;
+        if class == Class::Patient {
+            overseer::demote(tid);
+        }
+        let mut used = overseer::thread_cpu();
+        loop {
+            let now = Instant::now();
+            match state.queue.pop(class, now) {
+                Pick::Run(picked) => {
+                    if let Some(thread) = state.thread(id) {
+                        thread.busy = Some((now, used));
+                    }
+                    drop(state);
+                    let (admission, charged) = (picked.admission.clone(), picked.charged());
+                    run(picked);
+                    let (wall, before) = (now.elapsed(), used);
+                    used = overseer::thread_cpu();
+                    let cpu = used.saturating_sub(before);
+                    admission.ran(wall, cpu);
+                    (self.account)(&admission, cpu);
+                    state = self.lock();
+                    state.queue.done(&admission, charged, cpu);
+                    let Some(thread) = state.thread(id) else { return };
+                    thread.busy = None;
+                    class = thread.class;
+                }
+                _ if state.closed => return,
+                // More were needed for a while; they are not any more.
+                Pick::Nothing if class == Class::Patient && state.count(class) > self.prompt_threads => {
+                    state.threads.retain(|thread| thread.id != id);
+                    return;
+                }
+                pick => state = self.sleep(state, class, &pick, now),
+            }
+        }
+    }
+
+    fn sleep<'a>(
+        &self,
+        mut state: MutexGuard<'a, State<W>>,
+        class: Class,
+        pick: &Pick<W>,
+        now: Instant,
+    ) -> MutexGuard<'a, State<W>> {
+        state.note_idle(class, 1);
+        let condvar = self.condvar(class);
+        let mut state = match pick {
+            Pick::At(until) => {
+                let woken = condvar.wait_timeout(state, until.saturating_duration_since(now));
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+            _ => condvar.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.note_idle(class, -1);
+        state
+    }
+}
+
+fn run<W: Work>(picked: Picked<W>) {
+    // A bug in one call must not cost the pool a thread.
+    if std::panic::catch_unwind(AssertUnwindSafe(|| picked.work.run(picked.joined))).is_err() {
+        tracing::error!("a compute job panicked; this is a bug in scry");
+    }
+}
+
+#[cfg(test)]
+mod tests;

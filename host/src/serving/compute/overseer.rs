@@ -1,0 +1,140 @@
+//! The thread that looks after the compute threads: takes the priority of those
+//! that have been at one call for a whole slice, and starts others in their
+//! place. Sleeps when nothing runs.
+//!
+//! Never runs a guest, never touches the queue's order.
+
+use super::queue::Class;
+use super::{PATIENT_PER_PROMPT, Shared, State, Work};
+use crate::serving::admission::SLICE;
+use rustix::process::Pid;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+/// Whatever is idle may run; everything else comes first.
+const LOWEST_PRIORITY: i32 = 19;
+/// How often it looks.
+const TICK: Duration = Duration::from_millis(1);
+/// Ticks without a call before it sleeps: under load it never does, so that no
+/// request pays for waking it.
+const IDLE_TICKS_MAX: u32 = 200;
+
+#[derive(Debug, Default)]
+pub(super) struct Overseer {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+/// What a look at the threads leads to.
+#[derive(Debug, Default)]
+struct Orders {
+    demote: Vec<Pid>,
+    start: Vec<Class>,
+}
+
+impl Overseer {
+    pub(super) fn start<W: Work>(shared: &Arc<Shared<W>>) -> std::io::Result<()> {
+        let watched = Arc::downgrade(shared);
+        let handle = std::thread::Builder::new().name("scry-overseer".into()).spawn(move || watch(&watched))?;
+        // Set once, here.
+        let _ = shared.overseer.thread.set(handle.thread().clone());
+        Ok(())
+    }
+
+    /// After work was handed over.
+    pub(super) fn wake(&self) {
+        if self.asleep.load(Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
+
+fn watch<W: Work>(watched: &Weak<Shared<W>>) {
+    let mut idle_ticks = 0;
+    loop {
+        std::thread::sleep(TICK);
+        let Some(shared) = watched.upgrade() else { return };
+        let mut state = shared.lock();
+        if state.closed {
+            return;
+        }
+        let is_idle = state.threads.iter().all(|thread| thread.busy.is_none())
+            && ![Class::Prompt, Class::Patient].into_iter().any(|class| state.queue.has_work(class));
+        let orders = look(&mut state, shared.prompt_threads, Instant::now());
+        drop(state);
+        orders.demote.into_iter().for_each(demote);
+        for class in orders.start {
+            if let Err(error) = shared.start_thread(class) {
+                tracing::warn!(%error, "a compute thread could not be started; trying again");
+            }
+        }
+        idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
+        if idle_ticks > IDLE_TICKS_MAX {
+            sleep(&shared);
+            idle_ticks = 0;
+        }
+    }
+}
+
+fn sleep<W: Work>(shared: &Shared<W>) {
+    // Said before the last look: work that comes now either is seen here, or
+    // sees us asleep and wakes us.
+    shared.overseer.asleep.store(true, Ordering::SeqCst);
+    let state = shared.lock();
+    let is_idle = state.threads.iter().all(|thread| thread.busy.is_none()) && !state.closed;
+    let has_work = state.queue.has_work(Class::Prompt) || state.queue.has_work(Class::Patient);
+    drop(state);
+    if is_idle && !has_work {
+        std::thread::park();
+    }
+    shared.overseer.asleep.store(false, Ordering::SeqCst);
+}
+
+fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> Orders {
+    let mut orders = Orders::default();
+    let patient_max = prompt_threads * PATIENT_PER_PROMPT;
+    let mut patient = state.count(Class::Patient);
+    for thread in state.threads.iter_mut().filter(|thread| thread.class == Class::Prompt) {
+        let (Some((since, used)), Some(tid)) = (thread.busy, thread.tid) else { continue };
+        // Waiting for a processor is not using one.
+        if now.saturating_duration_since(since) < SLICE || cpu_of(tid).saturating_sub(used) < SLICE / 2 {
+            continue;
+        }
+        if patient < patient_max {
+            thread.class = Class::Patient;
+            patient += 1;
+            orders.demote.push(tid);
+        }
+    }
+    let missing = prompt_threads.saturating_sub(state.count(Class::Prompt));
+    orders.start.extend(std::iter::repeat_n(Class::Prompt, missing));
+    if patient < patient_max && state.idle(Class::Patient) == 0 && state.queue.has_work(Class::Patient) {
+        orders.start.push(Class::Patient);
+    }
+    orders
+}
+
+/// Takes a thread's priority, for good.
+pub(super) fn demote(thread: Pid) {
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), LOWEST_PRIORITY) {
+        tracing::warn!(%error, "a compute thread keeps its priority");
+    }
+}
+
+/// Processor time that the calling thread has used.
+pub(super) fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The same of another thread; where the system does not say, all it might be.
+fn cpu_of(thread: Pid) -> Duration {
+    let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).ok();
+    let nanos = stat.as_deref().and_then(|stat| stat.split(' ').next()?.parse().ok());
+    nanos.map_or(Duration::MAX, Duration::from_nanos)
+}
