@@ -142,6 +142,7 @@ fn since(now: &Evidence, earlier: &Evidence) -> Evidence {
         requests: now.requests.saturating_sub(earlier.requests),
         errors: now.errors.saturating_sub(earlier.errors),
         latency: now.latency.minus(&earlier.latency),
+        is_open: now.is_open,
     }
 }
 

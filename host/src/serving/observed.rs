@@ -14,6 +14,7 @@ pub struct Observed {
     /// Every request is in one bucket, so these count the requests too.
     buckets: [AtomicU64; Latencies::BUCKETS],
     errors: AtomicU64,
+    unasked: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
 }
 
@@ -42,6 +43,7 @@ impl Default for Observed {
         Self {
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             errors: AtomicU64::new(0),
+            unasked: AtomicU64::new(0),
             last_errors: Mutex::default(),
         }
     }
@@ -66,11 +68,18 @@ impl Observed {
         }
     }
 
+    /// Counts one request that its open circuit kept from it. It took no time
+    /// that would say anything.
+    pub fn record_unasked(&self) {
+        self.unasked.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// All that was counted so far.
     pub fn evidence(&self) -> Evidence {
         let errors = self.errors.load(Ordering::Acquire);
         let latency = Latencies::of(self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed)));
-        Evidence { requests: latency.total(), errors, latency }
+        let unasked = self.unasked.load(Ordering::Relaxed);
+        Evidence { requests: latency.total() + unasked, errors: errors + unasked, latency, is_open: false }
     }
 
     /// The last few errors, oldest first.
@@ -105,6 +114,15 @@ mod tests {
         let mut expected = Latencies::default();
         (0..4000).for_each(|n| expected.record(Duration::from_micros(n % 1000)));
         assert_eq!(seen.latency, expected);
+    }
+
+    #[test]
+    fn a_request_that_was_kept_from_it_is_one_that_it_failed_and_took_no_time() {
+        let observed = Observed::default();
+        observed.record(Duration::from_millis(1), None);
+        observed.record_unasked();
+        let seen = observed.evidence();
+        assert_eq!((seen.requests, seen.errors, seen.latency.total()), (2, 1, 1));
     }
 
     #[test]
