@@ -138,6 +138,9 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Calls of one model that may wait. Default 256.
     pub queue_max: usize,
+    /// How long a version that fails repeatedly is not called, at first, in
+    /// milliseconds; doubles up to a minute. Default 1,000.
+    pub circuit_pause_ms: u64,
 }
 
 /// `[log]`
@@ -241,6 +244,12 @@ impl Config {
             limits.output_max_bytes.to_string(),
         )?;
         check(limits.queue_max >= 1, "limits.queue_max", "at least 1", limits.queue_max.to_string())?;
+        check(
+            (1..=60_000).contains(&limits.circuit_pause_ms),
+            "limits.circuit_pause_ms",
+            "1 to 60000",
+            limits.circuit_pause_ms.to_string(),
+        )?;
         check(self.compute.queue_max >= 1, "compute.queue_max", "at least 1", self.compute.queue_max.to_string())?;
         check(self.compute.threads <= 256, "compute.threads", "0 to 256", self.compute.threads.to_string())?;
         check(
@@ -386,6 +395,7 @@ impl Default for Limits {
             output_max_bytes: 16 << 20,
             in_flight_max: 0,
             queue_max: 256,
+            circuit_pause_ms: 1000,
         }
     }
 }

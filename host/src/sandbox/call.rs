@@ -48,6 +48,9 @@ pub enum CallError {
     /// No instance was free.
     #[error("no sandbox was free")]
     Overload,
+    /// The version was not asked: it failed repeatedly, or an operator says so.
+    #[error("the circuit is open: the version fails repeatedly, or an operator keeps requests from it")]
+    CircuitOpen,
 }
 
 impl CallError {
@@ -62,6 +65,7 @@ impl CallError {
             Self::Failed(_) => "failed",
             Self::InvalidInput(_) => "invalid-input",
             Self::Overload => "overload",
+            Self::CircuitOpen => "circuit-open",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod admission;
 mod behind;
 mod budget;
+mod circuit;
 mod compute;
 mod difference;
 mod observed;
@@ -16,6 +17,7 @@ mod shadow;
 mod target;
 
 pub use admission::Admission;
+pub use circuit::{Circuit, CircuitState};
 pub use compute::Compute;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use observed::{LastError, Observed};

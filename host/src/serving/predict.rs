@@ -215,6 +215,7 @@ impl Predictor {
     /// Runs one component on the compute pool, within its own limits.
     async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
         let until = window.until;
+        let pass = target.enter()?;
         let (answer, answered) = tokio::sync::oneshot::channel();
         let started = Arc::new(AtomicBool::new(false));
         let queued = Instant::now();
@@ -222,8 +223,10 @@ impl Predictor {
         let job = move || {
             metrics.queued(&work.model, queued.elapsed());
             starting.store(true, Ordering::Relaxed);
-            let in_time = Instant::now() < until;
-            let outcome = if in_time { run(&work, &batch, until, &metrics) } else { Err(CallError::Overload) };
+            let left = until.saturating_duration_since(Instant::now());
+            let outcome = if left.is_zero() { Err(CallError::Overload) } else { run(&work, &batch, until, &metrics) };
+            // Before the answer: whoever has it meets what follows from it.
+            pass.tell(&outcome, left, &work.limits);
             // Nobody listens when the request has gone on without us.
             let _ = answer.send(outcome);
         };
