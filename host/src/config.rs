@@ -153,6 +153,9 @@ pub struct Limits {
     /// How long a request is held back for others to join it, in milliseconds.
     /// Default 0: only requests that wait anyway are joined.
     pub batch_delay_ms: u64,
+    /// How long a version that fails repeatedly is not called, at first, in
+    /// milliseconds; doubles up to a minute. Default 1,000.
+    pub circuit_pause_ms: u64,
 }
 
 /// `[log]`
@@ -256,6 +259,12 @@ impl Config {
             limits.output_max_bytes.to_string(),
         )?;
         check(limits.queue_max >= 1, "limits.queue_max", "at least 1", limits.queue_max.to_string())?;
+        check(
+            (1..=60_000).contains(&limits.circuit_pause_ms),
+            "limits.circuit_pause_ms",
+            "1 to 60000",
+            limits.circuit_pause_ms.to_string(),
+        )?;
         check(self.compute.queue_max >= 1, "compute.queue_max", "at least 1", self.compute.queue_max.to_string())?;
         check(self.compute.threads <= 256, "compute.threads", "0 to 256", self.compute.threads.to_string())?;
         check(
@@ -413,6 +422,7 @@ impl Default for Limits {
             queue_time_max_ms: 0,
             batch_max_rows: 0,
             batch_delay_ms: 0,
+            circuit_pause_ms: 1000,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Pure state and decisions: every change makes a new catalog from an old one
 //! or an error. Never does I/O, never reads a clock, never runs a model.
 
+mod breaker;
 mod compatibility;
 mod desired;
 mod history;
@@ -11,6 +12,7 @@ mod operations;
 mod reference;
 mod rollout;
 
+pub use breaker::{Breaker, CircuitOpen, Outcome, Override, Period, Phase};
 pub use compatibility::{Breaking, Side, breaking};
 pub use desired::{Desired, DesiredError, differences};
 pub use history::{Change, History, HistoryError, Record, Told};

@@ -62,10 +62,13 @@ impl Default for Bounds {
 pub struct Evidence {
     /// Answered or not.
     pub requests: u64,
-    /// Not answered, through the version's own fault.
+    /// Not answered, through the version's own fault; also those that its open
+    /// circuit kept from it.
     pub errors: u64,
-    /// How long each took.
+    /// How long each took that was asked.
     pub latency: Latencies,
+    /// Whether its circuit is open now.
+    pub is_open: bool,
 }
 
 /// What to do about a canary now.
@@ -123,6 +126,10 @@ impl Canary {
     pub fn judge(&self, now_ms: u64, live: &Evidence, canary: &Evidence) -> Verdict {
         if let Some(why) = self.bounds.exceeded(live, canary) {
             return Verdict::RollBack(why);
+        }
+        // Whatever it has shown before: it does not get more of the requests now.
+        if canary.is_open {
+            return Verdict::Hold("its circuit is open".into());
         }
         let Some(step) = self.steps.get(self.step) else {
             return Verdict::Hold("there is no such step".into());

@@ -5,6 +5,7 @@
 
 mod apply;
 mod build;
+mod circuit;
 mod client;
 mod demo;
 mod deploy;
@@ -69,6 +70,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Show who changed what, when, from and to.
     History(history::Args),
+    /// Show a version's circuit, or hold it open or closed.
+    Circuit(circuit::Args),
     /// Stop serving a model; its versions stay.
     Withdraw(withdraw::Args),
     /// Write what runs as one document.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Circuit(args) => circuit::run(&args),
         Command::Withdraw(args) => withdraw::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => apply::run(&args),

@@ -4,8 +4,8 @@ use super::client::Host;
 use super::{CliError, list, print_json, text, time};
 use serde_json::Value;
 
-/// List the models of a host: versions, traffic, canary, shadow, what stands
-/// in, the age of their data and their last errors.
+/// List the models of a host: versions, traffic, circuits, canary, shadow, what
+/// stands in, the age of their data and their last errors.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only this model.
@@ -80,8 +80,9 @@ fn show(model: &Value) {
 fn show_version(version: &Value) {
     let age = version.get("data_age_days").and_then(Value::as_f64);
     let age = age.map(|days| format!("  data {days} days old")).unwrap_or_default();
+    let circuit = version.get("circuit").map(|state| format!("  {}", circuit(state))).unwrap_or_default();
     println!(
-        "  @{:<4} {}  {}  {} %  {} calls, {} failed{age}",
+        "  @{:<4} {}  {}  {} %  {} requests, {} failed{circuit}{age}",
         text(version, "version"),
         text(version, "digest"),
         text(version, "state"),
@@ -98,6 +99,16 @@ fn show_version(version: &Value) {
         let told: Vec<_> = message.lines().take_while(|line| !line.starts_with("error while executing")).collect();
         println!("        {}Z  {}: {}", time(error.get("at_ms")), text(error, "reason"), told.join(" "));
     }
+}
+
+/// How a circuit stands, in words.
+pub(super) fn circuit(circuit: &Value) -> String {
+    let forced = if circuit.get("forced") == Some(&Value::Bool(true)) { "forced " } else { "" };
+    let since = circuit.get("since_ms").filter(|since| since.is_u64());
+    let since = since.map(|since| format!(" since {}Z", time(Some(since)))).unwrap_or_default();
+    let probe = circuit.get("next_probe_ms").and_then(Value::as_u64);
+    let probe = probe.map(|left_ms| format!(", next probe in {left_ms} ms")).unwrap_or_default();
+    format!("circuit {forced}{}{since}{probe}", text(circuit, "state"))
 }
 
 fn show_shadow(shadow: &Value) {

@@ -5,7 +5,7 @@ use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
 use super::shown;
 use super::tokens::{Tokens, Who};
-use crate::catalog::{CatalogError, Deployment};
+use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
 use axum::Router;
 use axum::body::Body;
@@ -50,6 +50,7 @@ pub(super) fn router(
         .route("/v1/models/{model}/deploy", post(deploy))
         .route("/v1/models/{model}/rollback", post(roll_back))
         .route("/v1/models/{model}/withdraw", post(withdraw))
+        .route("/v1/models/{model}/circuit", get(circuit).post(force))
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/desired", get(export).put(apply))
@@ -204,6 +205,36 @@ async fn show(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Respon
     reply(&shown::model(&app.registry, &routes, &name, model, true))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CircuitQuery {
+    version: Option<VersionRef>,
+}
+
+async fn circuit(
+    app: App,
+    Parts(Path(model)): Parts<Path<String>>,
+    Parts(Query(query)): Parts<Query<CircuitQuery>>,
+) -> Result<Response> {
+    reply(&shown::circuit(&app.registry.routes().load(), &Reference { model, version: query.version }, |_| {})?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Force {
+    version: Option<VersionRef>,
+    state: Override,
+}
+
+/// This host's own state: not a change that is recorded.
+async fn force(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response> {
+    let Force { version, state } = json_body(body, "circuit's state").await?;
+    let reference = Reference { model, version };
+    let forced = shown::circuit(&app.registry.routes().load(), &reference, |circuit| circuit.force(state))?;
+    tracing::info!(by = %who.name(), %reference, ?state, "a circuit was overridden");
+    reply(&forced)
+}
+
 async fn state(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
     reply(&json!({
@@ -217,7 +248,10 @@ async fn state(app: App) -> Result<Response> {
 }
 
 async fn metrics(app: App) -> Result<Response> {
-    let text = app.registry.metrics().render();
+    let routes = app.registry.routes().load_full();
+    let circuits = routes.circuits.iter();
+    let circuits = circuits.map(|((model, version), circuit)| (model.as_str(), *version, circuit.is_open()));
+    let text = app.registry.metrics().render(circuits);
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

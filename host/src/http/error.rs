@@ -3,7 +3,7 @@
 //! A client reads what it can act on, as `{"error": "…"}`; causes that only
 //! operators can act on are in the log.
 
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, Version};
 use crate::protocol::ProtocolError;
 use crate::registry::ChangeError;
 use crate::sandbox::CallError;
@@ -30,6 +30,11 @@ pub(super) struct HttpError {
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), reason: None, is_unread: false }
+    }
+
+    /// A version that is there and not loaded: it has nothing that could be seen or set.
+    pub(super) fn cold(version: Version) -> Self {
+        Self::new(StatusCode::CONFLICT, format!("version {} is not loaded", version.number))
     }
 
     /// The same for a request whose body was left unread.
@@ -116,8 +121,12 @@ impl From<PredictError> for HttpError {
             }
             PredictError::NoAnswer(error) => {
                 let status = match error {
-                    CallError::Timeout | CallError::DeadlineTooShort(_) => StatusCode::GATEWAY_TIMEOUT,
-                    CallError::Overload | CallError::Abandoned => StatusCode::SERVICE_UNAVAILABLE,
+                    CallError::Timeout | CallError::ShortOfTime | CallError::DeadlineTooShort(_) => {
+                        StatusCode::GATEWAY_TIMEOUT
+                    }
+                    CallError::Overload | CallError::Abandoned | CallError::CircuitOpen => {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }
                     CallError::InvalidInput(_) => StatusCode::BAD_REQUEST,
                     CallError::Trap(_)
                     | CallError::Fuel

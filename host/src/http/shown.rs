@@ -1,14 +1,25 @@
 //! A model as operators see it. Reads what is there, changes nothing.
 
-use crate::catalog::{LimitsPatch, Model, Spare, Step};
+use super::error::HttpError;
+use crate::catalog::{LimitsPatch, Model, Reference, Spare, Step};
 use crate::registry::{Registry, Rollout};
-use crate::serving::{DifferenceReport, LastError, Routes, Served};
+use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::store::{Digest, OciReference};
 use crate::telemetry::unix_ms;
 use scry_card::Card;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// A version's circuit.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownCircuit {
+    model: String,
+    version: u32,
+    digest: Digest,
+    #[serde(flatten)]
+    circuit: CircuitState,
+}
 
 /// One model.
 #[derive(Debug, Serialize)]
@@ -57,11 +68,14 @@ struct ShownVersion {
     state: String,
     /// Share of the requests that name no version, in percent.
     traffic_percent: f64,
-    /// Calls since the version was loaded.
+    /// Requests since the version was loaded.
     requests: u64,
-    /// Those that failed.
+    /// Those that it failed, or that its open circuit kept from it.
     errors: u64,
     last_errors: Vec<LastError>,
+    /// Of a version that is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit: Option<CircuitState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data_until: Option<String>,
     /// Since the end of its training data, in days.
@@ -86,6 +100,19 @@ pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Mo
         deadline_ms: served.map(|served| u64::try_from(served.limits.deadline.as_millis()).unwrap_or(u64::MAX)),
         card: card.filter(|_| with_card),
     }
+}
+
+/// The circuit that a reference means, after something was done to it.
+pub(super) fn circuit(
+    routes: &Routes,
+    reference: &Reference,
+    act: impl FnOnce(&Circuit),
+) -> Result<ShownCircuit, HttpError> {
+    let version = routes.catalog.resolve(reference)?;
+    let model = reference.model.clone();
+    let circuit = routes.circuits.get(&(model.clone(), version.number)).ok_or_else(|| HttpError::cold(version))?;
+    act(circuit);
+    Ok(ShownCircuit { model, version: version.number, digest: version.digest, circuit: circuit.state() })
 }
 
 fn canary(registry: &Registry, served: &Served) -> Option<ShownCanary> {
@@ -125,6 +152,7 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         requests: evidence.requests,
         errors: evidence.errors,
         last_errors: target.map(|target| target.observed.last_errors()).unwrap_or_default(),
+        circuit: target.map(|target| target.circuit.state()),
         data_age_days: data_until.as_deref().and_then(age_days),
         data_until,
     }

@@ -83,7 +83,8 @@ impl Registry {
         let cache = CodeCache::new(store.cache_dir(), store.cache_key()?);
         let registries = Registries::new(&config);
         let waits = config.desired_state.file.is_some() && recovered.catalog.models.is_empty();
-        let state = State { history: recovered.history, journal: recovered.journal, bench: Workbench::default() };
+        let state =
+            State { history: recovered.history, journal: recovered.journal, bench: Workbench::new(metrics.clone()) };
         let registry = Self {
             config,
             store,

@@ -60,7 +60,10 @@ impl Registry {
     /// What the live version has shown since the canary began, and the canary
     /// since its step began.
     fn evidence(&self, served: &Served, canary: &Canary) -> (Evidence, Evidence) {
-        let of = |number: u32| served.target(number).map(|target| target.observed.evidence()).unwrap_or_default();
+        let of = |number: u32| match served.target(number) {
+            Ok(target) => Evidence { is_open: target.circuit.is_open(), ..target.observed.evidence() },
+            Err(_) => Evidence::default(),
+        };
         let (live, tried) = (of(served.serving.live), of(canary.to));
         let mut baselines = self.baselines();
         let begin = || Baseline {
@@ -142,6 +145,7 @@ fn since(now: &Evidence, earlier: &Evidence) -> Evidence {
         requests: now.requests.saturating_sub(earlier.requests),
         errors: now.errors.saturating_sub(earlier.errors),
         latency: now.latency.minus(&earlier.latency),
+        is_open: now.is_open,
     }
 }
 

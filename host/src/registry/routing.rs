@@ -8,10 +8,11 @@ use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Versi
 use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served, ShadowArm,
-    Target,
+    Admission, Circuit, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served,
+    ShadowArm, Target,
 };
 use crate::store::Digest;
+use crate::telemetry::Metrics;
 use scry_card::{Card, Golden};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(super) struct Code {
 pub(super) type Warm = BTreeMap<String, BTreeSet<u32>>;
 
 /// What pictures are made from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Workbench {
     pub(super) code: HashMap<(Digest, Metering), Code>,
     /// Which component has passed its golden examples under which limits.
@@ -40,8 +41,10 @@ pub(super) struct Workbench {
     lanes: HashMap<String, Arc<Admission>>,
     turns: HashMap<String, Arc<AtomicU64>>,
     observed: HashMap<(String, u32), Arc<Observed>>,
+    circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     /// By model, for as long as the same two versions are compared.
     seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
+    metrics: Arc<Metrics>,
 }
 
 impl Registry {
@@ -61,6 +64,21 @@ impl Registry {
 }
 
 impl Workbench {
+    /// An empty one, whose circuits are counted here.
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            code: HashMap::new(),
+            proved: HashSet::new(),
+            faults: HashMap::new(),
+            lanes: HashMap::new(),
+            turns: HashMap::new(),
+            observed: HashMap::new(),
+            circuits: BTreeMap::new(),
+            seen: HashMap::new(),
+            metrics,
+        }
+    }
+
     /// Takes over what a change has prepared.
     pub(super) fn take_in(&mut self, prepared: &mut super::Prepared) {
         for ((digest, metering), code) in prepared.code.drain() {
@@ -90,7 +108,9 @@ impl Workbench {
         self.faults.retain(|digest, _| is_wanted(digest));
         self.lanes.retain(|name, _| catalog.models.contains_key(name));
         self.turns.retain(|name, _| catalog.models.contains_key(name));
-        self.observed.retain(|(name, number), _| warm.get(name).is_some_and(|numbers| numbers.contains(number)));
+        let is_warm = |(name, number): &(String, u32)| warm.get(name).is_some_and(|numbers| numbers.contains(number));
+        self.observed.retain(|version, _| is_warm(version));
+        self.circuits.retain(|version, _| is_warm(version));
     }
 
     /// The picture of a catalog.
@@ -100,7 +120,8 @@ impl Workbench {
             let numbers = warm.get(name);
             (name.clone(), Arc::new(self.served(catalog, name, serving, numbers, config)))
         });
-        Routes { models: models.collect(), catalog: catalog.clone(), number }
+        let models = models.collect();
+        Routes { models, circuits: self.circuits.clone(), catalog: catalog.clone(), number }
     }
 
     fn served(
@@ -187,14 +208,18 @@ impl Workbench {
         let Some(code) = self.code.get(&(version.digest, metering(&limits))).cloned() else {
             return Err(self.faults.get(&version.digest).cloned().map_or(Missing::Cold, Missing::Fault));
         };
+        let key = (name.to_owned(), number);
+        let pause = Duration::from_millis(config.limits.circuit_pause_ms);
+        let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
+            circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
+            observed: self.observed.entry(key).or_default().clone(),
             model: name.to_owned(),
             version,
             card: code.card,
             loaded: code.loaded,
             limits,
             admission: self.lane(name, model.limits(), config),
-            observed: self.observed.entry((name.to_owned(), number)).or_default().clone(),
         }))
     }
 

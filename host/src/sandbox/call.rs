@@ -34,6 +34,10 @@ pub enum CallError {
     /// The deadline passed while the guest ran.
     #[error("the component did not answer before its deadline")]
     Timeout,
+    /// The same, but the call had little time: a client's short deadline or a
+    /// long wait, not the component, is at fault.
+    #[error("the component did not answer in the little time that was left")]
+    ShortOfTime,
     /// The guest used up its fuel.
     #[error("the component used up its fuel")]
     Fuel,
@@ -58,6 +62,9 @@ pub enum CallError {
     /// Whoever asked has gone.
     #[error("nobody waits for the answer any more")]
     Abandoned,
+    /// The version was not asked: it failed repeatedly, or an operator says so.
+    #[error("the circuit is open: the version fails repeatedly, or an operator keeps requests from it")]
+    CircuitOpen,
 }
 
 impl CallError {
@@ -65,7 +72,7 @@ impl CallError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
-            Self::Timeout => "timeout",
+            Self::Timeout | Self::ShortOfTime => "timeout",
             Self::Fuel => "fuel",
             Self::Memory => "memory",
             Self::InvalidOutput(_) => "invalid-output",
@@ -74,6 +81,7 @@ impl CallError {
             Self::Overload => "overload",
             Self::DeadlineTooShort(_) => "deadline-too-short",
             Self::Abandoned => "abandoned",
+            Self::CircuitOpen => "circuit-open",
         }
     }
 }

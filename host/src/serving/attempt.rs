@@ -19,12 +19,15 @@ impl Predictor {
     pub(super) async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
         let now = Instant::now();
         target.admission.can_meet(window.until.saturating_duration_since(now)).map_err(CallError::DeadlineTooShort)?;
+        let pass = target.enter()?;
         let (answer, answered) = oneshot::channel();
         let link = Arc::<Link>::default();
         let call = Call {
+            pass,
             target: target.clone(),
             inputs: inputs.clone(),
             until: window.until,
+            fair: window.fair,
             queued: now,
             link: link.clone(),
             answer,

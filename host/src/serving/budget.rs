@@ -30,16 +30,27 @@ pub struct Reserve {
 pub(super) struct Window {
     pub(super) until: Instant,
     pub(super) give_up: Instant,
+    /// With less time than this, running out of it says nothing about the
+    /// component: half of what it has of a whole deadline.
+    pub(super) fair: Duration,
 }
 
 impl Window {
-    /// The window of a component that starts now, with `rest` behind it.
-    pub(super) fn new(now: Instant, deadline: Instant, rest: impl Iterator<Item = Behind>, reserve: &Reserve) -> Self {
+    /// The window of a component that starts now, with `rest` behind it; a
+    /// request that comes in time has `longest`.
+    pub(super) fn new(
+        now: Instant,
+        deadline: Instant,
+        longest: Duration,
+        rest: impl Iterator<Item = Behind> + Clone,
+        reserve: &Reserve,
+    ) -> Self {
         let left = deadline.saturating_duration_since(now);
+        let fair = longest.saturating_sub(kept_back(longest, rest.clone(), reserve)) / 2;
         let kept = kept_back(left, rest, reserve);
         let until = now + left.saturating_sub(kept);
         let grace = if kept.is_zero() { KILL_GRACE } else { KILL_GRACE.min(kept / 2) };
-        Self { until, give_up: until + grace }
+        Self { until, give_up: until + grace, fair }
     }
 }
 
@@ -90,9 +101,10 @@ mod tests {
                 .map(|p99| Behind::Component(p99.map(Duration::from_micros)))
                 .chain(constant.then_some(Behind::Constant))
                 .collect();
-            let window = Window::new(now, deadline, rest.iter().copied(), &RESERVE);
+            let window = Window::new(now, deadline, ms(300), rest.iter().copied(), &RESERVE);
             prop_assert!(now <= window.until && window.until <= deadline);
             prop_assert!(window.give_up <= window.until + KILL_GRACE);
+            prop_assert!((ms(37)..=ms(150)).contains(&window.fair));
             prop_assert!(rest.is_empty() || window.give_up <= deadline);
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Never decides what follows from a failure.
 
+use super::circuit::Pass;
 use super::compute::Work;
 use super::run::{Attempt, run};
 use super::target::Target;
@@ -11,7 +12,7 @@ use crate::telemetry::Metrics;
 use scry_card::Batch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// What the one who waits and the work know of each other.
@@ -56,8 +57,12 @@ pub(super) struct Call {
     pub(super) inputs: Arc<Batch>,
     /// When the guest is stopped.
     pub(super) until: Instant,
+    /// With less time, running out of it is not the version's fault.
+    pub(super) fair: Duration,
     pub(super) queued: Instant,
     pub(super) link: Arc<Link>,
+    /// The circuit's leave to make it.
+    pub(super) pass: Pass,
     pub(super) answer: oneshot::Sender<Attempt>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -117,7 +122,9 @@ impl Call {
 
     fn alone(self) {
         self.begin();
-        let (attempt, spent) = run(&self.target, &self.inputs, self.until, Some(self.link), &self.metrics);
+        let (attempt, spent) = run(&self.target, &self.inputs, self.until, self.fair, Some(self.link), &self.metrics);
+        // Before the answer: whoever has it meets what follows from it.
+        self.pass.tell(&attempt);
         // Nobody listens when the request has gone on without us.
         let _ = self.answer.send(attempt);
         tidy(&self.target, spent);
@@ -135,7 +142,7 @@ fn together(calls: Vec<Call>) {
     let everyone = Arc::new(Everyone(calls.iter().map(|call| call.link.clone()).collect()));
     if let Some(inputs) = inputs {
         calls.iter().for_each(Call::begin);
-        let (attempt, spent) = run(&target, &inputs, until, Some(everyone), &metrics);
+        let (attempt, spent) = run(&target, &inputs, until, first.fair, Some(everyone), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;
             Ok(parts.into_iter().map(move |part| (part, took)))
@@ -144,7 +151,9 @@ fn together(calls: Vec<Call>) {
             Ok(parts) => {
                 metrics.joined(&target.model, calls.len());
                 for (call, part) in calls.into_iter().zip(parts) {
-                    let _ = call.answer.send(Ok(part));
+                    let answer = Ok(part);
+                    call.pass.tell(&answer);
+                    let _ = call.answer.send(answer);
                 }
                 return tidy(&target, spent);
             }

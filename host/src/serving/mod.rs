@@ -7,6 +7,7 @@ mod admission;
 mod attempt;
 mod behind;
 mod budget;
+mod circuit;
 mod compute;
 mod difference;
 mod job;
@@ -19,6 +20,7 @@ mod target;
 
 pub use admission::{Admission, LaneLimits};
 pub use budget::Reserve;
+pub use circuit::{Circuit, CircuitState};
 pub use compute::threads_max;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use observed::{LastError, Observed};

@@ -17,6 +17,7 @@ pub struct Observed {
     /// Since the last look at `p99`.
     recorded: AtomicU64,
     p99_ns: AtomicU64,
+    unasked: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
 }
 
@@ -47,6 +48,7 @@ impl Default for Observed {
             errors: AtomicU64::new(0),
             recorded: AtomicU64::new(0),
             p99_ns: AtomicU64::new(0),
+            unasked: AtomicU64::new(0),
             last_errors: Mutex::default(),
         }
     }
@@ -77,11 +79,18 @@ impl Observed {
         }
     }
 
+    /// Counts one request that its open circuit kept from it. It took no time
+    /// that would say anything.
+    pub fn record_unasked(&self) {
+        self.unasked.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// All that was counted so far.
     pub fn evidence(&self) -> Evidence {
         let errors = self.errors.load(Ordering::Acquire);
         let latency = self.latency();
-        Evidence { requests: latency.total(), errors, latency }
+        let unasked = self.unasked.load(Ordering::Relaxed);
+        Evidence { requests: latency.total() + unasked, errors: errors + unasked, latency, is_open: false }
     }
 
     /// What 99 of 100 requests stay below, as of a few requests ago; `None`
@@ -137,6 +146,15 @@ mod tests {
         observed.record(Duration::from_millis(40), None);
         let p99 = observed.p99().unwrap();
         assert!((Duration::from_millis(40)..Duration::from_millis(50)).contains(&p99), "{p99:?}");
+    }
+
+    #[test]
+    fn a_request_that_was_kept_from_it_is_one_that_it_failed_and_took_no_time() {
+        let observed = Observed::default();
+        observed.record(Duration::from_millis(1), None);
+        observed.record_unasked();
+        let seen = observed.evidence();
+        assert_eq!((seen.requests, seen.errors, seen.latency.total()), (2, 1, 1));
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl Predictor {
         };
         let longest = served.limits.deadline;
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
+        if Instant::now() >= deadline {
+            // It took that long to arrive.
+            self.metrics.answered(&served.name, number, CallError::ShortOfTime.reason(), call.received.elapsed());
+            return Err(PredictError::NoAnswer(CallError::ShortOfTime));
+        }
         let asked = Asked { metrics: &self.metrics, served: &served, number, received: call.received };
         let answer = self.answer(&served, number, call.inputs, deadline).await;
         let outcome = match &answer {
@@ -277,7 +282,7 @@ fn window(served: &Served, rest: &[Link], deadline: Instant) -> Window {
         Link::Target { target, .. } => Some(Rest::Component(target.observed.p99())),
         Link::Unavailable(_) => None,
     });
-    Window::new(Instant::now(), deadline, behind, &served.limits.reserve)
+    Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
 }
 
 /// The request's columns in the schema's order, checked value by value.

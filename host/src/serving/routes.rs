@@ -3,6 +3,7 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
+use super::circuit::Circuit;
 use super::shadow::ShadowArm;
 use super::Admission;
 use super::target::{EffectiveLimits, FallbackError, Target, correspond};
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Routes {
     /// By name.
     pub models: HashMap<String, Arc<Served>>,
+    /// By model and version: of all that may be called.
+    pub circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
     /// The change that led to it.

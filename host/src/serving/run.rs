@@ -14,18 +14,24 @@ use std::time::{Duration, Instant};
 /// What became of one component's try, and how long it ran.
 pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
-/// Runs a version; operators see what the client won't.
+/// Runs a version; operators see what the client won't. With less time than
+/// `fair`, running out of it is not the version's fault.
 pub(super) fn run(
     target: &Target,
     inputs: &Batch,
     until: Instant,
+    fair: Duration,
     asker: Option<Arc<dyn Asker>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
     let limits = CallLimits { deadline: until, asker, ..target.limits.of_call() };
+    let had = until.saturating_duration_since(Instant::now());
     let live = metrics.instance();
-    let report = target.loaded.predict(inputs, &limits);
+    let mut report = target.loaded.predict(inputs, &limits);
     drop(live);
+    if had < fair && matches!(report.outcome, Err(CallError::Timeout)) {
+        report.outcome = Err(CallError::ShortOfTime);
+    }
     metrics.ran(&target.model, report.duration);
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
@@ -39,10 +45,8 @@ pub(super) fn run(
             target.admission.succeeded(report.duration);
             target.observed.record(report.duration, None);
         }
-        // No instance was free, or nobody waited: that says nothing about the version.
-        Err(CallError::Overload | CallError::Abandoned) => {}
-        // Nor does running out of the little time that a client or the queue left.
-        Err(CallError::Timeout) if report.duration < target.limits.deadline / 2 => {}
+        // That says nothing about the version.
+        Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}
         Err(error) => {
             let (digest, cause) = (target.version.digest, error.to_string());
             target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));

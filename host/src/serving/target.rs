@@ -3,9 +3,10 @@
 //! Never decides which version answers.
 
 use super::budget::Reserve;
+use super::circuit::{Circuit, Pass};
 use super::{Admission, Observed};
 use crate::catalog::Version;
-use crate::sandbox::{CallLimits, Loaded};
+use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,21 @@ pub struct Target {
     pub admission: Arc<Admission>,
     /// What became of its calls.
     pub observed: Arc<Observed>,
+    /// Whether it is called at all.
+    pub circuit: Arc<Circuit>,
+}
+
+impl Target {
+    /// The right to call it. A request that its failures keep from it is one
+    /// more that it has not answered; what an operator does is not its fault.
+    pub(super) fn enter(&self) -> Result<Pass, CallError> {
+        self.circuit.enter().map_err(|open| {
+            if !open.is_forced {
+                self.observed.record_unasked();
+            }
+            CallError::CircuitOpen
+        })
+    }
 }
 
 /// The configured limits with the deployment's on top.

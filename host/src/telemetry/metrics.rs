@@ -5,7 +5,8 @@
 
 use crate::sandbox::CodeSource;
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector, exponential_buckets,
 };
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub struct Metrics {
     compile_seconds: Histogram,
     swap_seconds: Histogram,
     canaries_rolled_back: IntCounterVec,
+    circuit_transitions: IntCounterVec,
     file_applied: IntGauge,
 }
 
@@ -80,6 +82,10 @@ impl Metrics {
                 Opts::new("scry_canary_rollbacks_total", "Canaries that the host took back by itself."),
                 &["model"],
             )?,
+            circuit_transitions: IntCounterVec::new(
+                Opts::new("scry_circuit_transitions_total", "Changes of versions' circuits, by the new state."),
+                &["model", "to"],
+            )?,
             file_applied: IntGauge::new(
                 "scry_desired_state_applied",
                 "1 when the watched file is what was applied last, 0 when it could not be.",
@@ -98,13 +104,26 @@ impl Metrics {
         registry.register(Box::new(metrics.compile_seconds.clone()))?;
         registry.register(Box::new(metrics.swap_seconds.clone()))?;
         registry.register(Box::new(metrics.canaries_rolled_back.clone()))?;
+        registry.register(Box::new(metrics.circuit_transitions.clone()))?;
         registry.register(Box::new(metrics.file_applied.clone()))?;
         Ok(metrics)
     }
 
-    /// The text that Prometheus scrapes.
-    pub fn render(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    /// The text that Prometheus scrapes; `circuits`: of which version of which
+    /// model, and whether it is open.
+    pub fn render<'a>(
+        &self,
+        circuits: impl Iterator<Item = (&'a str, u32, bool)>,
+    ) -> Result<String, prometheus::Error> {
+        // Made for each scrape: a version that is let go of leaves nothing behind.
+        let opts = Opts::new("scry_circuit_open", "1 while a version is not called, but for a probe; else 0.");
+        let open = IntGaugeVec::new(opts, &["model", "version"])?;
+        for (model, version, is_open) in circuits {
+            open.with_label_values(&[model, version.to_string().as_str()]).set(i64::from(is_open));
+        }
+        let mut families = self.registry.gather();
+        families.extend(open.collect().into_iter().filter(|family| !family.get_metric().is_empty()));
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// A request that named no model or version that exists.
@@ -162,6 +181,11 @@ impl Metrics {
     /// A canary that the host took back.
     pub fn canary_rolled_back(&self, model: &str) {
         self.canaries_rolled_back.with_label_values(&[model]).inc();
+    }
+
+    /// A circuit that came to a state.
+    pub fn circuit_changed(&self, model: &str, to: &str) {
+        self.circuit_transitions.with_label_values(&[model, to]).inc();
     }
 
     /// Whether the watched file could be applied.

@@ -9,7 +9,8 @@ use std::process::Stdio;
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
     let model = ["new", "build", "inspect", "test"];
-    let life = ["serve", "publish", "deploy", "rollback", "history", "withdraw", "export", "apply", "gc", "models"];
+    let life =
+        ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
     for command in [&model[..], &life, &["predict", "demo"]].concat() {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in {help}");
         let help = Ran::of(scry().args([command, "--help"])).ok().stdout;
@@ -60,6 +61,7 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
             "versions": [{
                 "version": 1, "digest": guest("hostile").digest, "state": "ready", "traffic_percent": 100.0,
                 "requests": 0, "errors": 0, "last_errors": [],
+                "circuit": { "state": "closed", "forced": false, "since_ms": null, "next_probe_ms": null },
             }],
         })
     );

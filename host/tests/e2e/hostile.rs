@@ -37,6 +37,8 @@ fn host(limits: &[&str]) -> Host {
     let deadline = DEADLINE.as_millis().to_string();
     host.deploy(&["hostile", "--deadline-ms", &deadline, "--memory-max-bytes", MEMORY_MAX_BYTES]).ok();
     host.deploy(&[&["hostile"], limits].concat()).ok();
+    // However often it fails: these tests are about each failure.
+    host.scry(&["circuit", "hostile", "--closed"]).ok();
     host
 }
 

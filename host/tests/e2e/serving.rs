@@ -312,7 +312,8 @@ fn the_admin_listener_wants_its_token_on_every_path() {
     let host = host();
     let token = host.token();
     let wrong_case = format!("bearer{token}");
-    for path in ["/v1/models", "/v1/models/steady", "/v1/state", "/metrics", "/v1/nothing"] {
+    for path in ["/v1/models", "/v1/models/steady", "/v1/models/steady/circuit", "/v1/state", "/metrics", "/v1/nothing"]
+    {
         let url = format!("{}{path}", host.admin);
         for authorization in
             [None, Some(""), Some("Bearer "), Some("Bearer wrong"), Some(token.as_str()), Some(wrong_case.as_str())]

@@ -11,7 +11,7 @@ fn canary(steps: &[(f64, Option<u64>)]) -> Canary {
 fn evidence(requests: u64, errors: u64, took: Duration) -> Evidence {
     let mut latency = Latencies::default();
     (0..requests).for_each(|_| latency.record(took));
-    Evidence { requests, errors, latency }
+    Evidence { requests, errors, latency, is_open: false }
 }
 
 fn good(requests: u64) -> Evidence {
@@ -111,6 +111,26 @@ fn a_canary_that_always_fails_is_gone_after_ten_requests() {
 }
 
 #[test]
+fn a_canary_whose_circuit_is_open_gets_no_further_and_is_judged_by_what_was_kept_from_it() {
+    let canary = canary(&[(5.0, Some(60)), (100.0, Some(60))]);
+    let open = |evidence| Evidence { is_open: true, ..evidence };
+    // Good for long, and the window that opened it is little of that.
+    let was_good = |kept: u64| {
+        let Evidence { requests, errors, latency, .. } = evidence(10_000, 16, Duration::from_millis(1));
+        open(Evidence { requests: requests + kept, errors: errors + kept, latency, is_open: true })
+    };
+    assert_eq!(canary.judge(u64::MAX, &good(90_000), &was_good(0)), hold("its circuit is open"));
+    assert!(matches!(canary.judge(u64::MAX, &good(90_000), &was_good(500)), Verdict::RollBack(_)));
+    // New, and hardly asked.
+    let failing = |requests| open(evidence(requests, requests, Duration::from_millis(1)));
+    assert_eq!(canary.judge(0, &good(90), &failing(5)), hold("its circuit is open"));
+    assert!(matches!(canary.judge(0, &good(90), &failing(10)), Verdict::RollBack(_)));
+    // No worse than the live version, which fails all of them too.
+    let live = evidence(900, 900, Duration::ZERO);
+    assert_eq!(canary.judge(u64::MAX, &live, &failing(100)), hold("its circuit is open"));
+}
+
+#[test]
 fn three_times_slower_is_noticed_and_microseconds_are_not() {
     let canary = canary(&[(5.0, None)]);
     let took = |requests, micros| evidence(requests, 0, Duration::from_micros(micros));
@@ -124,7 +144,7 @@ fn three_times_slower_is_noticed_and_microseconds_are_not() {
     // One slow request in eight, where the live version has none.
     let mixed = |fast: u64, slow: u64| {
         let latency = took(fast, 20_000).latency.plus(&took(slow, 60_000).latency);
-        Evidence { requests: fast + slow, errors: 0, latency }
+        Evidence { requests: fast + slow, latency, ..Evidence::default() }
     };
     assert!(holds(&took(900, 20_000), &mixed(97, 3)));
     assert!(!holds(&took(9_000, 20_000), &mixed(700, 100)));
