@@ -69,6 +69,11 @@ impl Server {
         Ok(server)
     }
 
+    /// The process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where changes are made.
     pub(crate) fn admin(&self) -> Result<SocketAddr, Error> {
         Ok(self.admin.ok_or("scry named no admin address")?)
@@ -121,7 +126,7 @@ impl Drop for Server {
 
 /// Brings the `scry` binary beside this one up to date.
 fn build_scry() -> Result<PathBuf, Error> {
-    eprintln!("http: building scry");
+    eprintln!("building scry");
     // Both packages are named so that their dependencies are shared.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
