@@ -5,14 +5,16 @@
 //! storm four times as many connections as the machine has cores send one
 //! hostile request after the other. The good model and the health check are
 //! asked by a schedule: callers who wait for an answer before they ask again
-//! would hide every stall. Never tunes the host: it runs with its defaults,
-//! but that circuits are held closed, where there are any, so that the guests
-//! really run; `--breaker` leaves those to the host too.
+//! would hide every stall. Never tunes the host: it runs with its defaults, but
+//! for two protections that the hostile models go without, so that the guests
+//! really run until the clock stops them: fuel, and circuits where there are
+//! any. `--breaker` leaves them both.
 
 use crate::Error;
 use crate::admin::Admin;
 use crate::claims::Claims;
 use crate::client::{Kind, render};
+use crate::machine::{others_percent, undisturbed};
 use crate::models::{Model, sandbox};
 use crate::pace::{OpenLoop, closed_loop, for_a_time, on_each, scramble};
 use crate::process::Usage;
@@ -40,7 +42,7 @@ const GOOD_CONNECTIONS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the guest is told, and what should come of it.
-const BEHAVIOURS: [(&str, &str); 8] = [
+pub(crate) const BEHAVIOURS: [(&str, &str); 8] = [
     ("loop", "timeout"),
     ("memory-copy", "timeout"),
     ("recursion", "trap"),
@@ -68,7 +70,7 @@ pub(crate) struct Options {
     /// Only guests whose name holds this
     #[arg(long)]
     only: Option<String>,
-    /// Let the host stop calling what keeps failing, as in production
+    /// Keep fuel, and let the host stop calling what keeps failing, as in production
     #[arg(long)]
     breaker: bool,
     /// Decides when exactly requests are due
@@ -100,6 +102,7 @@ struct Turn {
 struct Row {
     quiet: Turn,
     storm: Turn,
+    others_percent: f64,
     plateau: Usage,
     after: Usage,
 }
@@ -122,10 +125,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
     println!(
         "| guest | spare | answers | p99 ms, at most {} | health p99 ms, below {HEALTH_MS_MAX} | good quiet p50 / p99 µs | good storm p50 / p99 µs \
-         | × p99, at most {RATIO_MAX} | good failed | MiB before, after | threads before, after | sent late p99 µs, quiet / storm |",
+         | × p99, at most {RATIO_MAX} | good failed | MiB before, after | threads before, after | sent late p99 µs, quiet / storm | others % CPU |",
         DEADLINE_MS + LATE_MS_MAX
     );
-    println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (behaviour, reason) in BEHAVIOURS.into_iter().filter(|(name, _)| wanted(name)) {
         for (model, spare) in [("hostile", "none"), ("hostile-spare", "constant")] {
             eprintln!("hostile: {behaviour}, spare: {spare}");
@@ -181,6 +184,7 @@ impl Arena {
         for model in ["hostile", "hostile-spare"] {
             admin.publish(model, &hostile.component)?;
             if !breaker {
+                admin.deploy(model, &json!({ "limits": { "fuel": 0 } }))?;
                 has_breaker = admin.hold_closed(model)?;
             }
         }
@@ -191,9 +195,9 @@ impl Arena {
 
     fn circuits(&self, breaker: bool) -> &'static str {
         match (breaker, self.has_breaker) {
-            (true, _) => "circuits as in production",
-            (false, true) => "circuits held closed, so that the guests run all the time",
-            (false, false) => "the host has no circuits, so that the guests run all the time",
+            (true, _) => "fuel and circuits as in production",
+            (false, true) => "without fuel, circuits held closed, so that the guests run all the time",
+            (false, false) => "without fuel (the host has no circuits), so that the guests run all the time",
         }
     }
 
@@ -203,15 +207,22 @@ impl Arena {
         self.turn(Some(storm), turn, options, 0);
         thread::sleep(Duration::from_millis(500));
         let plateau = Usage::of(self.server.process())?;
-        let (mut quiet, mut storms) = (Turn::default(), Turn::default());
-        for round in 1..=options.rounds {
-            quiet.merge(self.turn(None, turn, options, 2 * round));
-            storms.merge(self.turn(Some(storm), turn, options, 2 * round + 1));
-            // What was killed at the end of the storm is not part of the quiet.
+        let processes = [self.server.process(), std::process::id()];
+        let turns = undisturbed(options.rounds, &processes, |round| {
+            let quiet = self.turn(None, turn, options, 2 * round);
+            let storm = self.turn(Some(storm), turn, options, 2 * round + 1);
+            // What was killed at the end of the storm is not part of the next quiet.
             thread::sleep(Duration::from_millis(200));
-        }
+            Ok((quiet, storm))
+        })?;
         let after = Usage::settled(self.server.process(), &plateau, PATIENCE)?;
-        Ok(Row { quiet, storm: storms, plateau, after })
+        let others_percent = others_percent(&turns);
+        let (mut quiet, mut storm) = (Turn::default(), Turn::default());
+        for watched in turns {
+            quiet.merge(watched.turn.0);
+            storm.merge(watched.turn.1);
+        }
+        Ok(Row { quiet, storm, others_percent, plateau, after })
     }
 
     fn turn(
@@ -228,6 +239,7 @@ impl Arena {
             request: &self.good,
             rate_per_s: options.rate_per_s,
             connections: GOOD_CONNECTIONS,
+            from_due: true,
             seed,
         };
         let health =
@@ -284,7 +296,7 @@ impl Row {
         let [guest, spare] = title;
         println!(
             "| {guest} | {spare} | {} {} | {hostile_ms:.0} {} | {health_ms:.1} {} | {} | {} | {ratio:.2} {} | {} {} \
-             | {:.0}, {:.0} {} | {}, {} {} | {:.0} / {:.0} |",
+             | {:.0}, {:.0} {} | {}, {} {} | {:.0} / {:.0} | {:.0} |",
             hostile.kinds(),
             claims.mark(hostile.count(ran) > 0),
             claims.mark(hostile.lost == 0 && hostile_ms <= p99_ms_max),
@@ -302,6 +314,7 @@ impl Row {
             claims.mark(self.after.threads <= self.plateau.threads),
             late(&self.quiet),
             late(&self.storm),
+            self.others_percent,
         );
     }
 }

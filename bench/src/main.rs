@@ -12,12 +12,17 @@ mod hostile;
 mod http;
 mod in_process;
 mod load;
+mod machine;
 mod models;
 mod native_server;
+mod operator;
+mod overload;
 mod pace;
 mod process;
 mod publishing;
 mod servers;
+mod soak;
+mod soak_load;
 mod stats;
 mod storms;
 mod tally;
@@ -54,6 +59,10 @@ enum Part {
     Publishing,
     /// Hostile guests beside a good model; exits 1 when a claim does not hold
     Hostile(hostile::Options),
+    /// More requests than there is room for; exits 1 when a claim does not hold
+    Overload(overload::Options),
+    /// Everything at once for minutes or hours; exits 1 when something grows or is not explained
+    Soak(soak::Options),
     /// The native server that `http` compares with
     #[command(hide = true, name = NATIVE_SERVER)]
     NativeServer,
@@ -81,6 +90,8 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::Http) => http::run(&Workbench::new()?),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
         Some(Part::Hostile(options)) => hostile::run(&options),
+        Some(Part::Overload(options)) => overload::run(&options),
+        Some(Part::Soak(options)) => soak::run(&options),
         Some(Part::NativeServer) => native_server::run(),
     }
 }

@@ -2,7 +2,7 @@
 //! the last one is answered.
 //!
 //! A schedule does not wait for the server, so a stall is seen by every request
-//! that was due meanwhile: its time counts from when it was due. Threads block,
+//! that was due meanwhile: its time counts from then. Threads block,
 //! and none spins: the generator shares the machine with what it measures.
 
 use crate::client::Connection;
@@ -21,8 +21,10 @@ pub(crate) struct OpenLoop<'a> {
     pub(crate) server: SocketAddr,
     pub(crate) request: &'a [u8],
     pub(crate) rate_per_s: f64,
-    /// As many requests can be under way; more are sent late, and count from when they were due.
+    /// As many requests can be under way; more are sent late.
     pub(crate) connections: usize,
+    /// Whether a request that had to wait for a connection counts from when it was due, or from when it was sent.
+    pub(crate) from_due: bool,
     pub(crate) seed: u64,
 }
 
@@ -30,18 +32,20 @@ impl OpenLoop<'_> {
     /// Sends what is due within the time.
     pub(crate) fn run(&self, time: Duration) -> Tally {
         let (start, next) = (Instant::now(), AtomicU64::new(0));
-        on_each(self.connections, |_| {
+        let tally = on_each(self.connections, |_| {
             let (mut connection, mut tally) = (Connection::new(self.server), Tally::default());
             loop {
                 let due = self.due(next.fetch_add(1, Ordering::Relaxed));
-                if due >= time {
+                if due >= time || start.elapsed() >= time {
                     return tally;
                 }
-                let from = wait(start + due, &mut tally);
+                let due = wait(start + due, &mut tally);
+                let from = if self.from_due { due } else { Instant::now() };
                 let answer = connection.exchange(self.request);
                 tally.add(answer, from.elapsed());
             }
-        })
+        });
+        Tally { wall: start.elapsed(), ..tally }
     }
 
     /// When a request is due. Spread at random within its slot: a fixed beat
@@ -73,7 +77,8 @@ pub(crate) fn closed_loop(
     connections: usize,
     more: impl Fn() -> bool + Sync,
 ) -> Tally {
-    on_each(connections, |_| {
+    let start = Instant::now();
+    let tally = on_each(connections, |_| {
         let (mut connection, mut tally) = (Connection::new(server), Tally::default());
         while more() {
             let sent = Instant::now();
@@ -81,7 +86,8 @@ pub(crate) fn closed_loop(
             tally.add(answer, sent.elapsed());
         }
         tally
-    })
+    });
+    Tally { wall: start.elapsed(), ..tally }
 }
 
 /// True until the time is over.

@@ -49,9 +49,16 @@ impl Server {
 
     /// `scry serve`, with the models published.
     pub(crate) fn scry(data: &Path, models: &[&Model]) -> Result<Self, Error> {
-        let scry = build_scry()?;
+        Self::configured(data, "", models)
+    }
+
+    /// The same with a configuration.
+    pub(crate) fn configured(data: &Path, config: &str, models: &[&Model]) -> Result<Self, Error> {
+        let (scry, file) = (build_scry()?, data.join("scry.toml"));
+        std::fs::write(&file, config)?;
         let mut command = Command::new(&scry);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.arg("--config").arg(file);
         let mut server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
         server.data = data.to_owned();
         let admin = server.admin.ok_or("scry named no admin address")?;

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) late: Vec<Duration>,
     /// Requests that were due while every connection was busy.
     pub(crate) behind: usize,
+    /// From the first request to the last answer.
+    pub(crate) wall: Duration,
 }
 
 impl Tally {
@@ -57,6 +59,7 @@ impl Tally {
         self.silent_503 += other.silent_503;
         self.late.extend(other.late);
         self.behind += other.behind;
+        self.wall += other.wall;
     }
 
     /// Answers of the kinds that are wanted.
