@@ -46,19 +46,20 @@ pub(crate) fn others_percent<T>(turns: &[Watched<T>]) -> f64 {
 }
 
 /// Processor time used until a moment: by all, and by us.
-struct Look {
+pub(crate) struct Look {
     at: Instant,
     all: Duration,
     ours: Duration,
 }
 
 impl Look {
-    fn take(processes: &[u32]) -> Result<Self, Error> {
+    pub(crate) fn take(processes: &[u32]) -> Result<Self, Error> {
         let ours = processes.iter().map(|&process| used_by(process)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { at: Instant::now(), all: used_by_all()?, ours: ours.iter().sum() })
     }
 
-    fn others_percent(&self, processes: &[u32]) -> Result<f64, Error> {
+    /// What others took of the machine since then.
+    pub(crate) fn others_percent(&self, processes: &[u32]) -> Result<f64, Error> {
         let now = Self::take(processes)?;
         let others = (now.all - self.all).saturating_sub(now.ours - self.ours);
         let machine = (now.at - self.at).mul_f64(crate::hostile::cores() as f64);

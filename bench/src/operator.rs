@@ -6,7 +6,7 @@ use crate::client::Kind;
 use crate::models::Model;
 use crate::pace::scramble;
 use crate::soak::Book;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,6 @@ const CLEAN_EVERY: u64 = 20;
 
 /// Changes things until it is over.
 pub(crate) fn operate(admin: &Admin, digits: &Model, seed: u64, book: &Book, over: &AtomicBool) {
-    // Bytes that no earlier soak has published are not needed: every soak has a host of its own.
     let mut serial = 0;
     for second in 1u64.. {
         thread::sleep(CHANGE_EVERY);
@@ -43,16 +42,21 @@ pub(crate) fn operate(admin: &Admin, digits: &Model, seed: u64, book: &Book, ove
 fn swap(admin: &Admin, chance: u64, book: &Book) {
     let version = 1 + chance % 2;
     let deploy = "/v1/models/bikeshare/deploy";
-    let deployment = match chance / 2 % 4 {
-        0 => json!({ "to": version, "canary": [{ "percent": 20 }] }),
-        1 => json!({ "to": version, "aliases": { "champion": version } }),
-        2 => json!({ "to": version }),
-        _ => {
-            // Nothing to go back to is an answer too.
-            return send(admin, "roll back", "/v1/models/bikeshare/rollback", b"{}", &[200, 404], book);
+    let change = |name, path, body: Value| send(admin, name, path, body.to_string().as_bytes(), &[200], book);
+    match chance / 2 % 4 {
+        0 => {
+            change("deploy", deploy, json!({ "to": 3 - version }));
+            change("deploy a canary", deploy, json!({ "to": version, "canary": [{ "percent": 20 }] }));
         }
-    };
-    send(admin, "deploy", deploy, deployment.to_string().as_bytes(), &[200], book);
+        1 => change("deploy", deploy, json!({ "to": version, "aliases": { "champion": version } })),
+        2 => change("deploy", deploy, json!({ "to": version })),
+        _ => {
+            // Rolled back is only what was just done: further back nobody had named a champion.
+            change("deploy", deploy, json!({ "to": 3 - version }));
+            change("deploy", deploy, json!({ "to": version }));
+            change("roll back", "/v1/models/bikeshare/rollback", json!({}));
+        }
+    }
 }
 
 fn send(admin: &Admin, name: &'static str, path: &str, body: &[u8], expected: &[u16], book: &Book) {

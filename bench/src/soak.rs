@@ -9,6 +9,7 @@ use crate::Error;
 use crate::admin::Admin;
 use crate::claims::Claims;
 use crate::client::{Connection, Kind};
+use crate::machine::Look;
 use crate::models::{Model, sandbox};
 use crate::operator::operate;
 use crate::pace::{fraction, scramble};
@@ -53,7 +54,8 @@ struct Pages {
     lines: BTreeMap<&'static str, BTreeMap<Kind, u64>>,
     slowest: BTreeMap<&'static str, Duration>,
     unexplained: u64,
-    shown: Vec<String>,
+    /// What the first of them said, and how often each was said.
+    shown: BTreeMap<String, u64>,
 }
 
 impl Book {
@@ -62,8 +64,9 @@ impl Book {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = unexplained {
             pages.unexplained += 1;
-            if pages.shown.len() < UNEXPLAINED_SHOWN_MAX {
-                pages.shown.push(format!("{name}: {kind}: {text}"));
+            let shown = format!("{name}: {kind}: {text}");
+            if pages.shown.len() < UNEXPLAINED_SHOWN_MAX || pages.shown.contains_key(&shown) {
+                *pages.shown.entry(shown).or_default() += 1;
             }
         }
         *pages.lines.entry(name).or_default().entry(kind).or_default() += 1;
@@ -93,6 +96,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 
     let (lines, book, over) = (lines(&bikeshare, &digits), Book::default(), AtomicBool::new(false));
     let time = Duration::from_secs_f64(options.minutes * 60.0);
+    let processes = [server.process(), std::process::id()];
+    let machine = Look::take(&processes)?;
     let samples = thread::scope(|scope| {
         for (number, line) in (1u64..).zip(&lines) {
             for connection in 0..line.connections as u64 {
@@ -108,7 +113,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     })?;
     thread::sleep(Duration::from_secs(1));
     let live = admin.metric(&mut Connection::new(admin.address), "scry_instances_live")?;
-    report(&samples, live, book, options.minutes)
+    println!("## Soak, {} minutes\n", options.minutes);
+    println!("Others took {:.0} % of the machine meanwhile.\n", machine.others_percent(&processes)?);
+    report(&samples, live, book)
 }
 
 impl Line {
@@ -177,9 +184,8 @@ fn watch(process: u32, time: Duration, book: &Book) -> Result<Vec<Usage>, std::i
     Ok(samples)
 }
 
-fn report(samples: &[Usage], live: Option<f64>, book: Book, minutes: f64) -> Result<(), Error> {
+fn report(samples: &[Usage], live: Option<f64>, book: Book) -> Result<(), Error> {
     let pages = book.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    println!("## Soak, {minutes} minutes\n");
     println!("| kind | answers | slowest ms |");
     println!("|---|---|--:|");
     for (name, kinds) in &pages.lines {
@@ -208,7 +214,7 @@ fn report(samples: &[Usage], live: Option<f64>, book: Book, minutes: f64) -> Res
     let unexplained = pages.unexplained;
     claims.line("every answer is explained", format!("{unexplained} are not"), unexplained == 0);
     println!();
-    pages.shown.iter().for_each(|shown| println!("- unexplained: {shown}"));
+    pages.shown.iter().for_each(|(shown, count)| println!("- unexplained, {count} times: {shown}"));
     claims.verdict()
 }
 

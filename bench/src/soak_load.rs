@@ -10,9 +10,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// Pieces of a body that comes slowly, and the pause between two.
+/// Pieces of a body that comes slowly.
 const PIECES: usize = 20;
-const PAUSE: Duration = Duration::from_millis(60);
 /// How long a client stays who does not wait for the answer.
 const STAY_MAX: Duration = Duration::from_millis(30);
 
@@ -36,8 +35,8 @@ pub(crate) struct Request {
 pub(crate) enum Manner {
     /// At once, and waits.
     Well,
-    /// In small pieces.
-    Slowly,
+    /// In small pieces, with pauses.
+    Slowly(Duration),
     /// Half of it, and then nothing.
     Half,
     /// At once, and leaves.
@@ -54,6 +53,8 @@ pub(crate) fn lines(bikeshare: &Model, digits: &Model) -> Vec<Line> {
     let digits = render("POST", "/v2/models/digits/infer", "", &digits.v2_body(8));
     let keys = (0..50).map(|key| well(bikeshare("", &format!("scry-key: caller-{key}\r\n"), &one))).collect();
     let leaving = [bikeshare("", "", &many), hostile_request("hostile", "loop")];
+    let slow = |pause, expected| Request::new(bikeshare("", "", &many), Manner::Slowly(pause), expected);
+    let too_slow = vec![kind(408, ""), kind(504, "timeout")];
     let line = |name, per_s, connections, requests| Line { name, per_s, connections, requests };
     vec![
         line("one row", 40.0, 2, vec![well(bikeshare("", "", &one))]),
@@ -70,7 +71,8 @@ pub(crate) fn lines(bikeshare: &Model, digits: &Model) -> Vec<Line> {
             1,
             leaving.into_iter().map(|bytes| Request::new(bytes, Manner::Leaving, vec![])).collect(),
         ),
-        line("slow client", 2.0, 2, vec![Request::new(bikeshare("", "", &many), Manner::Slowly, vec![kind(200, "")])]),
+        line("slow client", 4.0, 1, vec![slow(Duration::from_millis(5), vec![kind(200, "")])]),
+        line("slower than the deadline", 2.0, 2, vec![slow(Duration::from_millis(60), too_slow)]),
         line("half a body", 1.0, 1, vec![Request::new(bikeshare("", "", &many), Manner::Half, vec![kind(408, "")])]),
     ]
 }
@@ -133,7 +135,7 @@ impl Request {
         let mut stream = connect(server)?;
         match self.manner {
             Manner::Well => stream.write_all(&self.bytes)?,
-            Manner::Slowly => self.send_slowly(&mut stream)?,
+            Manner::Slowly(pause) => self.send_slowly(&mut stream, pause)?,
             Manner::Half => stream.write_all(self.bytes.get(..self.bytes.len() / 2).unwrap_or_default())?,
             Manner::Leaving => {
                 stream.write_all(&self.bytes)?;
@@ -144,10 +146,10 @@ impl Request {
         Answer::read(&mut BufReader::new(stream)).map(Some)
     }
 
-    fn send_slowly(&self, stream: &mut TcpStream) -> io::Result<()> {
+    fn send_slowly(&self, stream: &mut TcpStream, pause: Duration) -> io::Result<()> {
         for piece in self.bytes.chunks(self.bytes.len().div_ceil(PIECES).max(1)) {
             stream.write_all(piece)?;
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
         }
         Ok(())
     }
