@@ -23,7 +23,6 @@ use crate::stats::Sample;
 use crate::storms;
 use crate::tally::Tally;
 use serde_json::json;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +33,7 @@ pub(crate) const DEADLINE_MS: f64 = 300.0;
 pub(crate) const LATE_MS_MAX: f64 = 25.0;
 const HEALTH_MS_MAX: f64 = 10.0;
 const RATIO_MAX: f64 = 2.0;
-/// Often enough for a 99th percentile, and a third of a percent of the machine.
+/// Often enough for a 99th percentile.
 const HEALTH_RATE_PER_S: f64 = 100.0;
 /// Enough for a schedule whose answers take well below its beat.
 const GOOD_CONNECTIONS: usize = 2;
@@ -114,7 +113,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     println!("## Hostile guests\n");
     println!(
         "{} hostile connections on {cores} cores; {}; {:.0} requests/s to the good model, {HEALTH_RATE_PER_S:.0}/s to the health check, \
-         both by a schedule; {} turns of {} s each, quiet and storm.\n",
+         both by a schedule; {} turns of {} s each, quiet and storm. Where others took much of the machine, times say little of the host.\n",
         4 * cores,
         arena.circuits(options.breaker),
         options.rate_per_s,
@@ -135,15 +134,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             let request = hostile_request(model, behaviour);
             let storm = |time| closed_loop(arena.server.prediction, &request, 4 * cores, for_a_time(time));
             let row = arena.measure(options, &storm)?;
-            let ran =
-                |kind: &Kind| kind.reason == reason && (kind.status == 200) != (spare == "none" && !reason.is_empty());
-            row.print([behaviour, spare], ran, DEADLINE_MS + LATE_MS_MAX, &mut claims);
+            let is_error = spare == "none" && !reason.is_empty();
+            let why = |kind: &Kind| kind.reason == reason || (reason == "timeout" && kind.reason == "fuel");
+            let ran = |kind: &Kind| why(kind) && is_error == (kind.status != 200);
+            row.print([behaviour, spare], ran, Some(DEADLINE_MS + LATE_MS_MAX), &mut claims);
         }
     }
     if wanted(PUBLISHING) {
         eprintln!("hostile: {PUBLISHING}");
         let row = arena.measure(options, &|time| arena.publish_lazy(4 * cores, time))?;
-        row.print([PUBLISHING, "none"], |kind| kind.status == 422, f64::INFINITY, &mut claims);
+        row.print([PUBLISHING, "none"], |kind| kind.status == 422, None, &mut claims);
     }
     println!();
     if options.only.is_none() {
@@ -268,11 +268,6 @@ impl Arena {
     }
 }
 
-/// Whether the server under test listens here; for requests by hand.
-pub(crate) fn good_once(server: SocketAddr, request: &[u8]) -> Tally {
-    closed_loop(server, request, 1, crate::pace::so_often(1))
-}
-
 impl Turn {
     fn merge(&mut self, other: Self) {
         self.good.merge(other.good);
@@ -282,7 +277,7 @@ impl Turn {
 }
 
 impl Row {
-    fn print(&self, title: [&str; 2], ran: impl Fn(&Kind) -> bool, p99_ms_max: f64, claims: &mut Claims) {
+    fn print(&self, title: [&str; 2], ran: impl Fn(&Kind) -> bool, p99_ms_max: Option<f64>, claims: &mut Claims) {
         let all = |tally: &Tally| tally.times(|_| true);
         let (quiet, storm) = (all(&self.quiet.good), all(&self.storm.good));
         let us = |sample: &Sample| format!("{:.0} / {:.0}", sample.rank_us(0.5), sample.rank_us(0.99));
@@ -299,7 +294,7 @@ impl Row {
              | {:.0}, {:.0} {} | {}, {} {} | {:.0} / {:.0} | {:.0} |",
             hostile.kinds(),
             claims.mark(hostile.count(ran) > 0),
-            claims.mark(hostile.lost == 0 && hostile_ms <= p99_ms_max),
+            claims.mark(hostile.lost == 0 && p99_ms_max.is_none_or(|most| hostile_ms <= most)),
             claims.mark(health_failed == 0 && health_ms < HEALTH_MS_MAX),
             us(&quiet),
             us(&storm),

@@ -60,7 +60,6 @@ impl OpenLoop<'_> {
 fn wait(due: Instant, tally: &mut Tally) -> Instant {
     let ahead = due.saturating_duration_since(Instant::now());
     if ahead.is_zero() {
-        tally.behind += 1;
         return due;
     }
     thread::sleep(ahead);

@@ -26,7 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// So that a history of hours does not look like a leak; clean-up keeps to it.
-const CONFIG: &str = "[history]\nchanges_max = 100\n[limits]\nmemory_max_bytes = 268435456\n";
+const CONFIG: &str = "[history]\nchanges_max = 100\n";
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Connections come and go.
 const DESCRIPTORS_TOLERANCE: f64 = 8.0;
@@ -165,7 +165,7 @@ fn watch(process: u32, time: Duration, book: &Book) -> Result<Vec<Usage>, std::i
         thread::sleep(SAMPLE_EVERY);
         let now = Usage::of(process)?;
         samples.push(now);
-        if is_terminal || samples.len() % 30 == 0 {
+        if is_terminal || samples.len().is_multiple_of(30) {
             let (asked, unexplained) = book.counts();
             let (start, end) = if is_terminal { ("\r", "\x1b[K") } else { ("", "\n") };
             eprint!(

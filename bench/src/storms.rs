@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::claims::Claims;
 use crate::client::{Connection, Kind, connect};
-use crate::hostile::{Arena, cores, good_once, hostile_request};
+use crate::hostile::{Arena, cores, hostile_request};
 use crate::pace::{closed_loop, fraction, on_each, so_often};
 use crate::process::{RSS_TOLERANCE_MIB, Usage};
 use crate::tally::Tally;
@@ -67,7 +67,7 @@ fn leavers(arena: &Arena, seed: u64, claims: &mut Claims) -> Result<(), Error> {
     });
     let (looks, most) = most?;
     let calmed = calm(arena)?;
-    let good = good_once(arena.server.prediction, &arena.good);
+    let good = closed_loop(arena.server.prediction, &arena.good, 1, so_often(1));
     let after = Usage::settled(arena.server.process(), &plateau, PATIENCE)?;
     claims.line(
         &format!("{CLIENTS} clients could ask, and left"),

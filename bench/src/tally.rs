@@ -22,8 +22,6 @@ pub(crate) struct Tally {
     pub(crate) lost_shown: Vec<String>,
     /// How late the generator itself was, where it slept until a request was due.
     pub(crate) late: Vec<Duration>,
-    /// Requests that were due while every connection was busy.
-    pub(crate) behind: usize,
     /// From the first request to the last answer.
     pub(crate) wall: Duration,
 }
@@ -58,7 +56,6 @@ impl Tally {
         self.lost += other.lost;
         self.silent_503 += other.silent_503;
         self.late.extend(other.late);
-        self.behind += other.behind;
         self.wall += other.wall;
     }
 
