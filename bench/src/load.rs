@@ -2,8 +2,8 @@
 //! sent when the last is answered.
 
 use crate::Error;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use crate::client::{Answer, Connection, render};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What to send, and how.
@@ -40,13 +40,12 @@ impl Load<'_> {
     }
 
     fn connection(&self, server: SocketAddr, requests: usize) -> Result<Vec<Duration>, Error> {
-        let (mut stream, mut answers) = connect(server)?;
-        let request = request(server, self.path, "", self.body);
+        let mut connection = Connection::new(server);
+        let request = render("POST", self.path, "", self.body);
         let mut latencies = Vec::with_capacity(requests);
         for _ in 0..requests {
             let started = Instant::now();
-            stream.write_all(&request)?;
-            read_answer(&mut answers)?;
+            succeed(connection.exchange(&request)?)?;
             latencies.push(started.elapsed());
         }
         Ok(latencies)
@@ -55,43 +54,12 @@ impl Load<'_> {
 
 /// One request on a connection of its own.
 pub(crate) fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(), Error> {
-    let (mut stream, mut answers) = connect(server)?;
-    stream.write_all(&request(server, path, headers, body))?;
-    read_answer(&mut answers)
+    succeed(Connection::new(server).exchange(&render("POST", path, headers, body))?)
 }
 
-fn connect(server: SocketAddr) -> Result<(TcpStream, BufReader<TcpStream>), Error> {
-    let stream = TcpStream::connect(server)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let answers = BufReader::new(stream.try_clone()?);
-    Ok((stream, answers))
-}
-
-fn request(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-fn read_answer(answers: &mut impl BufRead) -> Result<(), Error> {
-    let (mut status, mut line, mut length) = (String::new(), String::new(), 0);
-    answers.read_line(&mut status)?;
-    loop {
-        line.clear();
-        answers.read_line(&mut line)?;
-        match line.split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse()?,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    answers.read_exact(&mut body)?;
-    match status.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        _ => Err(format!("{}: {}", status.trim(), String::from_utf8_lossy(&body)).into()),
+fn succeed(answer: Answer) -> Result<(), Error> {
+    match answer.kind.status {
+        200 => Ok(()),
+        status => Err(format!("{status}: {}", answer.text()).into()),
     }
 }

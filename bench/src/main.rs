@@ -1,41 +1,97 @@
-//! What a sandboxed prediction costs, beside the same model called natively.
+//! What a sandboxed prediction costs, beside the same model called natively;
+//! and what a host stands: hostile guests, overload, hours of everything.
 //!
 //! `cargo run --release -p scry-bench` prints Markdown tables; progress goes
 //! to stderr. Variants take turns within one run, so that a noisy machine
 //! disturbs all of them alike: trust the ratios more than the times.
 
+mod admin;
+mod claims;
+mod client;
+mod hostile;
 mod http;
 mod in_process;
 mod load;
+mod machine;
 mod models;
 mod native_server;
+mod operator;
+mod overload;
+mod pace;
+mod process;
 mod publishing;
 mod servers;
+mod soak;
+mod soak_load;
 mod stats;
+mod storms;
+mod tally;
 
+use clap::{Parser, Subcommand};
 use models::Workbench;
+use std::process::ExitCode;
 
 type Error = Box<dyn std::error::Error>;
 
 /// The benchmark's second face: the native server that it starts.
 const NATIVE_SERVER: &str = "native-server";
 
-fn main() -> Result<(), Error> {
-    let what = std::env::args().nth(1);
-    if what.as_deref() == Some(NATIVE_SERVER) {
-        return native_server::run();
+/// What a prediction costs, and what a host stands.
+///
+/// Prints Markdown tables; progress goes to stderr. Builds models and host from
+/// source, starts its own servers on free ports of the loopback interface, and
+/// leaves nothing behind.
+#[derive(Parser)]
+#[command(name = "scry-bench", max_term_width = 100)]
+struct Arguments {
+    /// A part; without one, the tables of costs
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// One call in this process: native, kept and fresh instances, with fuel and without
+    InProcess,
+    /// The same requests to a native server and to `scry serve`
+    Http,
+    /// What callers notice while versions of another model are published
+    Publishing,
+    /// Hostile guests beside a good model; exits 1 when a claim does not hold
+    Hostile(hostile::Options),
+    /// More requests than there is room for; exits 1 when a claim does not hold
+    Overload(overload::Options),
+    /// Everything at once for minutes or hours; exits 1 when something grows or is not explained
+    Soak(soak::Options),
+    /// The native server that `http` compares with
+    #[command(hide = true, name = NATIVE_SERVER)]
+    NativeServer,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().part) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
-    // A part of the benchmark, for whoever works on that part.
-    let wants = |part: &str| what.as_deref().is_none_or(|what| what == part);
-    let workbench = Workbench::new()?;
-    if wants("in-process") {
-        in_process::run(&workbench)?;
+}
+
+fn run(part: Option<Part>) -> Result<(), Error> {
+    match part {
+        None => {
+            let workbench = Workbench::new()?;
+            in_process::run(&workbench)?;
+            http::run(&workbench)?;
+            publishing::run(&workbench)
+        }
+        Some(Part::InProcess) => in_process::run(&Workbench::new()?),
+        Some(Part::Http) => http::run(&Workbench::new()?),
+        Some(Part::Publishing) => publishing::run(&Workbench::new()?),
+        Some(Part::Hostile(options)) => hostile::run(&options),
+        Some(Part::Overload(options)) => overload::run(&options),
+        Some(Part::Soak(options)) => soak::run(&options),
+        Some(Part::NativeServer) => native_server::run(),
     }
-    if wants("http") {
-        http::run(&workbench)?;
-    }
-    if wants("publishing") {
-        publishing::run(&workbench)?;
-    }
-    Ok(())
 }

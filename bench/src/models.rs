@@ -34,17 +34,43 @@ pub(crate) struct Model {
 impl Workbench {
     /// Builds the components.
     pub(crate) fn new() -> Result<Self, Error> {
-        let sandbox = Sandbox::new(SandboxSettings { instances_max: 16, memory_max_bytes: 256 << 20 })?;
-        let [bikeshare, digits] = NAMES.map(|name| Model::build(&sandbox, name));
+        let sandbox = sandbox()?;
+        let [bikeshare, digits] = NAMES.map(|name| Model::example(&sandbox, name));
         Ok(Self { bikeshare: bikeshare?, digits: digits?, sandbox })
     }
 }
 
+/// Where components are built and tried.
+pub(crate) fn sandbox() -> Result<Sandbox, Error> {
+    Ok(Sandbox::new(SandboxSettings { instances_max: 16, memory_max_bytes: 256 << 20 })?)
+}
+
 impl Model {
-    fn build(sandbox: &Sandbox, name: &str) -> Result<Self, Error> {
-        let request = Request { dir: workspace().join("examples").join(name), ..Request::default() };
+    /// One of `examples`.
+    pub(crate) fn example(sandbox: &Sandbox, name: &str) -> Result<Self, Error> {
+        Self::build(sandbox, name, Request { dir: workspace().join("examples").join(name), ..Request::default() })
+    }
+
+    /// One of `tests/guests`, with cargo features.
+    pub(crate) fn guest(sandbox: &Sandbox, name: &str, features: &[&str]) -> Result<Self, Error> {
+        let (dir, features) = (workspace().join("tests/guests").join(name), features.iter().map(|&f| f.to_owned()));
+        // Beside the tests' own: cargo has one output for all features.
+        let target_dir = Some(workspace().join("target/guests"));
+        Self::build(sandbox, name, Request { dir, features: features.collect(), target_dir, ..Request::default() })
+    }
+
+    fn build(sandbox: &Sandbox, name: &str, request: Request) -> Result<Self, Error> {
         let (component, description) = build(sandbox, &request, |step| eprintln!("{name}: {}", step.label()))?;
         Ok(Self { component, description })
+    }
+
+    /// The same model with other bytes, told apart by a custom section.
+    pub(crate) fn variant(&self, serial: u32) -> Vec<u8> {
+        let mut component = self.component.clone();
+        // Id 0, length 6: a name of one byte, then four of content.
+        component.extend([0, 6, 1, b'n']);
+        component.extend(serial.to_le_bytes());
+        component
     }
 
     /// The rows of the golden examples, over and over.

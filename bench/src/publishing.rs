@@ -78,10 +78,7 @@ fn beside<T: Send>(
 /// Another version of digits: the same model, told apart by a custom section.
 fn publish(workbench: &Workbench, scry: &Server, serial: &AtomicU32) -> Result<(), Error> {
     let number = serial.fetch_add(1, Ordering::Relaxed);
-    let mut component = workbench.digits.component.clone();
-    // Id 0, length 6: a name of one byte, then four of content.
-    component.extend([0, 6, 1, b'n']);
-    component.extend(number.to_le_bytes());
+    let component = workbench.digits.variant(number);
     let bearer = format!("authorization: Bearer {}\r\n", scry.token()?);
     post(scry.admin()?, "/v1/models", &bearer, &component)
 }

@@ -49,9 +49,16 @@ impl Server {
 
     /// `scry serve`, with the models published.
     pub(crate) fn scry(data: &Path, models: &[&Model]) -> Result<Self, Error> {
-        let scry = build_scry()?;
+        Self::configured(data, "", models)
+    }
+
+    /// The same with a configuration.
+    pub(crate) fn configured(data: &Path, config: &str, models: &[&Model]) -> Result<Self, Error> {
+        let (scry, file) = (build_scry()?, data.join("scry.toml"));
+        std::fs::write(&file, config)?;
         let mut command = Command::new(&scry);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.arg("--config").arg(file);
         let mut server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
         server.data = data.to_owned();
         let admin = server.admin.ok_or("scry named no admin address")?;
@@ -67,6 +74,11 @@ impl Server {
             }
         }
         Ok(server)
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where changes are made.
@@ -121,7 +133,7 @@ impl Drop for Server {
 
 /// Brings the `scry` binary beside this one up to date.
 fn build_scry() -> Result<PathBuf, Error> {
-    eprintln!("http: building scry");
+    eprintln!("building scry");
     // Both packages are named so that their dependencies are shared.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

@@ -53,6 +53,7 @@ impl Guest for Hostile {
             "wrong-type" => Ok(vec![column(Values::Fp32(vec![1.0]))]),
             "wrong-count" => Ok(vec![]),
             "nan" => Ok(vec![column(Values::Fp64(vec![f64::NAN]))]),
+            "lazy-load" => load_late(),
             "log-flood" => {
                 (0..100_000).for_each(|i| log(Level::Info, &format!("flood line {i}")));
                 Ok(vec![x])
@@ -84,6 +85,14 @@ fn spin() -> ! {
     let mut turns = 0u64;
     loop {
         turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Work that belongs into `load`: tables that no snapshot keeps, made anew for every call.
+fn load_late() -> ! {
+    let mut table = vec![3u64; 4 * MIB];
+    loop {
+        black_box(&mut table[..]).iter_mut().for_each(|entry| *entry = entry.wrapping_mul(0x5851_f42d_4c95_7f2d));
     }
 }
 

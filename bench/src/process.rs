@@ -1,0 +1,54 @@
+//! What a process holds, as `/proc` says.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Memory, threads and descriptors at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) rss_mib: f64,
+    pub(crate) threads: usize,
+    pub(crate) descriptors: usize,
+}
+
+impl Usage {
+    pub(crate) fn of(process: u32) -> io::Result<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+        let number = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+            number.ok_or_else(|| io::Error::other(format!("/proc/{process}/status has no {key}")))
+        };
+        Ok(Self {
+            rss_mib: number("VmRSS:")? / 1024.0,
+            threads: number("Threads:")? as usize,
+            descriptors: std::fs::read_dir(format!("/proc/{process}/fd"))?.count(),
+        })
+    }
+
+    /// Waits until memory and threads are back at the plateau, or patience ends;
+    /// gives what is held then.
+    pub(crate) fn settled(process: u32, plateau: &Self, patience: Duration) -> io::Result<Self> {
+        let end = Instant::now() + patience;
+        loop {
+            let now = Self::of(process)?;
+            if now.is_back_at(plateau) || Instant::now() > end {
+                return Ok(now);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whether memory and threads are no more than the plateau.
+    pub(crate) fn is_back_at(&self, plateau: &Self) -> bool {
+        self.rss_is_back_at(plateau) && self.threads <= plateau.threads
+    }
+
+    /// The same of memory, give or take an allocator's mood.
+    pub(crate) fn rss_is_back_at(&self, plateau: &Self) -> bool {
+        self.rss_mib <= plateau.rss_mib + RSS_TOLERANCE_MIB
+    }
+}
+
+/// What memory may be more than before and still be the same.
+pub(crate) const RSS_TOLERANCE_MIB: f64 = 8.0;
