@@ -36,7 +36,7 @@ pub enum CallError {
     Timeout,
     /// The same, but the call had little time: a client's short deadline or a
     /// long wait, not the component, is at fault.
-    #[error("the component did not answer in the little time that was left")]
+    #[error("the component did not answer before the deadline, which left it little time")]
     ShortOfTime,
     /// The guest used up its fuel.
     #[error("the component used up its fuel")]

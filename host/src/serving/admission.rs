@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A call that takes longer than this on a processor gives up its place: it
-/// goes on at the lowest priority, and another call takes the place.
+/// goes on at a low priority, and another call takes the place.
 pub(super) const SLICE: Duration = Duration::from_millis(5);
 
 /// What a model may have of the compute pool.

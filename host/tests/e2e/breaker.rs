@@ -154,7 +154,7 @@ fn a_client_with_a_tiny_deadline_takes_a_version_from_nobody_and_neither_do_bad_
     for _ in 0..10 {
         let reply = within(&host, "loop", "50");
         assert!(matches!(reply.header("scry-reason"), Some("timeout" | "overload")), "{reply:#?}");
-        within(&host, "well", "0").error(503, &[]);
+        within(&host, "well", "0").error(504, &["deadline"]);
         host.predict("hostile", "refuse", 1.0).error(400, &[]);
     }
     assert_eq!(state(&host, "hostile"), "closed");

@@ -13,8 +13,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// Whatever is idle may run; everything else comes first.
-const LOWEST_PRIORITY: i32 = 19;
+/// A tenth of what a thread of the usual priority gets: enough to notice a
+/// deadline on a machine that is busy with something else.
+const PATIENT_PRIORITY: i32 = 10;
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call before it sleeps: under load it never does, so that no
@@ -120,7 +121,7 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
 
 /// Takes a thread's priority, for good.
 pub(super) fn demote(thread: Pid) {
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), LOWEST_PRIORITY) {
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), PATIENT_PRIORITY) {
         tracing::warn!(%error, "a compute thread keeps its priority");
     }
 }

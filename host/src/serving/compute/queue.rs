@@ -5,7 +5,7 @@
 //! A lane runs so many calls at once, and so many wait. Of the lanes that may
 //! run, the one that has used the least processor time is next; whoever comes
 //! back from being idle starts level with the others. Lanes whose calls burn
-//! whole slices are served by the threads of the lowest priority.
+//! whole slices are served by the threads of low priority.
 
 use super::Work;
 use crate::serving::Admission;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Class {
     /// At the host's own priority.
     Prompt,
-    /// At the lowest priority.
+    /// At a low priority.
     Patient,
 }
 
@@ -110,9 +110,8 @@ impl<W: Work> Queue<W> {
             return Err((work, Refused::Full));
         }
         let deadline = work.deadline();
-        // With a free place nobody waits for this lane's own calls.
-        let ahead = lane.jobs.len() + usize::from(free == 0);
-        let waits = if free > lane.jobs.len() { Duration::ZERO } else { admission.expected_wait(ahead) };
+        // At least so long, behind those that wait already.
+        let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
         if !waits.is_zero() && (waits > limits.queue_time_max || now + waits + admission.least() > deadline) {
             self.forget_if_empty(admission.lane);
             return Err((work, Refused::Late));
