@@ -46,6 +46,18 @@ pub struct Listener {
     pub body_max_bytes: usize,
     /// How long a request's body may take to arrive, in milliseconds. Default 10,000.
     pub body_timeout_ms: u64,
+    /// Connections that may be open at once; one more is told to come back.
+    /// Default 4,096.
+    pub connections_max: usize,
+    /// How long a request's head may take to arrive, from the connection or its
+    /// first byte, in milliseconds. Default 5,000.
+    pub header_timeout_ms: u64,
+    /// How long a connection may stay open between requests, in milliseconds.
+    /// Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// How long a client may take nothing of an answer, in milliseconds.
+    /// Default 10,000.
+    pub write_timeout_ms: u64,
 }
 
 /// `[admin]`
@@ -62,6 +74,14 @@ pub struct Admin {
     pub tokens: BTreeMap<String, String>,
     /// Largest component, in bytes. Default 64 MiB.
     pub component_max_bytes: usize,
+    /// As for predictions. Default 64.
+    pub connections_max: usize,
+    /// As for predictions, in milliseconds. Default 5,000.
+    pub header_timeout_ms: u64,
+    /// As for predictions, in milliseconds. Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// As for predictions, in milliseconds. Default 10,000.
+    pub write_timeout_ms: u64,
 }
 
 /// `[registries]`
@@ -217,6 +237,14 @@ impl Config {
         for (key, found, min, max) in [
             ("prediction.body_max_bytes", prediction.body_max_bytes as u64, 1024, u64::MAX),
             ("prediction.body_timeout_ms", prediction.body_timeout_ms, 1, DAY_MS),
+            ("prediction.connections_max", prediction.connections_max as u64, 1, 1_000_000),
+            ("prediction.header_timeout_ms", prediction.header_timeout_ms, 1, DAY_MS),
+            ("prediction.idle_timeout_ms", prediction.idle_timeout_ms, 1, DAY_MS),
+            ("prediction.write_timeout_ms", prediction.write_timeout_ms, 1, DAY_MS),
+            ("admin.connections_max", admin.connections_max as u64, 1, 1_000_000),
+            ("admin.header_timeout_ms", admin.header_timeout_ms, 1, DAY_MS),
+            ("admin.idle_timeout_ms", admin.idle_timeout_ms, 1, DAY_MS),
+            ("admin.write_timeout_ms", admin.write_timeout_ms, 1, DAY_MS),
             ("registries.timeout_ms", self.registries.timeout_ms, 1, 3_600_000),
             ("catalog.versions_warm", self.catalog.versions_warm as u64, 0, 64),
             ("history.changes_max", self.history.changes_max as u64, 1, 1_000_000),
@@ -284,7 +312,15 @@ impl Default for Config {
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8080).into(), body_max_bytes: 16 << 20, body_timeout_ms: 10_000 }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            body_max_bytes: 16 << 20,
+            body_timeout_ms: 10_000,
+            connections_max: 4096,
+            header_timeout_ms: 5000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
+        }
     }
 }
 
@@ -295,6 +331,10 @@ impl Default for Admin {
             token: None,
             tokens: BTreeMap::new(),
             component_max_bytes: 64 << 20,
+            connections_max: 64,
+            header_timeout_ms: 5000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
         }
     }
 }

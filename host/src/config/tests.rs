@@ -16,6 +16,12 @@ fn every_key_is_optional_and_an_unknown_one_is_refused() {
             .unwrap_err()
             .contains("`limits.deadline_ms`: expected 1 to 86400000, found 0")
     );
+    for key in ["connections_max", "header_timeout_ms", "idle_timeout_ms", "write_timeout_ms"] {
+        for listener in ["prediction", "admin"] {
+            let refused = parse(&format!("[{listener}]\n{key} = 0")).unwrap_err();
+            assert!(refused.contains(&format!("`{listener}.{key}`: expected 1 to ")), "{refused}");
+        }
+    }
     assert!(
         parse("[registries]\nplain_http = [\"http://lan\"]")
             .unwrap_err()
