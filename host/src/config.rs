@@ -46,6 +46,18 @@ pub struct Listener {
     pub body_max_bytes: usize,
     /// How long a request's body may take to arrive, in milliseconds. Default 10,000.
     pub body_timeout_ms: u64,
+    /// Connections that may be open at once; one more is told to come back.
+    /// Default 4,096.
+    pub connections_max: usize,
+    /// How long a request's head may take to arrive, from the connection or its
+    /// first byte, in milliseconds. Default 5,000.
+    pub header_timeout_ms: u64,
+    /// How long a connection may stay open between requests, in milliseconds.
+    /// Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// How long a client may take nothing of an answer, in milliseconds.
+    /// Default 10,000.
+    pub write_timeout_ms: u64,
 }
 
 /// `[admin]`
@@ -62,6 +74,14 @@ pub struct Admin {
     pub tokens: BTreeMap<String, String>,
     /// Largest component, in bytes. Default 64 MiB.
     pub component_max_bytes: usize,
+    /// As for predictions. Default 64.
+    pub connections_max: usize,
+    /// As for predictions, in milliseconds. Default 5,000.
+    pub header_timeout_ms: u64,
+    /// As for predictions, in milliseconds. Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// As for predictions, in milliseconds. Default 10,000.
+    pub write_timeout_ms: u64,
 }
 
 /// `[registries]`
@@ -211,7 +231,7 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
         /// The range.
-        expected: &'static str,
+        expected: String,
         /// The value.
         found: String,
     },
@@ -230,92 +250,50 @@ impl Config {
 
     /// Checks ranges that types do not.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok: bool, key, expected, found: String| {
-            if ok { Ok(()) } else { Err(ConfigError::Value { key, expected, found }) }
-        };
-        let limits = &self.limits;
-        check(
-            (1..=86_400_000).contains(&limits.deadline_ms),
-            "limits.deadline_ms",
-            "1 to 86400000",
-            limits.deadline_ms.to_string(),
-        )?;
-        check(
-            limits.fallback_reserve_percent <= 90,
-            "limits.fallback_reserve_percent",
-            "0 to 90",
-            limits.fallback_reserve_percent.to_string(),
-        )?;
-        check(
-            (1 << 20..=1 << 32).contains(&limits.memory_max_bytes),
-            "limits.memory_max_bytes",
-            "1 MiB to 4 GiB",
-            limits.memory_max_bytes.to_string(),
-        )?;
-        check(
-            limits.output_max_bytes >= 1024,
-            "limits.output_max_bytes",
-            "at least 1024",
-            limits.output_max_bytes.to_string(),
-        )?;
-        check(limits.queue_max >= 1, "limits.queue_max", "at least 1", limits.queue_max.to_string())?;
-        check(
-            (1..=60_000).contains(&limits.circuit_pause_ms),
-            "limits.circuit_pause_ms",
-            "1 to 60000",
-            limits.circuit_pause_ms.to_string(),
-        )?;
-        check(self.compute.queue_max >= 1, "compute.queue_max", "at least 1", self.compute.queue_max.to_string())?;
-        check(self.compute.threads <= 256, "compute.threads", "0 to 256", self.compute.threads.to_string())?;
-        check(
-            self.prediction.body_max_bytes >= 1024,
-            "prediction.body_max_bytes",
-            "at least 1024",
-            self.prediction.body_max_bytes.to_string(),
-        )?;
-        check(
-            (1..=3_600_000).contains(&self.registries.timeout_ms),
-            "registries.timeout_ms",
-            "1 to 3600000",
-            self.registries.timeout_ms.to_string(),
-        )?;
+        const DAY_MS: u64 = 86_400_000;
+        let (prediction, admin, limits) = (&self.prediction, &self.admin, &self.limits);
+        for (key, found, min, max) in [
+            ("prediction.body_max_bytes", prediction.body_max_bytes as u64, 1024, u64::MAX),
+            ("prediction.body_timeout_ms", prediction.body_timeout_ms, 1, DAY_MS),
+            ("prediction.connections_max", prediction.connections_max as u64, 1, 1_000_000),
+            ("prediction.header_timeout_ms", prediction.header_timeout_ms, 1, DAY_MS),
+            ("prediction.idle_timeout_ms", prediction.idle_timeout_ms, 1, DAY_MS),
+            ("prediction.write_timeout_ms", prediction.write_timeout_ms, 1, DAY_MS),
+            ("admin.connections_max", admin.connections_max as u64, 1, 1_000_000),
+            ("admin.header_timeout_ms", admin.header_timeout_ms, 1, DAY_MS),
+            ("admin.idle_timeout_ms", admin.idle_timeout_ms, 1, DAY_MS),
+            ("admin.write_timeout_ms", admin.write_timeout_ms, 1, DAY_MS),
+            ("registries.timeout_ms", self.registries.timeout_ms, 1, 3_600_000),
+            ("catalog.versions_warm", self.catalog.versions_warm as u64, 0, 64),
+            ("history.changes_max", self.history.changes_max as u64, 1, 1_000_000),
+            ("desired_state.poll_ms", self.desired_state.poll_ms, 10, DAY_MS),
+            ("compute.threads", self.compute.threads as u64, 0, 256),
+            ("compute.queue_max", self.compute.queue_max as u64, 1, u64::MAX),
+            ("limits.deadline_ms", limits.deadline_ms, 1, DAY_MS),
+            ("limits.fallback_reserve_percent", u64::from(limits.fallback_reserve_percent), 0, 90),
+            ("limits.output_max_bytes", limits.output_max_bytes, 1024, u64::MAX),
+            ("limits.queue_max", limits.queue_max as u64, 1, u64::MAX),
+            ("limits.queue_time_max_ms", limits.queue_time_max_ms, 0, DAY_MS),
+            ("limits.fallback_reserve_min_ms", limits.fallback_reserve_min_ms, 0, DAY_MS),
+            ("limits.batch_max_rows", limits.batch_max_rows as u64, 0, 1_000_000),
+            ("limits.batch_delay_ms", limits.batch_delay_ms, 0, DAY_MS),
+            ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
+            ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
+            ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
+        ] {
+            let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
+            check((min..=max).contains(&found), key, &expected, found.to_string())?;
+        }
+        let memory = limits.memory_max_bytes;
+        check((1 << 20..=1 << 32).contains(&memory), "limits.memory_max_bytes", "1 MiB to 4 GiB", memory.to_string())?;
         let no_registry = self.registries.plain_http.iter().find(|host| !is_registry(host));
-        check(
-            no_registry.is_none(),
-            "registries.plain_http",
-            "`host` or `host:port`",
-            no_registry.map(|host| format!("`{host}`")).unwrap_or_default(),
-        )?;
-        check(
-            self.catalog.versions_warm <= 64,
-            "catalog.versions_warm",
-            "0 to 64",
-            self.catalog.versions_warm.to_string(),
-        )?;
-        check(
-            (1..=1_000_000).contains(&self.history.changes_max),
-            "history.changes_max",
-            "1 to 1000000",
-            self.history.changes_max.to_string(),
-        )?;
-        check(
-            (10..=86_400_000).contains(&self.desired_state.poll_ms),
-            "desired_state.poll_ms",
-            "10 to 86400000",
-            self.desired_state.poll_ms.to_string(),
-        )?;
-        check(
-            self.admin.tokens.len() <= 64 && self.admin.tokens.values().all(|token| !token.trim().is_empty()),
-            "admin.tokens",
-            "at most 64, none of them empty",
-            format!("{} tokens", self.admin.tokens.len()),
-        )?;
-        check(
-            self.admin.token.as_ref().is_none_or(|token| !token.trim().is_empty()),
-            "admin.token",
-            "a token",
-            "an empty text".into(),
-        )
+        let found = no_registry.map(|host| format!("`{host}`")).unwrap_or_default();
+        check(no_registry.is_none(), "registries.plain_http", "`host` or `host:port`", found)?;
+        let is_blank = |token: &String| token.trim().is_empty();
+        let are_usable = admin.tokens.len() <= 64 && !admin.tokens.values().any(is_blank);
+        let tokens = format!("{} tokens", admin.tokens.len());
+        check(are_usable, "admin.tokens", "at most 64, none of them empty", tokens)?;
+        check(!admin.token.as_ref().is_some_and(is_blank), "admin.token", "a token", "an empty text".into())
     }
 
     /// Threads that run guests, with the default worked out.
@@ -343,6 +321,10 @@ impl Config {
     }
 }
 
+fn check(holds: bool, key: &'static str, expected: &str, found: String) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::Value { key, expected: expected.to_owned(), found }) }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -363,7 +345,15 @@ impl Default for Config {
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8080).into(), body_max_bytes: 16 << 20, body_timeout_ms: 10_000 }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            body_max_bytes: 16 << 20,
+            body_timeout_ms: 10_000,
+            connections_max: 4096,
+            header_timeout_ms: 5000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
+        }
     }
 }
 
@@ -374,6 +364,10 @@ impl Default for Admin {
             token: None,
             tokens: BTreeMap::new(),
             component_max_bytes: 64 << 20,
+            connections_max: 64,
+            header_timeout_ms: 5000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
         }
     }
 }
@@ -440,42 +434,4 @@ impl Default for Shutdown {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        Config::read(Some(file.path())).map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn every_key_is_optional_and_an_unknown_one_is_refused() {
-        assert_eq!(parse("").unwrap().limits.deadline_ms, 300);
-        assert_eq!(parse("[limits]\ndeadline_ms = 50").unwrap().limits.deadline_ms, 50);
-        assert!(parse("[limits]\ndeadline = 50").unwrap_err().contains("unknown field `deadline`"));
-        assert!(
-            parse("[limits]\ndeadline_ms = 0")
-                .unwrap_err()
-                .contains("`limits.deadline_ms`: expected 1 to 86400000, found 0")
-        );
-        assert!(
-            parse("[registries]\nplain_http = [\"http://lan\"]")
-                .unwrap_err()
-                .contains("`registries.plain_http`: expected `host` or `host:port`, found `http://lan`")
-        );
-        assert!(parse("[prediction]\nlisten = \"nowhere\"").is_err());
-    }
-
-    /// The documentation shows every key with its default.
-    #[test]
-    fn the_documented_configuration_is_the_default_one() {
-        let page = include_str!("../../docs/configuration.md");
-        let toml = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        let mut documented: Config = toml::from_str(toml).unwrap();
-        documented.admin.token = None;
-        documented.admin.tokens.clear();
-        documented.desired_state.file = None;
-        assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
-    }
-}
+mod tests;

@@ -36,7 +36,9 @@ pub enum GoldenFailure {
         differences: Vec<Difference>,
     },
     /// Rows are not independent of the others in their call.
-    #[error("example `{example}` is answered otherwise together with others than alone; deploy with `--batch-max-rows 0`")]
+    #[error(
+        "example `{example}` is answered otherwise together with others than alone; deploy with `--batch-max-rows 0`"
+    )]
     Joined {
         /// Its name.
         example: String,

@@ -25,11 +25,62 @@ pub(super) struct HttpError {
     /// Whether the request's body was left unread: then the connection ends with
     /// this answer, and the client has to know.
     pub(super) is_unread: bool,
+    /// Why that was so, where it was for the body's own sake.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// Why a request was not read to its end: a header's value and a metric's label.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refusal {
+    BodyTooLarge,
+    BodyTimeout,
+    BodyUnreadable,
+    ContentEncoding,
+}
+
+impl Refusal {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyTimeout => "body-timeout",
+            Self::BodyUnreadable => "body-unreadable",
+            Self::ContentEncoding => "content-encoding",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+}
+
+/// What an answer carries to the connection when its request was not read to its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unread(pub(super) Option<Refusal>);
+
+/// What a connection is told for which there is no place: bytes, since nothing of it is read.
+pub(super) fn no_place() -> String {
+    let body = json!({ "error": "too many connections are open; come back in a second" }).to_string();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         scry-reason: overload\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}"
+    )
 }
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), reason: None, is_unread: false }
+        Self { status, message: message.into(), reason: None, is_unread: false, refusal: None }
+    }
+
+    /// A request that is not read to its end.
+    pub(super) fn refused(refusal: Refusal, message: impl Into<String>) -> Self {
+        let error = Self::new(refusal.status(), message);
+        Self { reason: Some(refusal.name()), is_unread: true, refusal: Some(refusal), ..error }
     }
 
     /// A version that is there and not loaded: it has nothing that could be seen or set.
@@ -55,6 +106,9 @@ impl IntoResponse for HttpError {
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.is_unread {
+            response.extensions_mut().insert(Unread(self.refusal));
         }
         response
     }

@@ -2,8 +2,11 @@
 //! decides: policy is in `serving` and `catalog`.
 
 mod admin;
+mod connections;
 mod error;
+mod files;
 mod prediction;
+mod progress;
 mod server;
 mod shown;
 mod tokens;

@@ -1,13 +1,13 @@
 //! The prediction listener: Open Inference Protocol V2. Nothing here changes
 //! state.
 
-use super::error::{HttpError, Parts, json_response};
+use super::error::{HttpError, Parts, Refusal, json_response};
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{InferRequest, InferResponse, KEY_MAX_BYTES, metadata};
 use crate::serving::{Answer, Call, PredictError, Predictor, Served};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -240,21 +240,24 @@ fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
     }
 }
 
-/// Reads a body within its limits of size and time.
+/// Reads a body within its limits of size and time; nothing of one that says
+/// that it is longer.
 pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -> Result<Bytes, HttpError> {
-    let read = tokio::time::timeout(timeout, axum::body::to_bytes(body, max_bytes));
-    let read = match read.await {
+    let too_large = || HttpError::refused(Refusal::BodyTooLarge, format!("the body is longer than {max_bytes} bytes"));
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(timeout, axum::body::to_bytes(body, max_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => {
-            Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {max_bytes} bytes")))
+        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
+        Ok(Err(error)) => {
+            Err(HttpError::refused(Refusal::BodyUnreadable, format!("the body could not be read: {error}")))
         }
-        Ok(Err(error)) => Err(HttpError::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}"))),
-        Err(_) => Err(HttpError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the body took longer than {} ms to arrive", timeout.as_millis()),
-        )),
-    };
-    read.map_err(HttpError::unread)
+        Err(_) => {
+            let message = format!("the body took longer than {} ms to arrive", timeout.as_millis());
+            Err(HttpError::refused(Refusal::BodyTimeout, message))
+        }
+    }
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

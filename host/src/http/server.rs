@@ -1,10 +1,12 @@
 //! Listening, answering, and ending without losing a request.
 
+use super::connections::Edge;
+use super::files::prediction_connections;
+use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
 use crate::config::Config;
 use crate::registry::{Registry, refetch, watch_file, watch_rollouts};
 use crate::serving::Predictor;
-use axum::serve::ListenerExt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,15 +58,25 @@ pub async fn serve(
     let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
     let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 
-    let (stop, stopping) = watch::channel(false);
-    let stopped = |mut stopping: watch::Receiver<bool>| async move {
-        // An error means that the sender is gone, which is an end too.
-        let _ = stopping.wait_for(|&stop| stop).await;
+    let (predictions, changes) = (&config.prediction, &config.admin);
+    let prediction_edge = Edge {
+        listener: "prediction",
+        router: prediction_app,
+        connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
+        timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
+        metrics: registry.shared_metrics(),
     };
-    let prediction =
-        axum::serve(prediction.tap_io(no_delay), prediction_app).with_graceful_shutdown(stopped(stopping.clone()));
-    let admin = axum::serve(admin.tap_io(no_delay), admin_app).with_graceful_shutdown(stopped(stopping));
-    let mut serving = tokio::spawn(async move { tokio::try_join!(prediction.into_future(), admin.into_future()) });
+    let admin_edge = Edge {
+        listener: "admin",
+        router: admin_app,
+        connections_max: changes.connections_max,
+        timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
+        metrics: registry.shared_metrics(),
+    };
+    let (stop, stopping) = watch::channel(false);
+    let mut serving = tokio::spawn(async move {
+        tokio::join!(prediction_edge.serve(prediction, stopping.clone()), admin_edge.serve(admin, stopping))
+    });
     let watching = [
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
@@ -72,7 +84,7 @@ pub async fn serve(
     ];
     ready(bound);
     tokio::select! {
-        ended = &mut serving => return ended.map_err(std::io::Error::other)?.map(|_| ()).map_err(ServeError::Io),
+        ended = &mut serving => return ended.map_err(std::io::Error::other).map(|_| ()).map_err(ServeError::Io),
         () = shutdown => {}
     }
     tracing::info!(drain_ms = config.shutdown.drain_ms, "stopping: new connections are refused, requests may finish");
@@ -86,11 +98,11 @@ pub async fn serve(
     Ok(())
 }
 
-async fn bind(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error, option })
+fn timeouts(header_ms: u64, idle_ms: u64, write_ms: u64) -> Timeouts {
+    let [header, idle, write] = [header_ms, idle_ms, write_ms].map(Duration::from_millis);
+    Timeouts { header, idle, write }
 }
 
-fn no_delay(stream: &mut tokio::net::TcpStream) {
-    // Answers are one write each; waiting to join them only adds latency.
-    let _ = stream.set_nodelay(true);
+async fn bind(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error, option })
 }

@@ -233,12 +233,7 @@ impl Session {
 
 /// What a call did. What the guest said last before a trap is what its author
 /// needs first.
-fn report(
-    outcome: Result<Batch, CallError>,
-    fuel: Option<u64>,
-    context: &mut Context,
-    started: Instant,
-) -> CallReport {
+fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Context, started: Instant) -> CallReport {
     let outcome = outcome.map_err(|error| match error {
         CallError::Trap(cause) => {
             CallError::Trap(match context.logs.iter().rfind(|line| line.level == tracing::Level::ERROR) {

@@ -54,7 +54,7 @@ impl Admission {
         &self.limits
     }
 
-    /// Its calls usually take longer than a slice: they start at the lowest
+    /// Its calls usually take longer than a slice: they start at a low
     /// priority, and it is the others that lose no time.
     pub(super) fn is_patient(&self) -> bool {
         self.cpu.get() > SLICE
@@ -139,13 +139,16 @@ mod tests {
     use proptest::prelude::*;
 
     pub(in crate::serving) fn lane(in_flight_max: usize, queue_max: usize) -> Admission {
-        Admission::new("m", LaneLimits {
-            in_flight_max,
-            queue_max,
-            queue_time_max: Duration::from_secs(60),
-            batch_max_rows: 0,
-            batch_delay: Duration::ZERO,
-        })
+        Admission::new(
+            "m",
+            LaneLimits {
+                in_flight_max,
+                queue_max,
+                queue_time_max: Duration::from_secs(60),
+                batch_max_rows: 0,
+                batch_delay: Duration::ZERO,
+            },
+        )
     }
 
     #[test]

@@ -48,7 +48,11 @@ impl Drop for Waiting {
 pub(super) enum Job {
     Call(Box<Call>),
     /// The host's own.
-    Aside { deadline: Instant, link: Arc<Link>, run: Box<dyn FnOnce() + Send> },
+    Aside {
+        deadline: Instant,
+        link: Arc<Link>,
+        run: Box<dyn FnOnce() + Send>,
+    },
 }
 
 /// One call of a component.

@@ -1,12 +1,12 @@
 //! One request, from named tensors to an answer, inside its deadline.
 
+use super::Admission;
 use super::behind::Behind;
 use super::budget::{Behind as Rest, Window};
 use super::compute::Compute;
 use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
-use super::Admission;
 use super::target::{Target, spare_inputs, spare_outputs};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;

@@ -3,9 +3,9 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
+use super::Admission;
 use super::circuit::Circuit;
 use super::shadow::ShadowArm;
-use super::Admission;
 use super::target::{EffectiveLimits, FallbackError, Target, correspond};
 use crate::catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
 use scry_card::{Batch, Schema, batch_from_records};

@@ -1,12 +1,13 @@
 //! Prometheus metrics.
 //!
-//! `model` is a published name or `unknown`; `version` a number; outcomes and
-//! reasons are the fixed names of `CallError`.
+//! `model` is a published name or `unknown`; `version` a number; `listener`,
+//! outcomes and reasons are fixed names.
 
 use crate::sandbox::CodeSource;
+use prometheus::core::Collector;
 use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector, exponential_buckets,
+    TextEncoder, exponential_buckets,
 };
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    connections: IntGaugeVec,
+    connections_refused: IntCounterVec,
+    connections_ended: IntCounterVec,
+    requests_refused: IntCounterVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     queue_seconds: HistogramVec,
@@ -34,6 +39,10 @@ pub struct Metrics {
 #[derive(Debug)]
 pub struct LiveInstance<'a>(&'a IntGauge);
 
+/// Counts an open connection until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(IntGauge);
+
 impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Result<Self, prometheus::Error> {
@@ -44,10 +53,28 @@ impl Metrics {
         let seconds = |name: &str, help: &str| {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(fast.clone()), &["model"])
         };
+        let counters = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         let metrics = Self {
             registry: Registry::new(),
-            requests: IntCounterVec::new(
-                Opts::new("scry_requests_total", "Prediction requests by what became of them."),
+            connections: IntGaugeVec::new(Opts::new("scry_connections", "Connections open right now."), &["listener"])?,
+            connections_refused: counters(
+                "scry_connections_refused_total",
+                "Connections for which there was no place.",
+                &["listener"],
+            )?,
+            connections_ended: counters(
+                "scry_connections_ended_total",
+                "Connections that did not end by themselves, by reason.",
+                &["listener", "reason"],
+            )?,
+            requests_refused: counters(
+                "scry_requests_refused_total",
+                "Requests that were not read to their end, by reason.",
+                &["reason"],
+            )?,
+            requests: counters(
+                "scry_requests_total",
+                "Prediction requests by what became of them.",
                 &["model", "version", "outcome"],
             )?,
             request_seconds: seconds("scry_request_seconds", "From a request's arrival to its answer.")?,
@@ -58,17 +85,19 @@ impl Metrics {
                 &["model"],
             )?,
             batch_requests: HistogramVec::new(
-                HistogramOpts::new("scry_batch_requests", "Requests that one call answered together, where any were joined.")
+                HistogramOpts::new("scry_batch_requests", "Requests that one call answered together.")
                     .buckets(exponential_buckets(2.0, 2.0, 8)?),
                 &["model"],
             )?,
-            fallbacks: IntCounterVec::new(
-                Opts::new("scry_fallbacks_total", "Requests that went to the fallback chain, by reason."),
+            fallbacks: counters(
+                "scry_fallbacks_total",
+                "Requests that went to the fallback chain, by reason.",
                 &["model", "reason"],
             )?,
             instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
-            loads: IntCounterVec::new(
-                Opts::new("scry_component_loads_total", "Components loaded, by where their code came from."),
+            loads: counters(
+                "scry_component_loads_total",
+                "Components loaded, by where their code came from.",
                 &["source"],
             )?,
             compile_seconds: Histogram::with_opts(
@@ -78,8 +107,9 @@ impl Metrics {
             swap_seconds: Histogram::with_opts(
                 HistogramOpts::new("scry_swap_seconds", "From a change's request to its being served.").buckets(slow),
             )?,
-            canaries_rolled_back: IntCounterVec::new(
-                Opts::new("scry_canary_rollbacks_total", "Canaries that the host took back by itself."),
+            canaries_rolled_back: counters(
+                "scry_canary_rollbacks_total",
+                "Canaries that the host took back by itself.",
                 &["model"],
             )?,
             circuit_transitions: IntCounterVec::new(
@@ -91,22 +121,33 @@ impl Metrics {
                 "1 when the watched file is what was applied last, 0 when it could not be.",
             )?,
         };
-        let registry = &metrics.registry;
-        registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.request_seconds.clone()))?;
-        registry.register(Box::new(metrics.queue_seconds.clone()))?;
-        registry.register(Box::new(metrics.sandbox_seconds.clone()))?;
-        registry.register(Box::new(metrics.cpu_seconds.clone()))?;
-        registry.register(Box::new(metrics.batch_requests.clone()))?;
-        registry.register(Box::new(metrics.fallbacks.clone()))?;
-        registry.register(Box::new(metrics.instances.clone()))?;
-        registry.register(Box::new(metrics.loads.clone()))?;
-        registry.register(Box::new(metrics.compile_seconds.clone()))?;
-        registry.register(Box::new(metrics.swap_seconds.clone()))?;
-        registry.register(Box::new(metrics.canaries_rolled_back.clone()))?;
-        registry.register(Box::new(metrics.circuit_transitions.clone()))?;
-        registry.register(Box::new(metrics.file_applied.clone()))?;
+        for collector in metrics.collectors() {
+            metrics.registry.register(collector)?;
+        }
         Ok(metrics)
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 18] {
+        [
+            Box::new(self.connections.clone()),
+            Box::new(self.connections_refused.clone()),
+            Box::new(self.connections_ended.clone()),
+            Box::new(self.requests_refused.clone()),
+            Box::new(self.requests.clone()),
+            Box::new(self.request_seconds.clone()),
+            Box::new(self.queue_seconds.clone()),
+            Box::new(self.sandbox_seconds.clone()),
+            Box::new(self.cpu_seconds.clone()),
+            Box::new(self.batch_requests.clone()),
+            Box::new(self.fallbacks.clone()),
+            Box::new(self.instances.clone()),
+            Box::new(self.loads.clone()),
+            Box::new(self.compile_seconds.clone()),
+            Box::new(self.swap_seconds.clone()),
+            Box::new(self.canaries_rolled_back.clone()),
+            Box::new(self.circuit_transitions.clone()),
+            Box::new(self.file_applied.clone()),
+        ]
     }
 
     /// The text that Prometheus scrapes; `circuits`: of which version of which
@@ -124,6 +165,28 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(open.collect().into_iter().filter(|family| !family.get_metric().is_empty()));
         TextEncoder::new().encode_to_string(&families)
+    }
+
+    /// A connection that is open until the result is dropped.
+    pub fn connection(&self, listener: &str) -> OpenConnection {
+        let open = self.connections.with_label_values(&[listener]);
+        open.inc();
+        OpenConnection(open)
+    }
+
+    /// A connection for which there was no place.
+    pub fn connection_refused(&self, listener: &str) {
+        self.connections_refused.with_label_values(&[listener]).inc();
+    }
+
+    /// A connection that did not end by itself.
+    pub fn connection_ended(&self, listener: &str, reason: &str) {
+        self.connections_ended.with_label_values(&[listener, reason]).inc();
+    }
+
+    /// A request that was not read to its end.
+    pub fn request_refused(&self, reason: &str) {
+        self.requests_refused.with_label_values(&[reason]).inc();
     }
 
     /// A request that named no model or version that exists.
@@ -200,6 +263,12 @@ impl Metrics {
 }
 
 impl Drop for LiveInstance<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -1,7 +1,7 @@
 //! The threads that run guests, apart from those that do I/O.
 //!
 //! As many *prompt* threads as configured, at the host's own priority, and
-//! *patient* ones at the lowest. A call that has used a slice of processor time
+//! *patient* ones at a low one. A call that has used a slice of processor time
 //! gives up its place: its thread turns patient on the spot and a new prompt
 //! one takes over, so a call that burns its limits takes no time from others.
 //! What follows from a lane's record is the queue's to say; a slot belongs to
@@ -93,7 +93,8 @@ pub fn threads_max(threads: usize) -> usize {
 impl<W: Work> Compute<W> {
     /// Starts the threads, and the one that oversees them.
     pub(super) fn start(threads: usize, queue_max: usize, account: Account) -> std::io::Result<Self> {
-        let state = State { queue: Queue::new(queue_max), threads: Vec::new(), idle: [0; 2], next_id: 0, closed: false };
+        let state =
+            State { queue: Queue::new(queue_max), threads: Vec::new(), idle: [0; 2], next_id: 0, closed: false };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             account,

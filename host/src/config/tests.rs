@@ -1,0 +1,43 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Config::read(Some(file.path())).map_err(|e| e.to_string())
+}
+
+#[test]
+fn every_key_is_optional_and_an_unknown_one_is_refused() {
+    assert_eq!(parse("").unwrap().limits.deadline_ms, 300);
+    assert_eq!(parse("[limits]\ndeadline_ms = 50").unwrap().limits.deadline_ms, 50);
+    assert!(parse("[limits]\ndeadline = 50").unwrap_err().contains("unknown field `deadline`"));
+    assert!(
+        parse("[limits]\ndeadline_ms = 0")
+            .unwrap_err()
+            .contains("`limits.deadline_ms`: expected 1 to 86400000, found 0")
+    );
+    for key in ["connections_max", "header_timeout_ms", "idle_timeout_ms", "write_timeout_ms"] {
+        for listener in ["prediction", "admin"] {
+            let refused = parse(&format!("[{listener}]\n{key} = 0")).unwrap_err();
+            assert!(refused.contains(&format!("`{listener}.{key}`: expected 1 to ")), "{refused}");
+        }
+    }
+    assert!(
+        parse("[registries]\nplain_http = [\"http://lan\"]")
+            .unwrap_err()
+            .contains("`registries.plain_http`: expected `host` or `host:port`, found `http://lan`")
+    );
+    assert!(parse("[prediction]\nlisten = \"nowhere\"").is_err());
+}
+
+/// The documentation shows every key with its default.
+#[test]
+fn the_documented_configuration_is_the_default_one() {
+    let page = include_str!("../../../docs/configuration.md");
+    let toml = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut documented: Config = toml::from_str(toml).unwrap();
+    documented.admin.token = None;
+    documented.admin.tokens.clear();
+    documented.desired_state.file = None;
+    assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
+}

@@ -1,0 +1,312 @@
+//! A listener's connections: each has a place or is told so, and ends when its
+//! client does nothing for too long. Never looks into a body, never waits for a
+//! client while others do.
+
+use super::error::{HttpError, Refusal, Unread, no_place};
+use super::progress::{Phase, Seen, Timeouts, Watchdog, Watched};
+use crate::telemetry::Metrics;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::future::RouteFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWrite;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+/// Of a request's line and headers. Hyper takes at most 100 headers.
+const HEAD_MAX_BYTES: usize = 32 << 10;
+/// Connections without a place that are told so at once; others are just closed.
+const FAREWELLS_MAX: usize = 64;
+/// How long and how much a client may still send that has its last answer.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+const FAREWELL_MAX_BYTES: usize = 1 << 20;
+/// Until it is tried again, when the system has no more files or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two lines of the log that say the same.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Turns true when the host stops.
+pub(super) type Stopping = watch::Receiver<bool>;
+
+async fn stopped(stopping: &mut Stopping) {
+    // An error means that the sender is gone, which is an end too.
+    let _ = stopping.wait_for(|&stop| stop).await;
+}
+
+/// What the connections of one listener share.
+pub(super) struct Edge {
+    /// `prediction` or `admin`.
+    pub(super) listener: &'static str,
+    pub(super) router: Router,
+    pub(super) connections_max: usize,
+    pub(super) timeouts: Timeouts,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Edge {
+    /// Accepts connections until the host stops, then waits for those that are open.
+    pub(super) async fn serve(self, socket: TcpListener, mut stopping: Stopping) {
+        let edge = Arc::new(self);
+        let places = Arc::new(Semaphore::new(edge.connections_max));
+        let farewells = Arc::new(Semaphore::new(FAREWELLS_MAX));
+        let (mut failed, mut full) = (Seldom::default(), Seldom::default());
+        loop {
+            let accepted = tokio::select! {
+                () = stopped(&mut stopping) => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, _)) => match places.clone().try_acquire_owned() {
+                    Ok(place) => drop(tokio::spawn(edge.clone().keep(tcp, stopping.clone(), place))),
+                    Err(_) => {
+                        edge.metrics.connection_refused(edge.listener);
+                        if full.is_due() {
+                            let (listener, open) = (edge.listener, edge.connections_max);
+                            tracing::warn!(listener, open, "all connections are taken: others are refused");
+                        }
+                        if let Ok(farewell) = farewells.clone().try_acquire_owned() {
+                            tokio::spawn(turn_away(tcp, farewell));
+                        }
+                    }
+                },
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    if failed.is_due() {
+                        tracing::error!(listener = edge.listener, %error, "cannot accept connections; trying again");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(socket);
+        let all = u32::try_from(edge.connections_max).unwrap_or(u32::MAX);
+        // Every place is free once every connection has ended.
+        let _ = places.acquire_many(all).await;
+    }
+
+    /// One connection, from its first byte to its end.
+    async fn keep(self: Arc<Self>, mut tcp: TcpStream, stopping: Stopping, _place: OwnedSemaphorePermit) {
+        let _open = self.metrics.connection(self.listener);
+        // Answers are one write each; waiting to join them only adds latency.
+        let _ = tcp.set_nodelay(true);
+        let (seen, is_unread) = (Seen::default(), AtomicBool::new(false));
+        let ended = self.converse(&mut tcp, &seen, &is_unread, stopping).await;
+        if let Some(ended) = ended {
+            self.metrics.connection_ended(self.listener, ended.name());
+        }
+        match ended {
+            // The rest of the answer would stay with the system for as long as the client is silent.
+            Some(Ended::WriteTimeout) => drop(tcp.set_zero_linger()),
+            Some(Ended::BadRequest | Ended::HeadTooLarge) => farewell(tcp).await,
+            _ if is_unread.into_inner() => farewell(tcp).await,
+            _ => {}
+        }
+    }
+
+    /// Requests and answers, until there are no more.
+    async fn converse(
+        &self,
+        tcp: &mut TcpStream,
+        seen: &Seen,
+        is_unread: &AtomicBool,
+        mut stopping: Stopping,
+    ) -> Option<Ended> {
+        let service = Answers { edge: self, seen, is_unread };
+        let io = TokioIo::new(Watched { tcp, seen });
+        // Hyper's own timeout knows no difference between a head and silence, and sets a timer for each request.
+        let mut http = http1::Builder::new();
+        http.header_read_timeout(None).max_header_size(HEAD_MAX_BYTES);
+        let mut connection = pin!(http.serve_connection(io, service));
+        let mut watchdog = Watchdog::new(seen, self.timeouts);
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended.err().and_then(|error| Ended::of(&error)),
+                phase = watchdog.overdue() => return Ended::overdue(phase),
+                () = stopped(&mut stopping), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Why a connection ended that did not do so by itself.
+#[derive(Debug, Clone, Copy)]
+enum Ended {
+    HeaderTimeout,
+    IdleTimeout,
+    WriteTimeout,
+    HeadTooLarge,
+    BadRequest,
+    /// In the middle of a request or an answer.
+    ClientLeft,
+}
+
+impl Ended {
+    fn of(error: &hyper::Error) -> Option<Self> {
+        match error {
+            _ if error.is_parse_too_large() => Some(Self::HeadTooLarge),
+            _ if error.is_parse() => Some(Self::BadRequest),
+            // It was over already.
+            _ if error.is_shutdown() => None,
+            _ => Some(Self::ClientLeft),
+        }
+    }
+
+    fn overdue(phase: Phase) -> Option<Self> {
+        match phase {
+            Phase::Head => Some(Self::HeaderTimeout),
+            Phase::Idle => Some(Self::IdleTimeout),
+            Phase::Answer => Some(Self::WriteTimeout),
+            Phase::Request => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::HeaderTimeout => "header-timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::WriteTimeout => "write-timeout",
+            Self::HeadTooLarge => "head-too-large",
+            Self::BadRequest => "bad-request",
+            Self::ClientLeft => "client-left",
+        }
+    }
+}
+
+/// Answers one connection's requests.
+struct Answers<'a> {
+    edge: &'a Edge,
+    seen: &'a Seen,
+    is_unread: &'a AtomicBool,
+}
+
+impl<'a> hyper::service::Service<Request<Incoming>> for Answers<'a> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering<'a>;
+
+    fn call(&self, request: Request<Incoming>) -> Answering<'a> {
+        self.seen.begins();
+        let answer = match unknown_encoding(request.headers()) {
+            Some(refused) => Answer::Refused(Some(refused.into_response())),
+            None => Answer::Routed(tower_service::Service::call(&mut self.edge.router.clone(), request)),
+        };
+        Answering { edge: self.edge, seen: self.seen, is_unread: self.is_unread, answer }
+    }
+}
+
+/// An answer on its way.
+struct Answering<'a> {
+    edge: &'a Edge,
+    seen: &'a Seen,
+    is_unread: &'a AtomicBool,
+    answer: Answer,
+}
+
+enum Answer {
+    Routed(RouteFuture<Infallible>),
+    Refused(Option<Response>),
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match &mut self.answer {
+            Answer::Routed(routed) => ready!(Pin::new(routed).poll(cx))?,
+            Answer::Refused(response) => response.take().unwrap_or_default(),
+        };
+        self.seen.is_answered();
+        if let Some(Unread(refusal)) = response.extensions().get() {
+            self.is_unread.store(true, Ordering::Relaxed);
+            if let Some(refusal) = refusal {
+                self.edge.metrics.request_refused(refusal.name());
+            }
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// Nothing here decompresses: what would be a bomb stays what it is.
+fn unknown_encoding(headers: &HeaderMap) -> Option<HttpError> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let unknown = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
+    let found: String = String::from_utf8_lossy(unknown.as_bytes()).chars().take(40).collect();
+    let message = format!("header `content-encoding`: expected none or `identity`, found `{found}`");
+    Some(HttpError::refused(Refusal::ContentEncoding, message))
+}
+
+/// Tells a connection that there is no place for it.
+async fn turn_away(tcp: TcpStream, _farewell: OwnedSemaphorePermit) {
+    let answer = no_place();
+    let told = timeout(FAREWELL_MAX, async {
+        tcp.writable().await?;
+        // It fits into the buffer of a connection on which nothing was written yet.
+        tcp.try_write(answer.as_bytes())
+    });
+    if let Ok(Ok(_)) = told.await {
+        farewell(tcp).await;
+    }
+}
+
+/// Lets a client read its last answer: closed while it sends, the connection
+/// would be reset, and the answer lost.
+async fn farewell(mut tcp: TcpStream) {
+    let sent = async {
+        poll_fn(|cx| Pin::new(&mut tcp).poll_shutdown(cx)).await?;
+        let (mut bytes, mut left) = (vec![0; 16 << 10], FAREWELL_MAX_BYTES);
+        while left > 0 {
+            tcp.readable().await?;
+            match tcp.try_read(&mut bytes) {
+                Ok(0) => break,
+                Ok(read) => left = left.saturating_sub(read),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    // A client that resets or stays has had its chance.
+    let _ = timeout(FAREWELL_MAX, sent).await;
+}
+
+/// It left before it was accepted: nothing is wrong here.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Keeps the log short while something stays wrong.
+#[derive(Default)]
+struct Seldom(Option<Instant>);
+
+impl Seldom {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.is_none_or(|last| now.duration_since(last) >= LOG_PAUSE);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests;

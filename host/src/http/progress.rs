@@ -1,0 +1,272 @@
+//! How a connection gets on: what it is at, since when, and for how long it may
+//! be. Ends nothing itself and knows no HTTP. A request costs it some plain
+//! stores and one look at the clock; its one timer is set once a connection and
+//! moved only when it fires or has to fire sooner.
+
+use std::future::poll_fn;
+use std::io::{Error, IoSlice, Result};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// What a client may take its time for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    /// From a connection, or the first byte of a request, to the end of its head.
+    pub(super) header: Duration,
+    /// Between two requests.
+    pub(super) idle: Duration,
+    /// Without taking anything of an answer.
+    pub(super) write: Duration,
+}
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A request's head is on its way.
+    Head,
+    /// A request is being read or answered: it has its own deadlines.
+    Request,
+    /// An answer waits for its client to read.
+    Answer,
+    /// Nothing, between two requests.
+    Idle,
+}
+
+/// What was seen of a connection. One task writes and reads it, which may move
+/// between threads: hence atomics, and none of them ordered.
+#[derive(Debug)]
+pub(super) struct Seen {
+    has_bytes: AtomicBool,
+    has_request: AtomicBool,
+    is_stuck: AtomicBool,
+    written_bytes: AtomicU64,
+}
+
+impl Default for Seen {
+    /// A new connection owes a request.
+    fn default() -> Self {
+        Self {
+            has_bytes: AtomicBool::new(true),
+            has_request: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
+            written_bytes: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Seen {
+    /// A request's head was read.
+    pub(super) fn begins(&self) {
+        self.has_request.store(true, Ordering::Relaxed);
+        self.has_bytes.store(false, Ordering::Relaxed);
+    }
+
+    /// The request has its answer.
+    pub(super) fn is_answered(&self) {
+        self.has_request.store(false, Ordering::Relaxed);
+        self.has_bytes.store(false, Ordering::Relaxed);
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            _ if self.is_stuck.load(Ordering::Relaxed) => Phase::Answer,
+            _ if self.has_request.load(Ordering::Relaxed) => Phase::Request,
+            _ if self.has_bytes.load(Ordering::Relaxed) => Phase::Head,
+            _ => Phase::Idle,
+        }
+    }
+
+    fn reads(&self) {
+        self.has_bytes.store(true, Ordering::Relaxed);
+    }
+
+    fn writes(&self, written: &Poll<Result<usize>>) {
+        self.is_stuck.store(written.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Ok(bytes)) = written {
+            let before = self.written_bytes.load(Ordering::Relaxed);
+            self.written_bytes.store(before.wrapping_add(*bytes as u64), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Says when a connection has been at one thing for too long.
+#[derive(Debug)]
+pub(super) struct Watchdog<'a> {
+    seen: &'a Seen,
+    timeouts: Timeouts,
+    /// The stretch that is timed: a phase, and how much was written before it.
+    phase: Phase,
+    written_bytes: u64,
+    since: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl<'a> Watchdog<'a> {
+    pub(super) fn new(seen: &'a Seen, timeouts: Timeouts) -> Self {
+        let (since, alarm) = (Instant::now(), Box::pin(sleep(timeouts.header)));
+        Self { seen, timeouts, phase: Phase::Head, written_bytes: 0, since, alarm }
+    }
+
+    /// What the connection was at for too long. Looks whenever the connection's
+    /// task has run, so it is to be polled after the connection.
+    pub(super) async fn overdue(&mut self) -> Phase {
+        poll_fn(|cx| self.poll_overdue(cx)).await
+    }
+
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
+        let (phase, written_bytes) = (self.seen.phase(), self.seen.written_bytes.load(Ordering::Relaxed));
+        let is_new = (phase, written_bytes) != (self.phase, self.written_bytes);
+        (self.phase, self.written_bytes) = (phase, written_bytes);
+        let timeout = match phase {
+            Phase::Head => Some(self.timeouts.header),
+            Phase::Answer => Some(self.timeouts.write),
+            Phase::Idle => Some(self.timeouts.idle),
+            Phase::Request => None,
+        };
+        if is_new && timeout.is_some() {
+            self.since = Instant::now();
+        }
+        let due = timeout.map(|timeout| self.since + timeout);
+        if let Some(due) = due.filter(|due| *due < self.alarm.deadline()) {
+            self.alarm.as_mut().reset(due);
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            // It may have been set for an earlier stretch.
+            let now = Instant::now();
+            match due {
+                Some(due) if due <= now => return Poll::Ready(phase),
+                Some(due) => self.alarm.as_mut().reset(due),
+                None => self.alarm.as_mut().reset(now + self.timeouts.idle),
+            }
+        }
+    }
+}
+
+/// A connection's bytes, on their way past `Seen`.
+#[derive(Debug)]
+pub(super) struct Watched<'a> {
+    pub(super) tcp: &'a mut TcpStream,
+    pub(super) seen: &'a Seen,
+}
+
+impl AsyncRead for Watched<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut *self.tcp).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.seen.reads();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+        let written = Pin::new(&mut *self.tcp).poll_write(cx, buf);
+        self.seen.writes(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let written = Pin::new(&mut *self.tcp).poll_write_vectored(cx, bufs);
+        self.seen.writes(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Error>> {
+        Pin::new(&mut *self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Error>> {
+        Pin::new(&mut *self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const TIMEOUTS: Timeouts =
+        Timeouts { header: Duration::from_secs(5), idle: Duration::from_secs(60), write: Duration::from_secs(10) };
+
+    /// What the watchdog says within so many seconds of virtual time.
+    async fn within(seconds: u64, watchdog: &mut Watchdog<'_>) -> Option<Phase> {
+        timeout(Duration::from_secs(seconds), watchdog.overdue()).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_the_connection_on_however_its_bytes_come() {
+        let seen = Seen::default();
+        let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
+        for _ in 0..4 {
+            assert_eq!(within(1, &mut watchdog).await, None);
+            seen.reads();
+        }
+        assert_eq!(within(2, &mut watchdog).await, Some(Phase::Head));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_and_from_a_requests_first_byte_the_time_begins_anew() {
+        let seen = Seen::default();
+        let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
+        for _ in 0..10 {
+            seen.reads();
+            seen.begins();
+            seen.reads();
+            // A request has its own deadlines.
+            assert_eq!(within(100, &mut watchdog).await, None);
+            seen.is_answered();
+            seen.writes(&Poll::Ready(Ok(100)));
+            assert_eq!(within(59, &mut watchdog).await, None);
+        }
+        seen.reads();
+        assert_eq!(within(4, &mut watchdog).await, None);
+        assert_eq!(within(2, &mut watchdog).await, Some(Phase::Head));
+        seen.begins();
+        seen.is_answered();
+        seen.writes(&Poll::Ready(Ok(100)));
+        assert_eq!(within(59, &mut watchdog).await, None);
+        assert_eq!(within(2, &mut watchdog).await, Some(Phase::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_follow_each_other_in_one_go_are_not_one_idle_stretch() {
+        let seen = Seen::default();
+        let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
+        for _ in 0..10 {
+            seen.begins();
+            seen.is_answered();
+            seen.writes(&Poll::Ready(Ok(100)));
+            assert_eq!(within(50, &mut watchdog).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_take_long_as_long_as_some_of_it_is_taken() {
+        let seen = Seen::default();
+        let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
+        seen.begins();
+        seen.is_answered();
+        for _ in 0..20 {
+            seen.writes(&Poll::Ready(Ok(1)));
+            seen.writes(&Poll::Pending);
+            assert_eq!(within(9, &mut watchdog).await, None);
+        }
+        assert_eq!(within(2, &mut watchdog).await, Some(Phase::Answer));
+    }
+}
