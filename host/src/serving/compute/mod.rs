@@ -223,6 +223,11 @@ impl<W: Work> Shared<W> {
                     let Some(thread) = state.thread(id) else { return };
                     thread.busy = None;
                     class = thread.class;
+                    // What it cost may make the lane the other threads' to serve.
+                    let others = Class::of(&admission);
+                    if others != class && state.idle(others) > 0 {
+                        self.condvar(others).notify_one();
+                    }
                 }
                 _ if state.closed => return,
                 // More were needed for a while; they are not any more.

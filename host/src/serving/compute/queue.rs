@@ -23,6 +23,12 @@ pub(super) enum Class {
     Patient,
 }
 
+impl Class {
+    pub(super) fn of(lane: &Admission) -> Self {
+        if lane.is_patient() { Self::Patient } else { Self::Prompt }
+    }
+}
+
 /// Why a call is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serving) enum Refused {
@@ -224,7 +230,7 @@ impl<W: Work> Lane<W> {
     }
 
     fn class(&self) -> Class {
-        if self.admission.is_patient() { Class::Patient } else { Class::Prompt }
+        Class::of(&self.admission)
     }
 
     /// Until when its calls are held back, for others to join them.
