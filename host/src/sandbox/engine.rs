@@ -9,7 +9,7 @@ use crate::component::PREDICTOR;
 use crate::store::Digest;
 use scry_card::Schema;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Whether code counts fuel. Counting is compiled in, so each is an engine.
@@ -95,7 +95,7 @@ impl Sandbox {
         let digest = Digest::of(bytes);
         let (component, source) = match cache.and_then(|cache| cache.load(engine, &digest)) {
             Some(component) => (component, CodeSource::Cache),
-            None => (self.compiler.compile(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
+            None => (self.compile(metering, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
         if let (Some(cache), CodeSource::Compiled) = (cache, source) {
             cache.keep(engine, &digest, &component);
@@ -108,6 +108,11 @@ impl Sandbox {
         let function = |name| component.get_export_index(Some(&predictor), name).ok_or_else(|| missing(name));
         let (predict, transform) = (function("predict")?, function("transform")?);
         Ok(Loaded { pre, predict, transform, schema, ticker: self.ticker.clone(), metering, source })
+    }
+
+    /// Compiles a component, when it is its turn.
+    pub(super) fn compile(&self, metering: Metering, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.compiler.compile(self.engine(metering), bytes)
     }
 
     /// The folders of its code in a cache; code in any other is of no use.
