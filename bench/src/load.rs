@@ -53,8 +53,8 @@ impl Load<'_> {
     }
 }
 
-/// One request on a connection of its own.
-pub(crate) fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(), Error> {
+/// One request on a connection of its own, and the body of its answer.
+pub(crate) fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
     let (mut stream, mut answers) = connect(server)?;
     stream.write_all(&request(server, path, headers, body))?;
     read_answer(&mut answers)
@@ -76,7 +76,7 @@ fn request(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Vec<u8
     [head.as_bytes(), body].concat()
 }
 
-fn read_answer(answers: &mut impl BufRead) -> Result<(), Error> {
+fn read_answer(answers: &mut impl BufRead) -> Result<Vec<u8>, Error> {
     let (mut status, mut line, mut length) = (String::new(), String::new(), 0);
     answers.read_line(&mut status)?;
     loop {
@@ -91,7 +91,7 @@ fn read_answer(answers: &mut impl BufRead) -> Result<(), Error> {
     let mut body = vec![0; length];
     answers.read_exact(&mut body)?;
     match status.split(' ').nth(1) {
-        Some("200") => Ok(()),
+        Some("200") => Ok(body),
         _ => Err(format!("{}: {}", status.trim(), String::from_utf8_lossy(&body)).into()),
     }
 }

@@ -9,9 +9,12 @@ mod in_process;
 mod load;
 mod models;
 mod native_server;
+mod peers;
+mod process_tree;
 mod publishing;
 mod servers;
 mod stats;
+mod turns;
 
 use models::Workbench;
 
@@ -36,6 +39,10 @@ fn main() -> Result<(), Error> {
     }
     if wants("publishing") {
         publishing::run(&workbench)?;
+    }
+    // Only when asked for: it installs the servers of others.
+    if what.as_deref() == Some("peers") {
+        peers::run(&workbench)?;
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ impl Model {
     }
 
     /// The rows of the golden examples, over and over.
-    fn records(&self, rows: usize) -> Vec<Map<String, Value>> {
+    pub(crate) fn records(&self, rows: usize) -> Vec<Map<String, Value>> {
         let examples = self.description.golden.examples.iter().flat_map(|example| &example.inputs);
         examples.cycle().take(rows).cloned().collect()
     }
@@ -60,14 +60,18 @@ impl Model {
 
     /// The same batch as the body of a V2 request.
     pub(crate) fn v2_body(&self, rows: usize) -> Vec<u8> {
-        let records = self.records(rows);
+        self.v2_request(&self.records(rows)).to_string().into_bytes()
+    }
+
+    /// These records as a V2 request.
+    pub(crate) fn v2_request(&self, records: &[Map<String, Value>]) -> Value {
         let inputs = self.description.card.schema.inputs.iter().map(|field| {
             let mut data = Vec::new();
             records.iter().for_each(|record| flatten(record.get(&field.name).unwrap_or(&Value::Null), &mut data));
-            let shape = field.batch_shape(rows as u64);
+            let shape = field.batch_shape(records.len() as u64);
             json!({ "name": field.name, "shape": shape, "datatype": field.datatype, "data": data })
         });
-        json!({ "inputs": inputs.collect::<Vec<_>>() }).to_string().into_bytes()
+        json!({ "inputs": inputs.collect::<Vec<_>>() })
     }
 }
 

@@ -83,5 +83,5 @@ fn publish(workbench: &Workbench, scry: &Server, serial: &AtomicU32) -> Result<(
     component.extend([0, 6, 1, b'n']);
     component.extend(number.to_le_bytes());
     let bearer = format!("authorization: Bearer {}\r\n", scry.token()?);
-    post(scry.admin()?, "/v1/models", &bearer, &component)
+    post(scry.admin()?, "/v1/models", &bearer, &component).map(drop)
 }
