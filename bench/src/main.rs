@@ -6,6 +6,7 @@
 
 mod http;
 mod in_process;
+mod instructions;
 mod load;
 mod models;
 mod native_server;
@@ -22,11 +23,20 @@ type Error = Box<dyn std::error::Error>;
 
 /// The benchmark's second face: the native server that it starts.
 const NATIVE_SERVER: &str = "native-server";
+/// And its third: the calls that callgrind counts.
+const COUNTED_CALLS: &str = "counted-calls";
 
 fn main() -> Result<(), Error> {
     let what = std::env::args().nth(1);
     if what.as_deref() == Some(NATIVE_SERVER) {
         return native_server::run();
+    }
+    if what.as_deref() == Some(COUNTED_CALLS) {
+        return instructions::counted::run(std::env::args().skip(2));
+    }
+    // Only when asked for: it needs valgrind, and says nothing of time.
+    if what.as_deref() == Some("instructions") {
+        return instructions::run(std::env::args().skip(2));
     }
     // A part of the benchmark, for whoever works on that part.
     let wants = |part: &str| what.as_deref().is_none_or(|what| what == part);

@@ -42,8 +42,16 @@ impl Workbench {
 
 impl Model {
     fn build(sandbox: &Sandbox, name: &str) -> Result<Self, Error> {
-        let request = Request { dir: workspace().join("examples").join(name), ..Request::default() };
+        // This binary is in `target/<profile>`; where the tests build guests, these are built already.
+        let target_dir = std::env::current_exe()?.ancestors().nth(2).map(|target| target.join("guests"));
+        let request = Request { dir: workspace().join("examples").join(name), target_dir, ..Request::default() };
         let (component, description) = build(sandbox, &request, |step| eprintln!("{name}: {}", step.label()))?;
+        Ok(Self { component, description })
+    }
+
+    /// A component that was built before.
+    pub(crate) fn read(component: Vec<u8>) -> Result<Self, Error> {
+        let description = Description::read(&component)?;
         Ok(Self { component, description })
     }
 
