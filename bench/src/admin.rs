@@ -31,11 +31,8 @@ impl Admin {
 
     /// The same where anything but success is an error.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, Error> {
-        let answer = self.send("POST", path, body)?;
-        match answer.kind.status {
-            200 => Ok(answer),
-            status => Err(format!("{path}: {status}: {}", answer.text()).into()),
-        }
+        let succeeded = self.send("POST", path, body)?.succeeded();
+        Ok(succeeded.map_err(|error| format!("{path}: {error}"))?)
     }
 
     /// Publishes a component under a name; gives the version's number.

@@ -76,6 +76,14 @@ impl Answer {
         String::from_utf8_lossy(&self.body).chars().take(300).collect()
     }
 
+    /// Itself, where it is 200; an error otherwise.
+    pub(crate) fn succeeded(self) -> io::Result<Self> {
+        match self.kind.status {
+            200 => Ok(self),
+            status => Err(io::Error::other(format!("{status}: {}", self.text()))),
+        }
+    }
+
     pub(crate) fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let (mut line, mut length) = (String::new(), 0);
         if from.read_line(&mut line)? == 0 {

@@ -159,11 +159,9 @@ pub(crate) fn cores() -> usize {
 
 /// A request that makes the guest behave like this.
 pub(crate) fn hostile_request(model: &str, behaviour: &str) -> Vec<u8> {
-    let body = json!({ "inputs": [
-        { "name": "behaviour", "shape": [1], "datatype": "BYTES", "data": [behaviour] },
-        { "name": "x", "shape": [1], "datatype": "FP64", "data": [1.0] },
-    ] });
-    render("POST", &format!("/v2/models/{model}/infer"), "", body.to_string().as_bytes())
+    let behaviour = format!(r#"{{"name":"behaviour","shape":[1],"datatype":"BYTES","data":["{behaviour}"]}}"#);
+    let body = format!(r#"{{"inputs":[{behaviour},{{"name":"x","shape":[1],"datatype":"FP64","data":[1.0]}}]}}"#);
+    render("POST", &format!("/v2/models/{model}/infer"), "", body.as_bytes())
 }
 
 /// A request for a health check.

@@ -2,7 +2,7 @@
 //! sent when the last is answered.
 
 use crate::Error;
-use crate::client::{Answer, Connection, render};
+use crate::client::{Connection, render};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -45,21 +45,15 @@ impl Load<'_> {
         let mut latencies = Vec::with_capacity(requests);
         for _ in 0..requests {
             let started = Instant::now();
-            succeed(connection.exchange(&request)?)?;
+            connection.exchange(&request)?.succeeded()?;
             latencies.push(started.elapsed());
         }
         Ok(latencies)
     }
 }
 
-/// One request on a connection of its own.
-pub(crate) fn post(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(), Error> {
-    succeed(Connection::new(server).exchange(&render("POST", path, headers, body))?)
-}
-
-fn succeed(answer: Answer) -> Result<(), Error> {
-    match answer.kind.status {
-        200 => Ok(()),
-        status => Err(format!("{status}: {}", answer.text()).into()),
-    }
+/// One request on a connection of its own, and the body of its answer.
+pub(crate) fn post(server: SocketAddr, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+    let answer = Connection::new(server).exchange(&render("POST", path, "", body))?;
+    Ok(answer.succeeded()?.body)
 }

@@ -11,6 +11,7 @@ mod client;
 mod hostile;
 mod http;
 mod in_process;
+mod instructions;
 mod load;
 mod machine;
 mod models;
@@ -18,7 +19,9 @@ mod native_server;
 mod operator;
 mod overload;
 mod pace;
+mod peers;
 mod process;
+mod process_tree;
 mod publishing;
 mod servers;
 mod soak;
@@ -26,6 +29,7 @@ mod soak_load;
 mod stats;
 mod storms;
 mod tally;
+mod turns;
 
 use clap::{Parser, Subcommand};
 use models::Workbench;
@@ -35,12 +39,14 @@ type Error = Box<dyn std::error::Error>;
 
 /// The benchmark's second face: the native server that it starts.
 const NATIVE_SERVER: &str = "native-server";
+/// And its third: the calls that callgrind counts.
+const COUNTED_CALLS: &str = "counted-calls";
 
 /// What a prediction costs, and what a host stands.
 ///
 /// Prints Markdown tables; progress goes to stderr. Builds models and host from
 /// source, starts its own servers on free ports of the loopback interface, and
-/// leaves nothing behind.
+/// leaves nothing behind outside of the build folder.
 #[derive(Parser)]
 #[command(name = "scry-bench", max_term_width = 100)]
 struct Arguments {
@@ -57,6 +63,10 @@ enum Part {
     Http,
     /// What callers notice while versions of another model are published
     Publishing,
+    /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
+    Peers,
+    /// Instructions a call, counted by callgrind; exits 1 when they are more than is stored
+    Instructions(instructions::Options),
     /// Hostile guests beside a good model; exits 1 when a claim does not hold
     Hostile(hostile::Options),
     /// More requests than there is room for; exits 1 when a claim does not hold
@@ -66,6 +76,9 @@ enum Part {
     /// The native server that `http` compares with
     #[command(hide = true, name = NATIVE_SERVER)]
     NativeServer,
+    /// The calls that `instructions` counts
+    #[command(hide = true, name = COUNTED_CALLS)]
+    CountedCalls(instructions::counted::Options),
 }
 
 fn main() -> ExitCode {
@@ -89,9 +102,12 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::InProcess) => in_process::run(&Workbench::new()?),
         Some(Part::Http) => http::run(&Workbench::new()?),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
+        Some(Part::Peers) => peers::run(&Workbench::new()?),
+        Some(Part::Instructions(options)) => instructions::run(&options),
         Some(Part::Hostile(options)) => hostile::run(&options),
         Some(Part::Overload(options)) => overload::run(&options),
         Some(Part::Soak(options)) => soak::run(&options),
         Some(Part::NativeServer) => native_server::run(),
+        Some(Part::CountedCalls(options)) => instructions::counted::run(&options),
     }
 }

@@ -7,7 +7,7 @@ use digits::Digits;
 use scry::build::{Request, build};
 use scry::component::Description;
 use scry::sandbox::{Sandbox, SandboxSettings};
-use scry_card::{Batch, Tensor, batch_from_records};
+use scry_card::{Batch, Field, Tensor, batch_from_records};
 use scry_guest::{Failure, runtime};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -48,19 +48,26 @@ pub(crate) fn sandbox() -> Result<Sandbox, Error> {
 impl Model {
     /// One of `examples`.
     pub(crate) fn example(sandbox: &Sandbox, name: &str) -> Result<Self, Error> {
-        Self::build(sandbox, name, Request { dir: workspace().join("examples").join(name), ..Request::default() })
+        Self::build(sandbox, name, workspace().join("examples").join(name), &[])
     }
 
     /// One of `tests/guests`, with cargo features.
     pub(crate) fn guest(sandbox: &Sandbox, name: &str, features: &[&str]) -> Result<Self, Error> {
-        let (dir, features) = (workspace().join("tests/guests").join(name), features.iter().map(|&f| f.to_owned()));
-        // Beside the tests' own: cargo has one output for all features.
-        let target_dir = Some(workspace().join("target/guests"));
-        Self::build(sandbox, name, Request { dir, features: features.collect(), target_dir, ..Request::default() })
+        Self::build(sandbox, name, workspace().join("tests/guests").join(name), features)
     }
 
-    fn build(sandbox: &Sandbox, name: &str, request: Request) -> Result<Self, Error> {
+    fn build(sandbox: &Sandbox, name: &str, dir: PathBuf, features: &[&str]) -> Result<Self, Error> {
+        let features = features.iter().map(|&feature| feature.to_owned()).collect();
+        // This binary is in `target/<profile>`; where the tests build guests, these are built already.
+        let target_dir = std::env::current_exe()?.ancestors().nth(2).map(|target| target.join("guests"));
+        let request = Request { dir, features, target_dir, ..Request::default() };
         let (component, description) = build(sandbox, &request, |step| eprintln!("{name}: {}", step.label()))?;
+        Ok(Self { component, description })
+    }
+
+    /// A component that was built before.
+    pub(crate) fn read(component: Vec<u8>) -> Result<Self, Error> {
+        let description = Description::read(&component)?;
         Ok(Self { component, description })
     }
 
@@ -74,7 +81,7 @@ impl Model {
     }
 
     /// The rows of the golden examples, over and over.
-    fn records(&self, rows: usize) -> Vec<Map<String, Value>> {
+    pub(crate) fn records(&self, rows: usize) -> Vec<Map<String, Value>> {
         let examples = self.description.golden.examples.iter().flat_map(|example| &example.inputs);
         examples.cycle().take(rows).cloned().collect()
     }
@@ -86,14 +93,21 @@ impl Model {
 
     /// The same batch as the body of a V2 request.
     pub(crate) fn v2_body(&self, rows: usize) -> Vec<u8> {
-        let records = self.records(rows);
-        let inputs = self.description.card.schema.inputs.iter().map(|field| {
+        self.v2_request(&self.records(rows), |field| field.batch_shape(rows as u64)).into_bytes()
+    }
+
+    /// These records as a V2 request, each tensor's keys in the order in which
+    /// clients write them: data that comes before its datatype is read twice.
+    pub(crate) fn v2_request(&self, records: &[Map<String, Value>], shape: impl Fn(&Field) -> Vec<u64>) -> String {
+        let tensor = |field: &Field| {
             let mut data = Vec::new();
             records.iter().for_each(|record| flatten(record.get(&field.name).unwrap_or(&Value::Null), &mut data));
-            let shape = field.batch_shape(rows as u64);
-            json!({ "name": field.name, "shape": shape, "datatype": field.datatype, "data": data })
-        });
-        json!({ "inputs": inputs.collect::<Vec<_>>() }).to_string().into_bytes()
+            let (name, shape, datatype, data) =
+                (json!(field.name), json!(shape(field)), json!(field.datatype), Value::Array(data));
+            format!(r#"{{"name":{name},"shape":{shape},"datatype":{datatype},"data":{data}}}"#)
+        };
+        let tensors: Vec<_> = self.description.card.schema.inputs.iter().map(tensor).collect();
+        format!(r#"{{"inputs":[{}]}}"#, tensors.join(","))
     }
 }
 

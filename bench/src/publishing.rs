@@ -2,7 +2,8 @@
 //! verified, compiled, proved.
 
 use crate::Error;
-use crate::load::{Load, post};
+use crate::admin::Admin;
+use crate::load::Load;
 use crate::models::Workbench;
 use crate::servers::{Server, TempDir};
 use crate::stats::{Sample, median};
@@ -79,6 +80,5 @@ fn beside<T: Send>(
 fn publish(workbench: &Workbench, scry: &Server, serial: &AtomicU32) -> Result<(), Error> {
     let number = serial.fetch_add(1, Ordering::Relaxed);
     let component = workbench.digits.variant(number);
-    let bearer = format!("authorization: Bearer {}\r\n", scry.token()?);
-    post(scry.admin()?, "/v1/models", &bearer, &component)
+    Admin::of(scry)?.post("/v1/models", &component).map(drop)
 }

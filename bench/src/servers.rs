@@ -1,12 +1,17 @@
-//! The two servers as processes, and the CPU time that each has used.
+//! The servers as processes: how each is started, and ended with all that it
+//! started.
 
 use crate::models::Model;
+use crate::process_tree::ProcessTree;
 use crate::{Error, NATIVE_SERVER};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to end in order.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A server that ends when it is dropped.
 pub(crate) struct Server {
@@ -110,23 +115,35 @@ impl Server {
         }
     }
 
-    /// User and system time of all threads so far, as the scheduler counts it:
-    /// `/proc/PID/stat` would only sample it a hundred times a second.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
-        let mut time = Duration::ZERO;
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = schedstat.split(' ').next().ok_or("schedstat has another form")?;
-            time += Duration::from_nanos(nanos.parse()?);
-        }
-        Ok(time)
+    /// A server that takes connections at `prediction` sooner or later.
+    pub(crate) fn other(mut command: Command, prediction: SocketAddr) -> Result<Self, Error> {
+        Ok(Self { child: command.spawn()?, prediction, admin: None, data: PathBuf::new() })
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<bool, Error> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Its processes as they are now.
+    pub(crate) fn processes(&self) -> ProcessTree {
+        ProcessTree::of(self.child.id())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return; // Its number may be another's by now.
+        }
+        let processes = self.processes();
+        // Told first, so that it removes what it wrote; what is left then is ended.
+        processes.terminate();
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        processes.kill();
         let _ = self.child.wait();
     }
 }

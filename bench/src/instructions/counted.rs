@@ -1,0 +1,91 @@
+//! The face of this program that runs under callgrind: a model is loaded, then
+//! called again and again.
+//!
+//! Only what [`counted_call`] does is counted. Never starts a program.
+
+use crate::Error;
+use crate::models::Model;
+use scry::protocol::{InferRequest, InferResponse};
+use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use scry::serving::Answer;
+use scry::store::Digest;
+use scry_card::{Card, assemble, check};
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Calls before the first that is counted: what is made once is made then.
+const WARM_UP: usize = 5;
+const MEMORY_MAX_BYTES: u64 = 64 << 20;
+
+/// A model, ready to answer.
+struct Subject {
+    loaded: Loaded,
+    card: Arc<Card>,
+    digest: Digest,
+}
+
+/// What to call, and how often.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A component
+    file: PathBuf,
+    /// Rows of a call
+    rows: usize,
+    /// Calls that are counted
+    calls: usize,
+}
+
+/// Calls the component in a file.
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    let model = Model::read(std::fs::read(&options.file)?)?;
+    let body = model.v2_body(options.rows);
+    // One instance: valgrind has too little address space for many.
+    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: MEMORY_MAX_BYTES };
+    let sandbox = Sandbox::new(settings)?;
+    let card = Arc::new(model.description.card);
+    let loaded = sandbox.load(&model.component, Arc::new(card.schema.clone()), Metering::Fuel, None)?;
+    let subject = Subject { loaded, card, digest: model.description.digest };
+    for _ in 0..WARM_UP {
+        call(&subject, &body)?;
+    }
+    for _ in 0..options.calls {
+        counted_call(&subject, &body)?;
+    }
+    Ok(())
+}
+
+/// What callgrind is told to count, by this name.
+#[inline(never)]
+fn counted_call(subject: &Subject, body: &[u8]) -> Result<(), Error> {
+    black_box(call(subject, black_box(body))?);
+    Ok(())
+}
+
+/// A prediction in process, as the host makes it: V2 JSON in, V2 JSON out.
+fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
+    let Subject { loaded, card, digest } = subject;
+    let request = InferRequest::from_json(body)?;
+    let inputs = assemble(&card.schema.inputs, request.inputs)?;
+    if let Some(wrong) = check(&card.schema.inputs, &inputs, 1).into_iter().next() {
+        return Err(wrong.into());
+    }
+    let limits = CallLimits {
+        deadline: Instant::now() + Duration::from_secs(600),
+        fuel: 1 << 40,
+        memory_max_bytes: MEMORY_MAX_BYTES,
+        output_max_bytes: 8 << 20,
+        asker: None,
+    };
+    let answer = Answer {
+        card: card.clone(),
+        outputs: loaded.predict(&inputs, &limits).outcome?,
+        model: card.name.clone(),
+        version: "1".into(),
+        digest: Some(*digest),
+        degraded: None,
+    };
+    let id = request.id.as_deref();
+    Ok(InferResponse { model_name: &card.name, id, answer: &answer, outputs: &request.outputs }.to_json()?)
+}
