@@ -14,6 +14,7 @@ mod desired;
 mod edge;
 mod hostile;
 mod oci;
+mod ontime;
 mod registries;
 mod restart;
 mod rollout;

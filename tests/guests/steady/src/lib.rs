@@ -66,7 +66,8 @@ impl scry_guest::Model for Steady {
     }
 
     fn predict(&self, inputs: Batch<Input>) -> Result<Batch<Output>, Failure> {
-        Ok(inputs.rows().map(|row| self.answer(row.x)).collect())
+        let crowd = if cfg!(feature = "crowd") { inputs.len().saturating_sub(1) } else { 0 };
+        Ok(inputs.rows().map(|row| self.answer(row.x + crowd as f64)).collect())
     }
 }
 

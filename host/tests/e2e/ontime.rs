@@ -1,0 +1,314 @@
+//! Answers in time or not at all: deadlines that cannot be met, clients that
+//! leave, models that burn all that they get, joined requests, full queues.
+
+use crate::support::{Host, Reply, eventually, features, guest, rows};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+/// A row that takes `steady` with `slow` some milliseconds.
+const SLOW: f64 = 2000.0;
+const CONSTANT: &str = r#"constant:{"y":-1}"#;
+
+/// Deadlines that only a hang misses; no fuel, so that nothing else ends a loop.
+fn host(limits: &str) -> Host {
+    Host::with(&format!("[limits]\ndeadline_ms = 60000\nfuel = 0\n{limits}"))
+}
+
+/// `hostile`, however often it fails.
+fn hostile(limits: &str, deployment: &[&str]) -> Host {
+    let host = host(limits);
+    host.publish(&guest("hostile"));
+    host.deploy(&[&["hostile"], deployment].concat()).ok();
+    host.scry(&["circuit", "hostile", "--closed"]).ok();
+    host
+}
+
+/// `steady` that takes its time over large numbers.
+fn slow(limits: &str, deployment: &[&str]) -> Host {
+    let host = host(limits);
+    host.publish(&features("steady", "slow"));
+    host.deploy(&[&["steady"], deployment].concat()).ok();
+    host
+}
+
+fn steady(host: &Host, x: &[f64]) -> Reply {
+    host.post("/v2/models/steady/infer", &rows("", x))
+}
+
+/// With a deadline of the client's own.
+fn within(host: &Host, timeout_ms: u64, model: &str, body: &Value) -> Reply {
+    let url = format!("{}/v2/models/{model}/infer", host.prediction);
+    let header = ("x-request-timeout-ms", &*timeout_ms.to_string());
+    host.send("POST", &url, &[header], body.to_string().as_bytes())
+}
+
+/// A client that has asked and can leave without an answer.
+fn asks(host: &Host, model: &str, behaviour: &str) -> TcpStream {
+    let body = rows(behaviour, &[1.0]).to_string();
+    let mut client = TcpStream::connect(host.prediction.strip_prefix("http://").unwrap()).unwrap();
+    let head = format!("POST /v2/models/{model}/infer HTTP/1.1\r\nhost: x\r\ncontent-length: {}", body.len());
+    client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+    client.set_nonblocking(true).unwrap();
+    client
+}
+
+/// Calls that components of a model have run.
+fn runs(host: &Host, model: &str) -> f64 {
+    host.metric(&format!(r#"scry_sandbox_seconds_count{{model="{model}"}}"#))
+}
+
+fn answers(host: &Host, model: &str, outcome: &str) -> f64 {
+    host.metric(&format!(r#"scry_requests_total{{model="{model}",outcome="{outcome}",version="1"}}"#))
+}
+
+fn cpu(host: &Host, model: &str) -> f64 {
+    host.metric(&format!(r#"scry_cpu_seconds_total{{model="{model}"}}"#))
+}
+
+fn live(host: &Host) -> f64 {
+    host.metric("scry_instances_live")
+}
+
+/// As many at once, each with its number; the answers in that order.
+fn at_once<T: Send>(count: usize, ask: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let (ask, all_there) = (&ask, &Barrier::new(count));
+    thread::scope(|scope| {
+        let asked = |n| {
+            scope.spawn(move || {
+                all_there.wait();
+                ask(n)
+            })
+        };
+        let asked: Vec<_> = (0..count).map(asked).collect();
+        asked.into_iter().map(|client| client.join().unwrap()).collect()
+    })
+}
+
+/// What `slow` takes far longer for than a client gives it.
+fn too_much(host: &Host) -> Reply {
+    within(host, 100, "steady", &rows("", &[SLOW; 100]))
+}
+
+#[test]
+fn a_deadline_that_cannot_be_met_is_refused_without_a_run_but_now_and_then() {
+    let host = slow("", &[]);
+    (0..3).for_each(|_| drop(steady(&host, &[SLOW; 100]).status(200)));
+    for _ in 0..31 {
+        let reply = too_much(&host).error(504, &["deadline"]);
+        assert_eq!(reply.header("scry-reason"), Some("deadline-too-short"));
+    }
+    assert_eq!((runs(&host, "steady"), answers(&host, "steady", "deadline-too-short")), (3.0, 31.0));
+    // One of 32 is tried, so that a model that has become quick is found to be.
+    assert_eq!(too_much(&host).error(504, &[]).header("scry-reason"), Some("timeout"));
+    assert_eq!(too_much(&host).error(504, &[]).header("scry-reason"), Some("deadline-too-short"));
+    assert_eq!(runs(&host, "steady"), 4.0);
+    steady(&host, &[SLOW]).status(200);
+}
+
+#[test]
+fn a_deadline_that_cannot_be_met_is_the_fallbacks() {
+    let host = slow("", &["--fallback", CONSTANT]);
+    (0..3).for_each(|_| drop(steady(&host, &[SLOW; 100]).status(200)));
+    for _ in 0..20 {
+        let reply = too_much(&host).status(200);
+        assert_eq!((reply.header("scry-degraded"), reply.y()), (Some("deadline-too-short"), -1.0));
+    }
+    assert_eq!(runs(&host, "steady"), 3.0);
+}
+
+#[test]
+fn a_body_that_arrives_after_its_deadline_is_504_and_runs_nothing() {
+    let host = slow("", &[]);
+    let body = rows("", &[1.0]).to_string();
+    let mut late = TcpStream::connect(host.prediction.strip_prefix("http://").unwrap()).unwrap();
+    let head = "POST /v2/models/steady/infer HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue";
+    let limits = format!("x-request-timeout-ms: 100\r\ncontent-length: {}", body.len());
+    late.write_all(format!("{head}\r\n{limits}\r\n\r\n").as_bytes()).unwrap();
+    // Whoever is told to go on is being waited for.
+    let mut told = [0; 25];
+    late.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    thread::sleep(Duration::from_millis(200));
+    late.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 504 ") && answer.contains("scry-reason: timeout\r\n"), "{answer}");
+    assert_eq!((answers(&host, "steady", "timeout"), runs(&host, "steady")), (1.0, 0.0));
+}
+
+#[test]
+fn a_client_that_leaves_stops_its_call_long_before_the_deadline() {
+    let host = hostile("in_flight_max = 1\n", &[]);
+    let client = asks(&host, "hostile", "loop");
+    eventually("the guest loops", || live(&host) == 1.0);
+    drop(client);
+    eventually("it is stopped", || live(&host) == 0.0);
+    eventually("it is counted", || answers(&host, "hostile", "abandoned") == 1.0);
+    assert_eq!(host.predict("hostile", "well", 3.5).status(200).y(), 3.5);
+}
+
+#[test]
+fn queued_calls_of_clients_that_left_never_run() {
+    let host = hostile("in_flight_max = 1\nqueue_max = 4\n", &[]);
+    let holder = asks(&host, "hostile", "loop");
+    eventually("the guest loops", || live(&host) == 1.0);
+    let queued: Vec<_> = (0..5).map(|_| asks(&host, "hostile", "well")).collect();
+    eventually("one is refused: four wait", || queued.iter().any(|client| client.peek(&mut [0]).is_ok()));
+    drop(queued);
+    eventually("those that waited have left", || answers(&host, "hostile", "abandoned") == 4.0);
+    drop(holder);
+    // Behind all of them.
+    assert_eq!(host.predict("hostile", "well", 3.5).status(200).y(), 3.5);
+    assert_eq!(runs(&host, "hostile"), 2.0, "the one that looped and the last one");
+}
+
+#[test]
+fn models_that_burn_every_processor_keep_nobody_from_an_answer_and_are_charged() {
+    let host = host("in_flight_max = 2\n");
+    host.publish(&guest("steady"));
+    // One more than there are compute threads.
+    let names = ["hostile", "hostile-too", "hostile-as-well"];
+    for name in names {
+        host.scry(&["publish", guest("hostile").path.to_str().unwrap(), "--name", name]).ok();
+    }
+    for calls_each in [1, 2] {
+        let clients: Vec<_> = names.iter().cycle().take(3 * calls_each).map(|name| asks(&host, name, "loop")).collect();
+        eventually("all of them loop", || live(&host) == clients.len() as f64);
+        for n in 0..50 {
+            let x = f64::from(n);
+            assert_eq!(host.predict("steady", "", x).status(200).y(), 2.0 * x);
+        }
+        assert_eq!(live(&host), clients.len() as f64, "they loop no more");
+        drop(clients);
+        eventually("they are stopped", || live(&host) == 0.0);
+    }
+    let good = cpu(&host, "steady");
+    assert!(good > 0.0, "nothing is charged");
+    for name in names {
+        eventually("it is charged", || cpu(&host, name) > good);
+    }
+}
+
+#[test]
+fn requests_that_are_answered_together_get_each_its_own_answer() {
+    // Nobody waits so long: a full batch goes at once.
+    let host = host("batch_max_rows = 8\nbatch_delay_ms = 20000\n");
+    host.publish(&guest("steady"));
+    for round in 0..3 {
+        let replies = at_once(8, |n| host.predict("steady", "", (round * 8 + n) as f64));
+        for (n, reply) in replies.into_iter().enumerate() {
+            assert_eq!(reply.status(200).y(), 2.0 * (round * 8 + n) as f64);
+        }
+    }
+    assert_eq!(host.metric(r#"scry_batch_requests_count{model="steady"}"#), 3.0);
+    assert_eq!(host.metric(r#"scry_batch_requests_sum{model="steady"}"#), 24.0);
+    assert_eq!((runs(&host, "steady"), answers(&host, "steady", "ok")), (3.0, 24.0));
+}
+
+#[test]
+fn a_request_that_fails_a_joined_call_spoils_no_other_answer() {
+    let host = hostile("", &["--batch-max-rows", "8", "--batch-delay-ms", "20000"]);
+    // The first row decides what the guest does; the most urgent is first.
+    let replies = at_once(8, |n| {
+        let (behaviour, timeout_ms) = if n == 0 { ("trap", 50_000) } else { ("well", 60_000) };
+        within(&host, timeout_ms, "hostile", &rows(behaviour, &[n as f64]))
+    });
+    for (n, reply) in replies.into_iter().enumerate() {
+        match n {
+            0 => assert_eq!(reply.error(500, &[]).header("scry-reason"), Some("trap")),
+            _ => assert_eq!(reply.status(200).y(), n as f64),
+        }
+    }
+    assert_eq!(runs(&host, "hostile"), 1.0 + 8.0, "together, then each alone");
+    assert_eq!(host.metric(r#"scry_batch_requests_count{model="hostile"}"#), 0.0);
+}
+
+#[test]
+fn a_model_whose_rows_depend_on_each_other_is_not_joined() {
+    let host = host("");
+    host.publish(&guest("steady"));
+    let gates = host.deploy(&["steady", "--batch-max-rows", "8"]).ok().stdout;
+    assert!(gates.contains("answered together"), "{gates}");
+    let crowd = features("steady", "crowd");
+    let publish = ["publish", crowd.path.to_str().unwrap(), "--name", "crowd"];
+    host.scry(&publish).ok();
+    let refused = host.deploy(&["crowd", "--batch-max-rows", "8"]).code(1);
+    refused.says(&["`nothing from nothing`", "together with others", "--batch-max-rows 0"]);
+    host.deploy(&["crowd", "--batch-max-rows", "0"]).ok();
+    assert_eq!(host.predict("crowd", "", 2.0).status(200).y(), 4.0);
+}
+
+#[test]
+fn large_bodies_are_read_in_the_models_own_time() {
+    let host = slow("in_flight_max = 2\n", &[]);
+    let good = rows("", &vec![1.25; 300_000]);
+    let mut bad = good.clone();
+    bad["inputs"][1]["data"][299_999] = "no number".into();
+    assert!(good.to_string().len() > 2 << 20);
+    host.post("/v2/models/steady/infer", &bad).error(400, &["x"]);
+    assert_eq!(runs(&host, "steady"), 0.0);
+    eventually("it is the model's time", || cpu(&host, "steady") > 0.0);
+    let asked = &host;
+    let replies = thread::scope(|scope| {
+        let ask = |body| scope.spawn(move || asked.post("/v2/models/steady/infer", body));
+        let clients = [&good, &bad, &good, &bad].map(ask);
+        let mut alive = 0;
+        while clients.iter().any(|client| !client.is_finished()) {
+            host.get("/v2/health/live").status(200);
+            alive += 1;
+        }
+        assert!(alive > 1, "nobody else was answered meanwhile");
+        clients.map(|client| client.join().unwrap().status)
+    });
+    assert_eq!(replies, [200, 400, 200, 400]);
+    assert_eq!(runs(&host, "steady"), 2.0);
+}
+
+#[test]
+fn a_spare_that_was_measured_answers_in_time_every_time() {
+    // What is kept back for one that was not measured would be too little.
+    let host = hostile("fallback_reserve_percent = 1\n", &[]);
+    host.publish(&features("steady", "slow"));
+    // Some calls take far longer than others: that is kept back.
+    for n in 0..40 {
+        steady(&host, if n % 4 == 0 { &[SLOW; 30] } else { &[SLOW] }).status(200);
+    }
+    host.deploy(&["hostile", "--fallback", "steady", "--deadline-ms", "800"]).ok();
+    for _ in 0..20 {
+        let reply = host.predict("hostile", "loop", SLOW).status(200);
+        assert_eq!((reply.header("scry-degraded"), reply.header("scry-model")), (Some("timeout"), Some("steady")));
+        assert_eq!(reply.y(), 2.0 * SLOW);
+    }
+    assert_eq!(answers(&host, "hostile", "degraded"), 20.0);
+}
+
+#[test]
+fn whoever_finds_no_room_is_refused_at_once_and_the_others_are_answered() {
+    let host = slow("in_flight_max = 1\nqueue_max = 1\n", &[]);
+    let replies = at_once(10, |_| steady(&host, &[SLOW; 50]));
+    let (accepted, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
+    assert!(!accepted.is_empty() && !refused.is_empty());
+    assert!(accepted.iter().all(|reply| reply.y() == 2.0 * SLOW));
+    let counted = (accepted.len() as f64, refused.len() as f64);
+    for reply in refused {
+        let reply = reply.error(503, &[]);
+        assert_eq!((reply.header("scry-reason"), reply.header("retry-after")), (Some("overload"), Some("1")));
+    }
+    assert_eq!((answers(&host, "steady", "ok"), answers(&host, "steady", "overload")), counted);
+    assert_eq!(runs(&host, "steady"), counted.0);
+}
+
+#[test]
+fn whoever_finds_no_room_gets_the_fallback() {
+    let host = slow("in_flight_max = 1\nqueue_max = 1\n", &["--fallback", CONSTANT]);
+    let replies = at_once(10, |_| steady(&host, &[SLOW; 50]).status(200));
+    let (degraded, good): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.header("scry-degraded").is_some());
+    assert!(!degraded.is_empty() && !good.is_empty());
+    assert!(degraded.iter().all(|reply| (reply.header("scry-degraded"), reply.y()) == (Some("overload"), -1.0)));
+    assert!(good.iter().all(|reply| reply.y() == 2.0 * SLOW));
+    assert_eq!(runs(&host, "steady"), good.len() as f64);
+}
