@@ -8,7 +8,6 @@ use crate::models::Model;
 use scry::protocol::{InferRequest, InferResponse};
 use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
 use scry::serving::Answer;
-use scry::store::Digest;
 use scry_card::{Card, assemble, check};
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -23,7 +22,7 @@ const MEMORY_MAX_BYTES: u64 = 64 << 20;
 struct Subject {
     loaded: Loaded,
     card: Arc<Card>,
-    digest: Digest,
+    digest: Arc<str>,
 }
 
 /// What to call, and how often.
@@ -46,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let sandbox = Sandbox::new(settings)?;
     let card = Arc::new(model.description.card);
     let loaded = sandbox.load(&model.component, Arc::new(card.schema.clone()), Metering::Fuel, None)?;
-    let subject = Subject { loaded, card, digest: model.description.digest };
+    let subject = Subject { loaded, card, digest: model.description.digest.to_string().into() };
     for _ in 0..WARM_UP {
         call(&subject, &body)?;
     }
@@ -83,7 +82,7 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         outputs: loaded.predict(&inputs, &limits).outcome?,
         model: card.name.clone(),
         version: "1".into(),
-        digest: Some(*digest),
+        digest: Some(digest.clone()),
         degraded: None,
     };
     let id = request.id.as_deref();

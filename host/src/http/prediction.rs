@@ -207,7 +207,7 @@ fn name_source(headers: &mut HeaderMap, answer: &Answer) {
     put("scry-model", &answer.model);
     put("scry-version", &answer.version);
     if let Some(digest) = &answer.digest {
-        put("scry-digest", &digest.to_string());
+        put("scry-digest", digest);
     }
     if let Some(degraded) = answer.degraded {
         put("scry-degraded", degraded);

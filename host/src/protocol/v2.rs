@@ -336,7 +336,7 @@ impl Serialize for Parameters<'_> {
         map.serialize_entry("scry-model", &self.0.model)?;
         map.serialize_entry("scry-version", &self.0.version)?;
         if let Some(digest) = &self.0.digest {
-            map.serialize_entry("scry-digest", digest)?;
+            map.serialize_entry("scry-digest", &**digest)?;
         }
         if let Some(degraded) = self.0.degraded {
             map.serialize_entry("scry-degraded", degraded)?;

@@ -216,6 +216,7 @@ impl Workbench {
             observed: self.observed.entry(key).or_default().clone(),
             model: name.to_owned(),
             version,
+            digest_text: version.digest.to_string().into(),
             card: code.card,
             loaded: code.loaded,
             limits,

@@ -4,6 +4,7 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
+use super::canonical;
 use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -98,9 +99,10 @@ impl CodeCache {
     }
 }
 
-/// The folder of an engine's code.
+/// The folder of an engine's code, as this host makes it.
 pub(super) fn folder(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
+    canonical::VERSION.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

@@ -10,7 +10,7 @@ use crate::component::PREDICTOR;
 use crate::store::Digest;
 use scry_card::Schema;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Whether code counts fuel. Counting is compiled in, so each is an engine.
@@ -102,7 +102,7 @@ impl Sandbox {
         let digest = Digest::of(bytes);
         let (component, source) = match cache.and_then(|cache| cache.load(engine, &digest)) {
             Some(component) => (component, CodeSource::Cache),
-            None => (self.compiler.compile(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
+            None => (self.compile(metering, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
         if let (Some(cache), CodeSource::Compiled) = (cache, source) {
             cache.keep(engine, &digest, &component);
@@ -116,6 +116,11 @@ impl Sandbox {
         let (predict, transform) = (function("predict")?, function("transform")?);
         let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
         Ok(Loaded { pre, predict, transform, schema, ticker, stock, metering, source })
+    }
+
+    /// Compiles a component, when it is its turn.
+    pub(super) fn compile(&self, metering: Metering, bytes: &[u8]) -> wasmtime::Result<Component> {
+        self.compiler.compile(self.engine(metering), bytes)
     }
 
     /// The folders of its code in a cache; code in any other is of no use.
@@ -155,8 +160,8 @@ fn config(settings: SandboxSettings, metering: Metering) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         .consume_fuel(metering == Metering::Fuel)
-        // A prediction is a function of digest and input, on every machine.
-        .cranelift_nan_canonicalization(true)
+        // A prediction is a function of digest and input, on every machine: so no
+        // relaxed SIMD, and NaNs are made canonical before code is compiled.
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)

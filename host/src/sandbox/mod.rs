@@ -6,6 +6,7 @@
 
 mod cache;
 mod call;
+mod canonical;
 mod compiler;
 mod convert;
 mod engine;

@@ -10,7 +10,6 @@ use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
-use crate::store::Digest;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
@@ -48,8 +47,8 @@ pub struct Answer {
     pub model: String,
     /// Its version: a number, or `constant`.
     pub version: String,
-    /// Its digest; a constant has none.
-    pub digest: Option<Digest>,
+    /// Its digest, as text; a constant has none.
+    pub digest: Option<Arc<str>>,
     /// Why a spare answered, when one did.
     pub degraded: Option<&'static str>,
 }
@@ -243,7 +242,7 @@ impl Answer {
             outputs,
             model: target.model.clone(),
             version: target.version.number.to_string(),
-            digest: Some(target.version.digest),
+            digest: Some(target.digest_text.clone()),
             degraded,
         }
     }

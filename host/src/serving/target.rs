@@ -18,6 +18,8 @@ pub struct Target {
     pub model: String,
     /// Number and digest.
     pub version: Version,
+    /// The digest, as every answer shows it.
+    pub digest_text: Arc<str>,
     /// The model card.
     pub card: Arc<Card>,
     /// The compiled component.

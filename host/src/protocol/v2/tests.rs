@@ -104,7 +104,7 @@ proptest! {
         };
         let answer = Answer {
             card: Arc::new(card), outputs: Batch { rows: tensor.values.len(), columns: vec![tensor.clone()] },
-            model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m")), degraded: Some("trap"),
+            model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m").to_string().into()), degraded: Some("trap"),
         };
         let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &[] }.to_json().unwrap();
         let value: Value = serde_json::from_slice(&json).unwrap();

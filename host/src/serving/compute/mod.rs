@@ -16,7 +16,7 @@ use super::Admission;
 use overseer::Overseer;
 use queue::{Class, Pick, Picked, Queue};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Patient threads for each prompt one, at most: each holds a call that
@@ -56,8 +56,6 @@ struct Shared<W: Work> {
     state: Mutex<State<W>>,
     /// Is told what processor time a lane's work has used.
     account: Account,
-    wake_prompt: Condvar,
-    wake_patient: Condvar,
     overseer: Overseer,
     prompt_threads: usize,
 }
@@ -65,10 +63,17 @@ struct Shared<W: Work> {
 struct State<W: Work> {
     queue: Queue<W>,
     threads: Vec<Thread>,
-    /// Threads that wait, of each class.
-    idle: [usize; 2],
+    /// Threads that sleep, of each class; the one that slept last is woken
+    /// first, since its memory is still at hand.
+    idle: [Vec<Sleeper>; 2],
     next_id: u64,
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    id: u64,
+    thread: std::thread::Thread,
 }
 
 /// A compute thread, as the overseer sees it.
@@ -93,13 +98,16 @@ pub fn threads_max(threads: usize) -> usize {
 impl<W: Work> Compute<W> {
     /// Starts the threads, and the one that oversees them.
     pub(super) fn start(threads: usize, queue_max: usize, account: Account) -> std::io::Result<Self> {
-        let state =
-            State { queue: Queue::new(queue_max), threads: Vec::new(), idle: [0; 2], next_id: 0, closed: false };
+        let state = State {
+            queue: Queue::new(queue_max),
+            threads: Vec::new(),
+            idle: Default::default(),
+            next_id: 0,
+            closed: false,
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             account,
-            wake_prompt: Condvar::new(),
-            wake_patient: Condvar::new(),
             overseer: Overseer::default(),
             prompt_threads: threads.max(1),
         });
@@ -117,13 +125,14 @@ impl<W: Work> Compute<W> {
         let shared = &*self.shared;
         let mut state = shared.lock();
         let ready = state.queue.push(admission, work, Instant::now());
-        // Waking is a system call even where nobody sleeps.
-        let wake = matches!(ready, Ok(Some(class)) if state.idle(class) > 0);
-        drop(state);
-        match ready {
-            Ok(Some(class)) if wake => shared.condvar(class).notify_one(),
-            Ok(_) => {}
+        let sleeper = match ready {
+            Ok(Some(class)) => state.idle(class).pop(),
+            Ok(None) => None,
             Err((_, refused)) => return Err(refused),
+        };
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.thread.unpark();
         }
         shared.overseer.wake();
         Ok(())
@@ -138,23 +147,20 @@ impl<W: Work> Compute<W> {
 
 impl<W: Work> Drop for Compute<W> {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.wake_prompt.notify_all();
-        self.shared.wake_patient.notify_all();
+        let mut state = self.shared.lock();
+        state.closed = true;
+        for class in [Class::Prompt, Class::Patient] {
+            state.idle(class).drain(..).for_each(|sleeper| sleeper.thread.unpark());
+        }
+        drop(state);
         self.shared.overseer.wake();
     }
 }
 
 impl<W: Work> State<W> {
-    fn idle(&self, class: Class) -> usize {
-        let [prompt, patient] = self.idle;
-        if class == Class::Prompt { prompt } else { patient }
-    }
-
-    fn note_idle(&mut self, class: Class, by: isize) {
+    fn idle(&mut self, class: Class) -> &mut Vec<Sleeper> {
         let [prompt, patient] = &mut self.idle;
-        let count = if class == Class::Prompt { prompt } else { patient };
-        *count = count.saturating_add_signed(by);
+        if class == Class::Prompt { prompt } else { patient }
     }
 
     fn thread(&mut self, id: u64) -> Option<&mut Thread> {
@@ -170,10 +176,6 @@ impl<W: Work> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         // No work runs under the lock, so a poisoned queue is a sound one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn condvar(&self, class: Class) -> &Condvar {
-        if class == Class::Prompt { &self.wake_prompt } else { &self.wake_patient }
     }
 
     /// Starts a thread; it inherits the priority of whoever starts it, so no
@@ -225,8 +227,10 @@ impl<W: Work> Shared<W> {
                     class = thread.class;
                     // What it cost may make the lane the other threads' to serve.
                     let others = Class::of(&admission);
-                    if others != class && state.idle(others) > 0 {
-                        self.condvar(others).notify_one();
+                    if others != class
+                        && let Some(sleeper) = state.idle(others).pop()
+                    {
+                        sleeper.thread.unpark();
                     }
                 }
                 _ if state.closed => return,
@@ -235,28 +239,27 @@ impl<W: Work> Shared<W> {
                     state.threads.retain(|thread| thread.id != id);
                     return;
                 }
-                pick => state = self.sleep(state, class, &pick, now),
+                pick => state = self.sleep(state, id, class, &pick),
             }
         }
     }
 
     fn sleep<'a>(
-        &self,
+        &'a self,
         mut state: MutexGuard<'a, State<W>>,
+        id: u64,
         class: Class,
         pick: &Pick<W>,
-        now: Instant,
     ) -> MutexGuard<'a, State<W>> {
-        state.note_idle(class, 1);
-        let condvar = self.condvar(class);
-        let mut state = match pick {
-            Pick::At(until) => {
-                let woken = condvar.wait_timeout(state, until.saturating_duration_since(now));
-                woken.unwrap_or_else(PoisonError::into_inner).0
-            }
-            _ => condvar.wait(state).unwrap_or_else(PoisonError::into_inner),
-        };
-        state.note_idle(class, -1);
+        state.idle(class).push(Sleeper { id, thread: std::thread::current() });
+        drop(state);
+        match pick {
+            Pick::At(until) => std::thread::park_timeout(until.saturating_duration_since(Instant::now())),
+            _ => std::thread::park(),
+        }
+        let mut state = self.lock();
+        // Nobody else woke it: the time was over, or it woke by itself.
+        state.idle(class).retain(|sleeper| sleeper.id != id);
         state
     }
 }

@@ -113,7 +113,7 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
     }
     let missing = prompt_threads.saturating_sub(state.count(Class::Prompt));
     orders.start.extend(std::iter::repeat_n(Class::Prompt, missing));
-    if patient < patient_max && state.idle(Class::Patient) == 0 && state.queue.has_work(Class::Patient) {
+    if patient < patient_max && state.idle(Class::Patient).is_empty() && state.queue.has_work(Class::Patient) {
         orders.start.push(Class::Patient);
     }
     orders
