@@ -98,8 +98,13 @@ pub fn threads_max(threads: usize) -> usize {
 impl<W: Work> Compute<W> {
     /// Starts the threads, and the one that oversees them.
     pub(super) fn start(threads: usize, queue_max: usize, account: Account) -> std::io::Result<Self> {
-        let state =
-            State { queue: Queue::new(queue_max), threads: Vec::new(), idle: Default::default(), next_id: 0, closed: false };
+        let state = State {
+            queue: Queue::new(queue_max),
+            threads: Vec::new(),
+            idle: Default::default(),
+            next_id: 0,
+            closed: false,
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             account,
@@ -222,7 +227,9 @@ impl<W: Work> Shared<W> {
                     class = thread.class;
                     // What it cost may make the lane the other threads' to serve.
                     let others = Class::of(&admission);
-                    if others != class && let Some(sleeper) = state.idle(others).pop() {
+                    if others != class
+                        && let Some(sleeper) = state.idle(others).pop()
+                    {
                         sleeper.thread.unpark();
                     }
                 }
