@@ -54,7 +54,7 @@ fn traps(arena: &Arena, claims: &mut Claims) -> Result<(), Error> {
 
 fn leavers(arena: &Arena, seed: u64, claims: &mut Claims) -> Result<(), Error> {
     eprintln!("hostile: {CLIENTS} clients leave");
-    let cap = cores().saturating_sub(1).max(1) as f64;
+    let cap = cores() as f64;
     leave(arena, CLIENTS_WARM_UP, seed);
     calm(arena)?;
     let plateau = Usage::of(arena.server.process())?;

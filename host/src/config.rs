@@ -149,8 +149,8 @@ pub struct Limits {
     /// Share of the deadline kept back for a spare that has not been measured
     /// yet, in percent. Default 25.
     pub fallback_reserve_percent: u8,
-    /// What is kept back for one that has: its own p99, and at least this, in
-    /// milliseconds. Default 10.
+    /// What is kept back for one that has: a quarter more than its own p99, at
+    /// least this, and 20 for whoever ends late; in milliseconds. Default 10.
     pub fallback_reserve_min_ms: u64,
     /// Instructions, roughly, per call; 0 compiles without counting. Default
     /// 2,000,000,000.

@@ -108,8 +108,8 @@ pub fn check_all(
     golden.examples.iter().try_for_each(|example| check_one(loaded, schema, golden, example, &limits()).1)
 }
 
-/// Whether examples that are joined into one call get the answers that they
-/// get alone, to the bit. As many as `rows_max` allows are joined.
+/// Whether the examples' rows, joined into one call, get the answers that each
+/// gets alone, to the bit. As many as `rows_max` allows are joined, within reason.
 pub fn check_joined(
     loaded: &Loaded,
     schema: &Schema,
@@ -117,23 +117,26 @@ pub fn check_joined(
     rows_max: usize,
     limits: impl Fn() -> CallLimits,
 ) -> Result<(), GoldenFailure> {
-    let mut joined: Vec<(&str, Batch)> = Vec::new();
-    for example in golden.examples.iter().cycle().take(2 * golden.examples.len()) {
+    const ROWS_ENOUGH: usize = 64;
+    let mut rows: Vec<(&str, Batch)> = Vec::new();
+    for example in &golden.examples {
         let unreadable = |error| GoldenFailure::Unreadable { example: example.name.clone(), error };
         let (inputs, _) = example.batches(schema).map_err(unreadable)?;
-        if joined.iter().map(|(_, batch)| batch.rows).sum::<usize>() + inputs.rows <= rows_max {
-            joined.push((&example.name, inputs));
-        }
+        let single = inputs.split(&vec![1; inputs.rows]).unwrap_or_default();
+        rows.extend(single.into_iter().map(|row| (example.name.as_str(), row)));
     }
+    // One row alone is joined with itself.
+    let wanted = rows_max.min(ROWS_ENOUGH.max(rows.len()));
+    let rows: Vec<&(&str, Batch)> = rows.iter().cycle().take(wanted).collect();
     let predict = |name: &str, inputs: &Batch| {
         let failed = |error| GoldenFailure::Call { example: name.to_owned(), error };
         loaded.predict(inputs, &limits()).outcome.map_err(failed)
     };
-    let Some(inputs) = Batch::join(&joined.iter().map(|(_, inputs)| inputs).collect::<Vec<_>>()) else { return Ok(()) };
-    let together = predict("all together", &inputs)?;
-    let rows: Vec<usize> = joined.iter().map(|(_, inputs)| inputs.rows).collect();
-    for ((name, inputs), part) in joined.iter().zip(together.split(&rows).unwrap_or_default()) {
-        if predict(name, inputs)? != part {
+    let all: Vec<&Batch> = rows.iter().map(|(_, row)| row).collect();
+    let Some(inputs) = Batch::join(&all) else { return Ok(()) };
+    let together = predict("all together", &inputs)?.split(&vec![1; rows.len()]).unwrap_or_default();
+    for ((name, row), part) in rows.into_iter().zip(together) {
+        if predict(name, row)? != part {
             return Err(GoldenFailure::Joined { example: (*name).to_owned() });
         }
     }

@@ -5,7 +5,7 @@ use super::error::{HttpError, Parts, Refusal, json_response};
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{InferRequest, InferResponse, KEY_MAX_BYTES, metadata};
-use crate::serving::{Answer, Call, PredictError, Predictor, Served};
+use crate::serving::{Answer, Call, Predictor, Served};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
@@ -156,8 +156,9 @@ async fn predict(
     let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     app.predictor.admit(&served, received)?;
-    let request = read_request(app, &served, body, received).await?;
-    let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout(headers)?) {
+    let header_timeout = header_timeout(headers)?;
+    let request = read_request(app, &served, body, received, header_timeout).await?;
+    let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
@@ -188,13 +189,12 @@ async fn read_request(
     served: &Served,
     body: Bytes,
     received: Instant,
+    timeout: Option<Duration>,
 ) -> Result<InferRequest, HttpError> {
     if body.len() <= READ_INLINE_MAX_BYTES {
         return Ok(InferRequest::from_json(&body)?);
     }
-    let deadline = received + served.limits.deadline;
-    let read = app.predictor.aside(&served.admission, deadline, move || InferRequest::from_json(&body)).await;
-    Ok(read.map_err(PredictError::NoAnswer)??)
+    Ok(app.predictor.aside(served, received, timeout, move || InferRequest::from_json(&body)).await??)
 }
 
 /// The headers that say who answered, and why if it was a spare.

@@ -38,7 +38,8 @@ pub(super) struct Workbench {
     pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
     /// Why a component is not there.
     pub(super) faults: HashMap<Digest, String>,
-    lanes: HashMap<String, Arc<Admission>>,
+    /// Of each model: for its calls, and for reading its large requests.
+    lanes: HashMap<String, [Arc<Admission>; 2]>,
     turns: HashMap<String, Arc<AtomicU64>>,
     observed: HashMap<(String, u32), Arc<Observed>>,
     circuits: BTreeMap<(String, u32), Arc<Circuit>>,
@@ -160,10 +161,23 @@ impl Workbench {
             }
         };
         let shadow = self.shadow(name, serving, &versions);
-        let (limits, admission) = (effective(config, serving.limits), self.lane(name, serving.limits, config));
+        let limits = effective(config, serving.limits);
+        let [admission, reading] = self.lanes_of(name, serving.limits, config);
         let turns = self.turns.entry(name.to_owned()).or_default().clone();
         let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
-        Served { name, serving, catalog, versions, fallback, canary_fallback, shadow, admission, limits, turns }
+        Served {
+            name,
+            serving,
+            catalog,
+            versions,
+            fallback,
+            canary_fallback,
+            shadow,
+            admission,
+            reading,
+            limits,
+            turns,
+        }
     }
 
     fn chain(
@@ -210,6 +224,7 @@ impl Workbench {
         };
         let key = (name.to_owned(), number);
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
+        let [admission, _] = self.lanes_of(name, model.limits(), config);
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
             circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
@@ -220,7 +235,7 @@ impl Workbench {
             card: code.card,
             loaded: code.loaded,
             limits,
-            admission: self.lane(name, model.limits(), config),
+            admission,
         }))
     }
 
@@ -248,8 +263,8 @@ impl Workbench {
         Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, seen }))
     }
 
-    /// A model's lane outlives its routes: calls on an old version count too.
-    fn lane(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> Arc<Admission> {
+    /// A model's lanes outlive its routes: calls on an old version count too.
+    fn lanes_of(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> [Arc<Admission>; 2] {
         let limits = &config.limits;
         let deadline_ms = patch.deadline_ms.unwrap_or(limits.deadline_ms);
         let queue_time_ms = match patch.queue_time_max_ms.unwrap_or(limits.queue_time_max_ms) {
@@ -263,11 +278,12 @@ impl Workbench {
             batch_max_rows: patch.batch_max_rows.unwrap_or(limits.batch_max_rows),
             batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
         };
-        let lane = self.lanes.entry(name.to_owned()).or_insert_with(|| Arc::new(Admission::new(name, limits)));
-        if *lane.limits() != limits {
-            *lane = Arc::new(Admission::new(name, limits));
+        let fresh = || [Arc::new(Admission::new(name, limits)), Arc::new(Admission::new(name, limits))];
+        let lanes = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
+        if lanes.iter().any(|lane| *lane.limits() != limits) {
+            *lanes = fresh();
         }
-        lane.clone()
+        lanes.clone()
     }
 }
 

@@ -60,6 +60,11 @@ impl Admission {
         self.cpu.get() > SLICE
     }
 
+    /// Whether any of its calls has ended yet.
+    pub(super) fn is_known(&self) -> bool {
+        !self.cpu.get().is_zero()
+    }
+
     /// What the next call will use of a processor, as far as one can tell.
     pub(super) fn expected_cpu(&self) -> Duration {
         self.cpu.get()
@@ -82,7 +87,8 @@ impl Admission {
     pub(super) fn can_meet(&self, left: Duration) -> Result<(), Duration> {
         const TRIED_ALL_THE_SAME: u64 = 32;
         let least = self.least();
-        let is_refused = least > left && self.refused.fetch_add(1, Ordering::Relaxed) % TRIED_ALL_THE_SAME != 0;
+        let is_refused =
+            least > left && !self.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(TRIED_ALL_THE_SAME);
         if is_refused { Err(least) } else { Ok(()) }
     }
 
@@ -134,6 +140,9 @@ fn nanos(took: Duration) -> u64 {
 }
 
 #[cfg(test)]
+pub(super) use tests::lane as test_lane;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -180,6 +189,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::lane as test_lane;

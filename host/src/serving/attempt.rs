@@ -2,16 +2,18 @@
 //!
 //! Never outlasts its window: whatever the guest does, the request goes on.
 
-use super::Predictor;
 use super::budget::Window;
 use super::job::{Call, Job, Link, Waiting};
+use super::predict::Asked;
+use super::routes::Served;
 use super::run::Attempt;
 use super::target::Target;
+use super::{PredictError, Predictor};
 use crate::sandbox::CallError;
 use crate::serving::Admission;
 use scry_card::Batch;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 impl Predictor {
@@ -37,18 +39,30 @@ impl Predictor {
     }
 
     /// Work of the host's own that grows with a request: done by the compute
-    /// threads, in the model's lane, so that it is the model's time.
+    /// threads, in a lane of the model's, so that it is the model's time.
     pub async fn aside<T: Send + 'static>(
         &self,
-        admission: &Arc<Admission>,
-        deadline: Instant,
+        served: &Served,
+        received: Instant,
+        timeout: Option<Duration>,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, CallError> {
+    ) -> Result<T, PredictError> {
+        let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
+        let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
         let (answer, answered) = oneshot::channel();
         let link = Arc::<Link>::default();
         let run = Box::new(move || drop(answer.send(work())));
         let job = Job::Aside { deadline, link: link.clone(), run };
-        self.wait(admission, job, answered, link, deadline).await
+        match self.wait(&served.reading, job, answered, link, deadline).await {
+            Ok(done) => {
+                asked.goes_on();
+                Ok(done)
+            }
+            Err(error) => {
+                asked.answered(error.reason());
+                Err(PredictError::NoAnswer(error))
+            }
+        }
     }
 
     async fn wait<T>(

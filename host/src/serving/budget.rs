@@ -58,7 +58,8 @@ impl Window {
 fn kept_back(left: Duration, rest: impl Iterator<Item = Behind>, reserve: &Reserve) -> Duration {
     let of = |behind| match behind {
         Behind::Constant => CONSTANT_RESERVE.min(left / 10),
-        Behind::Component(Some(p99)) => p99.max(reserve.min),
+        // A machine that is busy is slower than it was measured, and the one before may end late.
+        Behind::Component(Some(p99)) => (p99 * 5 / 4).max(reserve.min) + KILL_GRACE,
         Behind::Component(None) => left * u32::from(reserve.unmeasured_percent) / 100,
     };
     // However slow the spares: a quarter is the component's own.
@@ -82,8 +83,8 @@ mod tests {
         assert_eq!(kept(&[]), Duration::ZERO);
         assert_eq!(kept(&[Behind::Constant]), ms(2));
         assert_eq!(kept(&[Behind::Component(None)]), ms(75), "not measured yet");
-        assert_eq!(kept(&[Behind::Component(Some(ms(1)))]), ms(10), "at least the floor");
-        assert_eq!(kept(&[Behind::Component(Some(ms(40))), Behind::Constant]), ms(42));
+        assert_eq!(kept(&[Behind::Component(Some(ms(1)))]), ms(30), "at least the floor, and the grace");
+        assert_eq!(kept(&[Behind::Component(Some(ms(40))), Behind::Constant]), ms(72));
         assert_eq!(kept(&[Behind::Component(Some(ms(900)))]), ms(225), "a quarter is the component's own");
     }
 

@@ -106,7 +106,10 @@ impl Work for Job {
                 link.started.store(true, Ordering::Relaxed);
                 run();
             }
-            Self::Call(call) if joined.is_empty() => call.alone(),
+            Self::Call(call) if joined.is_empty() => {
+                call.begin();
+                call.alone();
+            }
             Self::Call(call) => {
                 let others = joined.into_iter().filter_map(|job| match job {
                     Self::Call(call) => Some(*call),
@@ -125,8 +128,8 @@ impl Call {
     }
 
     fn alone(self) {
-        self.begin();
-        let (attempt, spent) = run(&self.target, &self.inputs, self.until, self.fair, Some(self.link), &self.metrics);
+        let (attempt, spent) =
+            run(&self.target, &self.inputs, 1, self.until, self.fair, Some(self.link), &self.metrics);
         // Before the answer: whoever has it meets what follows from it.
         self.pass.tell(&attempt);
         // Nobody listens when the request has gone on without us.
@@ -140,13 +143,16 @@ impl Call {
 fn together(calls: Vec<Call>) {
     let Some(first) = calls.first() else { return };
     let (target, metrics) = (first.target.clone(), first.metrics.clone());
+    // Half of the time: one that never ends must leave the others theirs.
+    let now = Instant::now();
     let until = calls.iter().map(|call| call.until).min().unwrap_or(first.until);
+    let until = now + until.saturating_duration_since(now) / 2;
     let inputs = Batch::join(&calls.iter().map(|call| &*call.inputs).collect::<Vec<_>>());
     let rows: Vec<usize> = calls.iter().map(|call| call.inputs.rows).collect();
     let everyone = Arc::new(Everyone(calls.iter().map(|call| call.link.clone()).collect()));
+    calls.iter().for_each(Call::begin);
     if let Some(inputs) = inputs {
-        calls.iter().for_each(Call::begin);
-        let (attempt, spent) = run(&target, &inputs, until, first.fair, Some(everyone), &metrics);
+        let (attempt, spent) = run(&target, &inputs, calls.len(), until, Duration::ZERO, Some(everyone), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;
             Ok(parts.into_iter().map(move |part| (part, took)))

@@ -250,16 +250,21 @@ impl Answer {
 
 /// A request that is being answered. When it is dropped before, its client
 /// went away.
-struct Asked<'a> {
-    metrics: &'a Metrics,
-    served: &'a Served,
-    number: u32,
-    received: Instant,
+pub(super) struct Asked<'a> {
+    pub(super) metrics: &'a Metrics,
+    pub(super) served: &'a Served,
+    pub(super) number: u32,
+    pub(super) received: Instant,
 }
 
 impl Asked<'_> {
-    fn answered(self, outcome: &'static str) {
+    pub(super) fn answered(self, outcome: &'static str) {
         self.count(outcome);
+        self.goes_on();
+    }
+
+    /// Somebody else counts it.
+    pub(super) fn goes_on(self) {
         std::mem::forget(self);
     }
 

@@ -46,6 +46,9 @@ pub struct Served {
     pub shadow: Option<Arc<ShadowArm>>,
     /// The model's own gate.
     pub admission: Arc<Admission>,
+    /// The same for reading its large requests: calls that hold every place
+    /// keep none of them from its fallback.
+    pub reading: Arc<Admission>,
     /// What one request may use.
     pub limits: EffectiveLimits,
     /// Counts requests that have no key, to spread them.

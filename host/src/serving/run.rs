@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
 /// Runs a version; operators see what the client won't. With less time than
-/// `fair`, running out of it is not the version's fault.
+/// `fair`, running out of it is not the version's fault. A call for several
+/// `requests` that fails is nobody's yet: each is made again.
 pub(super) fn run(
     target: &Target,
     inputs: &Batch,
+    requests: usize,
     until: Instant,
     fair: Duration,
     asker: Option<Arc<dyn Asker>>,
@@ -43,7 +45,10 @@ pub(super) fn run(
     match &report.outcome {
         Ok(_) => {
             target.admission.succeeded(report.duration);
-            target.observed.record(report.duration, None);
+            (0..requests).for_each(|_| target.observed.record(report.duration, None));
+        }
+        Err(error) if requests > 1 => {
+            tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
         }
         // That says nothing about the version.
         Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}

@@ -19,9 +19,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Patient threads for each prompt one, at most: each holds a call that
+/// Busy patient threads for each prompt one, at most: each holds a call that
 /// outlived its slice.
-const PATIENT_PER_PROMPT: usize = 4;
+const PATIENT_PER_PROMPT: usize = 8;
 
 /// What the threads run.
 pub(super) trait Work: Send + Sized + 'static {
@@ -90,9 +90,10 @@ struct Thread {
 /// Who keeps the books of processor time.
 pub(super) type Account = Box<dyn Fn(&Admission, Duration) + Send + Sync>;
 
-/// The most threads that there can be: each may hold an instance.
+/// The most threads that there can be, idle patient ones included: each may
+/// hold an instance.
 pub fn threads_max(threads: usize) -> usize {
-    threads.max(1) * (1 + PATIENT_PER_PROMPT)
+    threads.max(1) * (2 + PATIENT_PER_PROMPT)
 }
 
 impl<W: Work> Compute<W> {
@@ -167,6 +168,10 @@ impl<W: Work> State<W> {
         self.threads.iter_mut().find(|thread| thread.id == id)
     }
 
+    fn busy_patient(&self) -> usize {
+        self.threads.iter().filter(|thread| thread.class == Class::Patient && thread.busy.is_some()).count()
+    }
+
     fn count(&self, class: Class) -> usize {
         self.threads.iter().filter(|thread| thread.class == class).count()
     }
@@ -226,7 +231,7 @@ impl<W: Work> Shared<W> {
                     thread.busy = None;
                     class = thread.class;
                     // What it cost may make the lane the other threads' to serve.
-                    let others = Class::of(&admission);
+                    let others = state.queue.class_of(&admission);
                     if others != class
                         && let Some(sleeper) = state.idle(others).pop()
                     {

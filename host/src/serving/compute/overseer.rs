@@ -98,7 +98,7 @@ fn sleep<W: Work>(shared: &Shared<W>) {
 fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> Orders {
     let mut orders = Orders::default();
     let patient_max = prompt_threads * PATIENT_PER_PROMPT;
-    let mut patient = state.count(Class::Patient);
+    let mut patient = state.busy_patient();
     for thread in state.threads.iter_mut().filter(|thread| thread.class == Class::Prompt) {
         let (Some((since, used)), Some(tid)) = (thread.busy, thread.tid) else { continue };
         // Waiting for a processor is not using one.
@@ -111,6 +111,8 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
             orders.demote.push(tid);
         }
     }
+    // Whoever is not known yet may burn as well, and nobody could take the place.
+    state.queue.is_crowded(patient >= patient_max);
     let missing = prompt_threads.saturating_sub(state.count(Class::Prompt));
     orders.start.extend(std::iter::repeat_n(Class::Prompt, missing));
     if patient < patient_max && state.idle(Class::Patient).is_empty() && state.queue.has_work(Class::Patient) {

@@ -23,12 +23,6 @@ pub(super) enum Class {
     Patient,
 }
 
-impl Class {
-    pub(super) fn of(lane: &Admission) -> Self {
-        if lane.is_patient() { Self::Patient } else { Self::Prompt }
-    }
-}
-
 /// Why a call is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serving) enum Refused {
@@ -67,6 +61,8 @@ pub(super) struct Queue<W> {
     /// What the lane that was served last had used before.
     level: Duration,
     queue_max: usize,
+    /// No more calls can be taken from prompt threads.
+    is_crowded: bool,
 }
 
 struct Lane<W> {
@@ -89,7 +85,7 @@ struct Job<W> {
 
 impl<W: Work> Queue<W> {
     pub(super) fn new(queue_max: usize) -> Self {
-        Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max }
+        Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max, is_crowded: false }
     }
 
     /// Adds a call; says which threads could take it up right now.
@@ -126,7 +122,17 @@ impl<W: Work> Queue<W> {
         self.waiting += 1;
         let start_by = deadline.min(now + limits.queue_time_max);
         lane.jobs.push(Reverse(Job { deadline, sequence: self.sequence, came: now, start_by, work }));
-        Ok((free > 0).then(|| lane.class()))
+        Ok((free > 0).then(|| self.class_of(admission)))
+    }
+
+    /// Which threads serve a lane. While no more calls can be taken from prompt
+    /// threads, only lanes that are known to be quick have those.
+    pub(super) fn class_of(&self, lane: &Admission) -> Class {
+        if lane.is_patient() || (self.is_crowded && !lane.is_known()) { Class::Patient } else { Class::Prompt }
+    }
+
+    pub(super) fn is_crowded(&mut self, is_crowded: bool) {
+        self.is_crowded = is_crowded;
     }
 
     /// Whether one more call would be refused whatever it is.
@@ -146,7 +152,10 @@ impl<W: Work> Queue<W> {
         loop {
             let mut wake: Option<Instant> = None;
             let mut next: Option<((Duration, Instant, u64), u64)> = None;
-            for (&id, lane) in self.lanes.iter().filter(|(_, lane)| lane.is_ready() && lane.class() == class) {
+            for (&id, lane) in &self.lanes {
+                if !lane.is_ready() || self.class_of(&lane.admission) != class {
+                    continue;
+                }
                 let Some(Reverse(head)) = lane.jobs.peek() else { continue };
                 if let Some(until) = lane.held_until(now) {
                     wake = Some(wake.map_or(until, |wake| wake.min(until)));
@@ -203,7 +212,9 @@ impl<W: Work> Queue<W> {
 
     /// Whether a thread of this class would find something.
     pub(super) fn has_work(&self, class: Class) -> bool {
-        self.lanes.values().any(|lane| lane.is_ready() && lane.class() == class && !lane.jobs.is_empty())
+        self.lanes
+            .values()
+            .any(|lane| lane.is_ready() && !lane.jobs.is_empty() && self.class_of(&lane.admission) == class)
     }
 
     fn forget_if_empty(&mut self, lane: u64) {
@@ -227,10 +238,6 @@ impl<W> Picked<W> {
 impl<W: Work> Lane<W> {
     fn is_ready(&self) -> bool {
         self.running < self.admission.limits.in_flight_max
-    }
-
-    fn class(&self) -> Class {
-        Class::of(&self.admission)
     }
 
     /// Until when its calls are held back, for others to join them.

@@ -196,6 +196,33 @@ fn requests_that_wait_are_joined_up_to_the_rows_and_held_back_no_longer_than_tol
     assert_eq!(next(&mut queue, Class::Prompt, now + ms(12)), Some((8, vec![])));
 }
 
+/// Far more models loop than there are threads to take; one that is known to be
+/// quick is answered all the same.
+#[test]
+fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
+    let (compute, _) = pool(2, 1000);
+    let stop = Arc::new(AtomicBool::new(false));
+    let good = Arc::new(test_lane(1, 10));
+    good.ran(Duration::from_micros(50), Duration::from_micros(50));
+    for _ in 0..40 {
+        let stop = stop.clone();
+        let run = move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        };
+        compute.submit(&Arc::new(test_lane(1, 10)), doing(later(), run)).unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(60);
+    for _ in 0..50 {
+        let (say, said) = channel();
+        compute.submit(&good, doing(later(), move || say.send(()).unwrap())).unwrap();
+        let waits = until.saturating_duration_since(Instant::now());
+        said.recv_timeout(waits).expect("the others hold every thread");
+    }
+    stop.store(true, Ordering::Relaxed);
+}
+
 /// Two models loop on both threads; a third is answered all the same.
 #[test]
 fn a_call_that_outlives_its_slice_gives_up_its_place() {
