@@ -35,6 +35,10 @@ use clap::{Parser, Subcommand};
 use models::Workbench;
 use std::process::ExitCode;
 
+/// The host's, so that native code is not charged for another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Error = Box<dyn std::error::Error>;
 
 /// The benchmark's second face: the native server that it starts.

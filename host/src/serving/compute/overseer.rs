@@ -112,7 +112,7 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
         }
     }
     // Whoever is not known yet may burn as well, and nobody could take the place.
-    state.queue.is_crowded(patient >= patient_max);
+    state.queue.set_crowded(patient >= patient_max);
     let missing = prompt_threads.saturating_sub(state.count(Class::Prompt));
     orders.start.extend(std::iter::repeat_n(Class::Prompt, missing));
     if patient < patient_max && state.idle(Class::Patient).is_empty() && state.queue.has_work(Class::Patient) {

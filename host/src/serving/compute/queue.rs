@@ -131,7 +131,7 @@ impl<W: Work> Queue<W> {
         if lane.is_patient() || (self.is_crowded && !lane.is_known()) { Class::Patient } else { Class::Prompt }
     }
 
-    pub(super) fn is_crowded(&mut self, is_crowded: bool) {
+    pub(super) fn set_crowded(&mut self, is_crowded: bool) {
         self.is_crowded = is_crowded;
     }
 
