@@ -72,7 +72,7 @@ impl Admission {
 
     /// How long one more call would wait behind so many.
     pub(super) fn expected_wait(&self, waiting: usize) -> Duration {
-        let rounds = waiting as f64 / self.limits.in_flight_max as f64;
+        let rounds = waiting as f64 / self.limits.in_flight_max.max(1) as f64;
         self.wall.get().mul_f64(rounds)
     }
 

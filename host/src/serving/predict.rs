@@ -116,12 +116,12 @@ impl Predictor {
         };
         let longest = served.limits.deadline;
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
+        let asked = Asked { metrics: &self.metrics, served: &served, number, received: call.received };
         if Instant::now() >= deadline {
             // It took that long to arrive.
-            self.metrics.answered(&served.name, number, CallError::ShortOfTime.reason(), call.received.elapsed());
+            asked.answered(CallError::ShortOfTime.reason());
             return Err(PredictError::NoAnswer(CallError::ShortOfTime));
         }
-        let asked = Asked { metrics: &self.metrics, served: &served, number, received: call.received };
         let answer = self.answer(&served, number, call.inputs, deadline).await;
         let outcome = match &answer {
             Ok(Answer { degraded: Some(_), .. }) => "degraded",

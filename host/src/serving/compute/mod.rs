@@ -125,12 +125,8 @@ impl<W: Work> Compute<W> {
     pub(super) fn submit(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
         let shared = &*self.shared;
         let mut state = shared.lock();
-        let ready = state.queue.push(admission, work, Instant::now());
-        let sleeper = match ready {
-            Ok(Some(class)) => state.idle(class).pop(),
-            Ok(None) => None,
-            Err((_, refused)) => return Err(refused),
-        };
+        let ready = state.queue.push(admission, work, Instant::now())?;
+        let sleeper = ready.and_then(|class| state.idle(class).pop());
         drop(state);
         if let Some(sleeper) = sleeper {
             sleeper.thread.unpark();
@@ -166,6 +162,12 @@ impl<W: Work> State<W> {
 
     fn thread(&mut self, id: u64) -> Option<&mut Thread> {
         self.threads.iter_mut().find(|thread| thread.id == id)
+    }
+
+    /// Whether nothing runs and nothing waits for a thread.
+    fn is_idle(&self) -> bool {
+        let has_work = |class| self.queue.has_work(class);
+        self.threads.iter().all(|thread| thread.busy.is_none()) && !has_work(Class::Prompt) && !has_work(Class::Patient)
     }
 
     fn busy_patient(&self) -> usize {

@@ -63,8 +63,7 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
         if state.closed {
             return;
         }
-        let is_idle = state.threads.iter().all(|thread| thread.busy.is_none())
-            && ![Class::Prompt, Class::Patient].into_iter().any(|class| state.queue.has_work(class));
+        let is_idle = state.is_idle();
         let orders = look(&mut state, shared.prompt_threads, Instant::now());
         drop(state);
         orders.demote.into_iter().for_each(demote);
@@ -86,10 +85,9 @@ fn sleep<W: Work>(shared: &Shared<W>) {
     // sees us asleep and wakes us.
     shared.overseer.asleep.store(true, Ordering::SeqCst);
     let state = shared.lock();
-    let is_idle = state.threads.iter().all(|thread| thread.busy.is_none()) && !state.closed;
-    let has_work = state.queue.has_work(Class::Prompt) || state.queue.has_work(Class::Patient);
+    let may_sleep = state.is_idle() && !state.closed;
     drop(state);
-    if is_idle && !has_work {
+    if may_sleep {
         std::thread::park();
     }
     shared.overseer.asleep.store(false, Ordering::SeqCst);

@@ -89,12 +89,7 @@ impl<W: Work> Queue<W> {
     }
 
     /// Adds a call; says which threads could take it up right now.
-    pub(super) fn push(
-        &mut self,
-        admission: &Arc<Admission>,
-        work: W,
-        now: Instant,
-    ) -> Result<Option<Class>, (W, Refused)> {
+    pub(super) fn push(&mut self, admission: &Arc<Admission>, work: W, now: Instant) -> Result<Option<Class>, Refused> {
         let limits = &admission.limits;
         let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane {
             admission: admission.clone(),
@@ -109,14 +104,14 @@ impl<W: Work> Queue<W> {
         }
         if lane.jobs.len() >= room || self.waiting >= self.queue_max {
             self.forget_if_empty(admission.lane);
-            return Err((work, Refused::Full));
+            return Err(Refused::Full);
         }
         let deadline = work.deadline();
         // At least so long, behind those that wait already.
         let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
         if !waits.is_zero() && (waits > limits.queue_time_max || now + waits + admission.least() > deadline) {
             self.forget_if_empty(admission.lane);
-            return Err((work, Refused::Late));
+            return Err(Refused::Late);
         }
         self.sequence += 1;
         self.waiting += 1;

@@ -107,7 +107,7 @@ fn within_a_lane_the_most_urgent_goes_first_and_a_panic_costs_no_thread() {
 fn a_lane_keeps_to_its_places_and_forgets_what_nobody_waits_for() {
     let now = Instant::now();
     let (mut queue, lane) = (Queue::new(100), Arc::new(test_lane(1, 2)));
-    let push = |queue: &mut Queue<Task>, task| queue.push(&lane, task, now).map_err(|(_, refused)| refused);
+    let push = |queue: &mut Queue<Task>, task| queue.push(&lane, task, now);
     assert_eq!(push(&mut queue, task(1, now + SLICE)), Ok(Some(Class::Prompt)));
     assert_eq!(next(&mut queue, Class::Prompt, now).unwrap().0, 1);
     let (abandoned, gone) = (task(2, now + SLICE), Arc::new(AtomicBool::new(false)));
@@ -132,9 +132,7 @@ fn a_call_that_would_wait_in_vain_is_refused_at_once() {
     let (mut queue, lane) = (Queue::new(100), Arc::new(test_lane(1, 100)));
     lane.ran(Duration::from_millis(20), Duration::ZERO);
     lane.succeeded(Duration::from_millis(20));
-    let mut push = |name, ms| {
-        queue.push(&lane, task(name, now + Duration::from_millis(ms)), now).map(drop).map_err(|(_, refused)| refused)
-    };
+    let mut push = |name, ms| queue.push(&lane, task(name, now + Duration::from_millis(ms)), now).map(drop);
     assert_eq!(push(1, 300), Ok(()), "a place is free");
     assert_eq!(push(2, 300), Ok(()), "nobody waits in front");
     assert_eq!(push(3, 30), Err(Refused::Late), "20 ms to wait and 20 to run");
@@ -329,7 +327,7 @@ proptest! {
                 0 | 1 => {
                     let task = task(lane, now + Duration::from_micros(us));
                     gone.push(task.gone.clone());
-                    let taken = queue.push(&lanes[lane], task, now).map_err(|(_, refused)| refused);
+                    let taken = queue.push(&lanes[lane], task, now);
                     let room = limits[lane].1 + limits[lane].0 - running[lane].min(limits[lane].0);
                     if taken.is_ok() {
                         waiting[lane] += 1;
