@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::http::{Bound, Tokens, serve};
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
-use crate::serving::threads_max;
+use crate::serving::{thread_woke, threads_max};
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -46,8 +46,11 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = args.config()?;
     init_log(&config.log)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(config.io_threads()).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.io_threads())
+        .on_thread_unpark(thread_woke)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -84,9 +87,9 @@ pub(super) async fn host(
         }
         None => store.admin_token()?,
     };
-    // Every compute thread holds one instance; changes and the shadows hold a few more.
+    // Every thread that makes calls holds one instance; changes and the shadows hold a few more.
     let settings = SandboxSettings {
-        instances_max: u32::try_from(threads_max(config.compute_threads()) + 8)?,
+        instances_max: u32::try_from(threads_max(config.compute_threads()) + config.io_threads() + 8)?,
         instances_ahead_max: config.compute.instances_ahead_max,
         memory_max_bytes: config.limits.memory_max_bytes,
     };

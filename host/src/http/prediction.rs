@@ -155,7 +155,7 @@ async fn predict(
     // Before the body is read: a model that is not there costs nothing.
     let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    app.predictor.admit(&served, received)?;
+    app.predictor.admit(&served, received).await?;
     let header_timeout = header_timeout(headers)?;
     let request = read_request(app, &served, body, received, header_timeout).await?;
     let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout) {

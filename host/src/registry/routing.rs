@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
     Admission, Circuit, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served,
-    ShadowArm, Target,
+    ShadowArm, Target, Voice,
 };
 use crate::store::Digest;
 use crate::telemetry::Metrics;
@@ -236,6 +236,7 @@ impl Workbench {
             loaded: code.loaded,
             limits,
             admission,
+            voice: Voice::default(),
         }))
     }
 

@@ -174,7 +174,7 @@ fn together(calls: Vec<Call>) {
 }
 
 /// After the answer: the instance is dropped, the next one made.
-fn tidy(target: &Target, spent: Spent) {
+pub(super) fn tidy(target: &Target, spent: Spent) {
     drop(spent);
     target.restock();
 }

@@ -1,6 +1,7 @@
 //! What one version has done since it was loaded: counts that cost a request
 //! next to nothing. Never judges, never reads a clock.
 
+use super::here::Trust;
 use crate::catalog::{Evidence, Latencies};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ pub struct Observed {
     p99_ns: AtomicU64,
     unasked: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
+    trust: Trust,
 }
 
 /// One request that the version failed.
@@ -50,6 +52,7 @@ impl Default for Observed {
             p99_ns: AtomicU64::new(0),
             unasked: AtomicU64::new(0),
             last_errors: Mutex::default(),
+            trust: Trust::default(),
         }
     }
 }
@@ -58,6 +61,11 @@ impl Observed {
     const LAST_MAX: usize = 8;
     /// Requests between two looks at `p99`, and before the first.
     const LOOK_EVERY: u64 = 32;
+
+    /// Which of its calls are short.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
 
     /// Counts one request.
     pub fn record(&self, took: Duration, error: Option<LastError>) {

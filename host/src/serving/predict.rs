@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Errors that one refused request names.
 const ERRORS_MAX: usize = 16;
+/// How long a request is held for which there was no room. Callers that come
+/// back at once, and again, would have the processor that the others need.
+const HELD: Duration = Duration::from_millis(1);
 
 /// A prediction request.
 #[derive(Debug)]
@@ -136,12 +139,13 @@ impl Predictor {
 
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
-    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
+    pub async fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
         if !served.fallback.is_empty() || self.compute.has_room(&served.admission) {
             return Ok(());
         }
-        Asked { metrics: &self.metrics, served, number: served.serving.live, received }
-            .answered(CallError::Overload.reason());
+        let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
+        hold_back(received + served.limits.deadline).await;
+        asked.answered(CallError::Overload.reason());
         Err(PredictError::NoAnswer(CallError::Overload))
     }
 
@@ -169,6 +173,9 @@ impl Predictor {
             Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
             Err(error) => error,
         };
+        if matches!(first, CallError::Overload) || (chain.is_empty() && matches!(first, CallError::CircuitOpen)) {
+            hold_back(deadline).await;
+        }
         self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason())
             .await
             .ok_or(PredictError::NoAnswer(first))
@@ -277,6 +284,12 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.count(CallError::Abandoned.reason());
     }
+}
+
+/// Waits a little, where there is time for it.
+async fn hold_back(deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    tokio::time::sleep(HELD.min(left / 8)).await;
 }
 
 /// The window of a component that `rest` stands behind.

@@ -27,7 +27,8 @@ pub(super) fn run(
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
     let limits = CallLimits { deadline: until, asker, ..target.limits.of_call() };
-    let had = until.saturating_duration_since(Instant::now());
+    let now = Instant::now();
+    let had = until.saturating_duration_since(now);
     let live = metrics.instance();
     let mut report = target.loaded.predict(inputs, &limits);
     drop(live);
@@ -37,14 +38,20 @@ pub(super) fn run(
     metrics.ran(&target.model, report.duration);
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
-        tracing::info!(target: "scry::guest", %model, version, level = %line.level, "{}", line.message);
+        if let Some(unsaid) = target.voice.guest.take(now) {
+            tracing::info!(target: "scry::guest", %model, version, level = %line.level, unsaid, "{}", line.message);
+        }
     }
-    if report.logs_dropped > 0 {
-        tracing::warn!(target: "scry::guest", %model, version, dropped = report.logs_dropped, "the guest logged too much");
+    if report.logs_dropped > 0
+        && let Some(unsaid) = target.voice.guest.take(now)
+    {
+        let dropped = report.logs_dropped;
+        tracing::warn!(target: "scry::guest", %model, version, dropped, unsaid, "the guest logged too much");
     }
     match &report.outcome {
         Ok(_) => {
             target.admission.succeeded(report.duration);
+            target.observed.trust().answered(inputs.rows, report.duration);
             (0..requests).for_each(|_| target.observed.record(report.duration, None));
         }
         Err(error) if requests > 1 => {
@@ -53,9 +60,13 @@ pub(super) fn run(
         // That says nothing about the version.
         Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}
         Err(error) => {
+            target.observed.trust().failed();
             let (digest, cause) = (target.version.digest, error.to_string());
             target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));
-            tracing::warn!(%model, version, %digest, reason = error.reason(), rows = inputs.rows, %cause, "a call failed");
+            if let Some(unsaid) = target.voice.failures.take(now) {
+                let (reason, rows) = (error.reason(), inputs.rows);
+                tracing::warn!(%model, version, %digest, reason, rows, %cause, unsaid, "a call failed");
+            }
         }
     }
     (report.outcome.map(|outputs| (outputs, report.duration)), report.spent)

@@ -290,3 +290,19 @@ fn a_component_that_was_never_sealed_is_refused() {
     host.publish(&guest("steady"));
     assert_eq!(host.predict("steady", "", 1.0).status(200).y(), 2.0);
 }
+
+#[test]
+fn calls_that_fail_all_the_time_do_not_fill_the_log() {
+    let host = host(&[]);
+    let lines = |log: &str| log.lines().filter(|line| line.contains("a call failed")).count();
+    let began = Instant::now();
+    (0..200).for_each(|_| drop(host.predict("hostile", "trap", 1.0).error(500, &[])));
+    let (said, seconds) = (lines(&host.log()), began.elapsed().as_secs() as usize + 1);
+    // 20 a second.
+    assert!((20..=20 * (seconds + 1)).contains(&said), "{said} lines in {seconds} s");
+    thread::sleep(Duration::from_millis(1100));
+    host.predict("hostile", "trap", 1.0).error(500, &[]);
+    let log = host.log();
+    let unsaid = |line: &str| line.split("unsaid=").nth(1)?.split_whitespace().next()?.parse::<usize>().ok();
+    assert_eq!(lines(&log) + log.lines().filter_map(unsaid).sum::<usize>(), 201, "{log}");
+}

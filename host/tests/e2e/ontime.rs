@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A row that takes `steady` with `slow` some milliseconds.
 const SLOW: f64 = 2000.0;
@@ -311,4 +311,36 @@ fn whoever_finds_no_room_gets_the_fallback() {
     assert!(degraded.iter().all(|reply| (reply.header("scry-degraded"), reply.y()) == (Some("overload"), -1.0)));
     assert!(good.iter().all(|reply| reply.y() == 2.0 * SLOW));
     assert_eq!(runs(&host, "steady"), good.len() as f64);
+}
+
+/// Calls that waited for a compute thread, and so were not made by the thread that read the request.
+fn handed_over(host: &Host, model: &str) -> f64 {
+    host.metric(&format!(r#"scry_queue_seconds_count{{model="{model}"}}"#))
+}
+
+#[test]
+fn a_model_that_was_quick_and_never_ends_of_a_sudden_keeps_nobody_from_an_answer() {
+    let host = hostile("", &["--deadline-ms", "2000", "--fallback", CONSTANT]);
+    host.publish(&guest("steady"));
+    for n in 0..50 {
+        assert_eq!(host.predict("hostile", "well", f64::from(n)).status(200).y(), f64::from(n));
+    }
+    let before = handed_over(&host, "hostile");
+    assert!(before < 40.0, "most of 50 calls are made at once, {before} were handed over");
+    let (asked, loops) = (Instant::now(), 3);
+    let clients: Vec<_> = (0..loops).map(|_| asks(&host, "hostile", "loop")).collect();
+    eventually("loops on the compute threads", || handed_over(&host, "hostile") > before);
+    // Nobody can be answered while a thread that reads is held: these are, long before the loops end.
+    for n in 0..50 {
+        assert_eq!(steady(&host, &[f64::from(n)]).status(200).y(), 2.0 * f64::from(n));
+        host.get("/v2/health/live").status(200);
+    }
+    assert!(asked.elapsed() < Duration::from_millis(1900), "as long as the loops: {:?}", asked.elapsed());
+    eventually("the fallback's answers", || answers(&host, "hostile", "degraded") == f64::from(loops));
+    drop(clients);
+    eventually("the loops' end", || live(&host) == 0.0);
+    // It owes some good calls now: they are handed over.
+    let before = handed_over(&host, "hostile");
+    assert_eq!(host.predict("hostile", "well", 3.0).status(200).y(), 3.0);
+    assert_eq!(handed_over(&host, "hostile"), before + 1.0);
 }

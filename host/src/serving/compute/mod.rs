@@ -8,8 +8,10 @@
 //! the work, so a client that goes away frees nothing that still computes.
 
 mod overseer;
+mod priority;
 mod queue;
 
+pub(super) use priority::thread_cpu;
 pub(super) use queue::Refused;
 
 use super::Admission;
@@ -135,10 +137,48 @@ impl<W: Work> Compute<W> {
         Ok(())
     }
 
+    /// A place for a call that the asking thread makes itself: where the lane
+    /// has one, and nobody waits for it.
+    pub(super) fn enter<'a>(&'a self, admission: &'a Arc<Admission>) -> Option<Place<'a, W>> {
+        let entered = self.shared.lock().queue.enter(admission);
+        entered.then(|| Place { shared: &self.shared, admission, since: Instant::now(), began: thread_cpu() })
+    }
+
     /// Whether a call would be refused just now: worth knowing before a large
     /// request is read.
     pub(super) fn has_room(&self, admission: &Admission) -> bool {
         self.shared.lock().queue.has_room(admission, Instant::now())
+    }
+}
+
+/// A place among a lane's running calls, held by a thread of somebody else.
+pub(super) struct Place<'a, W: Work> {
+    shared: &'a Shared<W>,
+    admission: &'a Admission,
+    since: Instant,
+    began: Duration,
+}
+
+impl<W: Work> Place<'_, W> {
+    /// The processor time that this thread had used before.
+    pub(super) fn began(&self) -> Duration {
+        self.began
+    }
+}
+
+impl<W: Work> Drop for Place<'_, W> {
+    fn drop(&mut self) {
+        let cpu = thread_cpu().saturating_sub(self.began);
+        self.admission.ran(self.since.elapsed(), cpu);
+        (self.shared.account)(self.admission, cpu);
+        let mut state = self.shared.lock();
+        let class = state.queue.done(self.admission, Duration::ZERO, cpu);
+        // Whoever came meanwhile waits for this place.
+        let sleeper = class.and_then(|class| state.idle(class).pop());
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.thread.unpark();
+        }
     }
 }
 
@@ -209,9 +249,9 @@ impl<W: Work> Shared<W> {
         thread.tid = Some(tid);
         let mut class = thread.class;
         if class == Class::Patient {
-            overseer::demote(tid);
+            priority::demote(tid);
         }
-        let mut used = overseer::thread_cpu();
+        let mut used = thread_cpu();
         loop {
             let now = Instant::now();
             match state.queue.pop(class, now) {
@@ -223,12 +263,12 @@ impl<W: Work> Shared<W> {
                     let (admission, charged) = (picked.admission.clone(), picked.charged());
                     run(picked);
                     let (wall, before) = (now.elapsed(), used);
-                    used = overseer::thread_cpu();
+                    used = thread_cpu();
                     let cpu = used.saturating_sub(before);
                     admission.ran(wall, cpu);
                     (self.account)(&admission, cpu);
                     state = self.lock();
-                    state.queue.done(&admission, charged, cpu);
+                    let _ = state.queue.done(&admission, charged, cpu);
                     let Some(thread) = state.thread(id) else { return };
                     thread.busy = None;
                     class = thread.class;

@@ -4,6 +4,7 @@
 //!
 //! Never runs a guest, never touches the queue's order.
 
+use super::priority::{cpu_of, demote};
 use super::queue::Class;
 use super::{PATIENT_PER_PROMPT, Shared, State, Work};
 use crate::serving::admission::SLICE;
@@ -13,9 +14,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// A tenth of what a thread of the usual priority gets: enough to notice a
-/// deadline on a machine that is busy with something else.
-const PATIENT_PRIORITY: i32 = 10;
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call before it sleeps: under load it never does, so that no
@@ -117,25 +115,4 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
         orders.start.push(Class::Patient);
     }
     orders
-}
-
-/// Takes a thread's priority, for good.
-pub(super) fn demote(thread: Pid) {
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), PATIENT_PRIORITY) {
-        tracing::warn!(%error, "a compute thread keeps its priority");
-    }
-}
-
-/// Processor time that the calling thread has used.
-pub(super) fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// The same of another thread; where the system does not say, all it might be.
-fn cpu_of(thread: Pid) -> Duration {
-    let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
-    let stat = std::fs::read_to_string(path).ok();
-    let nanos = stat.as_deref().and_then(|stat| stat.split(' ').next()?.parse().ok());
-    nanos.map_or(Duration::MAX, Duration::from_nanos)
 }

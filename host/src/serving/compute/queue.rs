@@ -88,15 +88,19 @@ impl<W: Work> Queue<W> {
         Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max, is_crowded: false }
     }
 
+    /// A place for a call that somebody else makes: only where nobody waits,
+    /// for this place or to be joined. `done` ends it.
+    pub(super) fn enter(&mut self, admission: &Arc<Admission>) -> bool {
+        let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane::new(admission, self.level));
+        let enters = lane.jobs.is_empty() && lane.is_ready();
+        lane.running += usize::from(enters);
+        enters
+    }
+
     /// Adds a call; says which threads could take it up right now.
     pub(super) fn push(&mut self, admission: &Arc<Admission>, work: W, now: Instant) -> Result<Option<Class>, Refused> {
         let limits = &admission.limits;
-        let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane {
-            admission: admission.clone(),
-            jobs: BinaryHeap::new(),
-            running: 0,
-            used: self.level,
-        });
+        let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane::new(admission, self.level));
         let free = limits.in_flight_max.saturating_sub(lane.running);
         let room = limits.queue_max.saturating_add(free);
         if lane.jobs.len() >= room {
@@ -109,7 +113,10 @@ impl<W: Work> Queue<W> {
         let deadline = work.deadline();
         // At least so long, behind those that wait already.
         let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
-        if !waits.is_zero() && (waits > limits.queue_time_max || now + waits + admission.least() > deadline) {
+        // The last third of the limit is for estimates that prove too short: a
+        // refusal should come at once, and not when the limit ends the wait.
+        let is_long = waits * 3 / 2 > limits.queue_time_max;
+        if !waits.is_zero() && (is_long || now + waits + admission.least() > deadline) {
             self.forget_if_empty(admission.lane);
             return Err(Refused::Late);
         }
@@ -196,13 +203,15 @@ impl<W: Work> Queue<W> {
         Some(Picked { admission: lane.admission.clone(), work: job.work, joined, charged })
     }
 
-    /// Work has ended: its place is free, and the lane pays what it cost.
-    pub(super) fn done(&mut self, admission: &Admission, charged: Duration, cpu: Duration) {
-        if let Some(lane) = self.lanes.get_mut(&admission.lane) {
-            lane.running = lane.running.saturating_sub(1);
-            lane.used = (lane.used + cpu).saturating_sub(charged);
-        }
+    /// Work has ended: its place is free, and the lane pays what it cost. Says
+    /// which threads serve those that wait for the place.
+    pub(super) fn done(&mut self, admission: &Admission, charged: Duration, cpu: Duration) -> Option<Class> {
+        let lane = self.lanes.get_mut(&admission.lane)?;
+        lane.running = lane.running.saturating_sub(1);
+        lane.used = (lane.used + cpu).saturating_sub(charged);
+        let is_wanted = !lane.jobs.is_empty();
         self.forget_if_empty(admission.lane);
+        is_wanted.then(|| self.class_of(admission))
     }
 
     /// Whether a thread of this class would find something.
@@ -231,6 +240,10 @@ impl<W> Picked<W> {
 }
 
 impl<W: Work> Lane<W> {
+    fn new(admission: &Arc<Admission>, used: Duration) -> Self {
+        Self { admission: admission.clone(), jobs: BinaryHeap::new(), running: 0, used }
+    }
+
     fn is_ready(&self) -> bool {
         self.running < self.admission.limits.in_flight_max
     }

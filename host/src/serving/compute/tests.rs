@@ -1,5 +1,5 @@
 use super::queue::{Class, Pick, Queue, Refused};
-use super::{Compute, Work, overseer};
+use super::{Compute, Work};
 use crate::serving::admission::{Admission, SLICE, test_lane};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -231,7 +231,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
         let stop = stop.clone();
         let run = move || {
             // A busy machine may give it very little.
-            while !stop.load(Ordering::Relaxed) || overseer::thread_cpu() < SLICE * 3 {
+            while !stop.load(Ordering::Relaxed) || super::thread_cpu() < SLICE * 3 {
                 std::hint::spin_loop();
             }
         };
