@@ -51,8 +51,7 @@ impl Judge {
         };
         checks.missing(reference, live);
         if live.is_complete {
-            let cells: Vec<u64> = live.cells.iter().copied().chain([live.missing_count]).collect();
-            checks.add(Statistic::LnE, ln_e(&reference.weights(), &cells));
+            checks.evidence(reference, live);
         }
         let effect = if basis == Basis::Categories { Statistic::LInfinity } else { Statistic::WNorm };
         let verdict = match self.rule {
@@ -79,7 +78,7 @@ impl Judge {
             (Statistic::WNorm, _) => Some(W_NORM_MATERIAL),
             (Statistic::LInfinity, _) => Some(L_INFINITY_MATERIAL),
             (Statistic::NullRateChange, _) => Some(NULL_RATE_MATERIAL),
-            (Statistic::LnE, Rule::Epoch) => Some(-self.alpha_each.ln()),
+            (Statistic::LnE | Statistic::LnEValues | Statistic::LnEMissing, Rule::Epoch) => Some(-self.alpha_each.ln()),
             (Statistic::KsPValue | Statistic::ChiSquarePValue | Statistic::FisherPValue, Rule::Window) => {
                 Some(self.alpha_each)
             }
@@ -170,6 +169,19 @@ impl Checks {
         self.add(Statistic::FisherPValue, fisher_exact(table));
     }
 
+    /// Of all cells, which holds the rate of false alarms, and of either part
+    /// alone, so that sure evidence of one immaterial change does not make an
+    /// alarm of what the other happens to look like after few rows.
+    fn evidence(&mut self, reference: &ColumnReference, live: &Live<'_>) {
+        let (values, missing) = (reference.value_weights(), reference.missing_weight());
+        let all: Vec<f64> = values.iter().copied().chain([missing]).collect();
+        let cells: Vec<u64> = live.cells.iter().copied().chain([live.missing_count]).collect();
+        self.add(Statistic::LnE, ln_e(&all, &cells));
+        self.add(Statistic::LnEValues, ln_e(&values, &live.cells));
+        let present = live.rows.saturating_sub(live.missing_count);
+        self.add(Statistic::LnEMissing, ln_e(&[values.iter().sum(), missing], &[present, live.missing_count]));
+    }
+
     fn window(&self, reference: &ColumnReference, live: &Live<'_>, basis: Basis, effect: Statistic) -> Verdict {
         let (significant, rows_min) = match basis {
             Basis::Means => (true, DISTANCE_MIN_ROWS),
@@ -192,10 +204,11 @@ impl Checks {
 
     /// The e-process holds at any number of rows.
     fn epoch(&self, reference: &ColumnReference, live: &Live<'_>, effect: Statistic) -> Verdict {
-        let material = self.reached(effect) || self.reached(Statistic::NullRateChange);
+        let values = self.reached(Statistic::LnEValues) && self.reached(effect);
+        let missing = self.reached(Statistic::LnEMissing) && self.reached(Statistic::NullRateChange);
         match () {
             () if live.rows == 0 || reference.count == 0 => Verdict::InsufficientData,
-            () if self.reached(Statistic::LnE) && material => Verdict::Drift,
+            () if self.reached(Statistic::LnE) && (values || missing) => Verdict::Drift,
             () => Verdict::Ok,
         }
     }

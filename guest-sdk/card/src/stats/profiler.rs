@@ -220,12 +220,14 @@ impl ColumnProfiler {
             assumed
                 .push(format!("`{name}`: bins are those of a uniform sample of {kept} of {} values", moments.count()));
         }
+        let (minimum, maximum) = moments.minimum().zip(moments.maximum()).unwrap_or_default();
         NumericReference {
             nan_count: self.nan_count,
-            mean: moments.mean(),
-            std_dev: moments.std_dev(),
-            minimum: moments.minimum().unwrap_or(0.0),
-            maximum: moments.maximum().unwrap_or(0.0),
+            // Rounding must put neither out of its range.
+            mean: moments.mean().max(minimum).min(maximum),
+            std_dev: moments.std_dev().min(MAGNITUDE_MAX),
+            minimum,
+            maximum,
             histogram: Histogram::of(&sorted),
             sample: (!sample.is_empty()).then_some(sample),
         }

@@ -6,6 +6,9 @@ use super::{BINS, SCALE_MIN};
 use crate::Invalid;
 use serde::{Deserialize, Serialize};
 
+/// What the e-process expects of a cell that has had nothing: Jeffreys' prior.
+const HALF: f64 = 0.5;
+
 /// What training data looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +102,7 @@ pub struct CategoricalReference {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Category {
-    /// The value; a number as its shortest text.
+    /// The value; a number as its shortest text (FP32 as the FP64 that it is).
     pub value: String,
     /// Its count.
     pub count: u64,
@@ -199,24 +202,27 @@ impl ColumnReference {
         }
     }
 
-    /// What the e-process expects of each cell, missing values last.
+    /// What the e-process expects of each cell.
     ///
     /// n values have n + 1 spacings before, between and after them, and the
     /// shares of the bins are Dirichlet distributed by their spacings: by their
     /// counts, the last bin's one more. A category's share is by its count + ½.
-    pub(super) fn weights(&self) -> Vec<f64> {
-        const HALF: f64 = 0.5;
+    pub(super) fn value_weights(&self) -> Vec<f64> {
         let mut weights: Vec<f64> = self.cell_counts().into_iter().map(|count| count as f64).collect();
-        let counted: f64 = weights.iter().sum();
-        let present = self.count.saturating_sub(self.missing_count()) as f64;
         match &self.kind {
             Kind::Numeric(_) => weights.iter_mut().rev().take(1).for_each(|last| *last += 1.0),
             Kind::Categorical(_) => weights.iter_mut().for_each(|weight| *weight += HALF),
         }
-        // Bins of a sample weigh less than all values; so must the missing ones.
-        let sampled = if present > counted { counted / present } else { 1.0 };
-        weights.push(self.missing_count() as f64 * sampled + HALF);
         weights
+    }
+
+    /// The same of missing elements. Where bins are those of a sample, they
+    /// weigh less than all values; so must the missing ones.
+    pub(super) fn missing_weight(&self) -> f64 {
+        let counted: f64 = self.cell_counts().into_iter().map(|count| count as f64).sum();
+        let present = self.count.saturating_sub(self.missing_count()) as f64;
+        let sampled = if present > counted { counted / present } else { 1.0 };
+        self.missing_count() as f64 * sampled + HALF
     }
 }
 

@@ -61,7 +61,10 @@ pub enum Statistic {
     JsdBits,
     NullRateChange,
     FisherPValue,
+    /// Of values and missing ones together.
     LnE,
+    LnEValues,
+    LnEMissing,
 }
 
 impl Statistic {
@@ -82,6 +85,8 @@ impl Statistic {
             Self::NullRateChange => "null_rate_change",
             Self::FisherPValue => "fisher_p_value",
             Self::LnE => "ln_e",
+            Self::LnEValues => "ln_e_values",
+            Self::LnEMissing => "ln_e_missing",
         }
     }
 
