@@ -11,6 +11,7 @@ mod golden;
 mod join;
 mod records;
 mod schema;
+pub mod stats;
 mod tensor;
 
 pub use builder::{Column, ColumnBuilder};

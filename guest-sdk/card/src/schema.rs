@@ -97,7 +97,12 @@ pub struct NamedTensor {
 
 impl std::error::Error for Invalid {}
 
-fn invalid(field: &str, row: Option<usize>, expected: impl Into<String>, found: impl Into<String>) -> Invalid {
+pub(crate) fn invalid(
+    field: &str,
+    row: Option<usize>,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> Invalid {
     Invalid { field: field.to_owned(), row, expected: expected.into(), found: found.into() }
 }
 

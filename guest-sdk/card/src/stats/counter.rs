@@ -1,0 +1,202 @@
+//! Where a live value belongs among a reference's bins and categories.
+//!
+//! Built once and shared by all threads; what came is in `Counts`, one for each
+//! of them. Counting allocates nothing and keeps no value.
+
+use super::cells::{Cell, each, is_scalar};
+use super::counts::Tally;
+use super::{BINS, CategoricalReference, ColumnReference, Counts, Kind, MAGNITUDE_MAX, NumericReference, Reference};
+use crate::schema::invalid;
+use crate::{Batch, Datatype, Field, Invalid};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+/// Without a random seed: a reference's own categories are bounded, and only
+/// looked up.
+type Lookup<K> = HashMap<K, usize, BuildHasherDefault<DefaultHasher>>;
+
+/// Counts batches of live rows in the cells of one reference.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    empty: Counts,
+    field_count: usize,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    position: usize,
+    datatype: Datatype,
+    cells: Cells,
+}
+
+impl Counter {
+    /// For batches in the order of `fields`, among which every column of the
+    /// reference must be, as a scalar.
+    pub fn new(reference: &Reference, fields: &[Field]) -> Result<Self, Invalid> {
+        let columns = reference.columns.iter().map(|column| Column::new(column, fields)).collect::<Result<_, _>>()?;
+        Ok(Self { empty: Counts::empty(reference), field_count: fields.len(), columns })
+    }
+
+    /// No rows yet: the start of an epoch.
+    pub fn start(&self) -> Counts {
+        self.empty.clone()
+    }
+
+    /// Adds the rows of a batch. Fails, unchanged, where the batch is not of
+    /// the fields' form or the counts are another reference's.
+    pub fn count(&self, counts: &mut Counts, batch: &Batch) -> Result<(), Invalid> {
+        self.empty.check_same(counts)?;
+        let found = batch.columns.len();
+        if found != self.field_count {
+            return Err(invalid("batch", None, format!("{} columns", self.field_count), found.to_string()));
+        }
+        for column in &self.columns {
+            let Some(tensor) = batch.columns.get(column.position) else { continue };
+            let (found, elements) = (tensor.values.datatype(), tensor.values.len());
+            if found != column.datatype || elements != batch.rows {
+                let expected = format!("{} {} elements", batch.rows, column.datatype);
+                return Err(invalid(&column.name, None, expected, format!("{elements} {found} elements")));
+            }
+        }
+        for (column, tally) in self.columns.iter().zip(&mut counts.columns) {
+            let Some(tensor) = batch.columns.get(column.position) else { continue };
+            match &column.cells {
+                Cells::Bins(bins) => each(tensor, |cell| bins.count(tally, cell)),
+                Cells::Categories(categories) => each(tensor, |cell| categories.count(tally, cell, 1)),
+            }
+        }
+        counts.rows += batch.rows as u64;
+        Ok(())
+    }
+}
+
+impl Column {
+    fn new(reference: &ColumnReference, fields: &[Field]) -> Result<Self, Invalid> {
+        let name = &reference.name;
+        let wrong = |expected: &str, found: &str| invalid(name, None, expected, found);
+        let position = fields.iter().position(|field| field.name == *name);
+        let Some((position, field)) = position.and_then(|at| Some((at, fields.get(at)?))) else {
+            return Err(wrong("a field of this name", "none"));
+        };
+        if !is_scalar(field) {
+            return Err(wrong("one element a row", &format!("{:?}", field.shape)));
+        }
+        if matches!(reference.kind, Kind::Numeric(_)) && !field.datatype.is_numeric() {
+            return Err(wrong("numbers, as in the reference", field.datatype.name()));
+        }
+        Ok(Self { name: name.clone(), position, datatype: field.datatype, cells: Cells::of(&reference.kind) })
+    }
+}
+
+/// The cells of one column.
+#[derive(Debug, Clone)]
+pub(super) enum Cells {
+    Bins(Bins),
+    Categories(Categories),
+}
+
+impl Cells {
+    pub(super) fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Numeric(numeric) => Self::Bins(Bins::of(numeric)),
+            Kind::Categorical(categorical) => Self::Categories(Categories::of(categorical)),
+        }
+    }
+}
+
+/// Quantile bins, laid out for the hot path.
+#[derive(Debug, Clone)]
+pub(super) struct Bins {
+    /// Infinite where there are fewer edges, so that all are compared without
+    /// a branch.
+    edges: [f64; BINS - 1],
+    mean: f64,
+    per_scale: f64,
+    minimum: f64,
+    maximum: f64,
+}
+
+impl Bins {
+    pub(super) fn of(numeric: &NumericReference) -> Self {
+        let mut edges = [f64::INFINITY; BINS - 1];
+        edges.iter_mut().zip(&numeric.histogram.edges).for_each(|(slot, edge)| *slot = *edge);
+        let NumericReference { mean, minimum, maximum, .. } = *numeric;
+        Self { edges, mean, per_scale: 1.0 / numeric.scale(), minimum, maximum }
+    }
+
+    #[inline]
+    fn count(&self, tally: &mut Tally, cell: Cell<'_>) {
+        match cell {
+            Cell::Number(value) => self.count_number(tally, value, 1),
+            Cell::Missing => tally.null_count += 1,
+            Cell::Text(_) => tally.nan_count += 1,
+        }
+    }
+
+    /// So many times this number.
+    #[inline]
+    pub(super) fn count_number(&self, tally: &mut Tally, value: f64, times: u64) {
+        // NaN is not within either.
+        if value.abs() <= MAGNITUDE_MAX {
+            let bin: usize = self.edges.iter().map(|edge| usize::from(value > *edge)).sum();
+            let normed = (value - self.mean) * self.per_scale;
+            let weight = times as f64;
+            if let (Some(count), Some(sum)) = (tally.cells.get_mut(bin), tally.sums.get_mut(bin)) {
+                *count += times;
+                *sum += normed * weight;
+            }
+            tally.square_sum += normed * normed * weight;
+            tally.outside_count += times * u64::from((value < self.minimum) | (value > self.maximum));
+        } else {
+            tally.nan_count += times;
+        }
+    }
+}
+
+/// Categories by their text, and as numbers where they are some.
+#[derive(Debug, Clone)]
+pub(super) struct Categories {
+    texts: Lookup<Box<str>>,
+    numbers: Lookup<u64>,
+    other: usize,
+}
+
+impl Categories {
+    fn of(categorical: &CategoricalReference) -> Self {
+        let (mut texts, mut numbers) = (Lookup::default(), Lookup::default());
+        for (at, category) in categorical.counts.iter().enumerate() {
+            if let Ok(number) = category.value.parse::<f64>() {
+                numbers.insert(bits(number), at);
+            }
+            texts.insert(category.value.as_str().into(), at);
+        }
+        Self { texts, numbers, other: categorical.counts.len() }
+    }
+
+    /// So many times this element.
+    #[inline]
+    pub(super) fn count(&self, tally: &mut Tally, cell: Cell<'_>, times: u64) {
+        let at = match cell {
+            Cell::Missing => {
+                tally.null_count += times;
+                return;
+            }
+            Cell::Number(value) if value.abs() <= MAGNITUDE_MAX => self.numbers.get(&bits(value)),
+            Cell::Number(_) => {
+                tally.nan_count += times;
+                return;
+            }
+            Cell::Text(text) => self.texts.get(text),
+        };
+        if let Some(count) = tally.cells.get_mut(at.copied().unwrap_or(self.other)) {
+            *count += times;
+        }
+    }
+}
+
+/// Equal numbers have equal bits, but for the two zeros.
+fn bits(number: f64) -> u64 {
+    (number + 0.0).to_bits()
+}

@@ -1,0 +1,243 @@
+//! Reading training data once, row after row, in bounded memory.
+//!
+//! Never keeps more of a column than `VALUES_MAX` numbers or
+//! `DISTINCT_TEXTS_MAX` texts, however many rows there are. Counts, moments and
+//! ranges are always of all rows. Quantile bins are exact up to that many
+//! numbers; past it they are those of a uniform sample of so many, which the
+//! e-process and the tests account for, and `assumed` says so.
+
+use super::cells::{Cell, each, is_scalar, number_text};
+use super::reservoir::Reservoir;
+use super::{
+    CATEGORIES_MAX, CATEGORY_MAX_BYTES, CategoricalReference, Category, ColumnReference, DISTINCT_NUMBERS_MAX,
+    Histogram, Kind, MAGNITUDE_MAX, Moments, NumericReference, Reference, SAMPLE_MAX_VALUES, VALUES_MAX,
+};
+use crate::schema::invalid;
+use crate::{Batch, Datatype, Field, Invalid};
+use std::collections::BTreeMap;
+
+/// Texts of a column that are counted apart while it is read.
+const DISTINCT_TEXTS_MAX: usize = 10_000;
+/// Values of a column that are stored, unless the caller wants otherwise.
+const SAMPLE_VALUES: usize = 1_000;
+
+/// Builds a [`Reference`] from batches of rows.
+#[derive(Debug, Clone)]
+pub struct Profiler {
+    columns: Vec<(usize, Datatype, ColumnProfiler)>,
+    field_count: usize,
+    rows: u64,
+    assumed: Vec<String>,
+    sample_values: usize,
+}
+
+impl Profiler {
+    /// For batches in the order of `fields`. A field with more than one element
+    /// a row (an image, an embedding) is left out, with a note.
+    pub fn new(fields: &[Field]) -> Self {
+        let (mut columns, mut assumed) = (Vec::new(), Vec::new());
+        for (i, field) in fields.iter().enumerate() {
+            if !is_scalar(field) {
+                assumed
+                    .push(format!("`{}` is left out: {:?} elements a row are not compared", field.name, field.shape));
+            } else if field.datatype.is_numeric() {
+                columns.push((i, field.datatype, ColumnProfiler::numeric(&field.name)));
+            } else {
+                columns.push((i, field.datatype, ColumnProfiler::text(&field.name)));
+            }
+        }
+        Self { columns, field_count: fields.len(), rows: 0, assumed, sample_values: SAMPLE_VALUES }
+    }
+
+    /// Stores so many values of each numeric column (1,000 unless said; at most
+    /// 10,000; 0: none), for exact distances.
+    pub fn sample_values(mut self, count: usize) -> Self {
+        self.sample_values = count.min(SAMPLE_MAX_VALUES);
+        self
+    }
+
+    /// Reads the rows of a batch. Fails, unchanged, where it is not of the fields' form.
+    pub fn add(&mut self, batch: &Batch) -> Result<(), Invalid> {
+        let found = batch.columns.len();
+        if found != self.field_count {
+            return Err(invalid("batch", None, format!("{} columns", self.field_count), found.to_string()));
+        }
+        for (i, datatype, column) in &self.columns {
+            let Some(tensor) = batch.columns.get(*i) else { continue };
+            let (found, elements) = (tensor.values.datatype(), tensor.values.len());
+            if found != *datatype || elements != batch.rows {
+                let expected = format!("{} {datatype} elements", batch.rows);
+                return Err(invalid(&column.name, None, expected, format!("{elements} {found} elements")));
+            }
+        }
+        for (i, _, column) in &mut self.columns {
+            let Some(tensor) = batch.columns.get(*i) else { continue };
+            each(tensor, |cell| match cell {
+                Cell::Missing => column.push_null(),
+                Cell::Number(value) => column.push(value),
+                Cell::Text(value) => column.push_text(value),
+            });
+        }
+        self.rows += batch.rows as u64;
+        Ok(())
+    }
+
+    /// What the rows looked like.
+    pub fn finish(self) -> Reference {
+        let mut assumed = self.assumed;
+        let finished = self.columns.into_iter().map(|(_, _, column)| column.finish(self.sample_values, &mut assumed));
+        let columns = finished.collect();
+        Reference { rows: self.rows, data_from: None, data_until: None, assumed, columns }
+    }
+}
+
+/// Reads one column, value after value.
+#[derive(Debug, Clone)]
+pub struct ColumnProfiler {
+    name: String,
+    null_count: u64,
+    nan_count: u64,
+    moments: Moments,
+    reservoir: Reservoir,
+    /// Every number so far; `None` when there are too many distinct ones.
+    distinct: Option<Vec<(f64, u64)>>,
+    texts: BTreeMap<String, u64>,
+    other_count: u64,
+    is_text: bool,
+}
+
+impl ColumnProfiler {
+    /// For numbers.
+    pub fn numeric(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            null_count: 0,
+            nan_count: 0,
+            moments: Moments::default(),
+            reservoir: Reservoir::new(VALUES_MAX),
+            distinct: Some(Vec::new()),
+            texts: BTreeMap::new(),
+            other_count: 0,
+            is_text: false,
+        }
+    }
+
+    /// For text.
+    pub fn text(name: &str) -> Self {
+        Self { is_text: true, ..Self::numeric(name) }
+    }
+
+    /// A missing value.
+    pub fn push_null(&mut self) {
+        self.null_count += 1;
+    }
+
+    /// A number; in a column of text, its shortest text.
+    pub fn push(&mut self, value: f64) {
+        if self.is_text {
+            return self.push_text(&number_text(value));
+        }
+        // NaN is not within either.
+        if value.abs() <= MAGNITUDE_MAX {
+            self.push_finite(value);
+        } else {
+            self.nan_count += 1;
+        }
+    }
+
+    fn push_finite(&mut self, value: f64) {
+        // Of the two zeros, one.
+        let value = value + 0.0;
+        self.moments.push(value);
+        self.reservoir.push(value);
+        let Some(distinct) = &mut self.distinct else { return };
+        if let Some((_, count)) = distinct.iter_mut().find(|(known, _)| *known == value) {
+            *count += 1;
+        } else if distinct.len() < DISTINCT_NUMBERS_MAX {
+            distinct.push((value, 1));
+        } else {
+            self.distinct = None;
+        }
+    }
+
+    /// A text; in a column of numbers it is not one.
+    pub fn push_text(&mut self, value: &str) {
+        if !self.is_text {
+            self.nan_count += 1;
+        } else if let Some(count) = self.texts.get_mut(value) {
+            *count += 1;
+        } else if self.texts.len() < DISTINCT_TEXTS_MAX && value.len() <= CATEGORY_MAX_BYTES {
+            self.texts.insert(value.to_owned(), 1);
+        } else {
+            self.other_count += 1;
+        }
+    }
+
+    /// What the column looked like, with a sample of at most so many values;
+    /// what had to be assumed is added to the notes.
+    pub fn finish(mut self, sample_values: usize, assumed: &mut Vec<String>) -> ColumnReference {
+        let numbers = self.moments.count() + self.nan_count;
+        let texts = self.texts.values().fold(self.other_count, |sum, count| sum + count);
+        let count = self.null_count + numbers + texts;
+        let name = std::mem::take(&mut self.name);
+        let mut null_count = self.null_count;
+        let kind = if self.is_text {
+            Kind::Categorical(self.texts(&name, assumed))
+        } else if let Some(distinct) = self.distinct.take() {
+            let shown = distinct.len();
+            assumed.push(format!("`{name}` has {shown} distinct numbers (at most 20): they are categories"));
+            if self.nan_count > 0 {
+                assumed.push(format!("`{name}`: {} values that are not finite count as missing", self.nan_count));
+                null_count += self.nan_count;
+            }
+            let counts = distinct.into_iter().map(|(value, count)| (number_text(value), count));
+            Kind::Categorical(ranked(counts.collect(), 0))
+        } else {
+            Kind::Numeric(self.numbers(&name, sample_values, assumed))
+        };
+        ColumnReference { name, count, null_count, kind }
+    }
+
+    fn texts(self, name: &str, assumed: &mut Vec<String>) -> CategoricalReference {
+        let distinct = self.texts.len();
+        if self.other_count > 0 {
+            assumed.push(format!(
+                "`{name}`: {} texts came after {DISTINCT_TEXTS_MAX} distinct ones, or had more than {CATEGORY_MAX_BYTES} bytes, \
+                 and are `other`",
+                self.other_count
+            ));
+        }
+        if distinct > CATEGORIES_MAX {
+            assumed.push(format!("`{name}`: the {CATEGORIES_MAX} most frequent of {distinct} texts are kept"));
+        }
+        ranked(self.texts.into_iter().collect(), self.other_count)
+    }
+
+    fn numbers(self, name: &str, sample_values: usize, assumed: &mut Vec<String>) -> NumericReference {
+        let (sorted, sample) = self.reservoir.finish(sample_values);
+        let (moments, kept) = (self.moments, sorted.len() as u64);
+        if kept < moments.count() {
+            assumed
+                .push(format!("`{name}`: bins are those of a uniform sample of {kept} of {} values", moments.count()));
+        }
+        let (minimum, maximum) = moments.minimum().zip(moments.maximum()).unwrap_or_default();
+        NumericReference {
+            nan_count: self.nan_count,
+            // Rounding must put neither out of its range.
+            mean: moments.mean().max(minimum).min(maximum),
+            std_dev: moments.std_dev().min(MAGNITUDE_MAX),
+            minimum,
+            maximum,
+            histogram: Histogram::of(&sorted),
+            sample: (!sample.is_empty()).then_some(sample),
+        }
+    }
+}
+
+/// The most frequent categories, equal ones by their text, and all others.
+fn ranked(mut counts: Vec<(String, u64)>, other_count: u64) -> CategoricalReference {
+    counts.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
+    let rest = counts.iter().skip(CATEGORIES_MAX).fold(other_count, |sum, (_, count)| sum + count);
+    let kept = counts.into_iter().take(CATEGORIES_MAX).map(|(value, count)| Category { value, count });
+    CategoricalReference { counts: kept.collect(), other_count: rest }
+}

@@ -1,0 +1,80 @@
+//! A uniform sample of bounded size of a stream of any length.
+//!
+//! Never draws from entropy: the choice is a function of seed and order alone.
+
+/// Keeps everything up to its capacity; past it, every value so far is kept
+/// with equal probability.
+#[derive(Debug, Clone)]
+pub(super) struct Reservoir {
+    values: Vec<f64>,
+    capacity: usize,
+    seen: u64,
+    state: u64,
+}
+
+impl Reservoir {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { values: Vec::new(), capacity, seen: 0, state: 0x5c71_5eed }
+    }
+
+    pub(super) fn push(&mut self, value: f64) {
+        self.seen += 1;
+        if self.values.len() < self.capacity {
+            self.values.push(value);
+            return;
+        }
+        let at = self.below(self.seen);
+        if let Some(slot) = usize::try_from(at).ok().and_then(|at| self.values.get_mut(at)) {
+            *slot = value;
+        }
+    }
+
+    /// All that was kept, in ascending order, and a uniform choice of
+    /// `sample_max` of it, in ascending order too.
+    pub(super) fn finish(mut self, sample_max: usize) -> (Vec<f64>, Vec<f64>) {
+        let count = self.values.len();
+        let sample_count = count.min(sample_max);
+        if sample_count < count {
+            for i in 0..sample_count {
+                let offset = usize::try_from(self.below((count - i) as u64)).unwrap_or(0);
+                self.values.swap(i, i + offset);
+            }
+        }
+        let mut sample: Vec<f64> = self.values.iter().take(sample_count).copied().collect();
+        sample.sort_unstable_by(f64::total_cmp);
+        self.values.sort_unstable_by(f64::total_cmp);
+        (self.values, sample)
+    }
+
+    /// A number below `bound`, uniform to one part in 2^64 / bound.
+    fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// The generator SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_its_capacity_every_value_is_as_likely() {
+        let mut reservoir = Reservoir::new(10_000);
+        (0..100_000).for_each(|value| reservoir.push(f64::from(value)));
+        let (kept, sample) = reservoir.finish(1_000);
+        assert_eq!((kept.len(), sample.len()), (10_000, 1_000));
+        // A mean of m uniform values is off by 28,868 / sqrt(m) on average.
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean(&kept) - 50_000.0).abs() < 1_000.0);
+        assert!((mean(&sample) - 50_000.0).abs() < 3_000.0);
+        assert!(kept.is_sorted() && sample.is_sorted());
+    }
+}
