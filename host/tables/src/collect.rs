@@ -102,6 +102,7 @@ pub(crate) fn check_fields(path: &Path, fields: &[Field]) -> Result<(), TableErr
         return Err(TableError::limit(path, None, "columns", COLUMNS_MAX));
     }
     let mut names = std::collections::HashSet::new();
+    let mut row_elements = 0;
     for field in fields {
         if field.name.is_empty() {
             return Err(TableError::column(path, "", "has no name; name each field"));
@@ -109,9 +110,15 @@ pub(crate) fn check_fields(path: &Path, fields: &[Field]) -> Result<(), TableErr
         if !names.insert(field.name.as_str()) {
             return Err(TableError::column(path, &field.name, "is there twice; name each field once"));
         }
-        if field.elements_per_row().is_none_or(|count| count == 0 || count > ROW_MAX_ELEMENTS) {
-            let why = format!("has the shape {:?}; a row has 1 to {ROW_MAX_ELEMENTS} elements", field.shape);
-            return Err(TableError::column(path, &field.name, why));
+        match field.elements_per_row() {
+            Some(count @ 1..=ROW_MAX_ELEMENTS) => row_elements += count,
+            _ => {
+                let why = format!("has the shape {:?}; a row has 1 to {ROW_MAX_ELEMENTS} elements", field.shape);
+                return Err(TableError::column(path, &field.name, why));
+            }
+        }
+        if row_elements > ROW_MAX_ELEMENTS {
+            return Err(TableError::limit(path, None, "elements of a row", ROW_MAX_ELEMENTS));
         }
     }
     Ok(())

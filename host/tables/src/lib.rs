@@ -54,7 +54,7 @@ pub mod limits {
     pub const BATCH_MAX_BYTES: usize = 64 << 20;
     /// Text in one column of a batch.
     pub const COLUMN_TEXT_MAX_BYTES: usize = 256 << 20;
-    /// Elements of one row of one field.
+    /// Elements of one row, all fields together.
     pub const ROW_MAX_ELEMENTS: usize = 1 << 24;
     /// Rows of a Parquet row group that is written.
     pub const ROW_GROUP_MAX_ROWS: usize = 1 << 17;

@@ -8,9 +8,7 @@ use scry_tables::{Format, Reader, Writer};
 
 fn datatype() -> impl Strategy<Value = Datatype> {
     use Datatype::*;
-    prop::sample::select(vec![
-        Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes,
-    ])
+    prop::sample::select(vec![Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes])
 }
 
 fn field(format: Format) -> impl Strategy<Value = Field> {

@@ -28,9 +28,8 @@ impl File {
         guard(path, None, || {
             let reader = SerializedFileReader::new(file)?;
             let columns = columns(&reader);
-            Ok(Self { path: path.to_owned(), reader, columns })
+            Ok(Self { path: path.to_owned(), reader, columns }.checked())
         })?
-        .checked()
     }
 
     fn checked(self) -> Result<Self, TableError> {

@@ -94,8 +94,9 @@ pub(crate) fn scan(
         for (at, seen) in seen.iter_mut().enumerate() {
             let Some(raw) = records.field(at) else { continue };
             let text = raw.text().map_err(|found| {
-                let why = format!("column `{}`: {}", names.get(at).map_or("", String::as_str), in_utf8(&found));
-                TableError::malformed(path, Some(Place::Line(line)), why)
+                let column = names.get(at).cloned().unwrap_or_default();
+                let (path, place, expected) = (path.to_owned(), Place::Line(line), "text in UTF-8".into());
+                TableError::Value { path, place, column, expected, found }
             })?;
             see(seen, &text, raw.quoted, line);
         }

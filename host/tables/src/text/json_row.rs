@@ -65,7 +65,10 @@ impl<'de> Visitor<'de> for Row<'_> {
             if let Some(found) = found {
                 return Err(refuse(found, self.refused));
             }
-            result?;
+            result.map_err(|error| match error.to_string().starts_with("number out of range") {
+                true => refuse("a number out of range".into(), self.refused),
+                false => error,
+            })?;
         }
         Ok(())
     }

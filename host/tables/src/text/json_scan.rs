@@ -24,22 +24,6 @@ impl Scan {
     pub(crate) fn columns(self, assumed: &mut Vec<String>) -> Vec<ColumnInfo> {
         self.names.iter().zip(self.seen).map(|(name, seen)| seen.column(name, false, assumed)).collect()
     }
-
-    fn find<E: Error>(&mut self, name: String, expected: usize) -> Result<usize, E> {
-        if self.names.get(expected).is_some_and(|known| *known == name) {
-            return Ok(expected);
-        }
-        if let Some(&at) = self.index.get(&name) {
-            return Ok(at);
-        }
-        if self.names.len() >= COLUMNS_MAX {
-            return Err(E::custom(format!("more than {COLUMNS_MAX} columns")));
-        }
-        self.index.insert(name.clone(), self.names.len());
-        self.names.push(name);
-        self.seen.push(Seen::default());
-        Ok(self.names.len() - 1)
-    }
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Scan {
@@ -59,8 +43,7 @@ impl<'de> Visitor<'de> for &mut Scan {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut expected = 0;
-        while let Some(name) = map.next_key::<String>()? {
-            let at = self.find(name, expected)?;
+        while let Some(at) = map.next_key_seed(Key { scan: &mut *self, expected })? {
             expected = at + 1;
             let line = self.line;
             let Some(seen) = self.seen.get_mut(at) else { continue };
@@ -80,6 +63,46 @@ impl<'de> Visitor<'de> for &mut Scan {
             }
         }
         Ok(())
+    }
+}
+
+/// The column that a member's key names, new or known; most objects have the
+/// order of the first.
+struct Key<'a> {
+    scan: &'a mut Scan,
+    expected: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<usize, E> {
+        let Scan { names, seen, index, .. } = self.scan;
+        if names.get(self.expected).is_some_and(|known| known == name) {
+            return Ok(self.expected);
+        }
+        if let Some(&at) = index.get(name) {
+            return Ok(at);
+        }
+        if names.len() >= COLUMNS_MAX {
+            return Err(E::custom(format!("more than {COLUMNS_MAX} columns")));
+        }
+        index.insert(name.to_owned(), names.len());
+        names.push(name.to_owned());
+        seen.push(Seen::default());
+        Ok(names.len() - 1)
     }
 }
 
