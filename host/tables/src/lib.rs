@@ -1,0 +1,63 @@
+//! Tables of columns in files: CSV, NDJSON and Parquet, read and written in
+//! bounded memory.
+//!
+//! A [`Reader`] says what a file holds and gives its rows as [`Batches`], in
+//! the order and types of given fields; a [`Writer`] puts batches into a file
+//! that appears whole or not at all.
+//!
+//! Types are strict: a value that is not exactly of its field's type is an
+//! error that names the place. The one thing taken for another is a whole
+//! number written as a float (`3.0`), as pandas writes whole numbers of which
+//! some are missing. Whether values may be missing, their range and their
+//! categories are never judged here: that is `scry_card::check`'s.
+//!
+//! What each format keeps of a batch:
+//!
+//! | | CSV | NDJSON | Parquet |
+//! |---|---|---|---|
+//! | numbers | exact | exact | exact |
+//! | NaN | one NaN, its bits are lost | refused | exact, bits and all |
+//! | infinite | `inf`, `-inf` | refused | exact |
+//! | missing | nothing | `null`, or no member | null |
+//! | empty text | `""`, with its quotes | `""` | exact |
+//! | fields with a shape | refused | nested lists | nested lists |
+
+mod collect;
+mod column;
+mod error;
+mod format;
+mod parquet;
+mod reader;
+mod text;
+mod writer;
+
+pub use column::{ColumnInfo, Kind};
+pub use error::{Place, TableError};
+pub use format::Format;
+pub use reader::{Batches, Position, Reader};
+pub use writer::Writer;
+
+/// The limits of what is read at once. A file beyond one is an error that
+/// names it.
+pub mod limits {
+    /// Columns of a file.
+    pub const COLUMNS_MAX: usize = 4_096;
+    /// One record of CSV, one line of NDJSON.
+    pub const LINE_MAX_BYTES: usize = 64 << 20;
+    /// Rows of a batch, unless the reader is told otherwise.
+    pub const BATCH_ROWS: usize = 8_192;
+    /// Rows of a batch, whatever the reader is told.
+    pub const BATCH_MAX_ROWS: usize = 1 << 20;
+    /// Elements of a batch, all columns together; at least one row is read.
+    pub const BATCH_MAX_ELEMENTS: usize = 1 << 22;
+    /// What a batch takes of a text file before it ends early.
+    pub const BATCH_MAX_BYTES: usize = 64 << 20;
+    /// Text in one column of a batch.
+    pub const COLUMN_TEXT_MAX_BYTES: usize = 256 << 20;
+    /// Elements of one row, all fields together.
+    pub const ROW_MAX_ELEMENTS: usize = 1 << 24;
+    /// Rows of a Parquet row group that is written.
+    pub const ROW_GROUP_MAX_ROWS: usize = 1 << 17;
+    /// What waits in memory for a row group to be full.
+    pub const ROW_GROUP_MAX_BYTES: usize = 64 << 20;
+}

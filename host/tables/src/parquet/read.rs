@@ -1,0 +1,255 @@
+//! Reading Parquet: its columns, its rows.
+//!
+//! A page of each column is in memory at a time, however large the row groups
+//! are. A batch never spans two of them.
+
+use super::decode::{Source, Stopped, first_shape, fits};
+use super::guard;
+use super::leaf::Leaf;
+use crate::collect::{Collector, missing};
+use crate::limits::{BATCH_MAX_BYTES, COLUMN_TEXT_MAX_BYTES, COLUMNS_MAX};
+use crate::{ColumnInfo, Kind, Place, TableError};
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use scry_card::{Batch, Field, Tensor};
+use std::path::{Path, PathBuf};
+
+/// An open file and what its schema says.
+pub(crate) struct File {
+    path: PathBuf,
+    reader: SerializedFileReader<std::fs::File>,
+    columns: Vec<(String, Result<Leaf, String>)>,
+}
+
+impl File {
+    pub(crate) fn open(path: &Path) -> Result<Self, TableError> {
+        let file = std::fs::File::open(path).map_err(|error| TableError::io(path, error))?;
+        guard(path, None, || {
+            let reader = SerializedFileReader::new(file)?;
+            let columns = columns(&reader);
+            Ok(Self { path: path.to_owned(), reader, columns }.checked())
+        })?
+    }
+
+    fn checked(self) -> Result<Self, TableError> {
+        let path = &self.path;
+        if self.columns.len() > COLUMNS_MAX {
+            return Err(TableError::limit(path, None, "columns", COLUMNS_MAX));
+        }
+        let mut known = std::collections::HashSet::new();
+        if let Some((twice, _)) = self.columns.iter().find(|(name, _)| !known.insert(name.as_str())) {
+            return Err(TableError::column(path, twice, "is there twice; name each column once"));
+        }
+        let groups = self.reader.metadata().row_groups();
+        if groups.iter().any(|group| group.num_rows() < 0) || self.reader.metadata().file_metadata().num_rows() < 0 {
+            return Err(TableError::malformed(path, None, "fewer than no rows; write the file anew"));
+        }
+        let codec = groups.iter().flat_map(|group| group.columns()).map(|chunk| chunk.compression()).find(|codec| {
+            !matches!(
+                codec,
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) | Compression::ZSTD(_)
+            )
+        });
+        match codec {
+            Some(codec) => {
+                let why = format!("compressed by {codec}; write the file with snappy, zstd, gzip or no compression");
+                Err(TableError::format(path, why))
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// The columns' names.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> u64 {
+        let groups = self.reader.metadata().row_groups().iter();
+        groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).fold(0, u64::saturating_add)
+    }
+
+    /// What the columns hold. Lists have the shape of the first one.
+    pub(crate) fn scan(&self, assumed: &mut Vec<String>) -> Result<Vec<ColumnInfo>, TableError> {
+        let mut infos = Vec::new();
+        for (name, leaf) in &self.columns {
+            let kind = match leaf {
+                Err(what) => Kind::Unreadable(what.clone()),
+                Ok(leaf) => match self.shape(leaf)? {
+                    None => Kind::Unreadable("lists, none of which has a shape in the first rows".into()),
+                    Some(shape) => {
+                        assumed.extend(leaf.meaning.note().map(|note| format!("column `{name}` {note}")));
+                        if !shape.is_empty() {
+                            assumed.push(format!("column `{name}` holds lists: all taken for {shape:?}, as the first"));
+                        }
+                        Kind::Values { datatype: leaf.meaning.datatype(), shape, nullable: leaf.nullable() }
+                    }
+                },
+            };
+            infos.push(ColumnInfo { name: name.clone(), kind });
+        }
+        Ok(infos)
+    }
+
+    fn shape(&self, leaf: &Leaf) -> Result<Option<Vec<u64>>, TableError> {
+        /// Enough to get past some rows without a list.
+        const LOOK_ROWS: usize = 256;
+        if leaf.depth == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let groups = self.reader.metadata().row_groups();
+        let Some(group) = groups.iter().position(|group| group.num_rows() > 0) else { return Ok(None) };
+        let rows = groups.get(group).and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0);
+        guard(&self.path, Some(Place::Row(0)), || {
+            let reader = self.reader.get_row_group(group)?.get_column_reader(leaf.index)?;
+            first_shape(&mut Source { reader, leaf: leaf.clone(), shape: Vec::new() }, rows.min(LOOK_ROWS))
+        })
+    }
+}
+
+/// Each column of the top, by its name.
+fn columns(reader: &SerializedFileReader<std::fs::File>) -> Vec<(String, Result<Leaf, String>)> {
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let mut columns: Vec<(String, Result<Leaf, String>)> = Vec::new();
+    let mut last_root = None;
+    for (index, column) in schema.columns().iter().enumerate() {
+        let at = schema.get_column_root_idx(index);
+        // The second and later leaves of a struct.
+        if last_root.replace(at) == Some(at) {
+            continue;
+        }
+        let root = schema.get_column_root(index);
+        columns.push((root.name().to_owned(), Leaf::of(root, column, index)));
+    }
+    columns
+}
+
+/// The rows of a file, by given fields.
+pub(crate) struct Rows {
+    file: File,
+    fields: Vec<Field>,
+    rows_max: usize,
+    /// What reads each field, as far as the file has it.
+    leaves: Vec<Option<Leaf>>,
+    next_group: usize,
+    sources: Vec<Option<Source>>,
+    group_rows_left: usize,
+    pub(crate) rows_done: u64,
+    pub(crate) ignored: Vec<String>,
+}
+
+impl Rows {
+    pub(crate) fn open(path: &Path, fields: &[Field], rows_max: usize) -> Result<Self, TableError> {
+        let file = File::open(path)?;
+        let rows_max = Collector::new(path, fields, rows_max)?.rows_max;
+        let leaves = fields.iter().map(|field| leaf_for(&file, field)).collect::<Result<_, _>>()?;
+        let is_ignored = |name: &String| !fields.iter().any(|field| field.name == *name);
+        let ignored = file.names().into_iter().filter(is_ignored).collect();
+        let (next_group, group_rows_left, rows_done) = (0, 0, 0);
+        let fields = fields.to_vec();
+        Ok(Self { file, fields, rows_max, leaves, next_group, sources: vec![], group_rows_left, rows_done, ignored })
+    }
+
+    pub(crate) fn rows_total(&self) -> u64 {
+        self.file.rows()
+    }
+
+    /// What is taken for granted of the columns that are read.
+    pub(crate) fn assumed(&self) -> Vec<String> {
+        let leaves = self.fields.iter().zip(&self.leaves);
+        let note = |(field, leaf): (&Field, &Option<Leaf>)| {
+            leaf.as_ref()?.meaning.note().map(|note| format!("column `{}` {note}", field.name))
+        };
+        leaves.filter_map(note).collect()
+    }
+
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, TableError> {
+        while self.group_rows_left == 0 {
+            if !self.open_group()? {
+                return Ok(None);
+            }
+        }
+        let rows = self.group_rows_left.min(self.batch_rows());
+        let columns = self.fields.iter().zip(&mut self.sources);
+        let columns = columns.map(|(field, source)| column(&self.file.path, self.rows_done, field, source, rows));
+        let columns = columns.collect::<Result<_, _>>()?;
+        self.group_rows_left -= rows;
+        self.rows_done += rows as u64;
+        Ok(Some(Batch { rows, columns }))
+    }
+
+    fn open_group(&mut self) -> Result<bool, TableError> {
+        let Some(group) = self.file.reader.metadata().row_groups().get(self.next_group) else { return Ok(false) };
+        self.group_rows_left = usize::try_from(group.num_rows()).unwrap_or(0);
+        let (at, reader) = (self.next_group, &self.file.reader);
+        self.next_group += 1;
+        self.sources = guard(&self.file.path, Some(Place::Row(self.rows_done)), || {
+            let group = reader.get_row_group(at)?;
+            let open = |(leaf, field): (&Option<Leaf>, &Field)| match leaf {
+                None => Ok(None),
+                Some(leaf) => {
+                    let reader = group.get_column_reader(leaf.index)?;
+                    Ok(Some(Source { reader, leaf: leaf.clone(), shape: field.shape.clone() }))
+                }
+            };
+            self.leaves.iter().zip(&self.fields).map(open).collect::<Result<_, ParquetError>>()
+        })?;
+        Ok(true)
+    }
+
+    /// Fewer rows where they are wide.
+    fn batch_rows(&self) -> usize {
+        let group = self.file.reader.metadata().row_groups().get(self.next_group.saturating_sub(1));
+        let row_bytes = group.map_or(0, |group| {
+            let bytes = self.leaves.iter().flatten().filter_map(|leaf| group.columns().get(leaf.index));
+            let bytes: i64 = bytes.map(|chunk| chunk.uncompressed_size()).fold(0, i64::saturating_add);
+            bytes.checked_div(group.num_rows()).unwrap_or(0)
+        });
+        self.rows_max.min(BATCH_MAX_BYTES / usize::try_from(row_bytes).unwrap_or(0).max(1)).max(1)
+    }
+}
+
+fn column(
+    path: &Path,
+    rows_done: u64,
+    field: &Field,
+    source: &mut Option<Source>,
+    rows: usize,
+) -> Result<Tensor, TableError> {
+    let Some(source) = source else { return Ok(missing(field, rows)) };
+    let place = Place::Row(rows_done);
+    let column = match guard(path, Some(place), || Ok(source.read(rows, field.datatype)))? {
+        Ok(column) => column,
+        Err(Stopped::Broken(error)) => return guard(path, Some(place), || Err(error)),
+        Err(Stopped::TooLong) => {
+            let what = "a batch with text of one column, in bytes,";
+            return Err(TableError::limit(path, Some(place), what, COLUMN_TEXT_MAX_BYTES));
+        }
+        Err(Stopped::Value(row, found)) => {
+            let collector = Collector::new(path, std::slice::from_ref(field), 1)?;
+            return Err(collector.refuse(path, Place::Row(rows_done + row as u64), 0, found));
+        }
+    };
+    Ok(Tensor { shape: field.batch_shape(rows as u64), values: column.values, validity: column.validity })
+}
+
+/// What reads a field: `None` where the file does not have it.
+fn leaf_for(file: &File, field: &Field) -> Result<Option<Leaf>, TableError> {
+    let Some((_, leaf)) = file.columns.iter().find(|(name, _)| *name == field.name) else { return Ok(None) };
+    let refuse = |why: String| Err(TableError::column(&file.path, &field.name, why));
+    match leaf {
+        Err(what) => {
+            refuse(format!("holds {what}, which no field can hold; leave it out, or write it as another type"))
+        }
+        Ok(leaf) if !fits(leaf.meaning, field.datatype) => {
+            refuse(format!("holds {}, which a {} field cannot hold", leaf.meaning.datatype(), field.datatype))
+        }
+        Ok(leaf) if leaf.depth != field.shape.len() => refuse(format!(
+            "holds lists {} deep, but the field has the shape {:?}; give it as many dimensions",
+            leaf.depth, field.shape
+        )),
+        Ok(leaf) => Ok(Some(leaf.clone())),
+    }
+}

@@ -1,0 +1,232 @@
+//! Reading CSV: its header, its types, its rows.
+//!
+//! An empty field is a missing value; in a column of text, only if it is not
+//! in quotes. Never reads lists out of text.
+
+use super::csv_records::{Raw, Records};
+use super::input::Input;
+use super::seen::Seen;
+use crate::collect::{Collector, push_float};
+use crate::error::shown;
+use crate::limits::{BATCH_MAX_BYTES, COLUMNS_MAX};
+use crate::{ColumnInfo, Place, TableError};
+use scry_card::{Batch, ColumnBuilder, Datatype, Field};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The rows of a file, by given fields.
+pub(crate) struct Rows {
+    records: Records,
+    collector: Collector,
+    columns: usize,
+    /// Where each field is in a record.
+    sources: Vec<Option<usize>>,
+    pub(crate) ignored: Vec<String>,
+}
+
+/// The columns' names; a column without one has an empty name.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>, TableError> {
+    header(&mut Records::new(Input::open(path)?))
+}
+
+fn header(records: &mut Records) -> Result<Vec<String>, TableError> {
+    let path = records.input.path().to_owned();
+    if !records.advance()? {
+        return Err(TableError::format(&path, "the file is empty; its first line must name the columns"));
+    }
+    let place = Some(records.input.place());
+    if records.len() > COLUMNS_MAX {
+        return Err(TableError::limit(&path, place, "columns", COLUMNS_MAX));
+    }
+    let mut names = Vec::new();
+    for raw in (0..records.len()).filter_map(|at| records.field(at)) {
+        let name = raw.text().map_err(|found| TableError::malformed(&path, place, in_utf8(&found)))?;
+        names.push(name.into_owned());
+    }
+    if let [only] = names.as_slice()
+        && records.field(0).is_some_and(|raw| !raw.quoted)
+        && let Some(other) = only.chars().find(|c| [';', '\t', '|'].contains(c))
+    {
+        let why = format!("the columns are separated by {other:?}; write the file with commas");
+        return Err(TableError::malformed(&path, place, why));
+    }
+    let mut known = HashSet::new();
+    match names.iter().find(|name| !name.is_empty() && !known.insert(name.as_str())) {
+        Some(twice) => Err(TableError::column(&path, twice, "is there twice; name each column once")),
+        None => Ok(names),
+    }
+}
+
+fn in_utf8(found: &str) -> String {
+    format!("found {found}; write the file in UTF-8")
+}
+
+/// Goes to the next record that is a row, and checks that it has every column.
+fn next_row(records: &mut Records, columns: usize) -> Result<bool, TableError> {
+    loop {
+        if !records.advance()? {
+            return Ok(false);
+        }
+        if records.len() == columns {
+            return Ok(true);
+        }
+        if !records.is_blank() {
+            let why = format!("expected {columns} fields, as the header has, found {}", records.len());
+            return Err(TableError::malformed(records.input.path(), Some(records.input.place()), why));
+        }
+    }
+}
+
+/// Finds types and number of rows by reading the whole file; `progress` is
+/// told the bytes.
+pub(crate) fn scan(
+    path: &Path,
+    assumed: &mut Vec<String>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Vec<ColumnInfo>, u64), TableError> {
+    let mut records = Records::new(Input::open(path)?);
+    let names = header(&mut records)?;
+    let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
+    let (mut told, mut rows) = (0, 0);
+    while next_row(&mut records, names.len())? {
+        let line = records.input.line;
+        rows += 1;
+        for (at, seen) in seen.iter_mut().enumerate() {
+            let Some(raw) = records.field(at) else { continue };
+            let text = raw.text().map_err(|found| {
+                let column = names.get(at).cloned().unwrap_or_default();
+                let (path, place, expected) = (path.to_owned(), Place::Line(line), "text in UTF-8".into());
+                TableError::Value { path, place, column, expected, found }
+            })?;
+            see(seen, &text, raw.quoted, line);
+        }
+        if records.input.bytes_read() != told {
+            told = records.input.bytes_read();
+            progress(told);
+        }
+    }
+    let named = names.iter().zip(seen).filter(|(name, _)| !name.is_empty());
+    let columns = named.map(|(name, seen)| seen.column(name, true, assumed)).collect();
+    if names.iter().any(String::is_empty) {
+        assumed.push("a column without a name (an index, if pandas wrote it) is not read".into());
+    }
+    Ok((columns, rows))
+}
+
+fn see(seen: &mut Seen, text: &str, quoted: bool, line: u64) {
+    let trimmed = trim(text);
+    if trimmed.is_empty() {
+        // Empty text is text only beside other text; alone it is nothing.
+        if !text.is_empty() || (quoted && seen.texts.count > 0) {
+            seen.add_text(text, line);
+        }
+    } else if let Ok(value) = trimmed.parse::<i64>() {
+        seen.add_i64(value, line);
+        let digits = trimmed.trim_start_matches(['+', '-']);
+        if digits.len() > 1 && digits.starts_with('0') {
+            seen.padded.add(line);
+        }
+    } else if trimmed.parse::<u64>().is_ok() {
+        seen.large.add(line);
+    } else if let Some(value) = parse_f64(trimmed) {
+        seen.add_float(value, line);
+    } else if parse_bool(trimmed).is_some() {
+        seen.bools.add(line);
+    } else {
+        seen.add_text(text, line);
+    }
+}
+
+impl Rows {
+    pub(crate) fn open(path: &Path, fields: &[Field], rows_max: usize) -> Result<Self, TableError> {
+        let mut records = Records::new(Input::open(path)?);
+        let names = header(&mut records)?;
+        if let Some(field) = fields.iter().find(|field| !field.shape.is_empty()) {
+            let why = format!("has the shape {:?}, which CSV has no form for; use NDJSON or Parquet", field.shape);
+            return Err(TableError::column(path, &field.name, why));
+        }
+        let collector = Collector::new(path, fields, rows_max)?;
+        let source = |field: &Field| names.iter().position(|name| *name == field.name && !name.is_empty());
+        let sources = fields.iter().map(source).collect();
+        let is_ignored = |name: &&String| !fields.iter().any(|field| field.name == **name);
+        let ignored = names.iter().filter(is_ignored).cloned().collect();
+        Ok(Self { records, collector, columns: names.len(), sources, ignored })
+    }
+
+    /// Bytes of the file read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.records.input.bytes_read()
+    }
+
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, TableError> {
+        let mut bytes = 0;
+        while self.collector.rows < self.collector.rows_max && bytes < BATCH_MAX_BYTES {
+            if !next_row(&mut self.records, self.columns)? {
+                break;
+            }
+            bytes += self.records.bytes();
+            self.collector.rows += 1;
+            for (at, (source, builder)) in self.sources.iter().zip(&mut self.collector.builders).enumerate() {
+                let pushed = match source.and_then(|source| self.records.field(source)) {
+                    Some(raw) => push(builder, raw),
+                    None => builder.push_null(),
+                };
+                if let Err(found) = pushed {
+                    let input = &self.records.input;
+                    return Err(self.collector.refuse(input.path(), input.place(), at, found));
+                }
+            }
+        }
+        Ok(self.collector.take())
+    }
+}
+
+/// Pushes one field; the error says what was found.
+fn push(builder: &mut ColumnBuilder, raw: Raw<'_>) -> Result<(), String> {
+    let text = raw.text()?;
+    let datatype = builder.datatype();
+    if datatype == Datatype::Bytes {
+        return if text.is_empty() && !raw.quoted { builder.push_null() } else { builder.push_str(&text) };
+    }
+    let text = trim(&text);
+    if text.is_empty() {
+        return builder.push_null();
+    }
+    let wrong = || shown(text);
+    match datatype {
+        Datatype::Bool => builder.push_bool(parse_bool(text).ok_or_else(wrong)?),
+        Datatype::Fp64 => builder.push_f64(parse_f64(text).ok_or_else(wrong)?),
+        Datatype::Fp32 => builder.push_f64(parse_f32(text).ok_or_else(wrong)?),
+        _ => match (text.parse(), text.parse()) {
+            (Ok(value), _) => builder.push_i64(value),
+            (_, Ok(value)) => builder.push_u64(value),
+            _ => push_float(builder, parse_f64(text).ok_or_else(wrong)?).map_err(|_| wrong()),
+        },
+    }
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number that is too large is not infinite.
+fn parse_f64(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| !value.is_infinite() || says_infinite(text))
+}
+
+/// Not by way of a 64-bit float, which could round twice.
+fn parse_f32(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f32| !value.is_infinite() || says_infinite(text)).map(f64::from)
+}
+
+fn says_infinite(text: &str) -> bool {
+    !text.bytes().any(|byte| byte.is_ascii_digit())
+}

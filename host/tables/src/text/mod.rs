@@ -1,0 +1,13 @@
+//! The two formats that are lines of text.
+//!
+//! Types are found by reading the file once through, in bounded memory, so
+//! that no later row can contradict them; by given fields, it is read once.
+
+pub(crate) mod csv;
+pub(crate) mod csv_records;
+mod input;
+pub(crate) mod json_row;
+pub(crate) mod json_scan;
+pub(crate) mod ndjson;
+mod seen;
+pub(crate) mod write;

@@ -1,0 +1,179 @@
+//! What is wrong with a file is said by name, line, column, and what to do.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use scry_card::{Batch, Datatype, Field, Tensor, Values};
+use scry_tables::{Kind, Position, Reader, Writer};
+use std::fs;
+use std::path::Path;
+
+fn field(datatype: Datatype, nullable: bool, shape: &[u64]) -> Field {
+    let (unit, minimum, maximum) = (None, None, None);
+    let (name, shape, description, categories) = ("x".to_owned(), shape.to_vec(), String::new(), vec![]);
+    Field { name, description, datatype, shape, nullable, unit, minimum, maximum, categories }
+}
+
+fn error(name: &str, content: &str, field: Field) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    let read = Reader::open(&path).and_then(|reader| reader.batches(&[field])?.collect::<Result<Vec<_>, _>>());
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains(name), "{error}");
+    error
+}
+
+#[test]
+fn values_that_no_field_holds_are_named() {
+    use Datatype::*;
+    let cases = [
+        ("t.csv", "x\n1\n300\n", Int8, "line 3, column `x`: expected a INT8 value, found 300"),
+        ("t.csv", "x\n1.5\n", Int64, "line 2, column `x`: expected a INT64 value, found \"1.5\""),
+        ("t.csv", "x\n-1\n", Uint64, "found -1"),
+        ("t.csv", "x\n1e400\n", Fp64, "found \"1e400\""),
+        ("t.csv", "x\n1e39\n", Fp32, "found \"1e39\""),
+        ("t.csv", "y,x\n\"a\nb\",yes\n", Bool, "line 2, column `x`: expected a BOOL value, found \"yes\""),
+        ("t.csv", "y,x\n1,2\n\n3\n", Int8, "line 4: expected 2 fields, as the header has, found 1"),
+        ("t.csv", "x,x\n", Int8, "column `x`: is there twice"),
+        ("t.csv", "x;y\n", Int8, "separated by ';'"),
+        ("t.csv", "", Int8, "the file is empty"),
+        ("t.csv", "y,z\n", Int8, "is not there, and must be: the file has `y`, `z`"),
+        ("t.ndjson", "{\"x\":1}\n\n{\"x\":\"a\"}\n", Int8, "line 3, column `x`: expected a INT8 value, found \"a\""),
+        ("t.ndjson", "{\"x\":1,\"x\":2}\n", Int8, "found a second value"),
+        ("t.ndjson", "{\"x\":[1]}\n", Int8, "found a list"),
+        ("t.ndjson", "{\"x\":{}}\n", Int8, "found an object"),
+        ("t.ndjson", "{\"x\":1e300}\n", Fp32, "line 1, column `x`: expected a FP32 value, found a number out of range"),
+        ("t.ndjson", "[{\"x\":1}]\n", Int8, "line 1: invalid type: sequence, expected a JSON object, one a line"),
+        ("t.ndjson", "{\"x\":1\n", Int8, "line 1: EOF while parsing an object"),
+        ("t.ndjson", "{\"x\":1} {}\n", Int8, "line 1: trailing characters"),
+        ("t.parquet", "PAR1", Int8, "t.parquet: "),
+        ("t.csv.gz", "x\n1\n", Int8, "damaged"),
+        ("t.parquet.gz", "x", Int8, "gunzip"),
+        ("t.xlsx", "x", Int8, "ends in .csv"),
+    ];
+    for (name, content, datatype, expected) in cases {
+        let error = error(name, content, field(datatype, false, &[]));
+        assert!(error.contains(expected), "{content:?}: {error}");
+    }
+}
+
+#[test]
+fn text_is_utf8() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    fs::write(&path, b"y,x\n1,caf\xe9\n").unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let read = reader.batches(&[field(Datatype::Bytes, true, &[])]).unwrap().collect::<Result<Vec<_>, _>>();
+    let found = reader.columns(&mut |_| ()).map(<[_]>::len);
+    for error in [read.unwrap_err().to_string(), found.unwrap_err().to_string()] {
+        assert!(error.contains("line 2, column `x`") && error.contains("UTF-8"), "{error}");
+    }
+}
+
+#[test]
+fn rows_move_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<scry_tables::Batches>();
+    is_send::<Writer>();
+}
+
+#[test]
+fn shapes_are_exact() {
+    for (content, found) in [
+        ("{\"x\":[[1,2],[3]]}", "found a list of 1"),
+        ("{\"x\":[[1,2],[3,4],[5,6]]}", "found a list of more than 2"),
+        ("{\"x\":[1,2]}", "found a number"),
+        ("{\"x\":[[1,2],null]}", "found null"),
+        ("{\"x\":\"a\"}", "found \"a\""),
+    ] {
+        let error = error("t.jsonl", content, field(Datatype::Fp32, false, &[2, 2]));
+        assert!(error.contains(found) && error.contains("FP32 values of shape [2, 2]"), "{error}");
+    }
+    assert!(error("t.csv", "x\n1\n", field(Datatype::Fp32, false, &[2])).contains("CSV has no form for"));
+}
+
+#[test]
+fn assumptions_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    fs::write(&path, "a,b,c,d,e\n1,007,NaN,18446744073709551615,\n,8,1,1,\nNA,9,2,2,\n").unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let mut last = Position { done_bytes: 0, total_bytes: 0 };
+    let columns = reader.columns(&mut |position| last = position).unwrap();
+    let types: Vec<_> = columns.iter().map(|column| column.field().unwrap().datatype).collect();
+    assert_eq!(types, [Datatype::Bytes, Datatype::Int64, Datatype::Fp64, Datatype::Uint64, Datatype::Bytes]);
+    assert_eq!(last.done_bytes, last.total_bytes);
+    let assumed = reader.assumed().join("\n");
+    for part in [
+        "`a` is text for line 4, \"NA\", though 1 of its 2",
+        "`b` has numbers that start with 0",
+        "`c` holds NaN 1",
+        "`e` has no value",
+    ] {
+        assert!(assumed.contains(part), "{assumed}");
+    }
+    let path = folder.path().join("t.ndjson");
+    fs::write(&path, "{\"a\":1,\"b\":[1,2],\"c\":[]}\n{\"a\":\"x\",\"b\":[1],\"d\":{}}\n").unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let why = reader.columns(&mut |_| ()).unwrap().iter().map(|column| match &column.kind {
+        Kind::Unreadable(why) => why.as_str(),
+        Kind::Values { .. } => "readable",
+    });
+    let expected = [
+        "numbers (line 1) and text (line 2)",
+        "values of shape [2] and, in line 2, of shape [1]",
+        "an empty list (line 1)",
+        "an object (line 2)",
+    ];
+    assert_eq!(why.collect::<Vec<_>>(), expected);
+}
+
+fn batch(values: Vec<f64>) -> Batch {
+    let shape = vec![values.len() as u64];
+    Batch { rows: values.len(), columns: vec![Tensor { shape, values: Values::Fp64(values), validity: None }] }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_file_appears_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let fields = [field(Datatype::Fp64, false, &[])];
+    for name in ["t.csv", "t.ndjson", "t.parquet"] {
+        let path = folder.path().join(name);
+        let mut writer = Writer::create(&path, &fields).unwrap();
+        writer.write(&batch(vec![1.0])).unwrap();
+        assert!(!path.exists());
+        drop(writer);
+        assert!(names(folder.path()).is_empty(), "{name}");
+        fs::write(&path, "before").unwrap();
+        let mut writer = Writer::create(&path, &fields).unwrap();
+        writer.write(&batch(vec![1.0, 2.0])).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(writer.finish().unwrap(), 2);
+        assert_eq!(names(folder.path()), [name]);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&folder.path().join("t.ndjson"), &[field(Datatype::Fp64, false, &[])]).unwrap();
+    writer.write(&batch(vec![1.0])).unwrap();
+    let error = writer.write(&batch(vec![2.0, f64::NAN])).unwrap_err().to_string();
+    assert!(error.contains("row 2, column `x`") && error.contains("NaN, which JSON has no form for"), "{error}");
+    let mut missing = batch(vec![1.0]);
+    missing.columns.iter_mut().for_each(|column| column.validity = Some(vec![false]));
+    assert!(writer.write(&missing).unwrap_err().to_string().contains("found null"));
+    let other = Batch { rows: 3, ..batch(vec![1.0]) };
+    assert!(writer.write(&other).unwrap_err().to_string().contains("of shape [3]"));
+    let shaped = [field(Datatype::Fp64, false, &[2])];
+    assert!(Writer::create(&folder.path().join("t.csv"), &shaped).unwrap_err().to_string().contains("no form"));
+    assert!(
+        Writer::create(&folder.path().join("t.csv.gz"), &shaped).unwrap_err().to_string().contains("leave the .gz")
+    );
+    assert!(Writer::create(&folder.path().join("t.csv"), &[]).unwrap_err().to_string().contains("no field"));
+}
