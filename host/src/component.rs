@@ -3,13 +3,16 @@
 //! Never executes, never compiles: custom sections, imports and exports only.
 
 use crate::store::Digest;
-use scry_card::{Card, CardError, Golden};
+use scry_card::stats::{References, StatsError};
+use scry_card::{Card, CardError, Golden, Invalid};
 use wasmparser::{Encoding, Parser, Payload};
 
 /// Custom section of the model card.
 const CARD_SECTION: &str = "scry:card";
 /// Custom section of the golden examples.
 const GOLDEN_SECTION: &str = "scry:golden";
+/// Custom section of the reference statistics; a model need not have any.
+const REFERENCE_SECTION: &str = "scry:reference";
 /// All that a model may import: the log, and the types it is described in.
 const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
 /// What a model must export.
@@ -26,6 +29,8 @@ pub struct Description {
     pub card: Card,
     /// The golden examples.
     pub golden: Golden,
+    /// What its training data looked like, where it says so.
+    pub references: Option<References>,
     /// Names of what it imports.
     pub imports: Vec<String>,
     /// Names of what it exports.
@@ -47,6 +52,12 @@ pub enum ComponentError {
     /// The examples do not read.
     #[error("the golden examples are not readable: {0}")]
     Golden(serde_json::Error),
+    /// The reference statistics do not read.
+    #[error("the reference statistics are not readable: {0}")]
+    References(#[from] StatsError),
+    /// The reference statistics are of another model.
+    #[error("the reference statistics do not fit the schema: {0}")]
+    OtherReferences(Invalid),
     /// It wants what no model gets.
     #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
     Import(String),
@@ -74,11 +85,16 @@ impl Description {
         }
         let card = Card::from_json(outline.card.ok_or(ComponentError::MissingSection(CARD_SECTION))?)?;
         let golden = outline.golden.ok_or(ComponentError::MissingSection(GOLDEN_SECTION))?;
+        let references = outline.references.map(References::from_json).transpose()?;
+        if let Some(references) = &references {
+            references.fit(&card.schema).map_err(ComponentError::OtherReferences)?;
+        }
         Ok(Self {
             digest: Digest::of(bytes),
             size_bytes: bytes.len(),
             card,
             golden: serde_json::from_slice(golden).map_err(ComponentError::Golden)?,
+            references,
             imports: outline.imports,
             exports: outline.exports,
         })
@@ -89,6 +105,7 @@ impl Description {
 struct Outline<'a> {
     card: Option<&'a [u8]>,
     golden: Option<&'a [u8]>,
+    references: Option<&'a [u8]>,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -109,6 +126,7 @@ impl<'a> Outline<'a> {
                 Payload::CustomSection(section) if depth == 0 => match section.name() {
                     CARD_SECTION => outline.card = Some(section.data()),
                     GOLDEN_SECTION => outline.golden = Some(section.data()),
+                    REFERENCE_SECTION => outline.references = Some(section.data()),
                     _ => {}
                 },
                 Payload::ComponentImportSection(section) if depth == 0 => {
@@ -128,9 +146,18 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// Adds card and golden examples to a component that has neither.
-pub fn embed(component: &mut Vec<u8>, card: &Card, golden: &Golden) -> Result<(), serde_json::Error> {
-    for (name, json) in [(CARD_SECTION, serde_json::to_vec(card)?), (GOLDEN_SECTION, serde_json::to_vec(golden)?)] {
+/// Adds to a component all that it says of itself.
+pub fn embed(
+    component: &mut Vec<u8>,
+    card: &Card,
+    golden: &Golden,
+    references: Option<&References>,
+) -> Result<(), serde_json::Error> {
+    let mut sections = vec![(CARD_SECTION, serde_json::to_vec(card)?), (GOLDEN_SECTION, serde_json::to_vec(golden)?)];
+    if let Some(references) = references {
+        sections.push((REFERENCE_SECTION, serde_json::to_vec(references)?));
+    }
+    for (name, json) in sections {
         use wasm_encoder::ComponentSection;
         wasm_encoder::CustomSection { name: name.into(), data: json.into() }.append_to_component(component);
     }

@@ -50,6 +50,7 @@ struct Extra {
     data_until: Option<String>,
     trained_at: Option<String>,
     golden: Option<PathBuf>,
+    reference: Option<PathBuf>,
 }
 
 impl Crate {
@@ -171,6 +172,12 @@ impl Crate {
     pub(super) fn golden_path(&self) -> PathBuf {
         let named = self.extra().ok().and_then(|extra| extra.golden);
         self.dir.join(named.unwrap_or_else(|| "golden.json".into()))
+    }
+
+    /// Where the reference statistics are.
+    pub(super) fn reference_path(&self) -> PathBuf {
+        let named = self.extra().ok().and_then(|extra| extra.reference);
+        self.dir.join(named.unwrap_or_else(|| "reference.json".into()))
     }
 
     fn extra(&self) -> Result<Extra, BuildError> {

@@ -15,6 +15,7 @@ pub use cargo::{ensure_target, missing_target};
 use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
+use scry_card::stats::References;
 use scry_card::{Card, CardError, Golden, Invalid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -68,6 +69,14 @@ pub enum BuildError {
         /// Which field, expected and found.
         error: Box<Invalid>,
     },
+    /// The reference statistics do not read, or do not fit the schema.
+    #[error("{}: {message}; `scry profile` writes it", path.display())]
+    References {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// The result is not what the host takes; a bug of ours.
     #[error("the finished component is refused: {0}")]
     Unfit(#[from] ComponentError),
@@ -101,7 +110,7 @@ impl Step {
             Self::Compile => "compiling the crate",
             Self::Encode => "encoding the component",
             Self::Snapshot => "loading the model and taking its snapshot",
-            Self::Embed => "embedding card and golden examples",
+            Self::Embed => "embedding card, golden examples and reference statistics",
         }
     }
 }
@@ -144,7 +153,9 @@ pub fn build(
     progress(Step::Embed);
     let card = krate.card(schema)?;
     let golden = golden(&krate.golden_path(), &card)?;
-    component::embed(&mut sealed, &card, &golden).map_err(|e| BuildError::Encode(e.to_string()))?;
+    let references = references(&krate.reference_path(), &card)?;
+    component::embed(&mut sealed, &card, &golden, references.as_ref())
+        .map_err(|e| BuildError::Encode(e.to_string()))?;
     let description = Description::read(&sealed)?;
     Ok((sealed, description))
 }
@@ -156,14 +167,28 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     encode().map_err(|e| BuildError::Encode(format!("{e:#}")))
 }
 
+/// The crate's reference statistics; none when the file is not there.
+fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    let wrong = |message: String| BuildError::References { path: path.to_owned(), message };
+    let references = References::from_json(&text).map_err(|e| wrong(e.to_string()))?;
+    references.fit(&card.schema).map_err(|e| wrong(e.to_string()))?;
+    Ok(Some(references))
+}
+
+/// A file of the crate that need not be there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, BuildError> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BuildError::Io { path: path.to_owned(), error }),
+    }
+}
+
 /// The crate's golden examples; none when the file is not there.
 fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
-        }
-        Err(error) => return Err(BuildError::Io { path: path.to_owned(), error }),
+    let Some(text) = read(path)? else {
+        return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
     };
     let golden: Golden = serde_json::from_slice(&text)
         .map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;

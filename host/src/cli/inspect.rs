@@ -27,6 +27,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             "imports": description.imports,
             "exports": description.exports,
             "golden_examples": description.golden.examples.len(),
+            "reference_rows": description.references.as_ref().map(|references| references.inputs.rows),
         }));
     }
     let card = &description.card;
@@ -47,6 +48,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     line("imports", &description.imports.join(", "));
     line("exports", &description.exports.join(", "));
     line("golden", &format!("{} examples", description.golden.examples.len()));
+    let reference = description.references.as_ref().map(|references| format!("{} rows", references.inputs.rows));
+    line("reference", reference.as_deref().unwrap_or("-"));
     for (side, fields) in
         [("inputs", &card.schema.inputs), ("features", &card.schema.features), ("outputs", &card.schema.outputs)]
     {

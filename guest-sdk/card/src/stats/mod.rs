@@ -34,7 +34,8 @@ pub use evidence::ln_e;
 pub use moments::Moments;
 pub use profiler::{ColumnProfiler, Profiler};
 pub use reference::{
-    CategoricalReference, Category, ColumnReference, Histogram, Kind, NumericReference, Reference, StatsError,
+    CategoricalReference, Category, ColumnReference, Histogram, Kind, NumericReference, Reference, References,
+    StatsError,
 };
 pub use report::{Basis, Check, ColumnReport, DriftReport, Rule, Statistic, Verdict};
 pub use significance::{ChiSquare, chi_square, fisher_exact, ks_p_value};

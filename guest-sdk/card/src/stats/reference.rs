@@ -3,7 +3,8 @@
 //! Never the data itself, save for a bounded sample where one is stored.
 
 use super::{BINS, SCALE_MIN};
-use crate::Invalid;
+use crate::schema::invalid;
+use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 
 /// What the e-process expects of a cell that has had nothing: Jeffreys' prior.
@@ -26,6 +27,21 @@ pub struct Reference {
     pub assumed: Vec<String>,
     /// One for each column that can be compared.
     pub columns: Vec<ColumnReference>,
+}
+
+/// What a model's training data looked like on all three sides of it; sealed
+/// in its component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct References {
+    /// Raw columns.
+    pub inputs: Reference,
+    /// What the pipeline made of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Reference>,
+    /// What the model answered to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Reference>,
 }
 
 /// What one column looked like.
@@ -119,7 +135,33 @@ pub enum StatsError {
     Invalid(#[from] Invalid),
 }
 
+impl References {
+    /// Reads and checks them.
+    pub fn from_json(json: &[u8]) -> Result<Self, StatsError> {
+        let references: Self = serde_json::from_slice(json)?;
+        for side in [Some(&references.inputs), references.features.as_ref(), references.outputs.as_ref()] {
+            side.map_or(Ok(()), Reference::validate)?;
+        }
+        Ok(references)
+    }
+
+    /// Whether they are of this schema's columns.
+    pub fn fit(&self, schema: &Schema) -> Result<(), Invalid> {
+        self.inputs.fits(&schema.inputs)?;
+        self.features.as_ref().map_or(Ok(()), |side| side.fits(&schema.features))?;
+        self.outputs.as_ref().map_or(Ok(()), |side| side.fits(&schema.outputs))
+    }
+}
+
 impl Reference {
+    fn fits(&self, fields: &[Field]) -> Result<(), Invalid> {
+        let unknown = self.columns.iter().find(|column| fields.iter().all(|field| field.name != column.name));
+        unknown.map_or(Ok(()), |column| {
+            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            Err(invalid(&column.name, None, format!("one of {}", known.join(", ")), "a reference of an unknown field"))
+        })
+    }
+
     /// Reads and checks a reference.
     pub fn from_json(json: &[u8]) -> Result<Self, StatsError> {
         let reference: Self = serde_json::from_slice(json)?;
