@@ -15,3 +15,4 @@ pub mod sandbox;
 pub mod serving;
 pub mod store;
 pub mod telemetry;
+mod threads;

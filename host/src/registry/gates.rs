@@ -12,6 +12,7 @@ use crate::golden;
 use crate::sandbox::{CodeSource, Metering};
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference, Pulled};
+use crate::threads::patiently;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -250,12 +251,14 @@ impl Registry {
         let warm = code.loaded.warm(&limits.of_call());
         warm.map_err(|error| ChangeError::Warm { model: name.to_owned(), number: version.number, error })?;
         passing.passed(&mut prepared.gates, "warm", "an instance starts");
-        golden::check_all(&code.loaded, &code.card.schema, &code.golden, || limits.of_call())?;
+        let (loaded, schema, golden) = (&code.loaded, &code.card.schema, &code.golden);
+        // Whoever publishes waits; callers of other models should not.
+        patiently(|| golden::check_all(loaded, schema, golden, || limits.of_call()))?;
         let examples = code.golden.examples.len();
         passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
         if limits.batch_max_rows > 1 {
             let rows_max = limits.batch_max_rows;
-            golden::check_joined(&code.loaded, &code.card.schema, &code.golden, rows_max, || limits.of_call())?;
+            patiently(|| golden::check_joined(loaded, schema, golden, rows_max, || limits.of_call()))?;
             passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
         }
         prepared.proved.insert(key);

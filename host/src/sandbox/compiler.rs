@@ -5,13 +5,11 @@
 //! Never runs a guest, never touches a file.
 
 use super::canonical::canonical;
+use crate::threads::{Priority, give_way};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-
-/// Whatever is idle may run; everything else comes first.
-const LOWEST_PRIORITY: i32 = 19;
 
 /// The compiling thread, for the life of a sandbox.
 #[derive(Debug)]
@@ -31,9 +29,7 @@ impl Compiler {
     pub(super) fn start() -> std::io::Result<Self> {
         let (jobs, waiting) = channel::<Job>();
         std::thread::Builder::new().name("scry-compile".into()).spawn(move || {
-            if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
-                tracing::warn!(%error, "the compiling thread keeps its priority");
-            }
+            give_way(Priority::Last);
             for Job { engine, bytes, done } in waiting {
                 // Nobody waits any more when the host is ending.
                 let _ = done.send(compile(&engine, &bytes));

@@ -4,11 +4,10 @@
 //! Shares no lock with the threads that answer: whoever holds a lock at the
 //! lowest priority may hold it for long.
 
+use crate::threads::{Priority, give_way};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-/// Whatever is idle may run; everything else comes first.
-const LOWEST_PRIORITY: i32 = 19;
 /// Jobs that may wait; the rest is refused.
 const WAITING_MAX: usize = 64;
 
@@ -23,9 +22,7 @@ impl Behind {
     pub(super) fn start() -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
         std::thread::Builder::new().name("scry-behind".into()).spawn(move || {
-            if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
-                tracing::warn!(%error, "the thread for shadows keeps its priority");
-            }
+            give_way(Priority::Last);
             for job in waiting {
                 // A bug in one job must not end the thread.
                 if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {

@@ -8,11 +8,11 @@
 
 use super::Predictor;
 use super::budget::Window;
-use super::compute::thread_cpu;
 use super::job::tidy;
 use super::run::{Attempt, run};
 use super::target::Target;
 use crate::sandbox::{Asker, CallError};
+use crate::threads::thread_cpu;
 use scry_card::Batch;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn thread_woke() {
 }
 
 /// Whether this thread was idle a moment ago.
-fn keeps_up(now: Instant) -> bool {
+pub(super) fn keeps_up(now: Instant) -> bool {
     BUSY_SINCE.get().is_none_or(|since| now.saturating_duration_since(since) < BUSY_MAX)
 }
 

@@ -4,6 +4,7 @@ use super::Admission;
 use super::behind::Behind;
 use super::budget::{Behind as Rest, Window};
 use super::compute::Compute;
+use super::here::keeps_up;
 use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
@@ -286,9 +287,14 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// Waits a little, where there is time for it.
+/// Waits a little, where there is time for it; a thread that has enough to do
+/// is late anyway.
 async fn hold_back(deadline: Instant) {
-    let left = deadline.saturating_duration_since(Instant::now());
+    let now = Instant::now();
+    if !keeps_up(now) {
+        return;
+    }
+    let left = deadline.saturating_duration_since(now);
     tokio::time::sleep(HELD.min(left / 8)).await;
 }
 

@@ -8,13 +8,12 @@
 //! the work, so a client that goes away frees nothing that still computes.
 
 mod overseer;
-mod priority;
 mod queue;
 
-pub(super) use priority::thread_cpu;
 pub(super) use queue::Refused;
 
 use super::Admission;
+use crate::threads::{Priority, demote, thread_cpu};
 use overseer::Overseer;
 use queue::{Class, Pick, Picked, Queue};
 use std::panic::AssertUnwindSafe;
@@ -249,7 +248,7 @@ impl<W: Work> Shared<W> {
         thread.tid = Some(tid);
         let mut class = thread.class;
         if class == Class::Patient {
-            priority::demote(tid);
+            demote(tid, Priority::Patient);
         }
         let mut used = thread_cpu();
         loop {

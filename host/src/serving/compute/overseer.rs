@@ -4,10 +4,10 @@
 //!
 //! Never runs a guest, never touches the queue's order.
 
-use super::priority::{cpu_of, demote};
 use super::queue::Class;
 use super::{PATIENT_PER_PROMPT, Shared, State, Work};
 use crate::serving::admission::SLICE;
+use crate::threads::{Priority, cpu_of, demote};
 use rustix::process::Pid;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -64,7 +64,7 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
         let is_idle = state.is_idle();
         let orders = look(&mut state, shared.prompt_threads, Instant::now());
         drop(state);
-        orders.demote.into_iter().for_each(demote);
+        orders.demote.into_iter().for_each(|thread| demote(thread, Priority::Patient));
         for class in orders.start {
             if let Err(error) = shared.start_thread(class) {
                 tracing::warn!(%error, "a compute thread could not be started; trying again");

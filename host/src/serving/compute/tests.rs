@@ -1,6 +1,7 @@
 use super::queue::{Class, Pick, Queue, Refused};
 use super::{Compute, Work};
 use crate::serving::admission::{Admission, SLICE, test_lane};
+use crate::threads::thread_cpu;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -231,7 +232,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
         let stop = stop.clone();
         let run = move || {
             // A busy machine may give it very little.
-            while !stop.load(Ordering::Relaxed) || super::thread_cpu() < SLICE * 3 {
+            while !stop.load(Ordering::Relaxed) || thread_cpu() < SLICE * 3 {
                 std::hint::spin_loop();
             }
         };

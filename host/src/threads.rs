@@ -1,0 +1,115 @@
+//! What a thread may have of the processors, and what it has used.
+//!
+//! Never decides which thread loses what.
+
+use rustix::process::Pid;
+use std::time::Duration;
+
+/// How much less than the host's own threads a thread gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// A tenth: enough to notice a deadline on a machine that is busy with
+    /// something else.
+    Patient,
+    /// What nobody else wants.
+    Last,
+}
+
+impl Priority {
+    fn nice(self) -> i32 {
+        match self {
+            Self::Patient => 10,
+            Self::Last => 19,
+        }
+    }
+}
+
+/// How long such a thread keeps a processor that somebody else wants. With the
+/// system's own slice of some milliseconds, whoever wakes up beside a loop
+/// waits for that long, however low the loop's priority.
+const SLICE: Duration = Duration::from_micros(100);
+
+/// Takes a thread's priority, for good.
+pub(crate) fn demote(thread: Pid, to: Priority) {
+    let lowered = lower(thread, to.nice()).or_else(|_| {
+        // Some sandboxes of the system allow only this.
+        rustix::process::setpriority_process(Some(thread), to.nice()).map_err(std::io::Error::from)
+    });
+    if let Err(error) = lowered {
+        tracing::warn!(%error, "a thread keeps its priority");
+    }
+}
+
+/// The same for the calling thread.
+pub(crate) fn give_way(to: Priority) {
+    demote(rustix::thread::gettid(), to);
+}
+
+/// Does something that others should not wait for, on a thread of its own.
+pub(crate) fn patiently<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let patient = || {
+            give_way(Priority::Patient);
+            work()
+        };
+        scope.spawn(patient).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn lower(thread: Pid, nice: i32) -> std::io::Result<()> {
+    let attributes = libc::sched_attr {
+        size: u32::try_from(size_of::<libc::sched_attr>()).map_err(std::io::Error::other)?,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        // A slice, for this policy; kernels before 6.12 ignore it.
+        sched_runtime: SLICE.as_nanos() as u64,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel reads a structure of the size that it says, which
+    // outlives the call, and keeps nothing of it. A thread that is gone is an error.
+    let set =
+        unsafe { libc::syscall(libc::SYS_sched_setattr, thread.as_raw_nonzero().get(), &raw const attributes, 0) };
+    if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+/// Processor time that the calling thread has used.
+pub(crate) fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The same of another thread; where the system does not say, all it might be.
+pub(crate) fn cpu_of(thread: Pid) -> Duration {
+    let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).ok();
+    let nanos = stat.as_deref().and_then(|stat| stat.split(' ').next()?.parse().ok());
+    nanos.map_or(Duration::MAX, Duration::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_demoted_says_so() {
+        let nice = std::thread::spawn(|| {
+            give_way(Priority::Patient);
+            rustix::process::getpriority_process(None).unwrap()
+        });
+        assert_eq!(nice.join().unwrap(), Priority::Patient.nice());
+        assert_eq!(patiently(|| rustix::process::getpriority_process(None).unwrap()), 10);
+    }
+
+    #[test]
+    fn what_a_thread_used_is_known_from_both_sides() {
+        let tid = rustix::thread::gettid();
+        let until = thread_cpu() + Duration::from_millis(20);
+        while thread_cpu() < until {}
+        // The system's own books are written at its ticks.
+        assert!(cpu_of(tid) + Duration::from_millis(15) >= until);
+        assert_eq!(cpu_of(Pid::from_raw(i32::MAX).unwrap()), Duration::MAX);
+    }
+}
