@@ -3,6 +3,7 @@
 //! Every key is optional; an unknown one is an error. Never read again later.
 
 use crate::store::is_registry;
+use scry_card::{Detail, Echo};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,6 +31,8 @@ pub struct Config {
     pub compute: Compute,
     /// What a prediction may use, where its deployment does not say.
     pub limits: Limits,
+    /// What is said of inputs that fail a check.
+    pub validation: Validation,
     /// The log on stderr.
     pub log: Log,
     /// How a host ends.
@@ -178,6 +181,24 @@ pub struct Limits {
     pub circuit_pause_ms: u64,
 }
 
+/// `[validation]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Validation {
+    /// Errors that one refused request names; the others are counted. Default 16.
+    pub errors_max: usize,
+    /// Characters of a wrong value that its error repeats; 0: only of what type
+    /// it is. Default 40.
+    pub echo_max_chars: usize,
+}
+
+impl Validation {
+    /// The same, as checks take it.
+    pub fn detail(&self) -> Detail {
+        Detail { errors_max: self.errors_max, echo: Echo { max_chars: self.echo_max_chars } }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -279,6 +300,8 @@ impl Config {
             ("limits.batch_delay_ms", limits.batch_delay_ms, 0, DAY_MS),
             ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
             ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
+            ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
+            ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
         ] {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
@@ -337,6 +360,7 @@ impl Default for Config {
             desired_state: DesiredState::default(),
             compute: Compute::default(),
             limits: Limits::default(),
+            validation: Validation::default(),
             log: Log::default(),
             shutdown: Shutdown::default(),
         }
@@ -418,6 +442,12 @@ impl Default for Limits {
             batch_delay_ms: 0,
             circuit_pause_ms: 1000,
         }
+    }
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self { errors_max: 16, echo_max_chars: 40 }
     }
 }
 

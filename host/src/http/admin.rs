@@ -3,7 +3,7 @@
 
 use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
-use super::shown;
+use super::{shown, shown_validation};
 use super::tokens::{Tokens, Who};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
@@ -51,6 +51,7 @@ pub(super) fn router(
         .route("/v1/models/{model}/rollback", post(roll_back))
         .route("/v1/models/{model}/withdraw", post(withdraw))
         .route("/v1/models/{model}/circuit", get(circuit).post(force))
+        .route("/v1/models/{model}/validation", get(validation))
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/desired", get(export).put(apply))
@@ -77,6 +78,29 @@ async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).unread().into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormatQuery {
+    /// `text` is for people.
+    format: Option<String>,
+}
+
+/// What the checks of a model's versions have found.
+async fn validation(
+    app: App,
+    Parts(Path(model)): Parts<Path<String>>,
+    Parts(Query(query)): Parts<Query<FormatQuery>>,
+) -> Result<Response> {
+    let routes = app.registry.routes();
+    let routes = routes.load();
+    routes.catalog.model(&model)?;
+    let shown = shown_validation::of(&routes, &model);
+    Ok(match query.format.as_deref() {
+        Some("text") => (StatusCode::OK, shown.to_string()).into_response(),
+        _ => json(&shown)?,
+    })
 }
 
 #[derive(Deserialize)]

@@ -8,8 +8,8 @@ use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Versi
 use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, Circuit, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served,
-    ShadowArm, Target, Voice,
+    Admission, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served,
+    ShadowArm, Target, Validation, Voice,
 };
 use crate::store::Digest;
 use crate::telemetry::Metrics;
@@ -42,6 +42,7 @@ pub(super) struct Workbench {
     lanes: HashMap<String, [Arc<Admission>; 2]>,
     turns: HashMap<String, Arc<AtomicU64>>,
     observed: HashMap<(String, u32), Arc<Observed>>,
+    found: HashMap<(String, u32), Arc<Found>>,
     circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     /// By model, for as long as the same two versions are compared.
     seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
@@ -74,6 +75,7 @@ impl Workbench {
             lanes: HashMap::new(),
             turns: HashMap::new(),
             observed: HashMap::new(),
+            found: HashMap::new(),
             circuits: BTreeMap::new(),
             seen: HashMap::new(),
             metrics,
@@ -111,6 +113,7 @@ impl Workbench {
         self.turns.retain(|name, _| catalog.models.contains_key(name));
         let is_warm = |(name, number): &(String, u32)| warm.get(name).is_some_and(|numbers| numbers.contains(number));
         self.observed.retain(|version, _| is_warm(version));
+        self.found.retain(|version, _| is_warm(version));
         self.circuits.retain(|version, _| is_warm(version));
     }
 
@@ -225,6 +228,10 @@ impl Workbench {
         let key = (name.to_owned(), number);
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
         let [admission, _] = self.lanes_of(name, model.limits(), config);
+        let found = self.found.entry(key.clone()).or_default().clone();
+        let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
+        let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
+            .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
             circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
@@ -236,6 +243,7 @@ impl Workbench {
             loaded: code.loaded,
             limits,
             admission,
+            validation,
             voice: Voice::default(),
         }))
     }

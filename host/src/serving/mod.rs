@@ -18,6 +18,7 @@ mod routes;
 mod run;
 mod shadow;
 mod target;
+mod validation;
 mod voice;
 
 pub use admission::{Admission, LaneLimits};
@@ -31,4 +32,5 @@ pub use predict::{Answer, Call, PredictError, Predictor};
 pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};
+pub use validation::{Found, FoundReport, Refusal, Rows, Validation};
 pub use voice::Voice;

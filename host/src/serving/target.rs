@@ -4,7 +4,7 @@
 
 use super::budget::Reserve;
 use super::circuit::{Circuit, Pass};
-use super::{Admission, Observed, Voice};
+use super::{Admission, Observed, Validation, Voice};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
@@ -32,6 +32,8 @@ pub struct Target {
     pub observed: Arc<Observed>,
     /// Whether it is called at all.
     pub circuit: Arc<Circuit>,
+    /// What is checked of its inputs and answers.
+    pub validation: Validation,
     /// What it may write to the log.
     pub voice: Voice,
 }

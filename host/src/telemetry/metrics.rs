@@ -94,6 +94,11 @@ impl Metrics {
                 "Requests that went to the fallback chain, by reason.",
                 &["model", "reason"],
             )?,
+            findings: counters(
+                "scry_validation_findings_total",
+                "Checks that failed, by what followed.",
+                &["model", "side", "check", "policy"],
+            )?,
             instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
             loads: counters(
                 "scry_component_loads_total",
@@ -127,7 +132,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 18] {
+    fn collectors(&self) -> [Box<dyn Collector>; 19] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -140,6 +145,7 @@ impl Metrics {
             Box::new(self.cpu_seconds.clone()),
             Box::new(self.batch_requests.clone()),
             Box::new(self.fallbacks.clone()),
+            Box::new(self.findings.clone()),
             Box::new(self.instances.clone()),
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
@@ -203,6 +209,14 @@ impl Metrics {
     /// A request that went to the fallback chain.
     pub fn fell_back(&self, model: &str, reason: &str) {
         self.fallbacks.with_label_values(&[model, reason]).inc();
+    }
+
+    /// What a request's or an answer's checks found.
+    pub fn found(&self, model: &str, side: &str, tallies: &[Tally]) {
+        for tally in tallies {
+            let labels = [model, side, tally.check.name(), tally.policy.name()];
+            self.findings.with_label_values(&labels).inc_by(tally.count as u64);
+        }
     }
 
     /// A call that a compute thread took up.

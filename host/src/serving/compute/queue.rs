@@ -113,10 +113,7 @@ impl<W: Work> Queue<W> {
         let deadline = work.deadline();
         // At least so long, behind those that wait already.
         let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
-        // The last third of the limit is for estimates that prove too short: a
-        // refusal should come at once, and not when the limit ends the wait.
-        let is_long = waits * 3 / 2 > limits.queue_time_max;
-        if !waits.is_zero() && (is_long || now + waits + admission.least() > deadline) {
+        if !waits.is_zero() && (is_long(waits, admission) || now + waits + admission.least() > deadline) {
             self.forget_if_empty(admission.lane);
             return Err(Refused::Late);
         }
@@ -145,7 +142,9 @@ impl<W: Work> Queue<W> {
         if lane.jobs.len() >= room {
             self.waiting -= lane.sweep(now);
         }
-        lane.jobs.len() < room && self.waiting < self.queue_max
+        let free = limits.in_flight_max.saturating_sub(lane.running);
+        let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
+        lane.jobs.len() < room && self.waiting < self.queue_max && !is_long(waits, admission)
     }
 
     /// The next work for a thread of this class. Work that nobody waits for
@@ -231,6 +230,12 @@ impl<W: Work> Queue<W> {
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty() && self.waiting == 0
     }
+}
+
+/// The last third of the limit is for estimates that prove too short: a refusal
+/// should come at once, and not when the limit ends the wait.
+fn is_long(waits: Duration, admission: &Admission) -> bool {
+    waits * 3 / 2 > admission.limits.queue_time_max
 }
 
 impl<W> Picked<W> {
