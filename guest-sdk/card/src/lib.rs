@@ -26,5 +26,5 @@ pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, differences};
 pub use invalid::{Detail, Echo, Invalid};
 pub use records::{Records, batch_from_records, batch_from_records_all};
-pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, check};
+pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, check, check_form};
 pub use tensor::{Batch, Datatype, Element, Tensor, Text, Values, element_count};

@@ -118,6 +118,13 @@ pub struct Records<'a> {
     pub batch: &'a Batch,
 }
 
+impl Records<'_> {
+    /// One row, as one object.
+    pub fn row(&self, row: usize) -> impl Serialize + '_ {
+        Record { records: self, row }
+    }
+}
+
 impl Serialize for Records<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.batch.rows))?;

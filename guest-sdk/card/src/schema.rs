@@ -106,7 +106,7 @@ pub fn assemble_all(fields: &[Field], mut named: Vec<NamedTensor>, detail: &Deta
         let column = match named.iter().position(|tensor| tensor.name == field.name) {
             Some(at) => {
                 let tensor = named.swap_remove(at).tensor;
-                check_form(field, rows, &tensor).map(|()| tensor)
+                check_column(field, rows, &tensor).map(|()| tensor)
             }
             None if field.nullable => missing_column(field, rows),
             None => {
@@ -145,8 +145,18 @@ fn missing_column(field: &Field, rows: u64) -> Result<Tensor, Invalid> {
     Ok(Tensor { shape, values: Values::neutral(field.datatype, count), validity: Some(vec![false; count]) })
 }
 
+/// The form of a batch: its columns' types, shapes and lengths. Values are
+/// `check`'s.
+pub fn check_form(fields: &[Field], batch: &Batch) -> Result<(), Invalid> {
+    if fields.len() != batch.columns.len() {
+        let (expected, found) = (format!("{} columns", fields.len()), batch.columns.len().to_string());
+        return Err(Invalid::new(CheckKind::Form, "*", expected, found));
+    }
+    fields.iter().zip(&batch.columns).try_for_each(|(field, tensor)| check_column(field, batch.rows as u64, tensor))
+}
+
 /// Type, shape and lengths of one column.
-pub(crate) fn check_form(field: &Field, rows: u64, tensor: &Tensor) -> Result<(), Invalid> {
+pub(crate) fn check_column(field: &Field, rows: u64, tensor: &Tensor) -> Result<(), Invalid> {
     let shape = field.batch_shape(rows);
     let wrong = |expected: String, found: String| Err(Invalid::new(CheckKind::Shape, &field.name, expected, found));
     if tensor.values.datatype() != field.datatype {
@@ -179,7 +189,7 @@ pub fn check(fields: &[Field], batch: &Batch, errors_max: usize) -> Vec<Invalid>
         if errors.len() >= errors_max {
             break;
         }
-        if let Err(error) = check_form(field, batch.rows as u64, tensor) {
+        if let Err(error) = check_column(field, batch.rows as u64, tensor) {
             errors.push(error);
             continue;
         }

@@ -1,7 +1,7 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
 use super::{BuildError, Request};
-use scry_card::{Card, Schema};
+use scry_card::{Card, Checks, Schema};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,6 +49,9 @@ struct Extra {
     data_from: Option<String>,
     data_until: Option<String>,
     trained_at: Option<String>,
+    max_age: Option<String>,
+    #[serde(default)]
+    checks: Checks,
     golden: Option<PathBuf>,
     reference: Option<PathBuf>,
 }
@@ -162,6 +165,8 @@ impl Crate {
             data_from: extra.data_from,
             data_until: extra.data_until,
             trained_at: extra.trained_at,
+            max_age: extra.max_age,
+            checks: extra.checks,
             schema,
         };
         card.validate()?;

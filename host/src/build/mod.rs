@@ -16,7 +16,7 @@ use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Golden, Invalid};
+use scry_card::{Card, CardError, Checker, Golden, Invalid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -152,6 +152,7 @@ pub fn build(
     let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
     progress(Step::Embed);
     let card = krate.card(schema)?;
+    Checker::new(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
     let golden = golden(&krate.golden_path(), &card)?;
     let references = references(&krate.reference_path(), &card)?;
     component::embed(&mut sealed, &card, &golden, references.as_ref())

@@ -322,7 +322,15 @@ impl DesiredModel {
             Some(DesiredShadow { to, percent }) => Some(Shadow { to: number(to)?, percent: *percent }),
         };
         let live = number(live)?;
-        Ok(Serving { live, canary, shadow, aliases, fallback: self.fallback.clone(), limits: self.limits, checks: self.checks.clone() })
+        Ok(Serving {
+            live,
+            canary,
+            shadow,
+            aliases,
+            fallback: self.fallback.clone(),
+            limits: self.limits,
+            checks: self.checks.clone(),
+        })
     }
 }
 

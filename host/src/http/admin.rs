@@ -3,8 +3,8 @@
 
 use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
-use super::{shown, shown_validation};
 use super::tokens::{Tokens, Who};
+use super::{shown, shown_validation};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
 use axum::Router;
@@ -97,10 +97,11 @@ async fn validation(
     let routes = routes.load();
     routes.catalog.model(&model)?;
     let shown = shown_validation::of(&routes, &model);
-    Ok(match query.format.as_deref() {
-        Some("text") => (StatusCode::OK, shown.to_string()).into_response(),
-        _ => json(&shown)?,
-    })
+    match query.format.as_deref() {
+        None | Some("json") => reply(&shown),
+        Some("text") => Ok(shown.to_string().into_response()),
+        Some(_) => Err(HttpError::new(StatusCode::BAD_REQUEST, "format: expected json or text")),
+    }
 }
 
 #[derive(Deserialize)]

@@ -103,7 +103,9 @@ impl HttpError {
     /// What became of a prediction, on a surface with pointers of its own.
     pub(super) fn predicting(error: PredictError, surface: Surface<'_>) -> Self {
         let details = match &error {
-            PredictError::InvalidInput(refusal) => refusal.findings.iter().map(|found| detail(found, surface)).collect(),
+            PredictError::InvalidInput(refusal) => {
+                refusal.findings.iter().map(|found| detail(found, surface)).collect()
+            }
             _ => Vec::new(),
         };
         Self { details, ..error.into() }
@@ -257,6 +259,7 @@ impl From<ChangeError> for HttpError {
             ChangeError::Catalog(error) => return error.into(),
             ChangeError::Component(_)
             | ChangeError::Sandbox(_)
+            | ChangeError::Checks { .. }
             | ChangeError::Warm { .. }
             | ChangeError::Golden(_)
             | ChangeError::Fallback(_)

@@ -2,9 +2,9 @@
 //! Nothing here changes state.
 
 use super::error::{HttpError, Parts, Refusal, json_response};
+use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
-use super::records;
 use crate::protocol::{InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, metadata};
 use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use axum::Router;
@@ -49,7 +49,9 @@ pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: 
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
         .route("/v1/models/{model}", post(records::predict))
         .route("/v1/models/{model}/versions/{version}", post(records::predict_version))
-        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2 and /v1") })
+        .fallback(|| async {
+            HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2 and /v1")
+        })
         .method_not_allowed_fallback(|| async {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
         })
@@ -232,11 +234,11 @@ pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
     if let Some(degraded) = answer.degraded {
         put("scry-degraded", degraded);
     }
-    if !answer.warnings.is_empty() {
-        put("scry-warnings", &answer.warnings.len().to_string());
+    if !answer.remarks.warnings.is_empty() {
+        put("scry-warnings", &answer.remarks.warnings.len().to_string());
     }
-    if !answer.refused_rows.is_empty() {
-        put("scry-refused-rows", &answer.refused_rows.len().to_string());
+    if !answer.remarks.refused_rows.is_empty() {
+        put("scry-refused-rows", &answer.remarks.refused_rows.len().to_string());
     }
 }
 

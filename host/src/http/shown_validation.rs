@@ -39,7 +39,14 @@ impl fmt::Display for ShownValidation {
         for version in &self.versions {
             let found = &version.found;
             let requests: Vec<_> = found.requests.iter().map(|(name, count)| format!("{count} {name}")).collect();
-            writeln!(f, "{}@{}: {} rows checked; requests: {}", self.model, version.version, found.rows, requests.join(", "))?;
+            writeln!(
+                f,
+                "{}@{}: {} rows checked; requests: {}",
+                self.model,
+                version.version,
+                found.rows,
+                requests.join(", ")
+            )?;
             for (side, checks) in [("input", &found.inputs), ("output", &found.outputs)] {
                 for check in checks {
                     let (name, findings, policy) = (check.check.name(), check.findings, check.policy);

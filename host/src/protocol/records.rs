@@ -4,7 +4,7 @@
 //! Never interprets a record: what its members mean is the schema's to say.
 
 use super::v2::{KEY_MAX_BYTES, ProtocolError, wrong};
-use crate::serving::Answer;
+use crate::serving::{Answer, Remarks};
 use scry_card::{CheckKind, Finding, Records};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Deserializer};
@@ -72,9 +72,12 @@ impl Wishes {
     /// Checks what the types do not.
     pub(super) fn validate(&self) -> Result<(), ProtocolError> {
         match &self.key {
-            Some(key) if key.len() > KEY_MAX_BYTES => {
-                Err(wrong("key", None, format!("a text of at most {KEY_MAX_BYTES} bytes"), format!("{} bytes", key.len())))
-            }
+            Some(key) if key.len() > KEY_MAX_BYTES => Err(wrong(
+                "key",
+                None,
+                format!("a text of at most {KEY_MAX_BYTES} bytes"),
+                format!("{} bytes", key.len()),
+            )),
             _ => Ok(()),
         }
     }
@@ -104,7 +107,8 @@ impl RecordsResponse<'_> {
 
 impl Serialize for RecordsResponse<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Answer { card, outputs, refused_rows, warnings, refusals, .. } = self.0;
+        let Answer { card, outputs, remarks, .. } = self.0;
+        let Remarks { refused_rows, refusals, warnings, .. } = remarks;
         let mut map = serializer.serialize_map(None)?;
         let records = Records { fields: &card.schema.outputs, batch: outputs };
         match refused_rows.as_slice() {

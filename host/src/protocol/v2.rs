@@ -3,8 +3,8 @@
 //! Elements go straight into typed columns. `data` may be flat or nested; its
 //! members may come in any order.
 
-use crate::serving::Answer;
 use super::records::InvalidRows;
+use crate::serving::Answer;
 use scry_card::{Card, CheckKind, Column, ColumnBuilder, Datatype, Field, Invalid, NamedTensor, Tensor, element_count};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -359,7 +359,8 @@ impl Serialize for Parameters<'_> {
         if let Some(degraded) = self.0.degraded {
             map.serialize_entry("scry-degraded", degraded)?;
         }
-        for (name, findings) in [("scry-errors", &self.0.refusals), ("scry-warnings", &self.0.warnings)] {
+        for (name, findings) in [("scry-errors", &self.0.remarks.refusals), ("scry-warnings", &self.0.remarks.warnings)]
+        {
             if !findings.is_empty() {
                 map.serialize_entry(name, &findings.iter().map(|f| f.invalid.to_string()).collect::<Vec<_>>())?;
             }

@@ -8,8 +8,8 @@ use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Versi
 use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes, Seen, Served,
-    ShadowArm, Target, Validation, Voice,
+    Admission, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes, Seen,
+    Served, ShadowArm, Target, Validation, Voice,
 };
 use crate::store::Digest;
 use crate::telemetry::Metrics;

@@ -28,7 +28,7 @@ pub use compute::threads_max;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use here::thread_woke;
 pub use observed::{LastError, Observed};
-pub use predict::{Answer, Call, PredictError, Predictor};
+pub use predict::{Answer, Call, PredictError, Predictor, Remarks};
 pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};

@@ -9,11 +9,11 @@ use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
+use super::validation::{Refusal, Rows};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
-use super::validation::{Refusal, Rows};
 use scry_card::{Batch, Card, Detail, Field, Finding, Invalid, check};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,14 @@ pub struct Answer {
     pub digest: Option<Arc<str>>,
     /// Why a spare answered, when one did.
     pub degraded: Option<&'static str>,
-    /// Rows that were refused, in ascending order: they are missing in `outputs`.
+    /// What was found in the inputs.
+    pub remarks: Remarks,
+}
+
+/// What an answer says of the inputs.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// Rows that were refused, in ascending order: they are missing in the outputs.
     pub refused_rows: Vec<usize>,
     /// Why they were.
     pub refusals: Vec<Finding>,
@@ -186,7 +193,7 @@ impl Predictor {
         if checked.is_the_spares {
             let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, INVALID_INPUT).await;
             return match answer {
-                Some(answer) => Ok(checked.complete(answer)),
+                Some(answer) => checked.complete(answer),
                 None => Err(checked.refused()),
             };
         }
@@ -196,7 +203,7 @@ impl Predictor {
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
                     shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);
                 }
-                return Ok(checked.complete(Answer::of(target, target.card.clone(), outputs, None)));
+                return checked.complete(Answer::of(target, target.card.clone(), outputs, None));
             }
             Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
             Err(error) => error,
@@ -205,7 +212,7 @@ impl Predictor {
             hold_back(deadline).await;
         }
         let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason()).await;
-        answer.map(|answer| checked.complete(answer)).ok_or(PredictError::NoAnswer(first))
+        answer.ok_or(PredictError::NoAnswer(first)).and_then(|answer| checked.complete(answer))
     }
 
     /// The live version does not load: its first spare knows the form.
@@ -272,10 +279,7 @@ impl Answer {
             version: target.version.number.to_string(),
             digest: Some(target.digest_text.clone()),
             degraded,
-            refused_rows: Vec::new(),
-            refusals: Vec::new(),
-            warnings: Vec::new(),
-            unlisted: 0,
+            remarks: Remarks::default(),
         }
     }
 
@@ -287,10 +291,7 @@ impl Answer {
             version: "constant".into(),
             digest: None,
             degraded: Some(reason),
-            refused_rows: Vec::new(),
-            refusals: Vec::new(),
-            warnings: Vec::new(),
-            unlisted: 0,
+            remarks: Remarks::default(),
         }
     }
 }

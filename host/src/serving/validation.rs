@@ -3,11 +3,12 @@
 //!
 //! Never carries it out, and never sees a request's bytes.
 
-use super::predict::{Answer, PredictError};
+use super::predict::{Answer, PredictError, Remarks};
+use crate::sandbox::CallError;
 use crate::telemetry::Metrics;
 use scry_card::{
-    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, NamedTensor, Policy,
-    Tally, Verdict, assemble_all, batch_from_records_all,
+    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, NamedTensor,
+    Policy, Tally, Verdict, assemble_all, batch_from_records_all,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -126,7 +127,8 @@ impl Validation {
             true => kept.iter().any(|&row| verdict.row_decision(row) == Decision::Fallback),
             false => decision == Decision::Fallback,
         };
-        let batch = if parted { batch.select(&kept) } else { batch };
+        let batch = if parted { batch.select(&kept) } else { Some(batch) };
+        let Some(batch) = batch else { return Err(PredictError::InvalidInput(verdict.into())) };
         let part = parted.then_some((kept, rows));
         Ok(Checked { batch: Arc::new(batch), is_the_spares, part, found: verdict.into() })
     }
@@ -168,9 +170,10 @@ impl Validation {
 impl Checked {
     /// The answer to the whole request: refused rows are missing in it, and it
     /// says what was found.
-    pub(super) fn complete(self, answer: Answer) -> Answer {
+    pub(super) fn complete(self, answer: Answer) -> Result<Answer, PredictError> {
+        let missing = || PredictError::NoAnswer(CallError::InvalidOutput("rows are missing".into()));
         let outputs = match &self.part {
-            Some((kept, rows)) => answer.outputs.scatter(kept, *rows),
+            Some((kept, rows)) => answer.outputs.scatter(kept, *rows).ok_or_else(missing)?,
             None => answer.outputs,
         };
         let refused_rows = match &self.part {
@@ -179,7 +182,8 @@ impl Checked {
         };
         let (refusals, warnings) =
             self.found.findings.into_iter().partition(|finding| finding.policy == Policy::Reject);
-        Answer { outputs, refused_rows, refusals, warnings, unlisted: self.found.unlisted, ..answer }
+        let remarks = Remarks { refused_rows, refusals, warnings, unlisted: self.found.unlisted };
+        Ok(Answer { outputs, remarks, ..answer })
     }
 
     /// Nobody can stand in for a model that must not answer this.

@@ -9,6 +9,7 @@ use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, exponential_buckets,
 };
+use scry_card::Tally;
 use std::time::Duration;
 
 /// Everything that `/metrics` shows.
@@ -26,6 +27,7 @@ pub struct Metrics {
     cpu_seconds: CounterVec,
     batch_requests: HistogramVec,
     fallbacks: IntCounterVec,
+    findings: IntCounterVec,
     instances: IntGauge,
     loads: IntCounterVec,
     compile_seconds: Histogram,

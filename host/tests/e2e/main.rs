@@ -5,6 +5,7 @@
 
 mod author;
 mod breaker;
+mod checks;
 mod clean;
 mod cli;
 mod contract;

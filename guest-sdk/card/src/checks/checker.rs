@@ -5,7 +5,7 @@
 use super::scan::Limits;
 use super::verdict::{Draft, Verdict};
 use super::{CheckKind, Checks, FieldChecks, Policies, Policy, rules::Compiled};
-use crate::schema::check_form;
+use crate::schema::check_column;
 use crate::{Batch, Detail, Field, Invalid, Tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -49,7 +49,7 @@ impl Checker {
         }
         let mut formed = true;
         for (column, tensor) in self.columns.iter().zip(&batch.columns) {
-            match check_form(&column.field, batch.rows as u64, tensor) {
+            match check_column(&column.field, batch.rows as u64, tensor) {
                 Ok(()) => column.check(tensor, &mut draft),
                 Err(wrong) => {
                     formed = false;

@@ -103,13 +103,20 @@ pub enum Policy {
     Reject,
 }
 
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Policy {
+    /// The name, as it is written in a card.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Warn => "warn",
             Self::Fallback => "fallback",
             Self::Reject => "reject",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
