@@ -119,7 +119,6 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         let limits = effective(&self.config, serving.limits);
         check_limits(&limits, self.config.limits.memory_max_bytes)?;
-        let had = was.map(|was| &was.checks);
         let beside: BTreeSet<u32> = Serving { aliases: [].into(), ..serving.clone() }.routed().collect();
         let routed_before: BTreeSet<u32> = was.into_iter().flat_map(Serving::routed).collect();
         for number in serving.routed().collect::<BTreeSet<_>>() {
@@ -132,7 +131,7 @@ impl Registry {
                 proved => proved?,
             }
         }
-        if had != Some(&serving.checks)
+        if was.is_none_or(|was| was.checks != serving.checks)
             && let Some(code) = self.code(prepared, model.version(name, serving.live)?.digest, metering(&limits))
             && let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..]
         {

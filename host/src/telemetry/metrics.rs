@@ -28,6 +28,7 @@ pub struct Metrics {
     batch_requests: HistogramVec,
     fallbacks: IntCounterVec,
     findings: IntCounterVec,
+    inline_calls: IntCounterVec,
     instances: IntGauge,
     loads: IntCounterVec,
     compile_seconds: Histogram,
@@ -96,6 +97,11 @@ impl Metrics {
                 "Requests that went to the fallback chain, by reason.",
                 &["model", "reason"],
             )?,
+            inline_calls: counters(
+                "scry_inline_calls_total",
+                "Calls made by the thread that read the request, without a hand-over.",
+                &["model"],
+            )?,
             findings: counters(
                 "scry_validation_findings_total",
                 "Checks that failed, by what followed.",
@@ -134,7 +140,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 19] {
+    fn collectors(&self) -> [Box<dyn Collector>; 20] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -148,6 +154,7 @@ impl Metrics {
             Box::new(self.batch_requests.clone()),
             Box::new(self.fallbacks.clone()),
             Box::new(self.findings.clone()),
+            Box::new(self.inline_calls.clone()),
             Box::new(self.instances.clone()),
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
@@ -219,6 +226,12 @@ impl Metrics {
             let labels = [model, side, tally.check.name(), tally.policy.name()];
             self.findings.with_label_values(&labels).inc_by(tally.count as u64);
         }
+    }
+
+    /// A call that the thread that read the request makes itself: it waits for nobody.
+    pub fn inline_call(&self, model: &str) {
+        self.inline_calls.with_label_values(&[model]).inc();
+        self.queued(model, Duration::ZERO);
     }
 
     /// A call that a compute thread took up.

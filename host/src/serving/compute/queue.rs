@@ -88,9 +88,12 @@ impl<W: Work> Queue<W> {
         Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max, is_crowded: false }
     }
 
-    /// A place for a call that somebody else makes: only where nobody waits,
-    /// for this place or to be joined. `done` ends it.
+    /// A place for a call that somebody else makes: only where nobody waits for
+    /// it, and no call is to be joined with others. `done` ends it.
     pub(super) fn enter(&mut self, admission: &Arc<Admission>) -> bool {
+        if admission.limits.batch_max_rows > 1 {
+            return false;
+        }
         let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane::new(admission, self.level));
         let enters = lane.jobs.is_empty() && lane.is_ready();
         lane.running += usize::from(enters);
