@@ -77,13 +77,17 @@ impl Compiled {
     pub(super) fn check(&self, batch: &Batch, draft: &mut Draft) {
         let tensors: Vec<_> = self.inputs.iter().filter_map(|(_, column)| batch.columns.get(*column)).collect();
         let mut scope = Scope::new();
+        for (name, _) in &self.inputs {
+            scope.push_dynamic(name.as_str(), Dynamic::UNIT);
+        }
         for row in 0..batch.rows {
             if !tensors.iter().all(|tensor| tensor.is_valid(row)) {
                 continue;
             }
-            scope.clear();
             for ((name, _), tensor) in self.inputs.iter().zip(&tensors) {
-                scope.push_dynamic(name.as_str(), element(tensor, row));
+                if let Some(value) = scope.get_mut(name) {
+                    *value = element(tensor, row);
+                }
             }
             let result = ENGINE.eval_ast_with_scope::<bool>(&mut scope, &self.ast);
             if !matches!(result, Ok(true)) {
