@@ -180,6 +180,8 @@ fn rules_know_numbers_text_and_truth() {
         "sqrt(end) > 2.0 && ok",
         "start % 2 == 1",
         "(start / end) < 0.7",
+        "1e-20 > 0 && 1e-20 > 0.0 && 0.1 + 0.2 != 0.3 && start < 1e400",
+        "state <= note == false",
     ] {
         assert!(holds(expression, row.clone()), "{expression}");
         assert!(!holds(&format!("!({expression})"), row.clone()), "not {expression}");

@@ -44,7 +44,7 @@ impl Compiled {
         let mut inputs: Vec<(String, usize)> = Vec::new();
         // Whatever name the compiler does not know is looked for among the fields.
         let ast = loop {
-            let error = match TRIAL.compile_expression_with_scope(&trial_row(&inputs, fields, 0), &rule.expression) {
+            let error = match ENGINE.compile_expression_with_scope(&trial_row(&inputs, fields, 0), &rule.expression) {
                 Ok(ast) => break ast,
                 Err(error) => error,
             };
@@ -62,7 +62,7 @@ impl Compiled {
             }
         };
         for trial in 0..TRIALS {
-            let result = TRIAL.eval_ast_with_scope::<Dynamic>(&mut trial_row(&inputs, fields, trial), &ast);
+            let result = ENGINE.eval_ast_with_scope::<Dynamic>(&mut trial_row(&inputs, fields, trial), &ast);
             match result {
                 Ok(value) if !value.is_bool() => return Err(wrong(format!("one that is {}", value.type_name()))),
                 // A trial row may well divide by zero; a real one need not.
@@ -77,13 +77,17 @@ impl Compiled {
     pub(super) fn check(&self, batch: &Batch, draft: &mut Draft) {
         let tensors: Vec<_> = self.inputs.iter().filter_map(|(_, column)| batch.columns.get(*column)).collect();
         let mut scope = Scope::new();
+        for (name, _) in &self.inputs {
+            scope.push_dynamic(name.as_str(), Dynamic::UNIT);
+        }
         for row in 0..batch.rows {
             if !tensors.iter().all(|tensor| tensor.is_valid(row)) {
                 continue;
             }
-            scope.clear();
             for ((name, _), tensor) in self.inputs.iter().zip(&tensors) {
-                scope.push_dynamic(name.as_str(), element(tensor, row));
+                if let Some(value) = scope.get_mut(name) {
+                    *value = element(tensor, row);
+                }
             }
             let result = ENGINE.eval_ast_with_scope::<bool>(&mut scope, &self.ast);
             if !matches!(result, Ok(true)) {
@@ -115,34 +119,8 @@ fn bounded(problem: &str) -> String {
     problem.chars().take(PROBLEM_MAX_CHARS).collect()
 }
 
-/// The engine that checks rows. It holds nothing of a model or a row.
-static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
-
-/// The engine that rules are compiled and tried with: to it, values of types
-/// that do not compare are an error, where the other one says "not equal".
-static TRIAL: LazyLock<Engine> = LazyLock::new(|| {
-    let mut engine = engine();
-    engine.set_fast_operators(false);
-    for operator in ["==", "!=", "<", "<=", ">", ">="] {
-        macro_rules! incomparable {
-            ($($a:ty, $b:ty, $what:literal;)*) => {$(
-                let message = concat!("a comparison of ", $what);
-                engine.register_fn(operator, move |_: $a, _: $b| -> Result<bool, Box<EvalAltResult>> { Err(message.into()) });
-                engine.register_fn(operator, move |_: $b, _: $a| -> Result<bool, Box<EvalAltResult>> { Err(message.into()) });
-            )*};
-        }
-        incomparable! {
-            ImmutableString, i64, "text with a number";
-            ImmutableString, f64, "text with a number";
-            ImmutableString, bool, "text with a truth value";
-            bool, i64, "a truth value with a number";
-            bool, f64, "a truth value with a number";
-        }
-    }
-    engine
-});
-
-fn engine() -> Engine {
+/// Holds nothing of a model or a row.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut engine = Engine::new_raw();
     engine.register_global_module(ArithmeticPackage::new().as_shared_module());
     engine.register_global_module(BasicMathPackage::new().as_shared_module());
@@ -151,6 +129,7 @@ fn engine() -> Engine {
     engine.register_fn("contains", |text: &str, part: &str| text.contains(part));
     engine.register_fn("starts_with", |text: &str, part: &str| text.starts_with(part));
     engine.register_fn("ends_with", |text: &str, part: &str| text.ends_with(part));
+    compare_exactly(&mut engine);
     engine
         .set_strict_variables(true)
         .set_allow_looping(false)
@@ -162,6 +141,33 @@ fn engine() -> Engine {
         .set_max_expr_depths(DEPTH_MAX)
         .disable_symbol("eval");
     engine
+});
+
+/// Numbers compare as IEEE 754 has it; what does not compare is an error. The
+/// engine's own operators would allow for rounding, so that `1e-20 > 0` is
+/// false, and call a text and a number unequal.
+fn compare_exactly(engine: &mut Engine) {
+    engine.set_fast_operators(false);
+    macro_rules! comparison {
+        ($($operator:tt)*) => {$(
+            engine.register_fn(stringify!($operator), |a: f64, b: f64| a $operator b);
+            engine.register_fn(stringify!($operator), |a: i64, b: f64| (a as f64) $operator b);
+            engine.register_fn(stringify!($operator), |a: f64, b: i64| a $operator (b as f64));
+            incomparable!($operator ImmutableString, i64, "text with a number");
+            incomparable!($operator ImmutableString, f64, "text with a number");
+            incomparable!($operator ImmutableString, bool, "text with a truth value");
+            incomparable!($operator bool, i64, "a truth value with a number");
+            incomparable!($operator bool, f64, "a truth value with a number");
+        )*};
+    }
+    macro_rules! incomparable {
+        ($operator:tt $a:ty, $b:ty, $what:literal) => {
+            let error = || -> Result<bool, Box<EvalAltResult>> { Err(concat!("a comparison of ", $what).into()) };
+            engine.register_fn(stringify!($operator), move |_: $a, _: $b| error());
+            engine.register_fn(stringify!($operator), move |_: $b, _: $a| error());
+        };
+    }
+    comparison!(== != < <= > >=);
 }
 
 /// Rows that a rule is tried on.
