@@ -50,13 +50,13 @@ pub(super) struct Args {
     columns: Vec<String>,
     /// Compare two sets of data.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"],
-          conflicts_with_all = ["files", "output", "model", "data_from", "data_until", "sample"])]
+          conflicts_with_all = ["files", "output", "model", "config", "data_from", "data_until", "sample"])]
     compare: Option<Vec<PathBuf>>,
     /// Share of comparisons without any drift in which a column may be said to drift.
-    #[arg(long, requires = "compare", default_value_t = ALPHA, value_parser = alpha)]
+    #[arg(long, conflicts_with = "files", default_value_t = ALPHA, value_parser = alpha)]
     alpha: f64,
     /// Exit with 1 when a column drifts.
-    #[arg(long, requires = "compare")]
+    #[arg(long, conflicts_with = "files")]
     fail_on_drift: bool,
     /// Print one line of JSON.
     #[arg(long)]
@@ -134,7 +134,7 @@ fn compare(args: &Args, old: &Path, new: &Path) -> Result<(), CliError> {
     if args.json {
         print_json(&report)?;
     } else {
-        print!("{report}");
+        println!("{}", report.to_string().trim_end());
     }
     compared.assumed.iter().for_each(|note| eprintln!("assumed: {note}"));
     if args.fail_on_drift && report.verdict == Verdict::Drift {

@@ -12,7 +12,7 @@ pub(super) fn print(references: &References) {
         ("outputs", references.outputs.as_ref()),
     ];
     for (side, reference) in sides {
-        if let Some(reference) = reference {
+        if let Some(reference) = reference.filter(|reference| !reference.columns.is_empty()) {
             println!("reference of {side}");
             print_columns(reference);
         }

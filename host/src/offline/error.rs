@@ -57,7 +57,7 @@ pub enum OfflineError {
     /// A component without them.
     #[error(
         "{}: carries no reference statistics; write reference.json with `scry profile` beside the crate's Cargo.toml, \
-         and build it again",
+         and run `scry build` again",
         path.display()
     )]
     NoReferences {
