@@ -205,7 +205,7 @@ const PROFILE: [(&str, &str); 7] = [
 ];
 
 /// RFC 3339: a date, or a date and time with an offset.
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     let parsed: Result<toml::value::Datetime, _> = text.parse();
     parsed.is_ok_and(|date| date.date.is_some() && date.time.is_some() == date.offset.is_some())
 }

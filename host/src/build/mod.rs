@@ -10,6 +10,7 @@
 mod cargo;
 mod inert_wasi;
 
+pub(crate) use cargo::is_date;
 pub use cargo::{ensure_target, missing_target};
 
 use crate::component::{self, ComponentError, Description};

@@ -8,7 +8,7 @@ use std::process::Stdio;
 #[test]
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
-    let model = ["new", "build", "inspect", "test"];
+    let model = ["new", "build", "inspect", "test", "profile", "transform"];
     let life =
         ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
     for command in [&model[..], &life, &["predict", "demo"]].concat() {

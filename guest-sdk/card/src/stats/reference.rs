@@ -151,6 +151,16 @@ impl References {
         self.features.as_ref().map_or(Ok(()), |side| side.fits(&schema.features))?;
         self.outputs.as_ref().map_or(Ok(()), |side| side.fits(&schema.outputs))
     }
+
+    /// Leaves out the stored samples of all sides.
+    pub fn without_samples(self) -> Self {
+        let Self { inputs, features, outputs } = self;
+        Self {
+            inputs: inputs.without_samples(),
+            features: features.map(Reference::without_samples),
+            outputs: outputs.map(Reference::without_samples),
+        }
+    }
 }
 
 impl Reference {
