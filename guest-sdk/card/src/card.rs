@@ -28,6 +28,9 @@ pub struct Card {
     /// When it was trained, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_at: Option<String>,
+    /// How old the data may get, from `data_until` on: an ISO 8601 duration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<String>,
     /// What it reads and answers.
     pub schema: Schema,
 }

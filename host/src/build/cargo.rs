@@ -1,6 +1,7 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
 use super::{BuildError, Request};
+use crate::catalog::Freshness;
 use scry_card::{Card, Schema};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ struct Extra {
     data_from: Option<String>,
     data_until: Option<String>,
     trained_at: Option<String>,
+    max_age: Option<String>,
     golden: Option<PathBuf>,
     reference: Option<PathBuf>,
 }
@@ -162,9 +164,11 @@ impl Crate {
             data_from: extra.data_from,
             data_until: extra.data_until,
             trained_at: extra.trained_at,
+            max_age: extra.max_age,
             schema,
         };
         card.validate()?;
+        Freshness::of(&card)?;
         Ok(card)
     }
 

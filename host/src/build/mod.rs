@@ -12,6 +12,7 @@ mod inert_wasi;
 
 pub use cargo::{ensure_target, missing_target};
 
+use crate::catalog::FreshnessError;
 use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
@@ -51,6 +52,9 @@ pub enum BuildError {
         /// What it holds.
         found: String,
     },
+    /// An age that cannot be told.
+    #[error("[package.metadata.scry] {0}")]
+    Freshness(#[from] FreshnessError),
     /// The examples do not read.
     #[error("{}: {message}", path.display())]
     Golden {

@@ -19,6 +19,7 @@ mod run;
 mod shadow;
 mod target;
 mod voice;
+mod watch;
 
 pub use admission::{Admission, LaneLimits};
 pub use budget::Reserve;
@@ -32,3 +33,7 @@ pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};
 pub use voice::Voice;
+pub use watch::{
+    Alarm, AlarmColumn, Beside, BesideReport, Counted, Epoch, EpochReport, Epochs, ExportedModel, ExportedVersion,
+    Side, SideMoment, SideReport, Skew, SkewReport, Watch,
+};

@@ -145,6 +145,13 @@ impl References {
         Ok(references)
     }
 
+    /// Leaves out the stored samples of all sides.
+    pub fn without_samples(self) -> Self {
+        let Self { inputs, features, outputs } = self;
+        let [features, outputs] = [features, outputs].map(|side| side.map(Reference::without_samples));
+        Self { inputs: inputs.without_samples(), features, outputs }
+    }
+
     /// Whether they are of this schema's columns.
     pub fn fit(&self, schema: &Schema) -> Result<(), Invalid> {
         self.inputs.fits(&schema.inputs)?;
