@@ -2,6 +2,7 @@
 //!
 //! Never executes, never compiles: custom sections, imports and exports only.
 
+use crate::catalog::{Freshness, FreshnessError};
 use crate::store::Digest;
 use scry_card::stats::{References, StatsError};
 use scry_card::{Card, CardError, Golden, Invalid};
@@ -49,6 +50,9 @@ pub enum ComponentError {
     /// The card does not read.
     #[error(transparent)]
     Card(#[from] CardError),
+    /// Nobody could say when its data is too old.
+    #[error("the model card: {0}")]
+    Freshness(#[from] FreshnessError),
     /// The examples do not read.
     #[error("the golden examples are not readable: {0}")]
     Golden(serde_json::Error),
@@ -84,6 +88,7 @@ impl Description {
             return Err(ComponentError::NotSealed);
         }
         let card = Card::from_json(outline.card.ok_or(ComponentError::MissingSection(CARD_SECTION))?)?;
+        Freshness::of(&card)?;
         let golden = outline.golden.ok_or(ComponentError::MissingSection(GOLDEN_SECTION))?;
         let references = outline.references.map(References::from_json).transpose()?;
         if let Some(references) = &references {

@@ -31,7 +31,7 @@ pub struct Config {
     pub compute: Compute,
     /// What a prediction may use, where its deployment does not say.
     pub limits: Limits,
-    /// What is said of inputs that fail a check.
+    /// What is said of inputs that fail a check, and what live rows are compared with.
     pub validation: Validation,
     /// The log on stderr.
     pub log: Log,
@@ -182,7 +182,7 @@ pub struct Limits {
 }
 
 /// `[validation]`
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Validation {
     /// Errors that one refused request names; the others are counted. Default 16.
@@ -190,10 +190,20 @@ pub struct Validation {
     /// Characters of a wrong value that its error repeats; 0: only of what type
     /// it is. Default 40.
     pub echo_max_chars: usize,
+    /// Share of epochs in which an alarm may be false, of one side of one
+    /// version. Default 0.01.
+    pub drift_alpha: f64,
+    /// Share of the requests whose features are compared with those of the
+    /// training, in percent; at most four a second of a version. Default 1.5; 0
+    /// compares none.
+    pub skew_sample_percent: f64,
+    /// How often counts are kept in the data folder, where there are new ones,
+    /// in milliseconds. Default 10,000.
+    pub drift_save_ms: u64,
 }
 
 impl Validation {
-    /// The same, as checks take it.
+    /// How much is said of an error, as checks take it.
     pub fn detail(&self) -> Detail {
         Detail { errors_max: self.errors_max, echo: Echo { max_chars: self.echo_max_chars } }
     }
@@ -299,6 +309,7 @@ impl Config {
             ("limits.batch_max_rows", limits.batch_max_rows as u64, 0, 1_000_000),
             ("limits.batch_delay_ms", limits.batch_delay_ms, 0, DAY_MS),
             ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
+            ("validation.drift_save_ms", self.validation.drift_save_ms, 100, DAY_MS),
             ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
             ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
             ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
@@ -307,6 +318,11 @@ impl Config {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
             check((min..=max).contains(&found), key, &expected, found.to_string())?;
         }
+        let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
+        let is_rate = (1e-9..=0.5).contains(&drift_alpha);
+        check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;
+        let is_share = (0.0..=100.0).contains(&skew_sample_percent);
+        check(is_share, "validation.skew_sample_percent", "0 to 100", skew_sample_percent.to_string())?;
         let memory = limits.memory_max_bytes;
         check((1 << 20..=1 << 32).contains(&memory), "limits.memory_max_bytes", "1 MiB to 4 GiB", memory.to_string())?;
         let no_registry = self.registries.plain_http.iter().find(|host| !is_registry(host));
@@ -447,7 +463,13 @@ impl Default for Limits {
 
 impl Default for Validation {
     fn default() -> Self {
-        Self { errors_max: 16, echo_max_chars: 40 }
+        Self {
+            errors_max: 16,
+            echo_max_chars: 40,
+            drift_alpha: scry_card::stats::ALPHA,
+            skew_sample_percent: 1.5,
+            drift_save_ms: 10_000,
+        }
     }
 }
 

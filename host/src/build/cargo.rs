@@ -1,6 +1,7 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
 use super::{BuildError, Request};
+use crate::catalog::Freshness;
 use scry_card::{Card, Checks, Schema};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -170,6 +171,7 @@ impl Crate {
             schema,
         };
         card.validate()?;
+        Freshness::of(&card)?;
         Ok(card)
     }
 

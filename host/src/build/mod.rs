@@ -13,6 +13,7 @@ mod inert_wasi;
 pub(crate) use cargo::is_date;
 pub use cargo::{ensure_target, missing_target};
 
+use crate::catalog::FreshnessError;
 use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
@@ -52,6 +53,9 @@ pub enum BuildError {
         /// What it holds.
         found: String,
     },
+    /// An age that cannot be told.
+    #[error("[package.metadata.scry] {0}")]
+    Freshness(#[from] FreshnessError),
     /// The examples do not read.
     #[error("{}: {message}", path.display())]
     Golden {

@@ -6,6 +6,7 @@
 mod breaker;
 mod compatibility;
 mod desired;
+mod freshness;
 mod history;
 mod latencies;
 mod operations;
@@ -15,6 +16,7 @@ mod rollout;
 pub use breaker::{Breaker, CircuitOpen, Outcome, Override, Period, Phase};
 pub use compatibility::{Breaking, Side, breaking};
 pub use desired::{Desired, DesiredError, differences};
+pub use freshness::{Freshness, FreshnessError};
 pub use history::{Change, History, HistoryError, Record, Told};
 pub use latencies::Latencies;
 pub use operations::{Deployment, ShadowRequest};

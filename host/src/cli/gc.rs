@@ -32,12 +32,13 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         println!("{}", digest.as_str().unwrap_or_default());
     }
     println!(
-        "{} {} components, {} files of compiled code, {} from quarantine, {} old changes: {} bytes",
+        "{} {} components, {} files of compiled code, {} from quarantine, {} old changes, {} files of counts: {} bytes",
         if args.dry_run { "would remove" } else { "removed" },
         components.len(),
         text(&cleaned, "cached"),
         text(&cleaned, "quarantined"),
         text(&cleaned, "changes"),
+        text(&cleaned, "drift"),
         text(&cleaned, "bytes"),
     );
     Ok(())

@@ -9,6 +9,7 @@ mod circuit;
 mod client;
 mod demo;
 mod deploy;
+mod drift;
 mod export;
 mod gc;
 mod history;
@@ -79,6 +80,8 @@ enum Command {
     History(history::Args),
     /// Show a version's circuit, or hold it open or closed.
     Circuit(circuit::Args),
+    /// Show how live rows differ from training data, alarm or not.
+    Drift(drift::Args),
     /// Stop serving a model; its versions stay.
     Withdraw(withdraw::Args),
     /// Write what runs as one document.
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::run(&args),
         Command::History(args) => history::run(&args),
         Command::Circuit(args) => circuit::run(&args),
+        Command::Drift(args) => drift::run(&args),
         Command::Withdraw(args) => withdraw::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => apply::run(&args),

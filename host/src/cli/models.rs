@@ -79,10 +79,14 @@ fn show(model: &Value) {
 
 fn show_version(version: &Value) {
     let age = version.get("data_age_days").and_then(Value::as_f64);
-    let age = age.map(|days| format!("  data {days} days old")).unwrap_or_default();
+    let is_stale = version.get("stale") == Some(&Value::Bool(true));
+    let stale = if is_stale { format!(", STALE: older than {}", text(version, "max_age")) } else { String::new() };
+    let age = age.map(|days| format!("  data {days} days old{stale}")).unwrap_or_default();
+    let drifting: Vec<_> = list(version, "drifting").iter().filter_map(Value::as_str).collect();
+    let drift = if drifting.is_empty() { String::new() } else { format!("  DRIFT in {}", drifting.join(", ")) };
     let circuit = version.get("circuit").map(|state| format!("  {}", circuit(state))).unwrap_or_default();
     println!(
-        "  @{:<4} {}  {}  {} %  {} requests, {} failed{circuit}{age}",
+        "  @{:<4} {}  {}  {} %  {} requests, {} failed{circuit}{age}{drift}",
         text(version, "version"),
         text(version, "digest"),
         text(version, "state"),

@@ -22,6 +22,8 @@ fn every_key_is_optional_and_an_unknown_one_is_refused() {
             assert!(refused.contains(&format!("`{listener}.{key}`: expected 1 to ")), "{refused}");
         }
     }
+    assert!(parse("[validation]\ndrift_alpha = 0").unwrap_err().contains("`validation.drift_alpha`: expected 1e-9 to"));
+    assert!(parse("[validation]\nskew_sample_percent = -1").unwrap_err().contains("expected 0 to 100, found -1"));
     assert!(
         parse("[registries]\nplain_http = [\"http://lan\"]")
             .unwrap_err()

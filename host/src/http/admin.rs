@@ -7,6 +7,7 @@ use super::tokens::{Tokens, Who};
 use super::{shown, shown_validation};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
+use crate::telemetry::unix_ms;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
@@ -52,6 +53,8 @@ pub(super) fn router(
         .route("/v1/models/{model}/withdraw", post(withdraw))
         .route("/v1/models/{model}/circuit", get(circuit).post(force))
         .route("/v1/models/{model}/validation", get(validation))
+        .route("/v1/models/{model}/drift", get(drift))
+        .route("/v1/models/{model}/drift/counts", get(drift_counts))
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/desired", get(export).put(apply))
@@ -260,6 +263,46 @@ async fn force(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<Stri
     reply(&forced)
 }
 
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DriftQuery {
+    #[serde(default)]
+    format: Format,
+}
+
+/// A look, and what it came to. It grows with the columns.
+async fn drift(
+    app: App,
+    Parts(Path(model)): Parts<Path<String>>,
+    Parts(Query(query)): Parts<Query<DriftQuery>>,
+) -> Result<Response> {
+    let report = aside(&app, move |registry| {
+        registry.look_at_drift();
+        super::drift::report(registry, &model, unix_ms())
+    });
+    let report = report.await??;
+    match query.format {
+        Format::Json => reply(&report),
+        Format::Text => Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], report.to_string()).into_response()),
+    }
+}
+
+async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
+    let export = aside(&app, move |registry| {
+        registry.look_at_drift();
+        super::drift::export(&registry.routes().load(), &model)
+    });
+    reply(&export.await??)
+}
+
 async fn state(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
     reply(&json!({
@@ -274,9 +317,7 @@ async fn state(app: App) -> Result<Response> {
 
 async fn metrics(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
-    let circuits = routes.circuits.iter();
-    let circuits = circuits.map(|((model, version), circuit)| (model.as_str(), *version, circuit.is_open()));
-    let text = app.registry.metrics().render(circuits);
+    let text = shown::scrape(&routes).and_then(|scrape| app.registry.metrics().render(&scrape));
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
@@ -300,10 +341,13 @@ async fn change<T: Serialize + Send + 'static>(
     app: App,
     change: impl FnOnce(&Registry) -> std::result::Result<T, ChangeError> + Send + 'static,
 ) -> Result<Response> {
+    reply(&aside(&app, change).await??)
+}
+
+async fn aside<T: Send + 'static>(app: &Shared, work: impl FnOnce(&Registry) -> T + Send + 'static) -> Result<T> {
     let registry = app.registry.clone();
-    let changed = tokio::task::spawn_blocking(move || change(&registry)).await.map_err(|e| {
-        tracing::error!(error = %e, "a change panicked; this is a bug in scry");
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change failed inside the host; see its log")
-    })??;
-    reply(&changed)
+    tokio::task::spawn_blocking(move || work(&registry)).await.map_err(|e| {
+        tracing::error!(error = %e, "an operator's request panicked; this is a bug in scry");
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
+    })
 }

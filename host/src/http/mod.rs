@@ -3,6 +3,7 @@
 
 mod admin;
 mod connections;
+mod drift;
 mod error;
 mod files;
 mod prediction;

@@ -5,7 +5,7 @@ use super::files::prediction_connections;
 use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
 use crate::config::Config;
-use crate::registry::{Registry, refetch, watch_file, watch_rollouts};
+use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::serving::Predictor;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -77,7 +77,9 @@ pub async fn serve(
     let mut serving = tokio::spawn(async move {
         tokio::join!(prediction_edge.serve(prediction, stopping.clone()), admin_edge.serve(admin, stopping))
     });
+    let keeper = registry.clone();
     let watching = [
+        tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
         tokio::spawn(refetch(registry)),
@@ -95,6 +97,7 @@ pub async fn serve(
         tracing::warn!("the drain time is over; open requests are dropped");
         serving.abort();
     }
+    tokio::task::spawn_blocking(move || keeper.keep_drift()).await.map_err(std::io::Error::other)?;
     Ok(())
 }
 

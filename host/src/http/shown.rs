@@ -1,11 +1,12 @@
 //! A model as operators see it. Reads what is there, changes nothing.
 
+use super::drift::Staleness;
 use super::error::HttpError;
-use crate::catalog::{LimitsPatch, Model, Reference, Spare, Step};
+use crate::catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
 use crate::registry::{Registry, Rollout};
-use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
+use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served, Side, Watch};
 use crate::store::{Digest, OciReference};
-use crate::telemetry::unix_ms;
+use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,11 +79,11 @@ struct ShownVersion {
     /// Of a version that is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     circuit: Option<CircuitState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_until: Option<String>,
-    /// Since the end of its training data, in days.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_age_days: Option<f64>,
+    #[serde(flatten)]
+    staleness: Staleness,
+    /// Sides of it in whose running epoch columns drift.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drifting: Vec<&'static str>,
 }
 
 pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Model, with_card: bool) -> Shown {
@@ -145,7 +146,6 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         Some(Err(why)) => why.clone(),
     };
     let evidence = target.map(|target| target.observed.evidence()).unwrap_or_default();
-    let data_until = target.and_then(|target| target.card.data_until.clone());
     ShownVersion {
         version: number,
         digest,
@@ -156,8 +156,8 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         errors: evidence.errors,
         last_errors: target.map(|target| target.observed.last_errors()).unwrap_or_default(),
         circuit: target.map(|target| target.circuit.state()),
-        data_age_days: data_until.as_deref().and_then(age_days),
-        data_until,
+        staleness: target.map(|target| Staleness::of(target, unix_ms())).unwrap_or_default(),
+        drifting: target.and_then(|target| target.watch.as_ref()).map(|watch| drifting(watch)).unwrap_or_default(),
     }
 }
 
@@ -171,15 +171,27 @@ fn share(served: &Served, number: u32) -> f64 {
     }
 }
 
-/// Days since a date or a time.
-fn age_days(text: &str) -> Option<f64> {
-    let since_ms = match text.parse::<jiff::Timestamp>() {
-        Ok(time) => time.as_millisecond(),
-        Err(_) => {
-            let date: jiff::civil::Date = text.parse().ok()?;
-            date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond()
+fn drifting(watch: &Watch) -> Vec<&'static str> {
+    watch.sides().map(Side::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
+}
+
+/// What is told of the versions at a scrape.
+pub(super) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
+    let scrape = Scrape::new()?;
+    for ((model, version), circuit) in &routes.circuits {
+        scrape.circuit(model, *version, circuit.is_open());
+    }
+    for ((model, version), watch) in &routes.watches {
+        watch.sides().for_each(|side| scrape.drift(model, *version, &side.moment()));
+    }
+    let now_ms = unix_ms();
+    for (name, served) in &routes.models {
+        for (number, target) in &served.versions {
+            let freshness = target.as_ref().ok().and_then(|target| Freshness::of(&target.card).ok().flatten());
+            if let Some(freshness) = freshness {
+                scrape.data(name, *number, freshness.age_s(now_ms), freshness.is_stale(now_ms));
+            }
         }
-    };
-    let age_ms = i64::try_from(unix_ms()).ok()?.saturating_sub(since_ms);
-    Some((age_ms as f64 / 86_400_000.0 * 10.0).round() / 10.0)
+    }
+    Ok(scrape)
 }

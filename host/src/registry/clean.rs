@@ -19,6 +19,8 @@ pub struct Cleaned {
     pub components: Vec<Digest>,
     /// Files of compiled code.
     pub cached: usize,
+    /// Files of counts of live rows.
+    pub drift: usize,
     /// Damaged components that were set aside.
     pub quarantined: usize,
     /// Changes that the history lets go of.
@@ -96,6 +98,15 @@ impl Registry {
                 }
                 cleaned.cached += 1;
                 cleaned.bytes += code.size_bytes;
+            }
+        }
+        for file in self.store.list_drift()? {
+            if !wanted.contains(&file.digest) {
+                if !cleaned.dry_run {
+                    self.store.remove_drift(&file)?;
+                }
+                cleaned.drift += 1;
+                cleaned.bytes += file.size_bytes;
             }
         }
         for file in self.store.list_quarantined()? {

@@ -311,7 +311,8 @@ impl Registry {
             CodeSource::Compiled => "compiled",
         };
         passing.passed(&mut prepared.gates, "compile", source);
-        let code = Code { card, golden: Arc::new(description.golden), loaded };
+        let references = description.references.map(|references| Arc::new(references.without_samples()));
+        let code = Code { card, golden: Arc::new(description.golden), references, loaded };
         prepared.code.insert((digest, metering), code.clone());
         Ok(code)
     }

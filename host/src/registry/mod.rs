@@ -6,6 +6,7 @@
 
 mod clean;
 mod desired;
+mod drift;
 mod error;
 mod gates;
 mod operations;
@@ -13,9 +14,11 @@ mod recovery;
 mod refetch;
 mod rollouts;
 mod routing;
+mod watching;
 
 pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
+pub use drift::watch_drift;
 pub use error::ChangeError;
 pub use gates::Gate;
 pub use operations::{Changed, Source, Tried};
@@ -53,6 +56,8 @@ pub struct Registry {
     file: Mutex<Option<FileStatus>>,
     /// Since when each canary is watched, and what its model had seen by then.
     rollouts: Mutex<HashMap<String, rollouts::Baseline>>,
+    /// Whose counts are kept, and how far.
+    keeper: Mutex<drift::Keeper>,
     /// Read while gates run, written while components are removed.
     cleaning: RwLock<()>,
     /// Held for the moment of a change, never while anything is prepared.
@@ -97,6 +102,7 @@ impl Registry {
             damage: recovered.damage,
             file: Mutex::default(),
             rollouts: Mutex::default(),
+            keeper: Mutex::default(),
             cleaning: RwLock::default(),
             state: Mutex::new(state),
         };
@@ -104,6 +110,7 @@ impl Registry {
         let mut state = registry.lock();
         registry.take_over(&mut state, Arc::new(recovered.catalog));
         drop(state);
+        registry.look_at_drift();
         Ok(registry)
     }
 

@@ -4,15 +4,17 @@
 //! what is not on the bench is not available.
 
 use super::Registry;
+use super::watching::Kind;
 use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes, Seen,
-    Served, ShadowArm, Target, Validation, Voice,
+    Admission, Beside, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes,
+    Seen, Served, ShadowArm, Target, Validation, Voice, Watch,
 };
 use crate::store::Digest;
 use crate::telemetry::Metrics;
+use scry_card::stats::References;
 use scry_card::{Card, Golden};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use std::time::Duration;
 pub(super) struct Code {
     pub(super) card: Arc<Card>,
     pub(super) golden: Arc<Golden>,
+    pub(super) references: Option<Arc<References>>,
     pub(super) loaded: Loaded,
 }
 
@@ -44,6 +47,9 @@ pub(super) struct Workbench {
     observed: HashMap<(String, u32), Arc<Observed>>,
     found: HashMap<(String, u32), Arc<Found>>,
     circuits: BTreeMap<(String, u32), Arc<Circuit>>,
+    pub(super) watches: BTreeMap<(String, u32), Arc<Watch>>,
+    /// By model and kind, for as long as the same two versions are compared.
+    pub(super) besides: HashMap<(String, Kind), Arc<Beside>>,
     /// By model, for as long as the same two versions are compared.
     seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
     metrics: Arc<Metrics>,
@@ -77,6 +83,8 @@ impl Workbench {
             observed: HashMap::new(),
             found: HashMap::new(),
             circuits: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            besides: HashMap::new(),
             seen: HashMap::new(),
             metrics,
         }
@@ -115,6 +123,7 @@ impl Workbench {
         self.observed.retain(|version, _| is_warm(version));
         self.found.retain(|version, _| is_warm(version));
         self.circuits.retain(|version, _| is_warm(version));
+        self.watches.retain(|version, _| is_warm(version));
     }
 
     /// The picture of a catalog.
@@ -125,7 +134,8 @@ impl Workbench {
             (name.clone(), Arc::new(self.served(catalog, name, serving, numbers, config)))
         });
         let models = models.collect();
-        Routes { models, circuits: self.circuits.clone(), catalog: catalog.clone(), number }
+        let (circuits, watches) = (self.circuits.clone(), self.watches.clone());
+        Routes { models, circuits, watches, catalog: catalog.clone(), number }
     }
 
     fn served(
@@ -138,8 +148,10 @@ impl Workbench {
     ) -> Served {
         let routed: BTreeSet<u32> = serving.routed().collect();
         let mut versions = BTreeMap::new();
+        let beside = self.canary_beside(catalog, name, serving, config);
         for number in numbers.into_iter().flatten().copied() {
-            match self.target(catalog, name, number, config) {
+            let beside = beside.clone().filter(|beside| [beside.live, beside.to].contains(&number));
+            match self.target(catalog, name, number, beside, config) {
                 // Worth having, and not there: cold, like those that nobody asked for.
                 Err(Missing::Cold) if !routed.contains(&number) => {}
                 target => drop(versions.insert(number, target.map_err(|missing| missing.why(number)))),
@@ -199,7 +211,7 @@ impl Workbench {
                     let Ok(version) = catalog.resolve(reference) else {
                         return Link::Unavailable(format!("`{reference}` is not there"));
                     };
-                    match self.target(catalog, &reference.model, version.number, config) {
+                    match self.target(catalog, &reference.model, version.number, None, config) {
                         Ok(target) => or_unavailable(Link::to(name, &card.schema, target)),
                         Err(missing) => Link::Unavailable(missing.why(version.number)),
                     }
@@ -218,7 +230,14 @@ impl Workbench {
         })
     }
 
-    fn target(&mut self, catalog: &Catalog, name: &str, number: u32, config: &Config) -> Result<Arc<Target>, Missing> {
+    fn target(
+        &mut self,
+        catalog: &Catalog,
+        name: &str,
+        number: u32,
+        beside: Option<Arc<Beside>>,
+        config: &Config,
+    ) -> Result<Arc<Target>, Missing> {
         let model = catalog.model(name).map_err(|_| Missing::Cold)?;
         let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
         let limits = effective(config, model.limits());
@@ -232,6 +251,7 @@ impl Workbench {
         let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
         let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
             .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
+        let watch = self.watch(name, version, &code, config);
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
             circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
@@ -245,6 +265,8 @@ impl Workbench {
             admission,
             validation,
             voice: Voice::default(),
+            watch,
+            beside,
         }))
     }
 
@@ -256,6 +278,7 @@ impl Workbench {
     ) -> Option<Arc<ShadowArm>> {
         let Some(shadow) = &serving.shadow else {
             self.seen.remove(name);
+            self.besides.remove(&(name.to_owned(), Kind::Shadow));
             return None;
         };
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
@@ -269,7 +292,8 @@ impl Workbench {
             *seen = (pair, Arc::default());
         }
         let (fields, seen) = (live.card.schema.outputs.clone(), seen.1.clone());
-        Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, seen }))
+        let beside = self.shadow_beside(name, live, &target);
+        Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, beside, seen }))
     }
 
     /// A model's lanes outlive its routes: calls on an old version count too.

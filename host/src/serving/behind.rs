@@ -26,7 +26,7 @@ impl Behind {
             for job in waiting {
                 // A bug in one job must not end the thread.
                 if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    tracing::error!("a shadow's job panicked; this is a bug in scry");
+                    tracing::error!("a job that nobody waited for panicked; this is a bug in scry");
                 }
             }
         })?;

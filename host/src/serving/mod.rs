@@ -20,6 +20,7 @@ mod shadow;
 mod target;
 mod validation;
 mod voice;
+mod watch;
 
 pub use admission::{Admission, LaneLimits};
 pub use budget::Reserve;
@@ -34,3 +35,7 @@ pub use shadow::{Seen, ShadowArm};
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};
 pub use validation::{Found, FoundReport, Refusal, Rows, Validation};
 pub use voice::Voice;
+pub use watch::{
+    Alarm, AlarmColumn, Beside, BesideReport, Counted, Epoch, EpochReport, Epochs, ExportedModel, ExportedVersion,
+    Side, SideMoment, SideReport, Skew, SkewReport, Watch,
+};

@@ -200,6 +200,7 @@ impl Predictor {
         let window = window(served, chain, deadline);
         let first = match self.attempt(target, &inputs, window).await {
             Ok((outputs, took)) => {
+                target.sample_features(&self.behind, &inputs);
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
                     shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);
                 }

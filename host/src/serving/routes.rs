@@ -3,10 +3,10 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
-use super::Admission;
 use super::circuit::Circuit;
 use super::shadow::ShadowArm;
 use super::target::{EffectiveLimits, FallbackError, Target, correspond};
+use super::{Admission, Watch};
 use crate::catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
 use scry_card::{Batch, Schema, batch_from_records};
 use serde_json::{Map, Value};
@@ -21,6 +21,8 @@ pub struct Routes {
     pub models: HashMap<String, Arc<Served>>,
     /// By model and version: of all that may be called.
     pub circuits: BTreeMap<(String, u32), Arc<Circuit>>,
+    /// The same, of those that say what their training data was.
+    pub watches: BTreeMap<(String, u32), Arc<Watch>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
     /// The change that led to it.

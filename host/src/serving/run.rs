@@ -26,6 +26,7 @@ pub(super) fn run(
     asker: Option<Arc<dyn Asker>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
+    let is_awaited = asker.is_some();
     let limits = CallLimits { deadline: until, asker, ..target.limits.of_call() };
     let now = Instant::now();
     let had = until.saturating_duration_since(now);
@@ -54,9 +55,14 @@ pub(super) fn run(
         tracing::warn!(target: "scry::guest", %model, version, dropped, unsaid, "the guest logged too much");
     }
     match &report.outcome {
-        Ok(_) => {
+        Ok(outputs) => {
             target.admission.succeeded(report.duration);
-            target.observed.trust().answered(inputs.rows, report.duration);
+            // What nobody waits for is no live traffic.
+            if is_awaited {
+                target.saw(inputs, outputs);
+            }
+            // Counting is this thread's time, too.
+            target.observed.trust().answered(inputs.rows, now.elapsed());
             (0..requests).for_each(|_| target.observed.record(report.duration, None));
         }
         Err(error) if requests > 1 => {

@@ -6,7 +6,8 @@
 use super::behind::Behind;
 use super::run::run;
 use super::target::{Target, spare_inputs, spare_outputs};
-use super::{DifferenceReport, Differences};
+use super::watch::Arm;
+use super::{Beside, DifferenceReport, Differences};
 use crate::catalog::{spread, takes};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Field};
@@ -27,6 +28,9 @@ pub struct ShadowArm {
     pub outputs: Vec<usize>,
     /// The live version's outputs.
     pub fields: Vec<Field>,
+    /// The distribution of both sides' outputs, where the live version says
+    /// what its own was.
+    pub beside: Option<Arc<Beside>>,
     /// What has been seen, for as long as these two are compared.
     pub seen: Arc<Seen>,
 }
@@ -77,6 +81,10 @@ impl ShadowArm {
         let mut differences = self.seen.differences();
         match outcome {
             Ok((outputs, took)) => {
+                if let Some(beside) = &self.beside {
+                    beside.saw(Arm::Live, inputs, answer);
+                    beside.saw(Arm::Other, &columns, &outputs);
+                }
                 differences.add(&self.fields, answer, &spare_outputs(&outputs, &self.outputs));
                 differences.took(live_took, took);
             }

@@ -4,7 +4,8 @@
 
 use super::budget::Reserve;
 use super::circuit::{Circuit, Pass};
-use super::{Admission, Observed, Validation, Voice};
+use super::watch::Arm;
+use super::{Admission, Beside, Observed, Validation, Voice, Watch};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
@@ -36,9 +37,24 @@ pub struct Target {
     pub validation: Validation,
     /// What it may write to the log.
     pub voice: Voice,
+    /// Its live rows beside its training data, where it says what that was.
+    pub watch: Option<Arc<Watch>>,
+    /// The version that it shares the requests with, while there is one.
+    pub beside: Option<Arc<Beside>>,
 }
 
 impl Target {
+    /// Counts rows that it has answered. Nothing depends on it.
+    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
+        if let Some(watch) = &self.watch {
+            watch.saw(inputs, outputs);
+        }
+        if let Some(beside) = &self.beside {
+            let arm = if self.version.number == beside.live { Arm::Live } else { Arm::Other };
+            beside.saw(arm, inputs, outputs);
+        }
+    }
+
     /// The right to call it. A request that its failures keep from it is one
     /// more that it has not answered; what an operator does is not its fault.
     pub(super) fn enter(&self) -> Result<Pass, CallError> {

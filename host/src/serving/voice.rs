@@ -23,7 +23,7 @@ impl Default for Voice {
     }
 }
 
-/// So many lines a second; the rest is counted.
+/// So many lines, or other things, a second; the rest is counted.
 #[derive(Debug)]
 pub(super) struct Ration {
     lines_max: u32,
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Ration {
-    fn new(lines_max: u32) -> Self {
+    pub(super) fn new(lines_max: u32) -> Self {
         Self { lines_max, state: Mutex::default() }
     }
 

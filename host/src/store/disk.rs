@@ -8,6 +8,7 @@
 //! checkpoint.json                  a copy of the state after some change
 //! components/<hex>.wasm            components, by digest
 //! cache/<engine>/<hex>.cwasm       compiled code
+//! drift/<hex>-<model>.json         counts of live rows
 //! quarantine/<name>-<unix ms>.<…>  what is left of damaged files
 //! .<random>.tmp                    beside any of them: not finished
 //! ```

@@ -65,7 +65,7 @@ impl Store {
     /// Removes what a crash left beside the files that were being written.
     pub(super) fn remove_unfinished(&self) -> Result<(), StoreError> {
         let mut dirs = folders(&self.cache_dir())?;
-        dirs.extend([self.path(""), self.path("components"), self.quarantine_dir()]);
+        dirs.extend([self.path(""), self.path("components"), self.drift_dir(), self.quarantine_dir()]);
         for dir in dirs {
             for file in files(&dir)?.into_iter().filter(|file| is_beside_name(&file.name)) {
                 tracing::info!(path = %file.path.display(), "removing what a crash left unfinished");

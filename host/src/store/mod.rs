@@ -7,6 +7,7 @@
 
 mod digest;
 mod disk;
+mod drift;
 mod error;
 mod failpoint;
 mod inventory;
@@ -21,6 +22,7 @@ mod write;
 
 pub use digest::{Digest, DigestError};
 pub use disk::Store;
+pub use drift::DriftFile;
 pub use error::StoreError;
 pub use inventory::CachedCode;
 pub use journal::{Journal, Replay};

@@ -26,6 +26,8 @@ pub enum FileKind {
     Journal,
     /// The copy of the state beside it.
     Checkpoint,
+    /// Counts of live rows, which no state depends on.
+    Drift,
     /// What is kept of a damaged file.
     Quarantine,
     /// What a crash left of an unfinished write.
@@ -60,6 +62,7 @@ impl FileKind {
             Self::Cache => "cache",
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
+            Self::Drift => "drift",
             Self::Quarantine => "quarantine",
             Self::Stale => "stale",
             Self::Build => "build",
@@ -92,7 +95,7 @@ impl Step {
 }
 
 /// The names of all steps that a host's writes consist of, so that a test can
-/// demand that it saw each of them fail.
+/// demand that it saw each of them fail. Not of those that no state depends on.
 pub fn write_steps() -> Vec<String> {
     use FileKind::{Cache, Checkpoint, Component, Journal, Lock, Quarantine, Secret, Stale};
     use Step::{AppendHalf, AppendRest, AppendSync, Create, Folder, Half, Remove, Rename, Rest, Sync, Truncate};

@@ -3,6 +3,7 @@
 //! `model` is a published name or `unknown`; `version` a number; `listener`,
 //! outcomes and reasons are fixed names.
 
+use super::Scrape;
 use crate::sandbox::CodeSource;
 use prometheus::core::Collector;
 use prometheus::{
@@ -165,20 +166,10 @@ impl Metrics {
         ]
     }
 
-    /// The text that Prometheus scrapes; `circuits`: of which version of which
-    /// model, and whether it is open.
-    pub fn render<'a>(
-        &self,
-        circuits: impl Iterator<Item = (&'a str, u32, bool)>,
-    ) -> Result<String, prometheus::Error> {
-        // Made for each scrape: a version that is let go of leaves nothing behind.
-        let opts = Opts::new("scry_circuit_open", "1 while a version is not called, but for a probe; else 0.");
-        let open = IntGaugeVec::new(opts, &["model", "version"])?;
-        for (model, version, is_open) in circuits {
-            open.with_label_values(&[model, version.to_string().as_str()]).set(i64::from(is_open));
-        }
+    /// The text that Prometheus scrapes, with the versions of this moment.
+    pub fn render(&self, scrape: &Scrape) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
-        families.extend(open.collect().into_iter().filter(|family| !family.get_metric().is_empty()));
+        families.extend(scrape.families());
         TextEncoder::new().encode_to_string(&families)
     }
 

@@ -3,9 +3,11 @@
 
 mod log;
 mod metrics;
+mod scrape;
 
 pub use log::init as init_log;
 pub use metrics::Metrics;
+pub use scrape::Scrape;
 
 /// The wall clock, in milliseconds of Unix time.
 pub fn unix_ms() -> u64 {

@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod demo;
 mod desired;
+mod drift;
 mod edge;
 mod hostile;
 mod oci;

@@ -22,6 +22,38 @@ pub fn compare_counts(reference: &Reference, counts: &Counts, alpha: f64) -> Res
     of_counts(Rule::Window, reference, counts, alpha)
 }
 
+/// Judges two versions that ran beside each other, once: how far the counts of
+/// one are from those of the other, both in the cells of one reference.
+///
+/// Distances are normed by the reference's standard deviation.
+pub fn compare_live(reference: &Reference, live: &Counts, other: &Counts, alpha: f64) -> Result<DriftReport, Invalid> {
+    live.check(reference)?;
+    compare_counts(&as_reference(reference, live), other, alpha)
+}
+
+/// What a reference would be had its data been these counts; its cells stay.
+fn as_reference(reference: &Reference, counts: &Counts) -> Reference {
+    let columns = reference.columns.iter().zip(&counts.columns).map(|(column, tally)| {
+        let mut column = ColumnReference { count: counts.rows, null_count: tally.null_count, ..column.clone() };
+        match &mut column.kind {
+            Kind::Numeric(numeric) => {
+                let (mean, scale) = (numeric.mean, numeric.scale());
+                let of_bin = |(sum, count): (&f64, &u64)| mean + scale * sum / (*count).max(1) as f64;
+                numeric.histogram.means = tally.sums.iter().zip(&tally.cells).map(of_bin).collect();
+                numeric.histogram.counts.clone_from(&tally.cells);
+                (numeric.nan_count, numeric.sample) = (tally.nan_count, None);
+            }
+            Kind::Categorical(categorical) => {
+                let slots = categorical.counts.iter_mut().map(|category| &mut category.count);
+                slots.chain([&mut categorical.other_count]).zip(&tally.cells).for_each(|(slot, count)| *slot = *count);
+                column.null_count = tally.missing_count();
+            }
+        }
+        column
+    });
+    Reference { rows: counts.rows, assumed: Vec::new(), columns: columns.collect(), ..reference.clone() }
+}
+
 fn of_counts(rule: Rule, reference: &Reference, counts: &Counts, alpha: f64) -> Result<DriftReport, Invalid> {
     counts.check(reference)?;
     let live = counts.columns.iter().map(|tally| Ok(of_tally(counts.rows, tally)));

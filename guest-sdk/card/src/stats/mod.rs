@@ -24,7 +24,7 @@ mod reservoir;
 mod significance;
 mod validate;
 
-pub use compare::{compare, compare_counts, watch};
+pub use compare::{compare, compare_counts, compare_live, watch};
 pub use counter::Counter;
 pub use counts::Counts;
 pub use distance::{

@@ -145,21 +145,18 @@ impl References {
         Ok(references)
     }
 
+    /// Leaves out the stored samples of all sides.
+    pub fn without_samples(self) -> Self {
+        let Self { inputs, features, outputs } = self;
+        let [features, outputs] = [features, outputs].map(|side| side.map(Reference::without_samples));
+        Self { inputs: inputs.without_samples(), features, outputs }
+    }
+
     /// Whether they are of this schema's columns.
     pub fn fit(&self, schema: &Schema) -> Result<(), Invalid> {
         self.inputs.fits(&schema.inputs)?;
         self.features.as_ref().map_or(Ok(()), |side| side.fits(&schema.features))?;
         self.outputs.as_ref().map_or(Ok(()), |side| side.fits(&schema.outputs))
-    }
-
-    /// Leaves out the stored samples of all sides.
-    pub fn without_samples(self) -> Self {
-        let Self { inputs, features, outputs } = self;
-        Self {
-            inputs: inputs.without_samples(),
-            features: features.map(Reference::without_samples),
-            outputs: outputs.map(Reference::without_samples),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::simulation::{Random, false_alarms, median_rows_to_alarm};
 use crate::{batch, column, field, number_fields, numbers, profile, texts};
 use scry_card::stats::{
     ALPHA, Basis, ColumnReport, Counter, Kind, Profiler, Reference, Rule, Statistic, Verdict, compare, compare_counts,
-    watch,
+    compare_live, watch,
 };
 use scry_card::{Batch, Datatype, Field, Tensor, Values};
 
@@ -59,6 +59,50 @@ fn a_shift_is_drift_by_every_rule_and_basis() {
             assert_eq!((report.verdict, report.basis), (verdict, basis), "{report}");
         }
     }
+}
+
+/// Both sides are samples: what both share is no difference, however far they
+/// are from the training data.
+#[test]
+fn versions_are_compared_with_each_other_and_not_with_the_reference() {
+    let fields = number_fields(1);
+    let reference = profile(&fields, &normal(1, 5_000, 0.0));
+    let counter = Counter::new(&reference, &fields).unwrap();
+    let counted = |batch: &Batch| {
+        let mut counts = counter.start();
+        counter.count(&mut counts, batch).unwrap();
+        counts
+    };
+    let live = counted(&normal(2, 2_000, 1.0));
+    for (shift, verdict) in [(1.0, Verdict::Ok), (1.5, Verdict::Drift)] {
+        let report = compare_live(&reference, &live, &counted(&normal(3, 2_000, shift)), ALPHA).unwrap();
+        assert_eq!((report.verdict, report.reference_rows, report.live_rows), (verdict, 2_000, 2_000), "{report}");
+        let apart = report.columns[0].value(Statistic::WNorm).unwrap();
+        assert!((apart - (shift - 1.0)).abs() < 0.1, "{report}");
+    }
+    let none = compare_live(&reference, &counter.start(), &live, ALPHA).unwrap();
+    assert_eq!(none.verdict, Verdict::InsufficientData, "{none}");
+}
+
+#[test]
+fn categories_and_missing_values_of_two_versions_are_compared() {
+    let fields = [field("c", Datatype::Bytes)];
+    let sample = |a: usize, b: usize, none: usize| {
+        let text = texts(std::iter::repeat_n("a", a).chain(std::iter::repeat_n("b", b + none)));
+        let validity = Some((0..a + b + none).map(|i| i < a + b).collect());
+        batch(vec![Tensor { validity, ..text }])
+    };
+    let reference = profile(&fields, &sample(500, 500, 0));
+    let counter = Counter::new(&reference, &fields).unwrap();
+    let judged = |live: &Batch, other: &Batch| {
+        let [mut one, mut two] = [counter.start(), counter.start()];
+        counter.count(&mut one, live).unwrap();
+        counter.count(&mut two, other).unwrap();
+        compare_live(&reference, &one, &two, ALPHA).unwrap().verdict
+    };
+    assert_eq!(judged(&sample(900, 100, 100), &sample(880, 120, 105)), Verdict::Ok);
+    assert_eq!(judged(&sample(900, 100, 100), &sample(800, 200, 100)), Verdict::Drift);
+    assert_eq!(judged(&sample(900, 100, 0), &sample(900, 100, 100)), Verdict::Drift);
 }
 
 #[test]

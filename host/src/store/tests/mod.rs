@@ -1,4 +1,5 @@
 mod components;
+mod drift;
 #[cfg(debug_assertions)]
 mod faults;
 mod journal;

@@ -1,0 +1,198 @@
+//! What a model's versions see and say, beside what they learned from: for
+//! programs, and as text for people. Reads what is there, changes nothing.
+
+use crate::catalog::{CatalogError, Freshness};
+use crate::registry::Registry;
+use crate::serving::{
+    BesideReport, EpochReport, ExportedModel, ExportedVersion, Routes, Served, SideReport, SkewReport, Target, Watch,
+};
+use crate::store::Digest;
+use scry_card::stats::DriftReport;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How the versions of a model stand.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownDrift {
+    model: String,
+    /// Share of epochs in which an alarm may be false, a side of a version.
+    alpha: f64,
+    versions: Vec<ShownVersion>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownVersion {
+    version: u32,
+    digest: Digest,
+    /// `live`, `canary`, `shadow`, or nothing.
+    role: Option<&'static str>,
+    /// `watched`, `no reference`, `cold`, or why it is not available.
+    state: String,
+    #[serde(flatten)]
+    staleness: Staleness,
+    /// `inputs`, `features` and `outputs`, where they are watched.
+    sides: BTreeMap<&'static str, SideReport>,
+    /// Which sides are not, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwatched: Vec<String>,
+    /// What became of the sample that features come from.
+    skew: Option<SkewReport>,
+    /// Of a canary or a shadow: how it differs from the live version.
+    beside: Option<BesideReport>,
+}
+
+/// How old a version's data is.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Staleness {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_until: Option<String>,
+    /// Since then, in days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_age_days: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<String>,
+    /// Whether it is older than `max_age`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale: Option<bool>,
+}
+
+impl Staleness {
+    pub(super) fn of(target: &Target, now_ms: u64) -> Self {
+        let card = &target.card;
+        let freshness = Freshness::of(card).ok().flatten();
+        let days = |age_s: f64| (age_s / 8_640.0).round() / 10.0;
+        Self {
+            data_until: card.data_until.clone(),
+            data_age_days: freshness.map(|freshness| days(freshness.age_s(now_ms))),
+            max_age: card.max_age.clone(),
+            stale: freshness.and_then(|freshness| freshness.is_stale(now_ms)),
+        }
+    }
+}
+
+/// All versions of a model, newest last.
+pub(super) fn report(registry: &Registry, name: &str, now_ms: u64) -> Result<ShownDrift, CatalogError> {
+    let routes = registry.routes().load_full();
+    let (catalog, alpha) = (routes.catalog.clone(), registry.drift_alpha());
+    let served = routes.models.get(name).map(AsRef::as_ref);
+    let versions = catalog.model(name)?.all().map(|version| {
+        let found = served.and_then(|served| served.versions.get(&version.number));
+        let target = found.and_then(|found| found.as_ref().ok());
+        let watch = routes.watches.get(&(name.to_owned(), version.number));
+        let state = match (watch, found) {
+            (Some(_), _) => "watched".to_owned(),
+            (None, Some(Ok(_))) => "no reference".to_owned(),
+            (None, Some(Err(why))) => why.clone(),
+            (None, None) => "cold".to_owned(),
+        };
+        ShownVersion {
+            version: version.number,
+            digest: version.digest,
+            role: served.and_then(|served| role(served, version.number)),
+            state,
+            staleness: target.map(|target| Staleness::of(target, now_ms)).unwrap_or_default(),
+            sides: watch.map(|watch| sides(watch, alpha)).unwrap_or_default(),
+            unwatched: watch.map(|watch| watch.unwatched.clone()).unwrap_or_default(),
+            skew: watch.and_then(|watch| watch.features.as_ref()).map(|skew| skew.report()),
+            beside: served.and_then(|served| beside(served, version.number, alpha)),
+        }
+    });
+    Ok(ShownDrift { model: name.to_owned(), alpha, versions: versions.collect() })
+}
+
+fn role(served: &Served, number: u32) -> Option<&'static str> {
+    let serving = &served.serving;
+    match () {
+        () if serving.live == number => Some("live"),
+        () if serving.canary.as_ref().is_some_and(|canary| canary.to == number) => Some("canary"),
+        () if serving.shadow.as_ref().is_some_and(|shadow| shadow.to == number) => Some("shadow"),
+        () => None,
+    }
+}
+
+fn sides(watch: &Watch, alpha: f64) -> BTreeMap<&'static str, SideReport> {
+    watch.sides().filter_map(|side| Some((side.name, side.report(alpha).ok()?))).collect()
+}
+
+/// How a canary, or a shadow, differs from the live version.
+fn beside(served: &Served, number: u32, alpha: f64) -> Option<BesideReport> {
+    let canary = served.target(number).ok().and_then(|target| target.beside.as_ref());
+    let shadow = served.shadow.as_ref().and_then(|arm| arm.beside.as_ref());
+    let beside = canary.into_iter().chain(shadow).find(|beside| beside.to == number)?;
+    Some(beside.report(alpha))
+}
+
+/// The counts of a model's versions, for other hosts to add.
+pub(super) fn export(routes: &Routes, name: &str) -> Result<ExportedModel, CatalogError> {
+    routes.catalog.model(name)?;
+    let watches = routes.watches.iter().filter(|((model, _), _)| model == name);
+    let versions = watches.map(|((_, number), watch)| ExportedVersion {
+        version: *number,
+        digest: watch.version.digest,
+        sides: watch.counted(),
+    });
+    Ok(ExportedModel { model: name.to_owned(), versions: versions.collect() })
+}
+
+impl fmt::Display for ShownDrift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}  (alpha {} an epoch and side)", self.model, self.alpha)?;
+        self.versions.iter().try_for_each(|version| write!(f, "\n{version}"))
+    }
+}
+
+impl fmt::Display for ShownVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, digest, role, state, staleness, .. } = self;
+        let role = role.map(|role| format!(" ({role})")).unwrap_or_default();
+        writeln!(f, "@{version}{role}  {digest}  {state}{staleness}")?;
+        self.unwatched.iter().try_for_each(|why| writeln!(f, "  not watched: {why}"))?;
+        for (name, side) in &self.sides {
+            write!(f, "\n[{name}]  alarms so far: {}", side.alarms)?;
+            if let Some(SkewReport { sampled, failed, dropped }) = self.skew.filter(|_| *name == "features") {
+                write!(f, ", sampled {sampled} requests, {failed} failed, {dropped} dropped")?;
+            }
+            writeln!(f)?;
+            for epoch in side.last.iter().chain([&side.current]) {
+                show_epoch(f, epoch)?;
+            }
+        }
+        let Some(beside) = &self.beside else { return Ok(()) };
+        for (name, report) in [("inputs", &beside.inputs), ("outputs", &beside.outputs)] {
+            if let Some(report) = report {
+                writeln!(f, "\n[{name} beside the live version @{}]", beside.live)?;
+                show_report(f, report)?;
+            }
+        }
+        beside.unlike.iter().try_for_each(|why| writeln!(f, "  not compared: {why}"))
+    }
+}
+
+impl fmt::Display for Staleness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(days) = self.data_age_days else { return Ok(()) };
+        write!(f, "  data {days} days old")?;
+        match (self.stale, &self.max_age) {
+            (Some(true), Some(age)) => write!(f, ", STALE: older than {age}"),
+            (_, Some(age)) => write!(f, " of {age}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn show_epoch(f: &mut fmt::Formatter<'_>, epoch: &EpochReport) -> fmt::Result {
+    let EpochReport { epoch: number, alarm, report } = epoch;
+    writeln!(f, "epoch {number}")?;
+    if let Some(alarm) = alarm {
+        writeln!(f, "ALARM after {} rows: {alarm}", alarm.rows)?;
+    }
+    show_report(f, report)
+}
+
+fn show_report(f: &mut fmt::Formatter<'_>, report: &DriftReport) -> fmt::Result {
+    report.to_string().lines().try_for_each(|line| match line {
+        "" => writeln!(f),
+        line => writeln!(f, "  {line}"),
+    })
+}

@@ -1,0 +1,135 @@
+//! Two versions of a model that answer beside each other, both counted in the
+//! bins of the live one's reference, since they run beside each other.
+//!
+//! Looked at by people, and so a window that is judged once a look: it raises
+//! no alarm.
+
+use super::{INPUTS, OUTPUTS};
+use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, compare_live};
+use scry_card::{Batch, Field, Invalid, Schema};
+use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
+
+/// The live version and another.
+#[derive(Debug)]
+pub struct Beside {
+    /// The live version.
+    pub live: u32,
+    /// The other.
+    pub to: u32,
+    inputs: Option<Pair>,
+    outputs: Option<Pair>,
+    /// What cannot be compared, and why.
+    unlike: Vec<String>,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::serving) enum Arm {
+    Live,
+    Other,
+}
+
+/// How the two differ.
+#[derive(Debug, Serialize)]
+pub struct BesideReport {
+    /// The live version.
+    pub live: u32,
+    /// Of a canary: what it was asked. A shadow is asked the same.
+    pub inputs: Option<DriftReport>,
+    /// What it answered; `reference_rows` are the live version's.
+    pub outputs: Option<DriftReport>,
+    /// What cannot be compared, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlike: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    reference: Reference,
+    live: Tally,
+    other: Tally,
+}
+
+#[derive(Debug)]
+struct Tally {
+    counter: Counter,
+    counts: Mutex<Counts>,
+}
+
+impl Beside {
+    /// Two versions of a model: the numbers, the live one's reference, the
+    /// schemas of both. Only where requests are shared do inputs say anything.
+    pub fn new(numbers: (u32, u32), references: &References, schemas: [&Schema; 2], shares_requests: bool) -> Self {
+        let ((live, to), [ours, theirs]) = (numbers, schemas);
+        let mut unlike = Vec::new();
+        let mut pair = |name: &str, reference: Option<&Reference>, fields: [&[Field]; 2]| {
+            let pair = reference.map(|reference| Pair::new(reference, fields)).transpose();
+            pair.unwrap_or_else(|error| {
+                unlike.push(format!("{name}: {error}"));
+                None
+            })
+        };
+        let shared = Some(&references.inputs).filter(|_| shares_requests);
+        let inputs = pair(INPUTS, shared, [&ours.inputs, &theirs.inputs]);
+        let outputs = pair(OUTPUTS, references.outputs.as_ref(), [&ours.outputs, &theirs.outputs]);
+        Self { live, to, inputs, outputs, unlike }
+    }
+
+    pub(in crate::serving) fn saw(&self, arm: Arm, inputs: &Batch, outputs: &Batch) {
+        for (pair, batch) in [(&self.inputs, inputs), (&self.outputs, outputs)] {
+            if let Some(pair) = pair {
+                pair.tally(arm).saw(batch);
+            }
+        }
+    }
+
+    /// How the two differ so far.
+    pub fn report(&self, alpha: f64) -> BesideReport {
+        let mut unlike = self.unlike.clone();
+        let mut report = |pair: &Option<Pair>| {
+            let report = pair.as_ref().map(|pair| pair.report(alpha)).transpose();
+            report.unwrap_or_else(|error| {
+                unlike.push(error.to_string());
+                None
+            })
+        };
+        let (inputs, outputs) = (report(&self.inputs), report(&self.outputs));
+        BesideReport { live: self.live, inputs, outputs, unlike }
+    }
+}
+
+impl Pair {
+    fn new(reference: &Reference, [ours, theirs]: [&[Field]; 2]) -> Result<Self, Invalid> {
+        let (live, other) = (Tally::new(reference, ours)?, Tally::new(reference, theirs)?);
+        Ok(Self { reference: reference.clone(), live, other })
+    }
+
+    fn tally(&self, arm: Arm) -> &Tally {
+        match arm {
+            Arm::Live => &self.live,
+            Arm::Other => &self.other,
+        }
+    }
+
+    fn report(&self, alpha: f64) -> Result<DriftReport, Invalid> {
+        compare_live(&self.reference, &self.live.counts(), &self.other.counts(), alpha)
+    }
+}
+
+impl Tally {
+    fn new(reference: &Reference, fields: &[Field]) -> Result<Self, Invalid> {
+        let counter = Counter::new(reference, fields)?;
+        Ok(Self { counts: Mutex::new(counter.start()), counter })
+    }
+
+    fn saw(&self, batch: &Batch) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        // A batch of another form is nobody's to refuse here.
+        let _ = self.counter.count(&mut counts, batch);
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,90 @@
+//! Counts by epoch: old rows hide no new drift.
+//!
+//! Pure: never locks, never looks at a clock.
+
+use super::Alarm;
+use scry_card::stats::{Counter, Counts, EPOCH_ROWS, Reference};
+use scry_card::{Batch, Invalid};
+use serde::{Deserialize, Serialize};
+
+/// One epoch of one side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// From 1.
+    pub number: u64,
+    /// Where its rows fell.
+    pub counts: Counts,
+    /// The first look at which it had drift.
+    pub alarm: Option<Alarm>,
+}
+
+/// The epoch that runs, and the one before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epochs {
+    /// The one that runs.
+    pub current: Epoch,
+    /// The one before.
+    pub last: Option<Epoch>,
+    /// Epochs that had an alarm.
+    pub alarms: u64,
+}
+
+impl Epoch {
+    fn begin(number: u64, counts: Counts) -> Self {
+        Self { number, counts, alarm: None }
+    }
+}
+
+impl Epochs {
+    pub(super) fn begin(counts: Counts) -> Self {
+        Self { current: Epoch::begin(1, counts), last: None, alarms: 0 }
+    }
+
+    /// Counts a batch, in a new epoch where this one has its rows. A batch is
+    /// never divided.
+    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch) -> Result<(), Invalid> {
+        if self.current.counts.rows() >= EPOCH_ROWS {
+            let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
+            self.last = Some(std::mem::replace(&mut self.current, next));
+        }
+        counter.count(&mut self.current.counts, batch)
+    }
+
+    /// How far counting has come.
+    pub(super) fn mark(&self) -> (u64, u64, u64) {
+        (self.current.number, self.current.counts.rows(), self.alarms)
+    }
+
+    /// Whether these can be a reference's.
+    pub fn check(&self, reference: &Reference) -> Result<(), Invalid> {
+        self.last.iter().chain([&self.current]).try_for_each(|epoch| epoch.counts.check(reference))
+    }
+
+    /// Remembers an epoch's first alarm; false where it is not the first.
+    pub(super) fn alarm(&mut self, number: u64, alarm: &Alarm) -> bool {
+        let mut epochs = self.last.iter_mut().chain([&mut self.current]);
+        let Some(epoch) = epochs.find(|epoch| epoch.number == number && epoch.alarm.is_none()) else { return false };
+        epoch.alarm = Some(alarm.clone());
+        self.alarms = self.alarms.saturating_add(1);
+        true
+    }
+
+    /// Goes on where earlier epochs ended. What was counted meanwhile belongs
+    /// to the epoch that ran then, unless that is over.
+    pub(super) fn resume(&mut self, earlier: Self) -> Result<(), Invalid> {
+        let joins = self.last.is_none();
+        if joins {
+            self.current.counts.merge(&earlier.current.counts)?;
+            self.current.alarm = earlier.current.alarm.or(self.current.alarm.take());
+            self.last = earlier.last;
+        } else if let Some(last) = &mut self.last {
+            last.number = last.number.saturating_add(earlier.current.number);
+        }
+        let before = earlier.current.number.saturating_sub(u64::from(joins));
+        self.current.number = self.current.number.saturating_add(before);
+        self.alarms = self.alarms.saturating_add(earlier.alarms);
+        Ok(())
+    }
+}

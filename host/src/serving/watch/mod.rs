@@ -1,0 +1,141 @@
+//! Whether what a version sees and says is still like its training data.
+//!
+//! Counts only, in the bins of the component's own reference, and never a row.
+//! Never fails a request and never does I/O: who looks, warns and keeps is the
+//! registry.
+
+mod alarm;
+mod beside;
+mod epochs;
+mod side;
+mod skew;
+
+pub use alarm::{Alarm, AlarmColumn};
+pub use beside::{Beside, BesideReport};
+pub use epochs::{Epoch, Epochs};
+pub use side::{EpochReport, Side, SideMoment, SideReport};
+pub use skew::{Skew, SkewReport};
+
+pub(super) use beside::Arm;
+
+use crate::catalog::Version;
+use crate::store::Digest;
+use scry_card::stats::{Reference, References};
+use scry_card::{Batch, Field, Invalid, Schema};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Raw columns.
+const INPUTS: &str = "inputs";
+/// What the pipeline made of them.
+const FEATURES: &str = "features";
+/// What the model answered.
+const OUTPUTS: &str = "outputs";
+
+/// One version's live rows beside its training data.
+#[derive(Debug)]
+pub struct Watch {
+    /// The model's name.
+    pub model: String,
+    /// Number and digest.
+    pub version: Version,
+    /// What it reads.
+    pub inputs: Option<Side>,
+    /// What it answers.
+    pub outputs: Option<Side>,
+    /// What its pipeline makes of a sample of requests.
+    pub features: Option<Skew>,
+    /// Which sides cannot be counted, and why.
+    pub unwatched: Vec<String>,
+}
+
+/// The counts of a version by side, as they are kept and exported.
+pub type Counted = BTreeMap<String, Epochs>;
+
+/// The counts of a model's versions, for other hosts to add.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportedModel {
+    /// Its name.
+    pub model: String,
+    /// Those that are watched.
+    pub versions: Vec<ExportedVersion>,
+}
+
+/// The counts of one version.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportedVersion {
+    /// Its number here.
+    pub version: u32,
+    /// The component.
+    pub digest: Digest,
+    /// Its counts.
+    pub sides: Counted,
+}
+
+impl Watch {
+    /// Nothing seen yet. Features are those of this share of the requests.
+    pub fn new(
+        model: &str,
+        version: Version,
+        references: &References,
+        schema: &Schema,
+        skew_sample_percent: f64,
+    ) -> Self {
+        let mut unwatched = Vec::new();
+        let mut side = |name: &'static str, reference: Option<&Reference>, fields: &[Field]| {
+            let side = reference.map(|reference| Side::new(name, reference.clone(), fields)).transpose();
+            side.unwrap_or_else(|error| {
+                unwatched.push(format!("{name}: {error}"));
+                None
+            })
+        };
+        let inputs = side(INPUTS, Some(&references.inputs), &schema.inputs);
+        let outputs = side(OUTPUTS, references.outputs.as_ref(), &schema.outputs);
+        let sampled = references.features.as_ref().filter(|_| skew_sample_percent > 0.0);
+        let features = side(FEATURES, sampled, &schema.features).map(|side| Skew::new(side, skew_sample_percent));
+        Self { model: model.to_owned(), version, inputs, outputs, features, unwatched }
+    }
+
+    /// The sides that are counted.
+    pub fn sides(&self) -> impl Iterator<Item = &Side> {
+        let features = self.features.as_ref().map(|skew| &skew.side);
+        self.inputs.iter().chain(features).chain(&self.outputs)
+    }
+
+    /// Counts rows that were answered.
+    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
+        if let Some(side) = &self.inputs {
+            side.saw(inputs);
+        }
+        if let Some(side) = &self.outputs {
+            side.saw(outputs);
+        }
+    }
+
+    /// All that was counted.
+    pub fn counted(&self) -> Counted {
+        self.sides().map(|side| (side.name.to_owned(), side.epochs())).collect()
+    }
+
+    /// How far counting has come: the same while nothing was counted.
+    pub fn mark(&self) -> Vec<(u64, u64, u64)> {
+        self.sides().map(Side::mark).collect()
+    }
+
+    /// Goes on where earlier counts ended. Fails, unchanged, where one of them
+    /// is none of this version's.
+    pub fn resume(&self, mut earlier: Counted) -> Result<(), Invalid> {
+        for side in self.sides() {
+            earlier.get(side.name).map_or(Ok(()), |epochs| epochs.check(&side.reference))?;
+        }
+        for side in self.sides() {
+            earlier.remove(side.name).map_or(Ok(()), |epochs| side.resume(epochs))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! One side of a version: counted by those who answer, looked at by those who
+//! watch.
+
+use super::{Alarm, Epoch, Epochs};
+use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
+use scry_card::{Batch, Field, Invalid};
+use serde::Serialize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Inputs, features or outputs.
+#[derive(Debug)]
+pub struct Side {
+    /// Which.
+    pub name: &'static str,
+    /// What its training data looked like.
+    pub reference: Reference,
+    counter: Counter,
+    epochs: Mutex<Epochs>,
+    /// Never taken by those who count.
+    looked: Mutex<Looked>,
+}
+
+/// The last look.
+#[derive(Debug, Default)]
+struct Looked {
+    /// Epoch and its rows.
+    at: (u64, u64),
+    report: Option<Arc<DriftReport>>,
+}
+
+/// An epoch, judged.
+#[derive(Debug, Serialize)]
+pub struct EpochReport {
+    /// Which epoch.
+    pub epoch: u64,
+    /// The first look at which it had drift; it stays, whatever comes after.
+    pub alarm: Option<Alarm>,
+    /// Every statistic of it now.
+    pub report: DriftReport,
+}
+
+/// How a side stands.
+#[derive(Debug, Serialize)]
+pub struct SideReport {
+    /// Epochs that had an alarm.
+    pub alarms: u64,
+    /// The epoch that runs.
+    pub current: EpochReport,
+    /// The one before.
+    pub last: Option<EpochReport>,
+}
+
+/// How a side stood at the last look, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SideMoment {
+    /// Which side.
+    pub side: &'static str,
+    /// Rows in the epoch.
+    pub rows: u64,
+    /// Epochs that had an alarm.
+    pub alarms: u64,
+    /// The most evidence of any column.
+    pub ln_e: f64,
+    /// Columns that drift.
+    pub drifting: usize,
+}
+
+impl Side {
+    /// Nothing counted yet. Fails where the reference is not of these fields.
+    pub(super) fn new(name: &'static str, reference: Reference, fields: &[Field]) -> Result<Self, Invalid> {
+        let counter = Counter::new(&reference, fields)?;
+        let epochs = Mutex::new(Epochs::begin(counter.start()));
+        Ok(Self { name, reference, counter, epochs, looked: Mutex::default() })
+    }
+
+    /// Counts a batch; one of another form is nobody's to refuse here.
+    pub(super) fn saw(&self, batch: &Batch) {
+        let _ = self.lock().count(&self.counter, batch);
+    }
+
+    pub(super) fn epochs(&self) -> Epochs {
+        self.lock().clone()
+    }
+
+    pub(super) fn mark(&self) -> (u64, u64, u64) {
+        self.lock().mark()
+    }
+
+    pub(super) fn resume(&self, earlier: Epochs) -> Result<(), Invalid> {
+        self.lock().resume(earlier)
+    }
+
+    /// Judges what has come since the last look; the alarms that are new. The
+    /// e-process may be looked at as often as anybody likes.
+    pub fn look(&self, alpha: f64, now_ms: u64) -> Vec<Alarm> {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, rows, _) = self.mark();
+        if looked.at == (number, rows) {
+            return Vec::new();
+        }
+        let epochs = self.epochs();
+        let mut alarms = Vec::new();
+        for epoch in epochs.last.iter().chain([&epochs.current]) {
+            let at = (epoch.number, epoch.counts.rows());
+            if at <= looked.at {
+                continue;
+            }
+            let Ok(report) = watch(&self.reference, &epoch.counts, alpha) else { continue };
+            let alarm = Alarm::of(&report, now_ms);
+            alarms.extend(alarm.filter(|alarm| self.lock().alarm(epoch.number, alarm)));
+            *looked = Looked { at, report: Some(Arc::new(report)) };
+        }
+        alarms
+    }
+
+    /// How it stood at the last look.
+    pub fn moment(&self) -> SideMoment {
+        let report = self.looked.lock().unwrap_or_else(PoisonError::into_inner).report.clone();
+        let (_, rows, alarms) = self.mark();
+        let columns = report.iter().flat_map(|report| &report.columns);
+        let ln_e = columns.clone().filter_map(|column| column.value(Statistic::LnE)).fold(0.0, f64::max);
+        let drifting = columns.filter(|column| column.verdict == Verdict::Drift).count();
+        SideMoment { side: self.name, rows, alarms, ln_e, drifting }
+    }
+
+    /// How it stands now.
+    pub fn report(&self, alpha: f64) -> Result<SideReport, Invalid> {
+        let Epochs { current, last, alarms } = self.epochs();
+        let judged = |epoch: Epoch| {
+            let report = watch(&self.reference, &epoch.counts, alpha)?;
+            Ok(EpochReport { epoch: epoch.number, alarm: epoch.alarm, report })
+        };
+        Ok(SideReport { alarms, current: judged(current)?, last: last.map(judged).transpose()? })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Epochs> {
+        // Counts are whole between any two additions.
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

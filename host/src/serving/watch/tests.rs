@@ -1,0 +1,182 @@
+use super::epochs::Epochs;
+use super::*;
+use scry_card::stats::{ALPHA, Counter, EPOCH_ROWS, Profiler};
+use scry_card::{Datatype, Tensor, Values};
+
+fn fields(names: &[&str]) -> Vec<Field> {
+    let field = |name: &&str| serde_json::from_value(serde_json::json!({ "name": name, "datatype": "FP64" })).unwrap();
+    names.iter().map(field).collect()
+}
+
+/// So many rows of a uniform distribution around `middle`, of width 1.
+fn rows(count: usize, middle: f64) -> Batch {
+    let list = (0..count).map(|i| middle - 0.5 + (i as f64 * 0.618_033_988_75).fract()).collect();
+    Batch {
+        rows: count,
+        columns: vec![Tensor { shape: vec![count as u64], values: Values::Fp64(list), validity: None }],
+    }
+}
+
+fn reference(name: &str) -> Reference {
+    let mut profiler = Profiler::new(&fields(&[name]));
+    profiler.add(&rows(5_000, 0.0)).unwrap();
+    profiler.finish()
+}
+
+fn schema() -> Schema {
+    let (x, y) = (fields(&["x"]), fields(&["y"]));
+    Schema { inputs: x.clone(), features: x, outputs: y }
+}
+
+fn references() -> References {
+    References { inputs: reference("x"), features: Some(reference("x")), outputs: Some(reference("y")) }
+}
+
+fn watch() -> Watch {
+    let version = Version { number: 1, digest: Digest::of(b"m") };
+    Watch::new("m", version, &references(), &schema(), 1.5)
+}
+
+#[test]
+fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
+    let reference = reference("x");
+    let counter = Counter::new(&reference, &fields(&["x"])).unwrap();
+    let mut epochs = Epochs::begin(counter.start());
+    for _ in 0..4 {
+        epochs.count(&counter, &rows(600, 0.0)).unwrap();
+    }
+    assert_eq!((epochs.mark(), epochs.last.is_none()), ((1, 2_400, 0), true));
+    epochs.count(&counter, &rows(5_000, 0.0)).unwrap();
+    assert_eq!(epochs.mark(), (2, 5_000, 0));
+    assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
+    assert!(epochs.last.unwrap().counts.rows() >= EPOCH_ROWS);
+}
+
+#[test]
+fn an_alarm_is_raised_once_an_epoch_and_stays() {
+    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    side.saw(&rows(200, 0.0));
+    assert!(side.look(ALPHA, 1).is_empty());
+    side.saw(&rows(200, 1.0));
+    let [alarm] = side.look(ALPHA, 2).try_into().unwrap();
+    assert_eq!((alarm.at_ms, alarm.rows, alarm.columns_drifting), (2, 400, 1));
+    let column = &alarm.columns[0];
+    assert_eq!((column.column.as_str(), column.effect), ("x", scry_card::stats::Statistic::WNorm));
+    assert!(column.observed_value >= column.threshold && column.ln_e >= column.ln_e_threshold, "{alarm}");
+    assert!(alarm.to_string().starts_with("x: w_norm "), "{alarm}");
+    // Again in the same epoch: no news, however it looks.
+    side.saw(&rows(200, 1.0));
+    assert!(side.look(ALPHA, 3).is_empty());
+    side.saw(&rows(1_400, 0.0));
+    // The next epoch, and a shift that nobody looked at before it ended.
+    side.saw(&rows(2_000, 1.0));
+    side.saw(&rows(10, 0.0));
+    let [late] = side.look(ALPHA, 4).try_into().unwrap();
+    assert_eq!((late.at_ms, late.rows), (4, 2_000));
+    let report = side.report(ALPHA).unwrap();
+    assert_eq!((report.alarms, report.current.epoch, report.current.report.live_rows), (2, 3, 10));
+    assert_eq!((report.current.alarm, report.last.unwrap().alarm), (None, Some(late)));
+    assert_eq!(side.moment().alarms, 2);
+}
+
+#[test]
+fn nothing_new_is_not_judged_again() {
+    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    side.saw(&rows(300, 0.0));
+    side.look(ALPHA, 1);
+    let moment = side.moment();
+    assert_eq!((moment.rows, moment.drifting), (300, 0));
+    side.look(ALPHA, 2);
+    assert_eq!(side.moment(), moment);
+}
+
+#[test]
+fn counts_go_on_exactly_where_they_ended() {
+    let (whole, first) = (watch(), watch());
+    for (input, output) in [(0.0, 0.5), (0.25, 0.0), (1.0, 0.125)] {
+        whole.saw(&rows(700, input), &rows(700, output));
+    }
+    first.saw(&rows(700, 0.0), &rows(700, 0.5));
+    first.saw(&rows(700, 0.25), &rows(700, 0.0));
+    let kept = serde_json::to_vec(&first.counted()).unwrap();
+    let second = watch();
+    second.resume(serde_json::from_slice(&kept).unwrap()).unwrap();
+    assert_eq!(second.counted(), first.counted());
+    second.saw(&rows(700, 1.0), &rows(700, 0.125));
+    assert_eq!(second.counted(), whole.counted());
+}
+
+#[test]
+fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
+    let (early, late) = (watch(), watch());
+    for _ in 0..5 {
+        early.saw(&rows(1_000, 0.0), &rows(1_000, 0.0));
+    }
+    late.saw(&rows(300, 0.0), &rows(300, 0.0));
+    late.resume(early.counted()).unwrap();
+    let side = late.inputs.as_ref().unwrap();
+    assert_eq!(side.mark(), (3, 1_300, 0));
+    assert_eq!(side.epochs().last.unwrap().number, 2);
+    // Where an epoch has ended since, the earlier one is over.
+    let late = watch();
+    for _ in 0..3 {
+        late.saw(&rows(2_000, 0.0), &rows(2_000, 0.0));
+    }
+    late.resume(early.counted()).unwrap();
+    assert_eq!(late.inputs.as_ref().unwrap().mark(), (6, 2_000, 0));
+}
+
+#[test]
+fn counts_of_something_else_change_nothing() {
+    let (one, other) = (watch(), watch());
+    one.saw(&rows(100, 0.0), &rows(100, 0.0));
+    let before = other.counted();
+    let mut foreign = one.counted();
+    let inputs = foreign.remove(INPUTS).unwrap();
+    foreign.insert(OUTPUTS.to_owned(), inputs);
+    assert!(other.resume(foreign).is_err());
+    assert_eq!(other.counted(), before);
+    let text = serde_json::to_string(&one.counted()).unwrap();
+    let damaged = text.replacen("\"rows\":100", "\"rows\":101", 1);
+    assert_ne!(text, damaged);
+    assert!(other.resume(serde_json::from_str(&damaged).unwrap()).is_err());
+    assert_eq!(other.counted(), before);
+}
+
+#[test]
+fn a_reference_of_another_form_leaves_its_side_unwatched_and_says_so() {
+    let mut schema = schema();
+    schema.outputs[0].datatype = Datatype::Bytes;
+    let version = Version { number: 1, digest: Digest::of(b"m") };
+    let watch = Watch::new("m", version, &references(), &schema, 0.0);
+    assert!(watch.outputs.is_none() && watch.inputs.is_some());
+    assert!(watch.features.is_none(), "a share of 0 switches it off");
+    assert!(watch.unwatched[0].starts_with("outputs: field `y`"), "{:?}", watch.unwatched);
+    // A batch that fits nowhere fails nobody.
+    watch.saw(&Batch { rows: 1, columns: vec![] }, &rows(1, 0.0));
+    assert_eq!(watch.mark(), [(1, 0, 0)]);
+}
+
+#[test]
+fn two_versions_are_compared_where_both_have_the_columns() {
+    let (ours, mut theirs) = (schema(), schema());
+    theirs.inputs = fields(&["z"]);
+    let beside = Beside::new((3, 4), &references(), [&ours, &theirs], true);
+    for _ in 0..3 {
+        beside.saw(Arm::Live, &rows(500, 2.0), &rows(500, 0.25));
+        beside.saw(Arm::Other, &rows(500, 2.0), &rows(500, 0.5));
+    }
+    let report = beside.report(ALPHA);
+    assert_eq!((report.live, report.inputs.is_none()), (3, true));
+    assert!(report.unlike[0].contains("field `x`"), "{:?}", report.unlike);
+    let outputs = report.outputs.unwrap();
+    assert_eq!((outputs.reference_rows, outputs.live_rows), (1_500, 1_500));
+    assert_eq!(outputs.verdict, scry_card::stats::Verdict::Drift, "{outputs}");
+    let alike = Beside::new((3, 4), &references(), [&ours, &ours], true);
+    alike.saw(Arm::Live, &rows(500, 2.0), &rows(500, 2.0));
+    alike.saw(Arm::Other, &rows(500, 2.0), &rows(500, 2.0));
+    let report = alike.report(ALPHA);
+    for side in [report.inputs.unwrap(), report.outputs.unwrap()] {
+        assert_eq!(side.verdict, scry_card::stats::Verdict::Ok, "{side}");
+    }
+}
