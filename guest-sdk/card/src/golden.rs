@@ -91,7 +91,7 @@ pub fn differences(fields: &[Field], golden: &Golden, expected: &Batch, got: &Ba
     found
 }
 
-fn float(tensor: &Tensor, i: usize) -> Option<f64> {
+pub(crate) fn float(tensor: &Tensor, i: usize) -> Option<f64> {
     match &tensor.values {
         Values::Fp64(list) => list.get(i).copied(),
         Values::Fp32(list) => list.get(i).map(|&value| f64::from(value)),
@@ -99,11 +99,11 @@ fn float(tensor: &Tensor, i: usize) -> Option<f64> {
     }
 }
 
-fn tolerance(golden: &Golden, want: &Tensor, i: usize) -> f64 {
+pub(crate) fn tolerance(golden: &Golden, want: &Tensor, i: usize) -> f64 {
     float(want, i).map_or(0.0, |value| golden.atol + golden.rtol * value.abs())
 }
 
-fn agrees(want: &Tensor, have: &Tensor, i: usize, tolerance: f64) -> bool {
+pub(crate) fn agrees(want: &Tensor, have: &Tensor, i: usize, tolerance: f64) -> bool {
     match (want.is_valid(i), have.is_valid(i)) {
         (false, false) => true,
         (true, true) => match (float(want, i), float(have, i)) {

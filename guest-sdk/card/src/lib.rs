@@ -11,6 +11,8 @@ mod checks;
 mod golden;
 mod invalid;
 mod join;
+#[cfg(feature = "rules")]
+pub mod properties;
 mod records;
 mod schema;
 pub mod stats;

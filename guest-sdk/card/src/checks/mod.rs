@@ -12,7 +12,7 @@
 mod checker;
 mod kind;
 #[cfg(feature = "rules")]
-mod rules;
+pub(crate) mod rules;
 pub(crate) mod scan;
 mod settings;
 #[cfg(feature = "rules")]

@@ -24,7 +24,7 @@ const PROBLEM_MAX_CHARS: usize = 200;
 
 /// A rule that can be run.
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     rule: Rule,
     policy: Policy,
     ast: AST,
@@ -35,7 +35,7 @@ pub(super) struct Compiled {
 impl Compiled {
     /// Compiles a rule and tries it on made-up rows, so that one which could
     /// never hold is refused here.
-    pub(super) fn new(rule: &Rule, policy: Policy, fields: &[Field]) -> Result<Self, Invalid> {
+    pub(crate) fn new(rule: &Rule, policy: Policy, fields: &[Field]) -> Result<Self, Invalid> {
         let wrong = |found: String| {
             let known = fields.iter().filter(|field| field.shape.is_empty()).map(|field| field.name.as_str());
             let expected = format!("an expression that is true or false, over {}", one_of(known));
@@ -75,6 +75,23 @@ impl Compiled {
 
     /// Runs the rule on every row. The columns have their fields' form.
     pub(super) fn check(&self, batch: &Batch, draft: &mut Draft) {
+        self.each_row(batch, |row, tensors, result| {
+            if !matches!(result, Ok(true)) {
+                let echo = draft.detail().echo;
+                let describe = || self.describe(row, tensors, echo, result.err());
+                draft.add((&self.rule.name, CheckKind::Rule), self.policy, Some(row), describe);
+            }
+        });
+    }
+
+    /// The rows of which it is true: not those where a field is missing.
+    pub(crate) fn rows_where(&self, batch: &Batch) -> Vec<usize> {
+        let mut rows = Vec::new();
+        self.each_row(batch, |row, _, result| rows.extend(matches!(result, Ok(true)).then_some(row)));
+        rows
+    }
+
+    fn each_row(&self, batch: &Batch, mut found: impl FnMut(usize, &[&Tensor], Result<bool, Box<EvalAltResult>>)) {
         let tensors: Vec<_> = self.inputs.iter().filter_map(|(_, column)| batch.columns.get(*column)).collect();
         let mut scope = Scope::new();
         for (name, _) in &self.inputs {
@@ -89,12 +106,7 @@ impl Compiled {
                     *value = element(tensor, row);
                 }
             }
-            let result = ENGINE.eval_ast_with_scope::<bool>(&mut scope, &self.ast);
-            if !matches!(result, Ok(true)) {
-                let echo = draft.detail().echo;
-                let describe = || self.describe(row, &tensors, echo, result.err());
-                draft.add((&self.rule.name, CheckKind::Rule), self.policy, Some(row), describe);
-            }
+            found(row, &tensors, ENGINE.eval_ast_with_scope::<bool>(&mut scope, &self.ast));
         }
     }
 
