@@ -3,8 +3,8 @@
 use crate::component::ComponentError;
 use crate::golden::GoldenFailure;
 use crate::sandbox::{CallError, SandboxError};
-use scry_card::Invalid;
 use scry_card::stats::StatsError;
+use scry_card::{Finding, Invalid};
 use scry_tables::TableError;
 use std::path::PathBuf;
 
@@ -70,13 +70,13 @@ pub enum OfflineError {
         /// The file.
         path: PathBuf,
     },
-    /// Rows that the model's schema refuses, as its host would.
-    #[error("{}: the model's schema refuses {}; correct the rows, or the schema", path.display(), listed(errors))]
+    /// Rows that no host would let the model answer.
+    #[error("{}: the model's checks refuse {}; correct the rows, or the model's schema and checks", path.display(), listed(findings))]
     Refused {
         /// The file.
         path: PathBuf,
         /// The first of them, by the file's rows.
-        errors: Vec<Invalid>,
+        findings: Vec<Finding>,
     },
     /// A row that the model does not answer.
     #[error("{}, row {row}: {error}", path.display())]
@@ -90,7 +90,7 @@ pub enum OfflineError {
     },
     /// Columns that cannot be compared, or not be kept.
     #[error("{0}")]
-    Column(#[from] Invalid),
+    Column(Box<Invalid>),
     /// An output that is its own input.
     #[error("{}: is the input; write the output to another file", path.display())]
     Itself {
@@ -99,6 +99,12 @@ pub enum OfflineError {
     },
 }
 
-fn listed(errors: &[Invalid]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.invalid.to_string()).collect::<Vec<_>>().join("; ")
+}
+
+impl From<Invalid> for OfflineError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Column(invalid.into())
+    }
 }

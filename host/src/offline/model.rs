@@ -11,14 +11,14 @@ use crate::golden::{GoldenFailure, check_joined};
 use crate::registry::limits_of_config;
 use crate::sandbox::{CallError, CallLimits, CallReport, Loaded, Metering, Sandbox};
 use crate::serving::EffectiveLimits;
-use scry_card::{Batch, check};
+use scry_card::{Batch, Checker, Decision, Detail, Echo, Finding, Invalid};
 use std::path::Path;
 use std::sync::Arc;
 
 /// How much longer than a request one call may take: nobody waits for it.
 const PATIENCE: u32 = 10;
-/// Errors in the rows of a batch that are shown.
-const ERRORS_MAX: usize = 5;
+/// What is said of rows that are refused.
+const DETAIL: Detail = Detail { errors_max: 5, echo: Echo { max_chars: 40 } };
 
 /// A component that is ready to be run.
 #[derive(Debug)]
@@ -26,9 +26,13 @@ pub struct Model {
     /// What it says of itself.
     pub description: Description,
     loaded: Loaded,
+    inputs: Checker,
+    outputs: Checker,
     limits: EffectiveLimits,
     /// Rows that one call is given.
     rows_max: usize,
+    /// Whether rows are answered otherwise together than alone.
+    is_alone: bool,
 }
 
 type Call = fn(&Loaded, &Batch, &CallLimits) -> CallReport;
@@ -50,29 +54,36 @@ impl Model {
             .map_err(|error| OfflineError::Sandbox { path: here(), error })?;
         // Whether rows are independent is the question here, not what they cost.
         let free = || CallLimits { fuel: u64::MAX, ..limits.of_call() };
-        let rows_max = match check_joined(&loaded, &schema, &description.golden, BATCH_ROWS, free) {
-            Ok(()) => BATCH_ROWS,
-            Err(GoldenFailure::Joined { .. }) => 1,
+        let is_alone = match check_joined(&loaded, &schema, &description.golden, BATCH_ROWS, free) {
+            Ok(()) => false,
+            Err(GoldenFailure::Joined { .. }) => true,
             Err(error) => return Err(OfflineError::Golden { path: here(), error: error.into() }),
         };
-        Ok(Self { description, loaded, limits, rows_max })
+        let mut checks = description.card.checks.clone();
+        // A piece of a file is no request: what is missing of it says nothing.
+        checks.fields.values_mut().for_each(|field| field.null_share_max = None);
+        let inputs = Checker::new(&schema.inputs, &checks)?;
+        let outputs = Checker::outputs(&schema.outputs, &checks);
+        let rows_max = if is_alone { 1 } else { BATCH_ROWS };
+        Ok(Self { description, loaded, inputs, outputs, limits, rows_max, is_alone })
     }
 
     /// What had to be assumed of it.
     pub(super) fn assumed(&self) -> Option<String> {
-        let alone = self.rows_max == 1;
-        alone.then(|| "the model answers rows otherwise together than alone: each is a call of its own".to_owned())
+        self.is_alone
+            .then(|| "the model answers rows otherwise together than alone: each is a call of its own".to_owned())
     }
 
-    /// Refuses what a host would refuse.
+    /// Refuses what a host would not let this model answer.
     pub(super) fn check(&self, piece: &Piece<'_>) -> Result<(), OfflineError> {
-        let mut errors = check(&self.description.card.schema.inputs, piece.batch, ERRORS_MAX);
-        if errors.is_empty() {
+        let mut refused = refused(&self.inputs, piece.batch);
+        if refused.is_empty() {
             return Ok(());
         }
         let before = usize::try_from(piece.first_row).unwrap_or(usize::MAX);
-        errors.iter_mut().filter_map(|error| error.row.as_mut()).for_each(|row| *row = row.saturating_add(before));
-        Err(OfflineError::Refused { path: piece.path.to_owned(), errors })
+        let rows = refused.iter_mut().filter_map(|finding| finding.invalid.row.as_mut());
+        rows.for_each(|row| *row = row.saturating_add(before));
+        Err(OfflineError::Refused { path: piece.path.to_owned(), findings: refused })
     }
 
     /// The features of all rows, in order.
@@ -80,9 +91,18 @@ impl Model {
         self.run(Loaded::transform, piece)
     }
 
-    /// The predictions of all rows, in order.
+    /// The predictions of all rows, in order, that a host would pass on.
     pub(super) fn predict(&mut self, piece: &Piece<'_>) -> Result<Batch, OfflineError> {
-        self.run(Loaded::predict, piece)
+        let answers = self.run(Loaded::predict, piece)?;
+        match refused(&self.outputs, &answers).into_iter().next() {
+            None => Ok(answers),
+            Some(Finding { invalid, .. }) => Err(OfflineError::Row {
+                path: piece.path.to_owned(),
+                row: piece.first_row + invalid.row.unwrap_or(0) as u64,
+                // The row's number is said once.
+                error: CallError::InvalidOutput(Invalid { row: None, ..invalid }.to_string()),
+            }),
+        }
     }
 
     /// What fails is halved, and so is every later call: either fewer rows keep
@@ -114,4 +134,10 @@ impl Model {
         let all: Vec<_> = answers.iter().collect();
         Batch::join(&all).ok_or_else(|| failed(0, CallError::InvalidOutput("answers of different forms".into())))
     }
+}
+
+/// What speaks against the model's own answer, the gravest first.
+fn refused(checker: &Checker, batch: &Batch) -> Vec<Finding> {
+    let findings = checker.check(batch, &DETAIL).findings.into_iter();
+    findings.filter(|finding| Decision::from(finding.policy) >= Decision::Fallback).collect()
 }

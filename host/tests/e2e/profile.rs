@@ -169,6 +169,30 @@ fn with_a_model_inputs_features_and_outputs_are_profiled() {
 }
 
 #[test]
+fn a_model_is_profiled_on_what_its_checks_let_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = |name: &str, lines: &[&str]| {
+        let header = "start,end,amount,income,loans,region,note";
+        std::fs::write(dir.path().join(name), [&[header], lines].concat().join("\n")).unwrap();
+        Ran::of(command(&dir, &["profile", name, "--model"]).arg(&guest("checked").path))
+    };
+    // Warnings pass: too large an amount for an income that is too large itself, and one that is missing.
+    let fair = ["1,2,100,2,,north,", "1,2,100,2000,3,south,short", "1,2,100,,3,south,"];
+    let shown = profile("fair.csv", &fair).ok().stdout;
+    assert!(shown.contains("reference of outputs\n  risk") && shown.contains("33.3 % missing"), "{shown}");
+    let no = |line| profile("bad.csv", &[fair[0], line]).code(1);
+    no("5,2,100,2,,north,").says(&["bad.csv", "rule `ends after it starts`, row 1", "end >= start"]);
+    no("1,2,100,2,,north,far too long").says(&["field `note`, row 1"]);
+    // What only the spare would answer, and an answer that nobody would see.
+    no("1,2,100,2,,west,").says(&["field `region`, row 1", "west"]);
+    no("1,2,9000,1000,,north,").says(&[
+        "bad.csv, row 1",
+        "answer is invalid",
+        "field `risk`: expected 0 to 1, found 4.5",
+    ]);
+}
+
+#[test]
 fn comparing_tells_drift_from_none() {
     let dir = folder(&[("old.csv", 2_000, 0.0), ("same.parquet", 1_500, 0.0), ("new.ndjson", 1_500, 0.2)]);
     let compare = |more: &[&str]| run(&dir, &[&["profile", "--compare"], more].concat());
