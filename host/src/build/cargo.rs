@@ -187,6 +187,11 @@ impl Crate {
         self.dir.join(named.unwrap_or_else(|| "reference.json".into()))
     }
 
+    /// Where what is claimed of the model is.
+    pub(super) fn properties_path(&self) -> PathBuf {
+        self.dir.join("properties.json")
+    }
+
     fn extra(&self) -> Result<Extra, BuildError> {
         let scry = self.package.metadata.as_ref().and_then(|metadata| metadata.get("scry"));
         let Some(scry) = scry else { return Ok(Extra::default()) };
