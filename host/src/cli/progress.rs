@@ -57,9 +57,9 @@ impl Reading {
             }
             return;
         };
-        bar.set_message(format!("{} {path}", progress.doing));
         bar.set_length(position.total_bytes);
         bar.set_position(position.done_bytes);
+        bar.set_message(format!("{} {path}", progress.doing));
     }
 }
 
