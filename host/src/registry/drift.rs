@@ -119,8 +119,7 @@ impl Keeper {
             {
                 registry.set_aside(watch, &error.to_string());
             }
-            // What came before this look, if anything did, is saved with the next rows.
-            self.kept.insert(key.clone(), Kept { watch: watch.clone(), saved: watch.mark() });
+            self.kept.insert(key.clone(), Kept { watch: watch.clone(), saved: Vec::new() });
         }
     }
 
@@ -132,7 +131,8 @@ impl Keeper {
 
     fn save_one(&mut self, kept: &mut Kept, registry: &Registry) {
         let mark = kept.watch.mark();
-        if mark == kept.saved {
+        let is_empty = mark.iter().all(|(_, rows, _)| *rows == 0);
+        if mark == kept.saved || is_empty {
             return;
         }
         match registry.save(&kept.watch) {
