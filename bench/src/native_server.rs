@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use scry::protocol::{InferRequest, InferResponse};
-use scry::serving::Answer;
+use scry::serving::{Answer, Remarks};
 use scry_card::{Batch, Card, assemble};
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ fn answer(model: &Model, body: &[u8]) -> Result<Vec<u8>, Error> {
         version: "1".into(),
         digest: None,
         degraded: None,
+        remarks: Remarks::default(),
     };
     let id = request.id.as_deref();
     let response = InferResponse { model_name: &model.card.name, id, answer: &answer, outputs: &request.outputs };

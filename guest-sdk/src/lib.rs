@@ -54,6 +54,7 @@ mod fields;
 pub mod kernels;
 pub mod logging;
 mod record;
+#[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod weights;
 

@@ -4,6 +4,7 @@
 
 use crate::catalog::{Freshness, FreshnessError};
 use crate::store::Digest;
+use scry_card::properties::Properties;
 use scry_card::stats::{References, StatsError};
 use scry_card::{Card, CardError, Golden, Invalid};
 use wasmparser::{Encoding, Parser, Payload};
@@ -14,6 +15,8 @@ const CARD_SECTION: &str = "scry:card";
 const GOLDEN_SECTION: &str = "scry:golden";
 /// Custom section of the reference statistics; a model need not have any.
 const REFERENCE_SECTION: &str = "scry:reference";
+/// Custom section of what its author claims of it; a model need not claim anything.
+const PROPERTIES_SECTION: &str = "scry:properties";
 /// All that a model may import: the log, and the types it is described in.
 const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
 /// What a model must export.
@@ -32,6 +35,8 @@ pub struct Description {
     pub golden: Golden,
     /// What its training data looked like, where it says so.
     pub references: Option<References>,
+    /// What its author claims of it, beyond the examples.
+    pub properties: Option<Properties>,
     /// Names of what it imports.
     pub imports: Vec<String>,
     /// Names of what it exports.
@@ -62,6 +67,9 @@ pub enum ComponentError {
     /// The reference statistics are of another model.
     #[error("the reference statistics do not fit the schema: {0}")]
     OtherReferences(Invalid),
+    /// The properties do not read.
+    #[error("the properties are not readable: {0}")]
+    Properties(serde_json::Error),
     /// It wants what no model gets.
     #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
     Import(String),
@@ -100,6 +108,11 @@ impl Description {
             card,
             golden: serde_json::from_slice(golden).map_err(ComponentError::Golden)?,
             references,
+            properties: outline
+                .properties
+                .map(serde_json::from_slice)
+                .transpose()
+                .map_err(ComponentError::Properties)?,
             imports: outline.imports,
             exports: outline.exports,
         })
@@ -111,6 +124,7 @@ struct Outline<'a> {
     card: Option<&'a [u8]>,
     golden: Option<&'a [u8]>,
     references: Option<&'a [u8]>,
+    properties: Option<&'a [u8]>,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -132,6 +146,7 @@ impl<'a> Outline<'a> {
                     CARD_SECTION => outline.card = Some(section.data()),
                     GOLDEN_SECTION => outline.golden = Some(section.data()),
                     REFERENCE_SECTION => outline.references = Some(section.data()),
+                    PROPERTIES_SECTION => outline.properties = Some(section.data()),
                     _ => {}
                 },
                 Payload::ComponentImportSection(section) if depth == 0 => {
@@ -157,10 +172,14 @@ pub fn embed(
     card: &Card,
     golden: &Golden,
     references: Option<&References>,
+    properties: Option<&Properties>,
 ) -> Result<(), serde_json::Error> {
     let mut sections = vec![(CARD_SECTION, serde_json::to_vec(card)?), (GOLDEN_SECTION, serde_json::to_vec(golden)?)];
     if let Some(references) = references {
         sections.push((REFERENCE_SECTION, serde_json::to_vec(references)?));
+    }
+    if let Some(properties) = properties {
+        sections.push((PROPERTIES_SECTION, serde_json::to_vec(properties)?));
     }
     for (name, json) in sections {
         use wasm_encoder::ComponentSection;

@@ -3,6 +3,7 @@
 //! Every key is optional; an unknown one is an error. Never read again later.
 
 use crate::store::is_registry;
+use scry_card::{Detail, Echo};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,7 +31,7 @@ pub struct Config {
     pub compute: Compute,
     /// What a prediction may use, where its deployment does not say.
     pub limits: Limits,
-    /// What live rows are compared with.
+    /// What is said of inputs that fail a check, and what live rows are compared with.
     pub validation: Validation,
     /// The log on stderr.
     pub log: Log,
@@ -184,6 +185,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Validation {
+    /// Errors that one refused request names; the others are counted. Default 16.
+    pub errors_max: usize,
+    /// Characters of a wrong value that its error repeats; 0: only of what type
+    /// it is. Default 40.
+    pub echo_max_chars: usize,
     /// Share of epochs in which an alarm may be false, of one side of one
     /// version. Default 0.01.
     pub drift_alpha: f64,
@@ -194,6 +200,13 @@ pub struct Validation {
     /// How often counts are kept in the data folder, where there are new ones,
     /// in milliseconds. Default 10,000.
     pub drift_save_ms: u64,
+}
+
+impl Validation {
+    /// How much is said of an error, as checks take it.
+    pub fn detail(&self) -> Detail {
+        Detail { errors_max: self.errors_max, echo: Echo { max_chars: self.echo_max_chars } }
+    }
 }
 
 /// `[log]`
@@ -298,6 +311,8 @@ impl Config {
             ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
             ("validation.drift_save_ms", self.validation.drift_save_ms, 100, DAY_MS),
             ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
+            ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
+            ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
         ] {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
@@ -448,7 +463,13 @@ impl Default for Limits {
 
 impl Default for Validation {
     fn default() -> Self {
-        Self { drift_alpha: scry_card::stats::ALPHA, skew_sample_percent: 1.5, drift_save_ms: 10_000 }
+        Self {
+            errors_max: 16,
+            echo_max_chars: 40,
+            drift_alpha: scry_card::stats::ALPHA,
+            skew_sample_percent: 1.5,
+            drift_save_ms: 10_000,
+        }
     }
 }
 

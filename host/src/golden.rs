@@ -85,7 +85,11 @@ pub fn check_one(
         memory_bytes: report.memory_bytes,
         duration_us: micros(report.duration),
     };
-    let result = match report.outcome {
+    let outcome = report.outcome.and_then(|got| match check(&schema.outputs, &got, 1).pop() {
+        None => Ok(got),
+        Some(wrong) => Err(CallError::InvalidOutput(wrong.to_string())),
+    });
+    let result = match outcome {
         Err(error) => Err(GoldenFailure::Call { example: name(), error }),
         Ok(got) => match differences(&schema.outputs, golden, &expected, &got) {
             none if none.is_empty() => Ok(()),

@@ -9,6 +9,7 @@ pub mod component;
 pub mod config;
 pub mod golden;
 pub mod http;
+pub mod offline;
 pub mod protocol;
 pub mod registry;
 pub mod sandbox;

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::models::Model;
 use scry::protocol::{InferRequest, InferResponse};
 use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
-use scry::serving::Answer;
+use scry::serving::{Answer, Remarks};
 use scry_card::{Card, assemble, check};
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -84,6 +84,7 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         version: "1".into(),
         digest: Some(digest.clone()),
         degraded: None,
+        remarks: Remarks::default(),
     };
     let id = request.id.as_deref();
     Ok(InferResponse { model_name: &card.name, id, answer: &answer, outputs: &request.outputs }.to_json()?)

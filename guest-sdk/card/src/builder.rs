@@ -3,7 +3,7 @@
 //! Never coerces: an element that is not exactly of the column's type is an
 //! error that says what was expected and what was found.
 
-use crate::{Datatype, Text, Values};
+use crate::{Datatype, Echo, Text, Values};
 
 /// A finished column: its elements, and flags where any is missing.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,7 @@ pub struct Column {
 pub struct ColumnBuilder {
     values: Values,
     validity: Option<Vec<bool>>,
+    echo: Echo,
 }
 
 macro_rules! push_integer {
@@ -57,7 +58,12 @@ impl ColumnBuilder {
             Datatype::Fp64 => Values::Fp64(Vec::with_capacity(capacity)),
             Datatype::Bytes => Values::Bytes(Text::default()),
         };
-        Self { values, validity: None }
+        Self { values, validity: None, echo: Echo::default() }
+    }
+
+    /// The same, whose errors repeat so much of what was found.
+    pub fn with_echo(self, echo: Echo) -> Self {
+        Self { echo, ..self }
     }
 
     /// Number of elements so far.
@@ -90,7 +96,7 @@ impl ColumnBuilder {
     pub fn push_bool(&mut self, value: bool) -> Result<(), String> {
         match &mut self.values {
             Values::Bool(list) => list.push(value),
-            _ => return Err(value.to_string()),
+            _ => return Err(self.echo.truth(value)),
         }
         self.present();
         Ok(())
@@ -98,14 +104,14 @@ impl ColumnBuilder {
 
     /// A whole number below zero (or any that fits).
     pub fn push_i64(&mut self, value: i64) -> Result<(), String> {
-        push_integer!(self, value, value.to_string());
+        push_integer!(self, value, self.echo.number(value));
         self.present();
         Ok(())
     }
 
     /// A whole number.
     pub fn push_u64(&mut self, value: u64) -> Result<(), String> {
-        push_integer!(self, value, value.to_string());
+        push_integer!(self, value, self.echo.number(value));
         self.present();
         Ok(())
     }
@@ -117,11 +123,11 @@ impl ColumnBuilder {
             Values::Fp32(list) => {
                 let narrow = value as f32;
                 if narrow.is_infinite() && value.is_finite() {
-                    return Err(value.to_string());
+                    return Err(self.echo.number(value));
                 }
                 list.push(narrow);
             }
-            _ => return Err(value.to_string()),
+            _ => return Err(self.echo.number(value)),
         }
         self.present();
         Ok(())
@@ -131,7 +137,7 @@ impl ColumnBuilder {
     pub fn push_str(&mut self, value: &str) -> Result<(), String> {
         match &mut self.values {
             Values::Bytes(text) => text.push(value).map_err(|e| e.to_string())?,
-            _ => return Err(shortened(value)),
+            _ => return Err(self.echo.text(value)),
         }
         self.present();
         Ok(())
@@ -146,14 +152,5 @@ impl ColumnBuilder {
         if let Some(flags) = &mut self.validity {
             flags.push(true);
         }
-    }
-}
-
-/// A string as an error shows it: quoted, and never longer than a line.
-pub(crate) fn shortened(text: &str) -> String {
-    const SHOWN_MAX_CHARS: usize = 40;
-    match text.char_indices().nth(SHOWN_MAX_CHARS) {
-        None => format!("{text:?}"),
-        Some((at, _)) => format!("{:?}…", &text[..at]),
     }
 }

@@ -1,6 +1,6 @@
 //! The model card: who made the model, from what, and its schema.
 
-use crate::{Invalid, Schema};
+use crate::{Checks, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 
 /// The card that travels inside a component, as JSON.
@@ -28,11 +28,15 @@ pub struct Card {
     /// When it was trained, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trained_at: Option<String>,
-    /// How old the data may get, from `data_until` on: an ISO 8601 duration.
+    /// How long after `data_until` the model is still to be trusted: an ISO 8601
+    /// duration such as `P90D` or `PT12H`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<String>,
     /// What it reads and answers.
     pub schema: Schema,
+    /// What is checked beyond the schema, and what follows.
+    #[serde(default, skip_serializing_if = "Checks::is_empty")]
+    pub checks: Checks,
 }
 
 /// Why a card is not one.
@@ -50,6 +54,12 @@ pub enum CardError {
     /// A schema that contradicts itself.
     #[error("the schema is wrong: {0}")]
     Schema(Invalid),
+    /// Checks that contradict the schema or themselves.
+    #[error("the checks are wrong: {0}")]
+    Checks(Invalid),
+    /// An age that is not a number of seconds.
+    #[error("max_age: expected an ISO 8601 duration of weeks, days and times, such as P90D or PT12H, found `{0}`")]
+    MaxAge(String),
 }
 
 impl Card {
@@ -63,7 +73,7 @@ impl Card {
         Ok(card)
     }
 
-    /// Checks version, name and schema.
+    /// Checks version, name, age, schema and checks.
     pub fn validate(&self) -> Result<(), CardError> {
         if self.card_version != Self::VERSION {
             return Err(CardError::Version(self.card_version));
@@ -71,8 +81,44 @@ impl Card {
         if !is_model_name(&self.name) {
             return Err(CardError::Name(self.name.clone()));
         }
-        self.schema.validate().map_err(CardError::Schema)
+        if let Some(text) = self.max_age.as_ref().filter(|text| duration_seconds(text).is_none()) {
+            return Err(CardError::MaxAge(text.clone()));
+        }
+        self.schema.validate().map_err(CardError::Schema)?;
+        self.checks.validate(&self.schema).map_err(CardError::Checks)
     }
+}
+
+/// An ISO 8601 duration in seconds. Years and months are none here, since they
+/// have no length of their own; nor are fractions.
+pub fn duration_seconds(text: &str) -> Option<u64> {
+    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
+        Some((days, time)) => (days, Some(time)),
+        None => (text.strip_prefix('P')?, None),
+    };
+    let days_seconds = components_seconds(days, &[('W', 604_800), ('D', 86_400)])?;
+    let time_seconds = match time {
+        Some("") => return None,
+        Some(time) => components_seconds(time, &[('H', 3_600), ('M', 60), ('S', 1)])?,
+        None if days.is_empty() => return None,
+        None => 0,
+    };
+    days_seconds.checked_add(time_seconds)
+}
+
+/// Numbers with their units, each unit once at most and in this order.
+fn components_seconds(mut text: &str, units: &[(char, u64)]) -> Option<u64> {
+    let mut total = 0_u64;
+    for &(unit, seconds) in units {
+        if let Some((number, rest)) = text.split_once(unit) {
+            if !number.chars().all(|c| c.is_ascii_digit()) {
+                return None;
+            }
+            total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
+            text = rest;
+        }
+    }
+    text.is_empty().then_some(total)
 }
 
 /// Whether a text can be a model's name.

@@ -3,7 +3,7 @@
 //! They travel in the component; a version that does not reproduce them is
 //! never served.
 
-use crate::{Batch, Field, Invalid, Schema, Tensor, Values, batch_from_records};
+use crate::{Batch, CheckKind, Field, Invalid, Schema, Tensor, Values, batch_from_records};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -38,12 +38,8 @@ impl Example {
     /// The example as batches: inputs, expected outputs.
     pub fn batches(&self, schema: &Schema) -> Result<(Batch, Batch), Invalid> {
         if self.inputs.is_empty() || self.inputs.len() != self.outputs.len() {
-            return Err(Invalid {
-                field: "outputs".into(),
-                row: None,
-                expected: format!("one for each of at least 1 input (inputs: {})", self.inputs.len()),
-                found: self.outputs.len().to_string(),
-            });
+            let expected = format!("one for each of at least 1 input (inputs: {})", self.inputs.len());
+            return Err(Invalid::new(CheckKind::Form, "outputs", expected, self.outputs.len().to_string()));
         }
         let inputs = batch_from_records(&schema.inputs, &self.inputs)?;
         let outputs = batch_from_records(&schema.outputs, &self.outputs)?;
@@ -95,7 +91,7 @@ pub fn differences(fields: &[Field], golden: &Golden, expected: &Batch, got: &Ba
     found
 }
 
-fn float(tensor: &Tensor, i: usize) -> Option<f64> {
+pub(crate) fn float(tensor: &Tensor, i: usize) -> Option<f64> {
     match &tensor.values {
         Values::Fp64(list) => list.get(i).copied(),
         Values::Fp32(list) => list.get(i).map(|&value| f64::from(value)),
@@ -103,11 +99,11 @@ fn float(tensor: &Tensor, i: usize) -> Option<f64> {
     }
 }
 
-fn tolerance(golden: &Golden, want: &Tensor, i: usize) -> f64 {
+pub(crate) fn tolerance(golden: &Golden, want: &Tensor, i: usize) -> f64 {
     float(want, i).map_or(0.0, |value| golden.atol + golden.rtol * value.abs())
 }
 
-fn agrees(want: &Tensor, have: &Tensor, i: usize, tolerance: f64) -> bool {
+pub(crate) fn agrees(want: &Tensor, have: &Tensor, i: usize, tolerance: f64) -> bool {
     match (want.is_valid(i), have.is_valid(i)) {
         (false, false) => true,
         (true, true) => match (float(want, i), float(have, i)) {

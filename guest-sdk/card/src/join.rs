@@ -1,4 +1,4 @@
-//! Batches put one after the other, and taken apart again.
+//! Batches put one after the other and taken apart, rows left out and put back.
 //!
 //! Never looks at what a column means: only rows move.
 
@@ -36,6 +36,68 @@ impl Batch {
         });
         parts.collect()
     }
+
+    /// The rows at `rows`, in that order; `None` where one is not there, or a
+    /// column is not row after row.
+    pub fn select(&self, rows: &[usize]) -> Option<Batch> {
+        let columns = self.columns.iter().map(|column| pick(column, self.rows, rows.iter().map(|&row| Some(row))));
+        Some(Batch { rows: rows.len(), columns: columns.collect::<Option<_>>()? })
+    }
+
+    /// Puts each row at its place of `rows` (ascending, as `select` had them)
+    /// among `rows_count` rows, all others missing; `None` where there is no
+    /// such place.
+    pub fn scatter(&self, rows: &[usize], rows_count: usize) -> Option<Batch> {
+        let ascending = rows.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
+        if rows.len() != self.rows || !ascending || rows.last().is_some_and(|&last| last >= rows_count) {
+            return None;
+        }
+        let sources = || {
+            let mut at = rows.iter().enumerate().peekable();
+            (0..rows_count).map(move |row| at.next_if(|(_, place)| **place == row).map(|(source, _)| source))
+        };
+        let columns = self.columns.iter().map(|column| pick(column, self.rows, sources()));
+        Some(Batch { rows: rows_count, columns: columns.collect::<Option<_>>()? })
+    }
+}
+
+/// One row for each source; a missing one where there is none.
+fn pick(
+    column: &Tensor,
+    all_rows: usize,
+    sources: impl ExactSizeIterator<Item = Option<usize>> + Clone,
+) -> Option<Tensor> {
+    let mut shape = column.shape.clone();
+    let (dim, element) = shape.split_first_mut()?;
+    let per_row = crate::element_count(element)?;
+    if column.values.len() != per_row.checked_mul(all_rows)? {
+        return None;
+    }
+    *dim = sources.len() as u64;
+    let elements = || {
+        let sources = sources.clone();
+        sources.flat_map(move |source| (0..per_row).map(move |i| source.map(|row| row * per_row + i)))
+    };
+    macro_rules! by_type {
+        ($($variant:ident),*) => {
+            match &column.values {
+                $(Values::$variant(list) => Values::$variant(
+                    elements().map(|i| i.map_or(Some(Default::default()), |i| list.get(i).copied())).collect::<Option<_>>()?
+                ),)*
+                Values::Bytes(text) => {
+                    let mut picked = Text::default();
+                    for i in elements() {
+                        picked.push(i.map_or(Some(""), |i| text.get(i))?).ok()?;
+                    }
+                    Values::Bytes(picked)
+                }
+            }
+        };
+    }
+    let values = by_type!(Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64);
+    let whole = column.validity.is_none() && sources.clone().all(|source| source.is_some());
+    let validity = (!whole).then(|| elements().map(|i| i.is_some_and(|i| column.is_valid(i))).collect());
+    Some(Tensor { shape, values, validity })
 }
 
 fn append(column: &mut Tensor, more: &Tensor) -> Option<()> {
@@ -145,6 +207,46 @@ mod tests {
                 }
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_that_were_left_out_come_back_missing(
+            (batch, kept) in batch().prop_flat_map(|batch| {
+                let kept = prop::collection::vec(any::<bool>(), batch.rows);
+                (Just(batch), kept)
+            })
+        ) {
+            let rows: Vec<usize> = (0..batch.rows).filter(|&row| kept[row]).collect();
+            let selected = batch.select(&rows).unwrap();
+            let scattered = selected.scatter(&rows, batch.rows).unwrap();
+            prop_assert_eq!(scattered.select(&rows).unwrap().split(&vec![1; rows.len()]).map(|parts| parts.len()), Some(rows.len()));
+            for (before, after) in batch.columns.iter().zip(&scattered.columns) {
+                prop_assert_eq!(&before.shape, &after.shape);
+                let per_row = before.values.len().checked_div(batch.rows).unwrap_or(0);
+                for i in 0..before.values.len() {
+                    let kept = kept[i / per_row];
+                    prop_assert_eq!(after.is_valid(i), kept && before.is_valid(i));
+                }
+            }
+            for (before, after) in selected.columns.iter().zip(&scattered.select(&rows).unwrap().columns) {
+                prop_assert_eq!(&before.values, &after.values);
+            }
+        }
+    }
+
+    #[test]
+    fn no_row_is_picked_that_is_not_there() {
+        let column = Tensor { shape: vec![2], values: Values::Fp32(vec![1.0, 2.0]), validity: None };
+        let batch = Batch { rows: 2, columns: vec![column] };
+        assert!(batch.select(&[2]).is_none());
+        assert_eq!(batch.select(&[1, 0]).unwrap().columns[0].values, Values::Fp32(vec![2.0, 1.0]));
+        assert_eq!(batch.select(&[1, 0]).unwrap().columns[0].validity, None);
+        for (rows, count) in [(vec![0], 3), (vec![1, 0], 3), (vec![0, 0], 3), (vec![0, 3], 3)] {
+            assert!(batch.scatter(&rows, count).is_none(), "{rows:?}");
+        }
+        let scattered = batch.scatter(&[0, 2], 3).unwrap();
+        assert_eq!(scattered.columns[0].validity, Some(vec![true, false, true]));
     }
 
     #[test]

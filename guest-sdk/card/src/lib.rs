@@ -7,16 +7,26 @@
 
 mod builder;
 mod card;
+mod checks;
 mod golden;
+mod invalid;
 mod join;
+#[cfg(feature = "rules")]
+pub mod properties;
 mod records;
 mod schema;
 pub mod stats;
 mod tensor;
 
 pub use builder::{Column, ColumnBuilder};
-pub use card::{Card, CardError, is_model_name};
+pub use card::{Card, CardError, duration_seconds, is_model_name};
+pub use checks::{
+    CheckKind, Checks, ChecksPatch, Decision, FieldChecks, OutputChecks, OutputsPatch, Policies, Policy, Rule,
+};
+#[cfg(feature = "rules")]
+pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, differences};
-pub use records::{Records, batch_from_records};
-pub use schema::{Field, Invalid, NamedTensor, Schema, assemble, check};
+pub use invalid::{Detail, Echo, Invalid};
+pub use records::{Records, batch_from_records, batch_from_records_all};
+pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, check, check_form};
 pub use tensor::{Batch, Datatype, Element, Tensor, Text, Values, element_count};

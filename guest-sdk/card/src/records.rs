@@ -3,56 +3,86 @@
 //! Never fills in or converts: a missing member is missing, and must be
 //! nullable.
 
-use crate::{Batch, ColumnBuilder, Field, Invalid, Tensor, Values};
+use crate::schema::unknown_field;
+use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, Tensor, Values};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
 /// Reads rows into a batch in the order of `fields`.
 pub fn batch_from_records(fields: &[Field], rows: &[Map<String, Value>]) -> Result<Batch, Invalid> {
+    let detail = Detail { errors_max: 1, ..Detail::default() };
+    batch_from_records_all(fields, rows, &detail).map_err(|errors| {
+        errors.into_iter().next().unwrap_or_else(|| Invalid::new(CheckKind::Form, "*", "rows", "none"))
+    })
+}
+
+/// The same, with everything that is wrong, row by row: one error at least,
+/// and at most as many as `detail` says, but one.
+pub fn batch_from_records_all(
+    fields: &[Field],
+    rows: &[Map<String, Value>],
+    detail: &Detail,
+) -> Result<Batch, Vec<Invalid>> {
+    let errors_max = detail.errors_max.max(1);
+    let mut errors = Vec::new();
+    let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
+    let mut columns: Vec<_> = fields.iter().map(column).collect();
     for (row, record) in rows.iter().enumerate() {
-        if let Some(unknown) = record.keys().find(|key| fields.iter().all(|field| field.name != **key)) {
-            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            return Err(Invalid {
-                field: unknown.clone(),
-                row: Some(row),
-                expected: format!("one of {}", known.join(", ")),
-                found: "an unknown field".into(),
-            });
+        let mut known = 0;
+        for (field, column) in fields.iter().zip(&mut columns) {
+            let value = record.get(&field.name);
+            known += usize::from(value.is_some());
+            if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo) {
+                errors.push(error.at_row(row));
+            }
+        }
+        if known < record.len() {
+            let unknown = record.keys().filter(|key| fields.iter().all(|field| field.name != **key));
+            errors.extend(unknown.take(errors_max).map(|key| unknown_field(fields, key).at_row(row)));
+        }
+        if errors.len() >= errors_max {
+            break;
         }
     }
-    let columns = fields.iter().map(|field| read_column(field, rows)).collect::<Result<_, _>>()?;
-    Ok(Batch { rows: rows.len(), columns })
-}
-
-fn read_column(field: &Field, rows: &[Map<String, Value>]) -> Result<Tensor, Invalid> {
-    let mut builder = ColumnBuilder::new(field.datatype, rows.len());
-    for (row, record) in rows.iter().enumerate() {
-        let value = record.get(&field.name).unwrap_or(&Value::Null);
-        push_value(&mut builder, &field.shape, value).map_err(|found| Invalid {
-            field: field.name.clone(),
-            row: Some(row),
-            expected: match field.shape.as_slice() {
-                [] => format!("a {} value", field.datatype),
-                shape => format!("{} values of shape {shape:?}", field.datatype),
-            },
-            found,
-        })?;
+    if !errors.is_empty() {
+        errors.truncate(errors_max);
+        return Err(errors);
     }
-    let column = builder.finish();
-    Ok(Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity })
+    let columns = fields.iter().zip(columns).map(|(field, column)| {
+        let column = column.finish();
+        Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity }
+    });
+    Ok(Batch { rows: rows.len(), columns: columns.collect() })
 }
 
-fn push_value(builder: &mut ColumnBuilder, shape: &[u64], value: &Value) -> Result<(), String> {
+/// Appends one row's value; the error has no row yet.
+fn push_row(column: &mut ColumnBuilder, field: &Field, value: &Value, echo: Echo) -> Result<(), Invalid> {
+    let start = column.len();
+    push_value(column, &field.shape, value, echo).map_err(|(check, found)| {
+        let expected = match field.shape.as_slice() {
+            [] => format!("a {} value", field.datatype),
+            shape => format!("{} values of shape {shape:?}", field.datatype),
+        };
+        let element = (check == CheckKind::Type && !field.shape.is_empty()).then(|| column.len() - start);
+        Invalid { element, ..Invalid::new(check, &field.name, expected, found) }
+    })
+}
+
+fn push_value(
+    builder: &mut ColumnBuilder,
+    shape: &[u64],
+    value: &Value,
+    echo: Echo,
+) -> Result<(), (CheckKind, String)> {
     if let Some((&dim, inner)) = shape.split_first() {
         return match value {
             Value::Array(items) if items.len() as u64 == dim => {
-                items.iter().try_for_each(|item| push_value(builder, inner, item))
+                items.iter().try_for_each(|item| push_value(builder, inner, item, echo))
             }
-            Value::Array(items) => Err(format!("a list of {}", items.len())),
-            other => Err(describe(other)),
+            other => Err((CheckKind::Shape, describe(other, echo))),
         };
     }
-    match value {
+    let pushed = match value {
         Value::Null => builder.push_null(),
         Value::Bool(value) => builder.push_bool(*value),
         Value::String(value) => builder.push_str(value),
@@ -60,18 +90,22 @@ fn push_value(builder: &mut ColumnBuilder, shape: &[u64], value: &Value) -> Resu
             (Some(value), _, _) => builder.push_u64(value),
             (_, Some(value), _) => builder.push_i64(value),
             (_, _, Some(value)) => builder.push_f64(value),
-            _ => Err(number.to_string()),
+            _ => Err(echo.number(number)),
         },
-        other => Err(describe(other)),
-    }
+        Value::Array(_) => return Err((CheckKind::Shape, describe(value, echo))),
+        Value::Object(_) => Err(describe(value, echo)),
+    };
+    pushed.map_err(|found| (CheckKind::Type, found))
 }
 
-fn describe(value: &Value) -> String {
+fn describe(value: &Value, echo: Echo) -> String {
     match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => echo.truth(*value),
+        Value::Number(number) => echo.number(number),
+        Value::String(text) => echo.text(text),
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(_) => "an object".into(),
-        Value::String(text) => crate::builder::shortened(text),
-        other => other.to_string(),
     }
 }
 
@@ -82,6 +116,13 @@ pub struct Records<'a> {
     pub fields: &'a [Field],
     /// The data, in the order of `fields`.
     pub batch: &'a Batch,
+}
+
+impl Records<'_> {
+    /// One row, as one object.
+    pub fn row(&self, row: usize) -> impl Serialize + '_ {
+        Record { records: self, row }
+    }
 }
 
 impl Serialize for Records<'_> {

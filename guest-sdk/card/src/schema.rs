@@ -2,10 +2,11 @@
 //!
 //! Never decides what to do about a batch that is not: policy is the caller's.
 
-use crate::builder::shortened;
-use crate::{Batch, Datatype, Tensor, Values, element_count};
+use crate::checks::scan::{Limits, one_of};
+use crate::invalid::invalid;
+use crate::{Batch, CheckKind, Datatype, Detail, Echo, Invalid, Tensor, Values, element_count};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::ops::ControlFlow;
 
 /// One column that a model reads or writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,30 +63,6 @@ pub struct Schema {
     pub outputs: Vec<Field>,
 }
 
-/// One thing that is wrong with a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Invalid {
-    /// The field at fault.
-    pub field: String,
-    /// The row at fault, from 0, where one is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub row: Option<usize>,
-    /// What the schema wants.
-    pub expected: String,
-    /// What came.
-    pub found: String,
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "field `{}`", self.field)?;
-        if let Some(row) = self.row {
-            write!(f, ", row {row}")?;
-        }
-        write!(f, ": expected {}, found {}", self.expected, self.found)
-    }
-}
-
 /// A tensor that names its column and says its type, as clients send it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
@@ -95,48 +72,66 @@ pub struct NamedTensor {
     pub tensor: Tensor,
 }
 
-impl std::error::Error for Invalid {}
-
-pub(crate) fn invalid(
-    field: &str,
-    row: Option<usize>,
-    expected: impl Into<String>,
-    found: impl Into<String>,
-) -> Invalid {
-    Invalid { field: field.to_owned(), row, expected: expected.into(), found: found.into() }
-}
-
 /// Puts named tensors into the schema's order. A nullable column that is not
 /// there is all missing. Types, shapes and row counts are checked; values are
 /// `check`'s.
-pub fn assemble(fields: &[Field], mut named: Vec<NamedTensor>) -> Result<Batch, Invalid> {
+pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Invalid> {
+    let detail = Detail { errors_max: 1, ..Detail::default() };
+    assemble_all(fields, named, &detail).map_err(|errors| {
+        errors.into_iter().next().unwrap_or_else(|| Invalid::new(CheckKind::Form, "*", "tensors", "none"))
+    })
+}
+
+/// The same, with everything that is wrong: one error at least, and at most as
+/// many as `detail` says, but one.
+pub fn assemble_all(fields: &[Field], mut named: Vec<NamedTensor>, detail: &Detail) -> Result<Batch, Vec<Invalid>> {
+    let mut errors = Vec::new();
+    let errors_max = detail.errors_max.max(1);
     for (i, tensor) in named.iter().enumerate() {
-        if !fields.iter().any(|field| field.name == tensor.name) {
-            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            return Err(invalid(&tensor.name, None, format!("one of {}", known.join(", ")), "an unknown field"));
+        if errors.len() == errors_max {
+            break;
         }
-        if named.iter().take(i).any(|other| other.name == tensor.name) {
-            return Err(invalid(&tensor.name, None, "the field once", "the field twice"));
+        if !fields.iter().any(|field| field.name == tensor.name) {
+            errors.push(unknown_field(fields, &tensor.name));
+        } else if named.iter().take(i).any(|other| other.name == tensor.name) {
+            errors.push(Invalid::new(CheckKind::Form, &tensor.name, "the field once", "the field twice"));
         }
     }
     let Some(rows) = named.first().map(|first| first.tensor.shape.first().copied().unwrap_or(0)) else {
         let missing = fields.first().map_or("inputs", |field| field.name.as_str());
-        return Err(invalid(missing, None, "at least one tensor", "none"));
+        return Err(vec![Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none")]);
     };
-    let rows_count = usize::try_from(rows).map_err(|_| invalid("inputs", None, "fewer rows", rows.to_string()))?;
-    let columns = fields
-        .iter()
-        .map(|field| match named.iter().position(|tensor| tensor.name == field.name) {
+    let mut columns = Vec::with_capacity(fields.len());
+    for field in fields {
+        let column = match named.iter().position(|tensor| tensor.name == field.name) {
             Some(at) => {
                 let tensor = named.swap_remove(at).tensor;
-                check_form(field, rows, &tensor)?;
-                Ok(tensor)
+                check_column(field, rows, &tensor).map(|()| tensor)
             }
             None if field.nullable => missing_column(field, rows),
-            None => Err(invalid(&field.name, None, format!("a {} tensor", field.datatype), "nothing")),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Batch { rows: rows_count, columns })
+            None => {
+                let expected = format!("a {} tensor", field.datatype);
+                Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
+            }
+        };
+        match column {
+            Ok(column) => columns.push(column),
+            Err(error) if errors.len() < errors_max => errors.push(error),
+            Err(_) => break,
+        }
+    }
+    match usize::try_from(rows) {
+        Ok(rows) if errors.is_empty() => Ok(Batch { rows, columns }),
+        Err(_) if errors.is_empty() => {
+            Err(vec![Invalid::new(CheckKind::Shape, "inputs", "fewer rows", rows.to_string())])
+        }
+        _ => Err(errors),
+    }
+}
+
+pub(crate) fn unknown_field(fields: &[Field], name: &str) -> Invalid {
+    let known = fields.iter().map(|field| field.name.as_str());
+    Invalid::new(CheckKind::UnknownField, name, one_of(known), "an unknown field")
 }
 
 fn missing_column(field: &Field, rows: u64) -> Result<Tensor, Invalid> {
@@ -144,34 +139,41 @@ fn missing_column(field: &Field, rows: u64) -> Result<Tensor, Invalid> {
     const MISSING_MAX_ELEMENTS: usize = 1 << 24;
     let shape = field.batch_shape(rows);
     let count = element_count(&shape).filter(|&count| count <= MISSING_MAX_ELEMENTS).ok_or_else(|| {
-        invalid(&field.name, None, format!("at most {MISSING_MAX_ELEMENTS} elements"), format!("{rows} rows"))
+        let expected = format!("at most {MISSING_MAX_ELEMENTS} elements");
+        Invalid::new(CheckKind::Shape, &field.name, expected, format!("{rows} rows"))
     })?;
     Ok(Tensor { shape, values: Values::neutral(field.datatype, count), validity: Some(vec![false; count]) })
 }
 
+/// The form of a batch: its columns' types, shapes and lengths. Values are
+/// `check`'s.
+pub fn check_form(fields: &[Field], batch: &Batch) -> Result<(), Invalid> {
+    if fields.len() != batch.columns.len() {
+        let (expected, found) = (format!("{} columns", fields.len()), batch.columns.len().to_string());
+        return Err(Invalid::new(CheckKind::Form, "*", expected, found));
+    }
+    fields.iter().zip(&batch.columns).try_for_each(|(field, tensor)| check_column(field, batch.rows as u64, tensor))
+}
+
 /// Type, shape and lengths of one column.
-fn check_form(field: &Field, rows: u64, tensor: &Tensor) -> Result<(), Invalid> {
-    if tensor.values.datatype() != field.datatype {
-        return Err(invalid(&field.name, None, field.datatype.name(), tensor.values.datatype().name()));
-    }
+pub(crate) fn check_column(field: &Field, rows: u64, tensor: &Tensor) -> Result<(), Invalid> {
     let shape = field.batch_shape(rows);
-    if tensor.shape != shape {
-        return Err(invalid(&field.name, None, format!("shape {shape:?}"), format!("shape {:?}", tensor.shape)));
+    let wrong = |expected: String, found: String| Err(Invalid::new(CheckKind::Shape, &field.name, expected, found));
+    if tensor.values.datatype() != field.datatype {
+        let (expected, found) = (field.datatype.name(), tensor.values.datatype().name());
+        return Err(Invalid::new(CheckKind::Type, &field.name, expected, found));
     }
-    let count = element_count(&shape)
-        .ok_or_else(|| invalid(&field.name, None, "a shape that can be counted", format!("shape {shape:?}")))?;
+    if tensor.shape != shape {
+        return wrong(format!("shape {shape:?}"), format!("shape {:?}", tensor.shape));
+    }
+    let Some(count) = element_count(&shape) else {
+        return wrong("a shape that can be counted".into(), format!("shape {shape:?}"));
+    };
     if tensor.values.len() != count {
-        return Err(invalid(
-            &field.name,
-            None,
-            format!("{count} elements for shape {shape:?}"),
-            tensor.values.len().to_string(),
-        ));
+        return wrong(format!("{count} elements for shape {shape:?}"), tensor.values.len().to_string());
     }
     match &tensor.validity {
-        Some(flags) if flags.len() != count => {
-            Err(invalid(&field.name, None, format!("{count} validity flags"), flags.len().to_string()))
-        }
+        Some(flags) if flags.len() != count => wrong(format!("{count} validity flags"), flags.len().to_string()),
         _ => Ok(()),
     }
 }
@@ -184,84 +186,20 @@ pub fn check(fields: &[Field], batch: &Batch, errors_max: usize) -> Vec<Invalid>
     }
     let mut errors = Vec::new();
     for (field, tensor) in fields.iter().zip(&batch.columns) {
-        match check_form(field, batch.rows as u64, tensor) {
-            Err(error) => errors.push(error),
-            Ok(()) => check_values(field, tensor, errors_max, &mut errors),
-        }
         if errors.len() >= errors_max {
-            errors.truncate(errors_max);
             break;
         }
-    }
-    errors
-}
-
-fn check_values(field: &Field, tensor: &Tensor, errors_max: usize, errors: &mut Vec<Invalid>) {
-    let per_row = field.elements_per_row().unwrap_or(1).max(1);
-    let mut report = |i: usize, expected: String, found: String| {
-        errors.push(invalid(&field.name, Some(i / per_row), expected, found));
-        errors.len() < errors_max
-    };
-    if !field.nullable
-        && let Some(i) = tensor.validity.as_ref().and_then(|flags| flags.iter().position(|&present| !present))
-        && !report(i, format!("a {} value", field.datatype), "null".into())
-    {
-        return;
-    }
-    match &tensor.values {
-        Values::Bytes(text) if !field.categories.is_empty() => {
-            for (i, value) in text.iter().enumerate() {
-                if tensor.is_valid(i) && !field.categories.iter().any(|category| category == value) {
-                    let allowed = field.categories.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ");
-                    if !report(i, format!("one of {allowed}"), shortened(value)) {
-                        return;
-                    }
-                }
-            }
-        }
-        Values::Bool(_) | Values::Bytes(_) => {}
-        Values::Fp64(list) => check_range(field, tensor, list.iter().copied(), true, report),
-        Values::Fp32(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), true, report),
-        Values::Int8(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Int16(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Int32(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Int64(list) => check_range(field, tensor, list.iter().map(|&v| v as f64), false, report),
-        Values::Uint8(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Uint16(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Uint32(list) => check_range(field, tensor, list.iter().map(|&v| f64::from(v)), false, report),
-        Values::Uint64(list) => check_range(field, tensor, list.iter().map(|&v| v as f64), false, report),
-    }
-}
-
-fn check_range(
-    field: &Field,
-    tensor: &Tensor,
-    values: impl Iterator<Item = f64>,
-    is_float: bool,
-    mut report: impl FnMut(usize, String, String) -> bool,
-) {
-    if !is_float && field.minimum.is_none() && field.maximum.is_none() {
-        return;
-    }
-    let low = field.minimum.unwrap_or(f64::NEG_INFINITY);
-    let high = field.maximum.unwrap_or(f64::INFINITY);
-    for (i, value) in values.enumerate() {
-        let allowed = value.is_finite() && low <= value && value <= high;
-        if allowed || !tensor.is_valid(i) {
+        if let Err(error) = check_column(field, batch.rows as u64, tensor) {
+            errors.push(error);
             continue;
         }
-        let unit = field.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
-        let expected = match (field.minimum, field.maximum) {
-            _ if !value.is_finite() => "a finite number".to_owned(),
-            (Some(low), Some(high)) => format!("{low} to {high}{unit}"),
-            (Some(low), None) => format!("at least {low}{unit}"),
-            (None, Some(high)) => format!("at most {high}{unit}"),
-            (None, None) => "a finite number".to_owned(),
-        };
-        if !report(i, expected, value.to_string()) {
-            return;
-        }
+        let limits = Limits { field, length_max_chars: None };
+        let _ = limits.scan(tensor, &mut |i, kind| {
+            errors.push(limits.describe(tensor, i, kind, Echo::default()));
+            if errors.len() < errors_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
     }
+    errors
 }
 
 impl Schema {

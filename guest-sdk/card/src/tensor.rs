@@ -285,6 +285,27 @@ impl Tensor {
     pub fn is_valid(&self, i: usize) -> bool {
         self.validity.as_ref().is_none_or(|flags| flags.get(i).copied().unwrap_or(false))
     }
+
+    /// Element `i` as a number, where it is one.
+    #[cfg(feature = "rules")]
+    pub(crate) fn number(&self, i: usize) -> Option<f64> {
+        if !self.is_valid(i) {
+            return None;
+        }
+        match &self.values {
+            Values::Bool(_) | Values::Bytes(_) => None,
+            Values::Int8(list) => list.get(i).map(|&value| value.into()),
+            Values::Int16(list) => list.get(i).map(|&value| value.into()),
+            Values::Int32(list) => list.get(i).map(|&value| value.into()),
+            Values::Int64(list) => list.get(i).map(|&value| value as f64),
+            Values::Uint8(list) => list.get(i).map(|&value| value.into()),
+            Values::Uint16(list) => list.get(i).map(|&value| value.into()),
+            Values::Uint32(list) => list.get(i).map(|&value| value.into()),
+            Values::Uint64(list) => list.get(i).map(|&value| value as f64),
+            Values::Fp32(list) => list.get(i).map(|&value| value.into()),
+            Values::Fp64(list) => list.get(i).copied(),
+        }
+    }
 }
 
 /// Number of elements in a shape; `None` when it overflows.

@@ -78,7 +78,7 @@ fn values_outside_the_schema_are_all_named() {
             "field `age`, row 0: expected 0 to 120 a, found -1",
             "field `age`, row 2: expected 0 to 120 a, found 121",
             "field `state`, row 1: expected one of \"new\", \"old\", found \"odd\"",
-            "field `pair`, row 2: expected a INT8 value, found null",
+            "field `pair`, row 2, element 1: expected a INT8 value, found null",
         ]
     );
     let batch = read(json!([{"age": -1, "pair": [1, 2]}, {"age": -1, "pair": [1, 2]}, {"age": -1, "pair": [1, 2]}]));

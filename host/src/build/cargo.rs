@@ -2,7 +2,7 @@
 
 use super::{BuildError, Request};
 use crate::catalog::Freshness;
-use scry_card::{Card, Schema};
+use scry_card::{Card, Checks, Schema};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,6 +51,8 @@ struct Extra {
     data_until: Option<String>,
     trained_at: Option<String>,
     max_age: Option<String>,
+    #[serde(default)]
+    checks: Checks,
     golden: Option<PathBuf>,
     reference: Option<PathBuf>,
 }
@@ -165,6 +167,7 @@ impl Crate {
             data_until: extra.data_until,
             trained_at: extra.trained_at,
             max_age: extra.max_age,
+            checks: extra.checks,
             schema,
         };
         card.validate()?;
@@ -182,6 +185,11 @@ impl Crate {
     pub(super) fn reference_path(&self) -> PathBuf {
         let named = self.extra().ok().and_then(|extra| extra.reference);
         self.dir.join(named.unwrap_or_else(|| "reference.json".into()))
+    }
+
+    /// Where what is claimed of the model is.
+    pub(super) fn properties_path(&self) -> PathBuf {
+        self.dir.join("properties.json")
     }
 
     fn extra(&self) -> Result<Extra, BuildError> {
@@ -204,7 +212,7 @@ const PROFILE: [(&str, &str); 7] = [
 ];
 
 /// RFC 3339: a date, or a date and time with an offset.
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     let parsed: Result<toml::value::Datetime, _> = text.parse();
     parsed.is_ok_and(|date| date.date.is_some() && date.time.is_some() == date.offset.is_some())
 }

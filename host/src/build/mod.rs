@@ -10,14 +10,16 @@
 mod cargo;
 mod inert_wasi;
 
+pub(crate) use cargo::is_date;
 pub use cargo::{ensure_target, missing_target};
 
 use crate::catalog::FreshnessError;
 use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
+use scry_card::properties::Properties;
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Golden, Invalid};
+use scry_card::{Card, CardError, Checker, Golden, Invalid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -76,6 +78,14 @@ pub enum BuildError {
     /// The reference statistics do not read, or do not fit the schema.
     #[error("{}: {message}; `scry profile` writes it", path.display())]
     References {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The properties do not read, or do not fit the schema.
+    #[error("{}: {message}", path.display())]
+    Properties {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -156,9 +166,11 @@ pub fn build(
     let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
     progress(Step::Embed);
     let card = krate.card(schema)?;
+    Checker::new(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
     let golden = golden(&krate.golden_path(), &card)?;
+    let properties = properties(&krate.properties_path(), &card)?;
     let references = references(&krate.reference_path(), &card)?;
-    component::embed(&mut sealed, &card, &golden, references.as_ref())
+    component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
         .map_err(|e| BuildError::Encode(e.to_string()))?;
     let description = Description::read(&sealed)?;
     Ok((sealed, description))
@@ -178,6 +190,15 @@ fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError
     let references = References::from_json(&text).map_err(|e| wrong(e.to_string()))?;
     references.fit(&card.schema).map_err(|e| wrong(e.to_string()))?;
     Ok(Some(references))
+}
+
+/// What the crate claims of its model; nothing when the file is not there.
+fn properties(path: &Path, card: &Card) -> Result<Option<Properties>, BuildError> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    let wrong = |message: String| BuildError::Properties { path: path.to_owned(), message };
+    let properties: Properties = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+    properties.validate(&card.schema).map_err(|e| wrong(e.to_string()))?;
+    Ok(Some(properties))
 }
 
 /// A file of the crate that need not be there.

@@ -7,6 +7,7 @@ use super::{
     Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
 };
 use crate::store::{Digest, OciReference};
+use scry_card::ChecksPatch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub struct DesiredModel {
     /// Where it departs from the configured limits.
     #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
+    /// Where it departs from the checks of its card.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub checks: ChecksPatch,
     /// What its versions are, for a host that does not know them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, DesiredVersion>,
@@ -214,6 +218,7 @@ impl Desired {
                     .as_ref()
                     .map(|shadow| DesiredShadow { to: number(shadow.to), percent: shadow.percent }),
                 limits: serving.limits,
+                checks: serving.checks.clone(),
                 versions,
             };
             Some((name.clone(), desired))
@@ -317,7 +322,15 @@ impl DesiredModel {
             Some(DesiredShadow { to, percent }) => Some(Shadow { to: number(to)?, percent: *percent }),
         };
         let live = number(live)?;
-        Ok(Serving { live, canary, shadow, aliases, fallback: self.fallback.clone(), limits: self.limits })
+        Ok(Serving {
+            live,
+            canary,
+            shadow,
+            aliases,
+            fallback: self.fallback.clone(),
+            limits: self.limits,
+            checks: self.checks.clone(),
+        })
     }
 }
 

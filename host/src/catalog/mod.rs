@@ -24,6 +24,7 @@ pub use reference::{Reference, ReferenceError, VersionRef};
 pub use rollout::{Bounds, Canary, Evidence, Shadow, Step, Verdict, share_point, spread, takes};
 
 use crate::store::{Digest, OciReference};
+use scry_card::ChecksPatch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,14 @@ pub struct Serving {
     /// Where the deployment departs from the configured limits.
     #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
+    /// Where it departs from the checks of the model's card.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub checks: ChecksPatch,
+}
+
+/// Whether a setting is as if it had not been given.
+fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }
 
 /// One link of a fallback chain.
@@ -207,6 +216,14 @@ pub enum CatalogError {
     /// An alias that could be taken for something else.
     #[error("`{0}` cannot be an alias: use 1 to 64 of a-z, 0-9, `-`, `_`, starting with a letter")]
     Alias(String),
+    /// Checks that cannot be set so.
+    #[error("checks of `{model}`: {message}")]
+    Checks {
+        /// The model.
+        model: String,
+        /// Which, expected and found.
+        message: String,
+    },
     /// A limit out of its range.
     #[error("limit `{key}`: expected {expected}, found {found}")]
     Limit {
@@ -337,6 +354,7 @@ impl Serving {
             aliases: BTreeMap::new(),
             fallback: Vec::new(),
             limits: LimitsPatch::default(),
+            checks: ChecksPatch::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::reference::is_alias;
 use super::rollout::{Bounds, Canary, Shadow, Step};
 use super::{Bound, Catalog, CatalogError, LimitsPatch, Model, Serving, Spare, Version, VersionRef, shortened};
 use crate::store::{Digest, OciReference};
+use scry_card::ChecksPatch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,9 @@ pub struct Deployment {
     pub fallback: Option<Vec<Spare>>,
     /// Limits to change.
     pub limits: LimitsPatch,
+    /// Instead of what it had of its own; none keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ChecksPatch>,
     /// Aliases to set, each on a version.
     pub aliases: BTreeMap<String, VersionRef>,
     /// Aliases to remove.
@@ -82,6 +86,7 @@ impl Deployment {
             (self.bounds.is_some(), "(bounds)"),
             (self.fallback.is_some(), "(fallback)"),
             (!self.limits.is_empty(), "(limits)"),
+            (self.checks.is_some(), "(checks)"),
             (self.allow_breaking, "--allow-breaking"),
         ];
         words.into_iter().filter(|(said, _)| *said).for_each(|(_, word)| say(word.into()));
@@ -144,6 +149,9 @@ impl Catalog {
             serving.fallback.clone_from(fallback);
         }
         serving.limits = change.limits.over(serving.limits);
+        if let Some(checks) = &change.checks {
+            serving.checks.clone_from(checks);
+        }
         self.serve(name, serving)
     }
 
@@ -167,6 +175,10 @@ impl Catalog {
         if let Some(alias) = serving.aliases.keys().find(|alias| !is_alias(alias)) {
             return Err(CatalogError::Alias(shortened(alias)));
         }
+        serving
+            .checks
+            .validate()
+            .map_err(|error| CatalogError::Checks { model: name.to_owned(), message: error.to_string() })?;
         if let Some(canary) = &serving.canary {
             canary.validate().map_err(|message| wrong(name, format!("canary: {message}")))?;
             if canary.to == serving.live {

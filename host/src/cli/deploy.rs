@@ -4,6 +4,7 @@ use super::client::{Client, Host, segment};
 use super::{CliError, print_gates, print_json, text};
 use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use crate::registry::Source;
+use scry_card::{CheckKind, ChecksPatch, Policy};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,15 @@ pub(super) struct Args {
     /// Milliseconds that a request is held back for others to join it.
     #[arg(long, value_name = "MS")]
     batch_delay_ms: Option<u64>,
+    /// What follows where a check fails, whatever the card says: `range=warn`,
+    /// `age.range=fallback` for one input, `rule:NAME=reject`, `outputs.range=warn`
+    /// or `outputs.risk.range=warn`. Policies are reject, warn and fallback. All
+    /// that are given replace those of before.
+    #[arg(long = "check", value_name = "CHECK=POLICY")]
+    checks: Vec<String>,
+    /// Go back to the card's own policies.
+    #[arg(long, conflicts_with = "checks")]
+    no_checks: bool,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -199,6 +209,10 @@ impl Args {
             no_shadow: self.no_shadow,
             fallback,
             limits,
+            checks: match (self.checks.as_slice(), self.no_checks) {
+                ([], false) => None,
+                (given, _) => Some(checks(given)?),
+            },
             aliases,
             no_aliases: self.no_alias.clone(),
             allow_breaking: self.allow_breaking,
@@ -235,6 +249,41 @@ impl Args {
     }
 }
 
+/// `range=warn`, `age.range=fallback`, `rule:NAME=reject`, `outputs.range=warn`.
+fn checks(given: &[String]) -> Result<ChecksPatch, CliError> {
+    let mut patch = ChecksPatch::default();
+    for text in given {
+        let wrong = |what: &str| CliError::from(format!("`--check {text}`: {what}"));
+        let (check, policy) =
+            text.rsplit_once('=').ok_or_else(|| wrong("expected CHECK=POLICY, such as range=warn"))?;
+        let policy: Policy = named(policy).ok_or_else(|| wrong("expected the policy reject, warn or fallback"))?;
+        if let Some(rule) = check.strip_prefix("rule:") {
+            patch.rules.insert(rule.to_owned(), policy);
+            continue;
+        }
+        let (policies, fields, check) = match check.strip_prefix("outputs.") {
+            Some(check) => (&mut patch.outputs.policies, &mut patch.outputs.fields, check),
+            None => (&mut patch.policies, &mut patch.fields, check),
+        };
+        let (field, kind) = check.rsplit_once('.').map_or((None, check), |(field, kind)| (Some(field), kind));
+        let kind: CheckKind = named(kind).ok_or_else(|| {
+            let known = CheckKind::ALL.iter().filter(|kind| !kind.is_form()).map(|kind| kind.name());
+            wrong(&format!("expected one of the checks {}", known.collect::<Vec<_>>().join(", ")))
+        })?;
+        let policies = match field {
+            Some(field) => fields.entry(field.to_owned()).or_default(),
+            None => policies,
+        };
+        policies.insert(kind, policy);
+    }
+    Ok(patch)
+}
+
+/// A check or a policy by its name.
+fn named<T: serde::de::DeserializeOwned>(name: &str) -> Option<T> {
+    serde_json::from_value(Value::from(name)).ok()
+}
+
 /// `5`, or `5:10` for 10 % of the requests.
 fn shadow(text: &str) -> Result<ShadowRequest, CliError> {
     // A digest has a colon of its own.
@@ -261,6 +310,20 @@ mod tests {
         for wrong in ["", "ten", "10:", "10:5x", "10:m", "10,,50", "10:99999999999999999999d", "10:é"] {
             assert!(steps(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn checks_are_of_the_model_a_field_a_rule_or_its_answers() {
+        let read = |text: &str| checks(&[text.to_owned()]).map_err(|error| error.to_string());
+        assert_eq!(read("range=warn").unwrap().policies, [(CheckKind::Range, Policy::Warn)].into());
+        let field = read("a.b.category=fallback").unwrap().fields;
+        assert_eq!(field, [("a.b".to_owned(), [(CheckKind::Category, Policy::Fallback)].into())].into());
+        assert_eq!(read("rule:a=b=warn").unwrap().rules, [("a=b".to_owned(), Policy::Warn)].into());
+        let outputs = read("outputs.risk.finite=reject").unwrap().outputs;
+        assert_eq!(outputs.fields, [("risk".to_owned(), [(CheckKind::Finite, Policy::Reject)].into())].into());
+        assert!(read("range").unwrap_err().contains("CHECK=POLICY"));
+        assert!(read("range=ignore").unwrap_err().contains("reject, warn or fallback"));
+        assert!(read("size=warn").unwrap_err().contains("missing, finite, range"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `scry inspect`
 
-use super::{CliError, print_json};
+use super::{CliError, print_json, reference};
 use crate::component::Description;
 use scry_card::Field;
+use scry_card::stats::References;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             "exports": description.exports,
             "golden_examples": description.golden.examples.len(),
             "reference_rows": description.references.as_ref().map(|references| references.inputs.rows),
+            "reference": description.references.map(References::without_samples),
         }));
     }
     let card = &description.card;
@@ -48,14 +50,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     line("imports", &description.imports.join(", "));
     line("exports", &description.exports.join(", "));
     line("golden", &format!("{} examples", description.golden.examples.len()));
-    let reference = description.references.as_ref().map(|references| format!("{} rows", references.inputs.rows));
-    line("reference", reference.as_deref().unwrap_or("-"));
+    let rows = description.references.as_ref().map(|references| format!("{} rows", references.inputs.rows));
+    line("reference", rows.as_deref().unwrap_or("-"));
     for (side, fields) in
         [("inputs", &card.schema.inputs), ("features", &card.schema.features), ("outputs", &card.schema.outputs)]
     {
         println!("{side}");
         fields.iter().for_each(show);
     }
+    description.references.iter().for_each(reference::print);
     Ok(())
 }
 

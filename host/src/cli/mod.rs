@@ -17,11 +17,14 @@ mod inspect;
 mod models;
 mod new;
 mod predict;
+mod profile;
 mod progress;
 mod publish;
+mod reference;
 mod rollback;
 mod serve;
 mod test;
+mod transform;
 mod withdraw;
 
 use crate::config::Config;
@@ -61,6 +64,10 @@ enum Command {
     Inspect(inspect::Args),
     /// Run a component's golden examples in the host's own sandbox.
     Test(test::Args),
+    /// Say what training data looks like, or whether two sets of it differ.
+    Profile(Box<profile::Args>),
+    /// Run a component's feature pipeline over a file.
+    Transform(transform::Args),
     /// Run a host.
     Serve(serve::Args),
     /// Give a component to a host, or to a registry.
@@ -98,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::Transform(args) => transform::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Deploy(args) => deploy::run(&args),

@@ -5,12 +5,16 @@ use crate::component::Description;
 use crate::config::Config;
 use crate::golden::{GoldenFailure, Measured, check_one};
 use crate::registry::limits_of_config;
-use crate::sandbox::Metering;
+use crate::sandbox::{Loaded, Metering};
+use crate::serving::EffectiveLimits;
+use scry_card::properties::{Properties, PropertyResult};
+use scry_card::{Batch, Checks, Golden, Schema};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Run a component's golden examples in the host's own sandbox and limits.
+/// Run a component's golden examples, and what its author claims of it, in the
+/// host's own sandbox and limits.
 ///
 /// Shows what each example took. A prediction that is not the expected one is
 /// shown with the tolerance, and the exit code is 1.
@@ -49,20 +53,43 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         results
             .push(json!({ "example": example.name, "ok": lines.is_empty(), "measured": measured, "failures": lines }));
     }
-    let total = golden.examples.len();
+    let claims = properties(&description.properties, &loaded, &schema, &description.card.checks, &golden, &limits)?;
+    for claim in &claims {
+        failed += usize::from(!claim.holds());
+        if !args.json {
+            println!("{} {claim}", if claim.holds() { "ok  " } else { "FAIL" });
+        }
+    }
+    let total = golden.examples.len() + claims.len();
+    let what = if claims.is_empty() { "examples" } else { "examples and properties" };
     if args.json {
         print_json(
-            &json!({ "digest": description.digest, "passed": total - failed, "failed": failed, "examples": results }),
+            &json!({ "digest": description.digest, "passed": total - failed, "failed": failed, "examples": results, "properties": claims }),
         )?;
     }
     match failed {
         0 if args.json => Ok(()),
         0 => {
-            println!("all {total} examples pass");
+            println!("all {total} {what} pass");
             Ok(())
         }
-        _ => Err(format!("{failed} of {total} examples fail").into()),
+        _ => Err(format!("{failed} of {total} {what} fail").into()),
     }
+}
+
+/// What came of each thing that the author claims, in the sandbox.
+fn properties(
+    properties: &Option<Properties>,
+    loaded: &Loaded,
+    schema: &Schema,
+    checks: &Checks,
+    golden: &Golden,
+    limits: &EffectiveLimits,
+) -> Result<Vec<PropertyResult>, CliError> {
+    let Some(properties) = properties else { return Ok(Vec::new()) };
+    let mut predict =
+        |batch: &Batch| loaded.predict(batch, &limits.of_call()).outcome.map_err(|error| error.to_string());
+    Ok(properties.check(schema, checks, golden, &mut predict)?)
 }
 
 fn lines(failure: &GoldenFailure) -> Vec<String> {

@@ -3,8 +3,8 @@
 
 use super::error::{HttpError, Parts, json_response};
 use super::prediction::read_body;
-use super::shown;
 use super::tokens::{Tokens, Who};
+use super::{shown, shown_validation};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
 use crate::telemetry::unix_ms;
@@ -52,6 +52,7 @@ pub(super) fn router(
         .route("/v1/models/{model}/rollback", post(roll_back))
         .route("/v1/models/{model}/withdraw", post(withdraw))
         .route("/v1/models/{model}/circuit", get(circuit).post(force))
+        .route("/v1/models/{model}/validation", get(validation))
         .route("/v1/models/{model}/drift", get(drift))
         .route("/v1/models/{model}/drift/counts", get(drift_counts))
         .route("/v1/rollback", post(restore))
@@ -80,6 +81,30 @@ async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).unread().into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormatQuery {
+    /// `text` is for people.
+    format: Option<String>,
+}
+
+/// What the checks of a model's versions have found.
+async fn validation(
+    app: App,
+    Parts(Path(model)): Parts<Path<String>>,
+    Parts(Query(query)): Parts<Query<FormatQuery>>,
+) -> Result<Response> {
+    let routes = app.registry.routes();
+    let routes = routes.load();
+    routes.catalog.model(&model)?;
+    let shown = shown_validation::of(&routes, &model);
+    match query.format.as_deref() {
+        None | Some("json") => reply(&shown),
+        Some("text") => Ok(shown.to_string().into_response()),
+        Some(_) => Err(HttpError::new(StatusCode::BAD_REQUEST, "format: expected json or text")),
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! operators can act on are in the log.
 
 use crate::catalog::{CatalogError, Version};
-use crate::protocol::ProtocolError;
+use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
 use crate::sandbox::CallError;
 use crate::serving::PredictError;
@@ -14,7 +14,10 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// What inputs are told that a schema or a check refuses.
+const INVALID_INPUT: &str = "invalid-input";
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct HttpError {
     pub(super) is_unread: bool,
     /// Why that was so, where it was for the body's own sake.
     pub(super) refusal: Option<Refusal>,
+    /// Everything that is wrong with the inputs, one by one.
+    pub(super) details: Vec<Value>,
 }
 
 /// Why a request was not read to its end: a header's value and a metric's label.
@@ -74,7 +79,7 @@ pub(super) fn no_place() -> String {
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), reason: None, is_unread: false, refusal: None }
+        Self { status, message: message.into(), reason: None, is_unread: false, refusal: None, details: Vec::new() }
     }
 
     /// A request that is not read to its end.
@@ -94,9 +99,45 @@ impl HttpError {
     }
 }
 
-impl IntoResponse for HttpError {
-    fn into_response(self) -> Response {
-        let mut response = json_response(self.status, json!({ "error": self.message }).to_string().into_bytes());
+impl HttpError {
+    /// What became of a prediction, on a surface with pointers of its own.
+    pub(super) fn predicting(error: PredictError, surface: Surface<'_>) -> Self {
+        let details = match &error {
+            PredictError::InvalidInput(refusal) => {
+                refusal.findings.iter().map(|found| detail(found, surface)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { details, ..error.into() }
+    }
+
+    /// The same as a problem of RFC 9457. Inputs that read and do not hold are
+    /// 422 here.
+    pub(super) fn into_problem(self) -> Response {
+        let status = match self.status {
+            StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
+            status => status,
+        };
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": self.message,
+        });
+        if let Some(map) = problem.as_object_mut() {
+            map.extend(self.reason.map(|reason| ("reason".into(), Value::from(reason))));
+            if !self.details.is_empty() {
+                map.insert("errors".into(), self.details.clone().into());
+            }
+        }
+        let mut response = Self { status, ..self }.with_body(problem);
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response
+    }
+
+    fn with_body(self, body: Value) -> Response {
+        let mut response = json_response(self.status, body.to_string().into_bytes());
         let headers = response.headers_mut();
         if let Some(reason) = self.reason {
             headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
@@ -111,6 +152,16 @@ impl IntoResponse for HttpError {
             response.extensions_mut().insert(Unread(self.refusal));
         }
         response
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "error": self.message });
+        if let Some(map) = body.as_object_mut().filter(|_| !self.details.is_empty()) {
+            map.insert("errors".into(), self.details.clone().into());
+        }
+        self.with_body(body)
     }
 }
 
@@ -158,6 +209,7 @@ impl From<CatalogError> for HttpError {
             CatalogError::Fallback { .. }
             | CatalogError::Deployment { .. }
             | CatalogError::Alias(_)
+            | CatalogError::Checks { .. }
             | CatalogError::Limit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
@@ -169,7 +221,9 @@ impl From<PredictError> for HttpError {
         let message = error.to_string();
         match error {
             PredictError::Unknown(error) => error.into(),
-            PredictError::InvalidInput(_) | PredictError::Refused(_) => Self::new(StatusCode::BAD_REQUEST, message),
+            PredictError::InvalidInput(_) | PredictError::Refused(_) => {
+                Self { reason: Some(INVALID_INPUT), ..Self::new(StatusCode::BAD_REQUEST, message) }
+            }
             PredictError::Unavailable(_) => {
                 Self { reason: Some("unavailable"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
             }
@@ -205,6 +259,7 @@ impl From<ChangeError> for HttpError {
             ChangeError::Catalog(error) => return error.into(),
             ChangeError::Component(_)
             | ChangeError::Sandbox(_)
+            | ChangeError::Checks { .. }
             | ChangeError::Warm { .. }
             | ChangeError::Golden(_)
             | ChangeError::Fallback(_)

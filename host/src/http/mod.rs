@@ -8,8 +8,10 @@ mod error;
 mod files;
 mod prediction;
 mod progress;
+mod records;
 mod server;
 mod shown;
+mod shown_validation;
 mod tokens;
 
 pub use server::{Bound, ServeError, serve};

@@ -1,11 +1,12 @@
-//! The prediction listener: Open Inference Protocol V2. Nothing here changes
-//! state.
+//! The prediction listener: Open Inference Protocol V2; records are `records`'.
+//! Nothing here changes state.
 
 use super::error::{HttpError, Parts, Refusal, json_response};
+use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
-use crate::protocol::{InferRequest, InferResponse, KEY_MAX_BYTES, metadata};
-use crate::serving::{Answer, Call, Predictor, Served};
+use crate::protocol::{InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, metadata};
+use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
@@ -19,14 +20,14 @@ use std::time::{Duration, Instant};
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Shared {
-    predictor: Predictor,
-    body_max_bytes: usize,
-    body_timeout: Duration,
+pub(super) struct Shared {
+    pub(super) predictor: Predictor,
+    pub(super) body_max_bytes: usize,
+    pub(super) body_timeout: Duration,
     is_ready: Arc<AtomicBool>,
 }
 
-type App = State<Arc<Shared>>;
+pub(super) type App = State<Arc<Shared>>;
 
 /// The listener's routes.
 pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Listener) -> Router {
@@ -46,7 +47,11 @@ pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: 
         .route("/v2/models/{model}/versions/{version}", get(model_version))
         .route("/v2/models/{model}/versions/{version}/ready", get(ready_version))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
-        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2") })
+        .route("/v1/models/{model}", post(records::predict))
+        .route("/v1/models/{model}/versions/{version}", post(records::predict_version))
+        .fallback(|| async {
+            HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2 and /v1")
+        })
         .method_not_allowed_fallback(|| async {
             HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
         })
@@ -109,7 +114,7 @@ async fn infer_version(
     predict(&app, name, Some(version), &headers, body).await
 }
 
-fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
+pub(super) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(80).collect();
         HttpError::new(
@@ -157,15 +162,15 @@ async fn predict(
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     app.predictor.admit(&served, received).await?;
     let header_timeout = header_timeout(headers)?;
-    let request = read_request(app, &served, body, received, header_timeout).await?;
-    let timeout = match (request.timeout_us.map(Duration::from_micros), header_timeout) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
+    let sent = body.clone();
+    let request = read_aside(app, &served, body, received, header_timeout, InferRequest::from_json).await?;
+    let timeout = shorter(request.timeout_us, header_timeout);
     let key = header_key(headers)?.or(request.key);
-    let call = Call { model, version, key, inputs: request.inputs, received, timeout };
-    let model = call.model.clone();
-    let answer = app.predictor.predict(call).await?;
+    let by_row = request.invalid_rows == InvalidRows::RefuseRow;
+    let inputs = Rows::Columns(request.inputs);
+    let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
+    let predicted = app.predictor.predict(call).await;
+    let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::V2(&names(&sent))))?;
     let fields = &answer.card.schema.outputs;
     if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
         let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -184,21 +189,38 @@ async fn predict(
 /// time: the threads that do I/O have none to spare.
 const READ_INLINE_MAX_BYTES: usize = 64 << 10;
 
-async fn read_request(
+pub(super) async fn read_aside<T: Send + 'static>(
     app: &Shared,
     served: &Served,
     body: Bytes,
     received: Instant,
     timeout: Option<Duration>,
-) -> Result<InferRequest, HttpError> {
+    read: fn(&[u8]) -> Result<T, ProtocolError>,
+) -> Result<T, HttpError> {
     if body.len() <= READ_INLINE_MAX_BYTES {
-        return Ok(InferRequest::from_json(&body)?);
+        return Ok(read(&body)?);
     }
-    Ok(app.predictor.aside(served, received, timeout, move || InferRequest::from_json(&body)).await??)
+    Ok(app.predictor.aside(served, received, timeout, move || read(&body)).await??)
 }
 
-/// The headers that say who answered, and why if it was a spare.
-fn name_source(headers: &mut HeaderMap, answer: &Answer) {
+/// The names of a request's tensors in its own order, once it has failed; of a
+/// large one nobody's time is worth that.
+fn names(sent: &[u8]) -> Vec<String> {
+    let again = (sent.len() <= READ_INLINE_MAX_BYTES).then(|| InferRequest::from_json(sent).ok()).flatten();
+    again.map(|request| request.inputs.into_iter().map(|input| input.name).collect()).unwrap_or_default()
+}
+
+/// The shorter of what a body and a header ask for.
+pub(super) fn shorter(body_us: Option<u64>, header: Option<Duration>) -> Option<Duration> {
+    match (body_us.map(Duration::from_micros), header) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The headers that say who answered, why if it was a spare, and whether
+/// something was found in the inputs.
+pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
     let mut put = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -212,10 +234,16 @@ fn name_source(headers: &mut HeaderMap, answer: &Answer) {
     if let Some(degraded) = answer.degraded {
         put("scry-degraded", degraded);
     }
+    if !answer.remarks.warnings.is_empty() {
+        put("scry-warnings", &answer.remarks.warnings.len().to_string());
+    }
+    if !answer.remarks.refused_rows.is_empty() {
+        put("scry-refused-rows", &answer.remarks.refused_rows.len().to_string());
+    }
 }
 
 /// `X-Request-Timeout-Ms`: a deadline shorter than the model's.
-fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
+pub(super) fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
     let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
     let wrong = || {
@@ -229,7 +257,7 @@ fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
 }
 
 /// `Scry-Key`: requests of one key get one version while a canary runs.
-fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
     let Some(value) = headers.get("scry-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if key.len() <= KEY_MAX_BYTES => Ok(Some(key.to_owned())),

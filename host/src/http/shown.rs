@@ -7,7 +7,7 @@ use crate::registry::{Registry, Rollout};
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served, Side, Watch};
 use crate::store::{Digest, OciReference};
 use crate::telemetry::{Scrape, unix_ms};
-use scry_card::Card;
+use scry_card::{Card, ChecksPatch};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) struct Shown {
     aliases: BTreeMap<String, u32>,
     fallback: Vec<Spare>,
     limits: LimitsPatch,
+    /// Where it departs from the checks of its card.
+    checks: ChecksPatch,
     deadline_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<Arc<Card>>,
@@ -98,6 +100,7 @@ pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Mo
         aliases: serving.map(|serving| serving.aliases.clone()).unwrap_or_default(),
         fallback: serving.map(|serving| serving.fallback.clone()).unwrap_or_default(),
         limits: serving.map(|serving| serving.limits).unwrap_or_default(),
+        checks: serving.map(|serving| serving.checks.clone()).unwrap_or_default(),
         deadline_ms: served.map(|served| u64::try_from(served.limits.deadline.as_millis()).unwrap_or(u64::MAX)),
         card: card.filter(|_| with_card),
     }

@@ -3,8 +3,9 @@
 //! Elements go straight into typed columns. `data` may be flat or nested; its
 //! members may come in any order.
 
+use super::records::InvalidRows;
 use crate::serving::Answer;
-use scry_card::{Card, Column, ColumnBuilder, Datatype, Field, Invalid, NamedTensor, Tensor, element_count};
+use scry_card::{Card, CheckKind, Column, ColumnBuilder, Datatype, Field, Invalid, NamedTensor, Tensor, element_count};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
@@ -24,6 +25,9 @@ pub enum ProtocolError {
     /// Not JSON, or not of the protocol's form.
     #[error("the request is not V2 JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The same for records.
+    #[error("the request is not JSON with `instances`: {0}")]
+    Records(serde_json::Error),
     /// A tensor that is not what it says.
     #[error("{0}")]
     Invalid(Invalid),
@@ -38,6 +42,8 @@ pub struct InferRequest {
     pub timeout_us: Option<u64>,
     /// Requests of one key get one version while a canary runs.
     pub key: Option<String>,
+    /// What becomes of a request some of whose rows are refused.
+    pub invalid_rows: InvalidRows,
     /// The columns.
     pub inputs: Vec<NamedTensor>,
     /// Which outputs are wanted; all when empty.
@@ -78,14 +84,26 @@ impl InferRequest {
                 return Err(wrong("key", None, format!("a text of at most {KEY_MAX_BYTES} bytes"), found));
             }
         };
+        let invalid_rows = match raw.parameters.get("invalid_rows") {
+            None => InvalidRows::default(),
+            Some(value) => InvalidRows::deserialize(value).map_err(|_| {
+                let found = value.to_string().chars().take(80).collect::<String>();
+                wrong("invalid_rows", None, "refuse-request or refuse-row", found)
+            })?,
+        };
         let inputs = raw.inputs.into_iter().map(RawTensor::read).collect::<Result<_, _>>()?;
         let outputs = raw.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Self { id: raw.id, timeout_us, key, inputs, outputs })
+        Ok(Self { id: raw.id, timeout_us, key, invalid_rows, inputs, outputs })
     }
 }
 
-fn wrong(field: &str, row: Option<usize>, expected: impl Into<String>, found: impl Into<String>) -> ProtocolError {
-    ProtocolError::Invalid(Invalid { field: field.to_owned(), row, expected: expected.into(), found: found.into() })
+pub(super) fn wrong(
+    field: &str,
+    row: Option<usize>,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> ProtocolError {
+    ProtocolError::Invalid(Invalid { row, ..Invalid::new(CheckKind::Type, field, expected, found) })
 }
 
 /// A tensor as it is being read: its data typed when the type came first.
@@ -340,6 +358,12 @@ impl Serialize for Parameters<'_> {
         }
         if let Some(degraded) = self.0.degraded {
             map.serialize_entry("scry-degraded", degraded)?;
+        }
+        for (name, findings) in [("scry-errors", &self.0.remarks.refusals), ("scry-warnings", &self.0.remarks.warnings)]
+        {
+            if !findings.is_empty() {
+                map.serialize_entry(name, &findings.iter().map(|f| f.invalid.to_string()).collect::<Vec<_>>())?;
+            }
         }
         map.end()
     }

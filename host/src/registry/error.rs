@@ -26,6 +26,16 @@ pub enum ChangeError {
         /// What happened.
         error: CallError,
     },
+    /// Its checks cannot be run.
+    #[error("the checks of version {number} of `{model}` cannot be run: {message}")]
+    Checks {
+        /// The model.
+        model: String,
+        /// The version.
+        number: u32,
+        /// Which, and why.
+        message: String,
+    },
     /// It starts, and predicts something else than it should.
     #[error("the golden examples fail: {0}")]
     Golden(#[from] GoldenFailure),

@@ -13,6 +13,7 @@ use crate::sandbox::{CodeSource, Metering};
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference, Pulled};
 use crate::threads::patiently;
+use scry_card::Checker;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -130,6 +131,13 @@ impl Registry {
                 proved => proved?,
             }
         }
+        if was.is_none_or(|was| was.checks != serving.checks)
+            && let Some(code) = self.code(prepared, model.version(name, serving.live)?.digest, metering(&limits))
+            && let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..]
+        {
+            let message = format!("`{unknown}` is no field and no rule of version {}", serving.live);
+            return Err(CatalogError::Checks { model: name.to_owned(), message }.into());
+        }
         if let Some(was) = was {
             self.compare_schemas(name, model, serving, was, prepared)?;
         }
@@ -243,6 +251,13 @@ impl Registry {
         }
         let code = self.load(name, model, version, limits, prepared)?;
         passing.started = Instant::now();
+        // Rules that cannot be run are the author's to mend, before anybody calls.
+        let card = &code.card;
+        Checker::new(&card.schema.inputs, &card.checks).map_err(|error| ChangeError::Checks {
+            model: name.to_owned(),
+            number: version.number,
+            message: error.to_string(),
+        })?;
         if self.lock().bench.proved.contains(&key) {
             passing.passed(&mut prepared.gates, "golden", "passed before under these limits");
             prepared.proved.insert(key);

@@ -9,8 +9,8 @@ use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Versi
 use crate::config::Config;
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
-    Admission, Beside, Circuit, EffectiveLimits, FallbackError, LaneLimits, Link, Observed, Reserve, Routes, Seen,
-    Served, ShadowArm, Target, Voice, Watch,
+    Admission, Beside, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes,
+    Seen, Served, ShadowArm, Target, Validation, Voice, Watch,
 };
 use crate::store::Digest;
 use crate::telemetry::Metrics;
@@ -45,6 +45,7 @@ pub(super) struct Workbench {
     lanes: HashMap<String, [Arc<Admission>; 2]>,
     turns: HashMap<String, Arc<AtomicU64>>,
     observed: HashMap<(String, u32), Arc<Observed>>,
+    found: HashMap<(String, u32), Arc<Found>>,
     circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     pub(super) watches: BTreeMap<(String, u32), Arc<Watch>>,
     /// By model and kind, for as long as the same two versions are compared.
@@ -80,6 +81,7 @@ impl Workbench {
             lanes: HashMap::new(),
             turns: HashMap::new(),
             observed: HashMap::new(),
+            found: HashMap::new(),
             circuits: BTreeMap::new(),
             watches: BTreeMap::new(),
             besides: HashMap::new(),
@@ -119,6 +121,7 @@ impl Workbench {
         self.turns.retain(|name, _| catalog.models.contains_key(name));
         let is_warm = |(name, number): &(String, u32)| warm.get(name).is_some_and(|numbers| numbers.contains(number));
         self.observed.retain(|version, _| is_warm(version));
+        self.found.retain(|version, _| is_warm(version));
         self.circuits.retain(|version, _| is_warm(version));
         self.watches.retain(|version, _| is_warm(version));
     }
@@ -244,6 +247,10 @@ impl Workbench {
         let key = (name.to_owned(), number);
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
         let [admission, _] = self.lanes_of(name, model.limits(), config);
+        let found = self.found.entry(key.clone()).or_default().clone();
+        let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
+        let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
+            .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
         let watch = self.watch(name, version, &code, config);
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
@@ -256,6 +263,7 @@ impl Workbench {
             loaded: code.loaded,
             limits,
             admission,
+            validation,
             voice: Voice::default(),
             watch,
             beside,

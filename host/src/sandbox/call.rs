@@ -10,7 +10,7 @@ use super::engine::{Loaded, Metering};
 use super::limits::{Asker, CallLimits, Context, Stopped};
 use super::stock::Ready;
 use super::ticker::Ticker;
-use scry_card::{Batch, check};
+use scry_card::{Batch, check_form};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::component::{Instance, TypedFunc};
@@ -89,7 +89,8 @@ impl CallError {
 /// What a call did, and what it took.
 #[derive(Debug)]
 pub struct CallReport {
-    /// The answer, checked against the schema.
+    /// The answer, of the form that the schema says. Its values are whoever asks
+    /// to check.
     pub outcome: Result<Batch, CallError>,
     /// Instructions, roughly, where they are counted.
     pub fuel: Option<u64>,
@@ -198,11 +199,10 @@ impl Loaded {
             Function::Transform => &self.schema.features,
         };
         let batch = Batch { rows: inputs.rows, columns };
-        let is_answer = function == Function::Predict;
-        if let Some(wrong) = check_outputs(fields, &batch, is_answer) {
-            return Err(CallError::InvalidOutput(wrong));
+        match check_form(fields, &batch) {
+            Ok(()) => Ok(batch),
+            Err(wrong) => Err(CallError::InvalidOutput(wrong.to_string())),
         }
-        Ok(batch)
     }
 }
 
@@ -252,17 +252,6 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Co
         logs_dropped: std::mem::take(&mut context.logs_dropped),
         spent: Spent(None),
     }
-}
-
-/// Answers are checked value by value; features only for their form, since a
-/// pipeline may well hand a missing value on as NaN.
-fn check_outputs(fields: &[scry_card::Field], batch: &Batch, is_answer: bool) -> Option<String> {
-    if is_answer {
-        return check(fields, batch, 1).first().map(ToString::to_string);
-    }
-    let named = fields.iter().zip(batch.columns.clone());
-    let named = named.map(|(field, tensor)| scry_card::NamedTensor { name: field.name.clone(), tensor }).collect();
-    scry_card::assemble(fields, named).err().map(|wrong| wrong.to_string())
 }
 
 /// Puts a call's limits into force on a store.

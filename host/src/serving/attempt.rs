@@ -53,11 +53,7 @@ impl Predictor {
     ) -> Result<T, PredictError> {
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
         let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
-        let (answer, answered) = oneshot::channel();
-        let link = Arc::<Link>::default();
-        let run = Box::new(move || drop(answer.send(work())));
-        let job = Job::Aside { deadline, link: link.clone(), run };
-        match self.wait(&served.reading, job, answered, link, deadline).await {
+        match self.on_compute(&served.reading, deadline, work).await {
             Ok(done) => {
                 asked.goes_on();
                 Ok(done)
@@ -67,6 +63,20 @@ impl Predictor {
                 Err(PredictError::NoAnswer(error))
             }
         }
+    }
+
+    /// Has the compute threads do something of the host's own.
+    pub(super) async fn on_compute<T: Send + 'static>(
+        &self,
+        lane: &Arc<Admission>,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let link = Arc::<Link>::default();
+        let run = Box::new(move || drop(answer.send(work())));
+        let job = Job::Aside { deadline, link: link.clone(), run };
+        self.wait(lane, job, answered, link, deadline).await
     }
 
     async fn wait<T>(

@@ -101,6 +101,7 @@ impl Predictor {
             return None;
         }
         let place = self.compute.enter(&target.admission)?;
+        self.metrics.inline_call(&target.model);
         let slice = Arc::new(Slice { until: place.began() + SLICE });
         let (attempt, spent) = run(target, inputs, 1, window.until, window.fair, Some(slice), &self.metrics);
         drop(place);

@@ -18,6 +18,7 @@ mod routes;
 mod run;
 mod shadow;
 mod target;
+mod validation;
 mod voice;
 mod watch;
 
@@ -28,10 +29,11 @@ pub use compute::threads_max;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use here::thread_woke;
 pub use observed::{LastError, Observed};
-pub use predict::{Answer, Call, PredictError, Predictor};
+pub use predict::{Answer, Call, PredictError, Predictor, Remarks};
 pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};
+pub use validation::{Found, FoundReport, Refusal, Rows, Validation};
 pub use voice::Voice;
 pub use watch::{
     Alarm, AlarmColumn, Beside, BesideReport, Counted, Epoch, EpochReport, Epochs, ExportedModel, ExportedVersion,

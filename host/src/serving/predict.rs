@@ -9,16 +9,17 @@ use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
+use super::validation::{Refusal, Rows};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
-use scry_card::{Batch, Card, Field, Invalid, NamedTensor, assemble, check};
+use scry_card::{Batch, Card, Detail, Field, Finding, Invalid, check};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Errors that one refused request names.
-const ERRORS_MAX: usize = 16;
+/// Why a spare answers a request that the model itself must not see.
+const INVALID_INPUT: &str = "invalid-input";
 /// How long a request is held for which there was no room. Callers that come
 /// back at once, and again, would have the processor that the others need.
 const HELD: Duration = Duration::from_millis(1);
@@ -32,12 +33,14 @@ pub struct Call {
     pub version: Option<VersionRef>,
     /// Requests of one key get one version while a canary runs.
     pub key: Option<String>,
-    /// The columns.
-    pub inputs: Vec<NamedTensor>,
+    /// The rows.
+    pub inputs: Rows,
     /// When the request arrived.
     pub received: Instant,
     /// A deadline shorter than the model's.
     pub timeout: Option<Duration>,
+    /// Whether rows that are refused leave the others their answers.
+    pub by_row: bool,
 }
 
 /// An answer, and who gave it.
@@ -55,6 +58,21 @@ pub struct Answer {
     pub digest: Option<Arc<str>>,
     /// Why a spare answered, when one did.
     pub degraded: Option<&'static str>,
+    /// What was found in the inputs.
+    pub remarks: Remarks,
+}
+
+/// What an answer says of the inputs.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// Rows that were refused, in ascending order: they are missing in the outputs.
+    pub refused_rows: Vec<usize>,
+    /// Why they were.
+    pub refusals: Vec<Finding>,
+    /// What was found in rows that were answered.
+    pub warnings: Vec<Finding>,
+    /// Findings that are not among those.
+    pub unlisted: usize,
 }
 
 /// Why there is no answer.
@@ -63,9 +81,9 @@ pub enum PredictError {
     /// No such model or version.
     #[error(transparent)]
     Unknown(#[from] CatalogError),
-    /// Inputs that are not what the schema says.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    InvalidInput(Vec<Invalid>),
+    /// Inputs that are not what the schema or a check says.
+    #[error("{0}")]
+    InvalidInput(Refusal),
     /// Inputs that the model itself refuses.
     #[error("{0}")]
     Refused(String),
@@ -126,7 +144,7 @@ impl Predictor {
             asked.answered(CallError::ShortOfTime.reason());
             return Err(PredictError::NoAnswer(CallError::ShortOfTime));
         }
-        let answer = self.answer(&served, number, call.inputs, deadline).await;
+        let answer = self.answer(&served, number, call.inputs, call.by_row, deadline).await;
         let outcome = match &answer {
             Ok(Answer { degraded: Some(_), .. }) => "degraded",
             Ok(_) => "ok",
@@ -154,15 +172,31 @@ impl Predictor {
         &self,
         served: &Served,
         number: u32,
-        named: Vec<NamedTensor>,
+        rows: Rows,
+        by_row: bool,
         deadline: Instant,
     ) -> Result<Answer, PredictError> {
         let chain = served.chain(number);
         let target = match served.target(number) {
             Ok(target) => target,
-            Err(why) => return self.answer_unavailable(served, chain, named, deadline, why).await,
+            Err(why) => return self.answer_unavailable(served, chain, rows, deadline, why).await,
         };
-        let inputs = Arc::new(validated(&target.card.schema.inputs, named).inspect_err(|_| mismatch(served, target))?);
+        let checked = if rows.are_many() {
+            let (target, metrics) = (target.clone(), self.metrics.clone());
+            let work = move || target.validation.check(&target.card, rows, by_row, &metrics);
+            self.on_compute(&served.reading, deadline, work).await.map_err(PredictError::NoAnswer)?
+        } else {
+            target.validation.check(&target.card, rows, by_row, &self.metrics)
+        };
+        let checked = checked.inspect_err(|_| mismatch(served, target))?;
+        let inputs = checked.batch.clone();
+        if checked.is_the_spares {
+            let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, INVALID_INPUT).await;
+            return match answer {
+                Some(answer) => checked.complete(answer),
+                None => Err(checked.refused()),
+            };
+        }
         let window = window(served, chain, deadline);
         let first = match self.attempt(target, &inputs, window).await {
             Ok((outputs, took)) => {
@@ -170,7 +204,7 @@ impl Predictor {
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
                     shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);
                 }
-                return Ok(Answer::of(target, target.card.clone(), outputs, None));
+                return checked.complete(Answer::of(target, target.card.clone(), outputs, None));
             }
             Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
             Err(error) => error,
@@ -178,9 +212,8 @@ impl Predictor {
         if matches!(first, CallError::Overload) || (chain.is_empty() && matches!(first, CallError::CircuitOpen)) {
             hold_back(deadline).await;
         }
-        self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason())
-            .await
-            .ok_or(PredictError::NoAnswer(first))
+        let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason()).await;
+        answer.ok_or(PredictError::NoAnswer(first)).and_then(|answer| checked.complete(answer))
     }
 
     /// The live version does not load: its first spare knows the form.
@@ -188,7 +221,7 @@ impl Predictor {
         &self,
         served: &Served,
         chain: &[Link],
-        mut named: Vec<NamedTensor>,
+        mut rows: Rows,
         deadline: Instant,
         why: String,
     ) -> Result<Answer, PredictError> {
@@ -198,8 +231,8 @@ impl Predictor {
         });
         let Some(card) = card else { return Err(PredictError::Unavailable(why)) };
         let fields = &card.schema.inputs;
-        named.retain(|input| fields.iter().any(|field| field.name == input.name));
-        let inputs = Arc::new(validated(fields, named)?);
+        rows.keep_only(fields);
+        let inputs = Arc::new(validated(fields, rows)?);
         let answer = self.fall_back(served, &card, chain, &inputs, deadline, "unavailable").await;
         answer.ok_or(PredictError::Unavailable(why))
     }
@@ -220,14 +253,8 @@ impl Predictor {
         for (i, link) in chain.iter().enumerate() {
             match link {
                 Link::Constant(row) => {
-                    return Some(Answer {
-                        card: card.clone(),
-                        outputs: repeated(row, inputs.rows),
-                        model: served.name.clone(),
-                        version: "constant".into(),
-                        digest: None,
-                        degraded: Some(reason),
-                    });
+                    let outputs = repeated(row, inputs.rows);
+                    return Some(Answer::constant(&served.name, card.clone(), outputs, reason));
                 }
                 Link::Unavailable(_) => {}
                 Link::Target { target, inputs: from, outputs } => {
@@ -253,6 +280,19 @@ impl Answer {
             version: target.version.number.to_string(),
             digest: Some(target.digest_text.clone()),
             degraded,
+            remarks: Remarks::default(),
+        }
+    }
+
+    fn constant(model: &str, card: Arc<Card>, outputs: Batch, reason: &'static str) -> Self {
+        Self {
+            card,
+            outputs,
+            model: model.to_owned(),
+            version: "constant".into(),
+            digest: None,
+            degraded: Some(reason),
+            remarks: Remarks::default(),
         }
     }
 }
@@ -309,11 +349,13 @@ fn window(served: &Served, rest: &[Link], deadline: Instant) -> Window {
     Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
 }
 
-/// The request's columns in the schema's order, checked value by value.
-fn validated(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, PredictError> {
-    let batch = assemble(fields, named).map_err(|error| PredictError::InvalidInput(vec![error]))?;
-    let errors = check(fields, &batch, ERRORS_MAX);
-    if errors.is_empty() { Ok(batch) } else { Err(PredictError::InvalidInput(errors)) }
+/// The same for a model whose own checks are not there: what its schema says.
+fn validated(fields: &[Field], rows: Rows) -> Result<Batch, PredictError> {
+    let detail = Detail::default();
+    let refused = |errors: Vec<Invalid>| PredictError::InvalidInput(errors.into());
+    let batch = rows.in_order(fields, &detail).map_err(refused)?;
+    let errors = check(fields, &batch, detail.errors_max);
+    if errors.is_empty() { Ok(batch) } else { Err(refused(errors)) }
 }
 
 /// A canary that asks for other inputs than the live version is at fault when

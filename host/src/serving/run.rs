@@ -36,6 +36,11 @@ pub(super) fn run(
     if had < fair && matches!(report.outcome, Err(CallError::Timeout)) {
         report.outcome = Err(CallError::ShortOfTime);
     }
+    if let Ok(answer) = &report.outcome
+        && let Err(wrong) = target.validation.check_answer(&target.card, answer, metrics)
+    {
+        report.outcome = Err(CallError::InvalidOutput(wrong));
+    }
     metrics.ran(&target.model, report.duration);
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {

@@ -5,7 +5,7 @@
 use super::budget::Reserve;
 use super::circuit::{Circuit, Pass};
 use super::watch::Arm;
-use super::{Admission, Beside, Observed, Voice, Watch};
+use super::{Admission, Beside, Observed, Validation, Voice, Watch};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
@@ -33,6 +33,8 @@ pub struct Target {
     pub observed: Arc<Observed>,
     /// Whether it is called at all.
     pub circuit: Arc<Circuit>,
+    /// What is checked of its inputs and answers.
+    pub validation: Validation,
     /// What it may write to the log.
     pub voice: Voice,
     /// Its live rows beside its training data, where it says what that was.

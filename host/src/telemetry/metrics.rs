@@ -10,6 +10,7 @@ use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, exponential_buckets,
 };
+use scry_card::Tally;
 use std::time::Duration;
 
 /// Everything that `/metrics` shows.
@@ -27,6 +28,8 @@ pub struct Metrics {
     cpu_seconds: CounterVec,
     batch_requests: HistogramVec,
     fallbacks: IntCounterVec,
+    findings: IntCounterVec,
+    inline_calls: IntCounterVec,
     instances: IntGauge,
     loads: IntCounterVec,
     compile_seconds: Histogram,
@@ -95,6 +98,16 @@ impl Metrics {
                 "Requests that went to the fallback chain, by reason.",
                 &["model", "reason"],
             )?,
+            inline_calls: counters(
+                "scry_inline_calls_total",
+                "Calls made by the thread that read the request, without a hand-over.",
+                &["model"],
+            )?,
+            findings: counters(
+                "scry_validation_findings_total",
+                "Checks that failed, by what followed.",
+                &["model", "side", "check", "policy"],
+            )?,
             instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
             loads: counters(
                 "scry_component_loads_total",
@@ -128,7 +141,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 18] {
+    fn collectors(&self) -> [Box<dyn Collector>; 20] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -141,6 +154,8 @@ impl Metrics {
             Box::new(self.cpu_seconds.clone()),
             Box::new(self.batch_requests.clone()),
             Box::new(self.fallbacks.clone()),
+            Box::new(self.findings.clone()),
+            Box::new(self.inline_calls.clone()),
             Box::new(self.instances.clone()),
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
@@ -194,6 +209,20 @@ impl Metrics {
     /// A request that went to the fallback chain.
     pub fn fell_back(&self, model: &str, reason: &str) {
         self.fallbacks.with_label_values(&[model, reason]).inc();
+    }
+
+    /// What a request's or an answer's checks found.
+    pub fn found(&self, model: &str, side: &str, tallies: &[Tally]) {
+        for tally in tallies {
+            let labels = [model, side, tally.check.name(), tally.policy.name()];
+            self.findings.with_label_values(&labels).inc_by(tally.count as u64);
+        }
+    }
+
+    /// A call that the thread that read the request makes itself: it waits for nobody.
+    pub fn inline_call(&self, model: &str) {
+        self.inline_calls.with_label_values(&[model]).inc();
+        self.queued(model, Duration::ZERO);
     }
 
     /// A call that a compute thread took up.

@@ -237,3 +237,33 @@ fn a_mistake_in_a_record_is_a_compile_error_that_says_what_to_write() {
         compile(name).code(101).says(&[says]);
     }
 }
+
+#[test]
+fn what_an_author_claims_is_tried_and_a_counterexample_shown() {
+    let dir = new_crate("claims", "churn");
+    let wasm = dir.join("churn.wasm");
+    let claims = |more: &str| {
+        let order = r#"{ "name": "the order of rows does not matter", "claim": "row-order" }"#;
+        let batch = r#"{ "name": "rows are answered alone", "claim": "batch" }"#;
+        std::fs::write(dir.join("properties.json"), format!(r#"{{ "properties": [{order}, {batch}{more}] }}"#))
+            .unwrap();
+    };
+    claims("");
+    built_in(&dir, &wasm).ok();
+    let shown = Ran::of(scry().arg("test").arg(&wasm)).ok().stdout;
+    let said = ["ok   property `rows are answered alone`: holds in", "all 3 examples and properties pass"];
+    assert!(said.iter().all(|part| shown.contains(part)), "{shown}");
+
+    let wrong = r#", { "name": "tenure is ignored", "claim": { "invariant": { "input": "tenure" } } }"#;
+    claims(wrong);
+    built_in(&dir, &wasm).ok();
+    let failed = Ran::of(scry().arg("test").arg(&wasm)).code(1).says(&["1 of 4 examples and properties fail"]);
+    for part in ["FAIL property `tenure is ignored`", "tenure", "probability"] {
+        assert!(failed.stdout.contains(part), "no {part:?} in {failed:#?}");
+    }
+    let report = Ran::of(scry().arg("test").arg(&wasm).arg("--json")).code(1).json();
+    assert!(report["properties"][2]["counterexample"].is_object(), "{report:#}");
+
+    claims(r#", { "name": "age", "claim": { "increases": { "input": "age", "output": "probability" } } }"#);
+    built_in(&dir, &wasm).code(1).says(&["properties.json", "age"]);
+}

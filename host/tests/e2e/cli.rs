@@ -8,7 +8,7 @@ use std::process::Stdio;
 #[test]
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
-    let model = ["new", "build", "inspect", "test"];
+    let model = ["new", "build", "inspect", "test", "profile", "transform"];
     let life =
         ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
     for command in [&model[..], &life, &["predict", "demo"]].concat() {
@@ -57,7 +57,7 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
         json!({
             "model": "hostile", "live": 1, "aliases": { "champion": 1 }, "deadline_ms": 700, "limits": { "deadline_ms": 700 },
             "fallback": [{ "model": "steady@2" }, { "constant": { "y": -1 } }],
-            "state": "serving", "canary": null, "shadow": null,
+            "state": "serving", "canary": null, "shadow": null, "checks": {},
             "versions": [{
                 "version": 1, "digest": guest("hostile").digest, "state": "ready", "traffic_percent": 100.0,
                 "requests": 0, "errors": 0, "last_errors": [],

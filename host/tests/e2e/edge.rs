@@ -114,7 +114,7 @@ fn a_head_that_does_not_come_ends_its_connection() {
         assert!(began.elapsed() < PATIENCE, "a head may take for ever");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(silent.hears_out() + &second.hears_out(), "");
+    assert_eq!(silent.hears_out() + second.hears_out().as_str(), "");
     assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
     eventually("three ended", || ended(&host, "header-timeout") == 3.0);
 }

@@ -5,6 +5,7 @@
 
 mod author;
 mod breaker;
+mod checks;
 mod clean;
 mod cli;
 mod contract;
@@ -16,9 +17,11 @@ mod edge;
 mod hostile;
 mod oci;
 mod ontime;
+mod profile;
 mod registries;
 mod restart;
 mod rollout;
 mod serving;
 mod support;
 mod swap;
+mod transform;

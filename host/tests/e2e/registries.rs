@@ -169,7 +169,12 @@ fn nobody_waits_for_a_registry_that_stalls_but_those_who_asked() {
         let applying = scope.spawn(|| {
             let authorization = format!("Bearer {}", host.token());
             let headers = [("authorization", authorization.as_str())];
-            host.send("PUT", &format!("{}/v1/desired", host.admin), &headers, (document.clone() + &nowhere).as_bytes())
+            host.send(
+                "PUT",
+                &format!("{}/v1/desired", host.admin),
+                &headers,
+                (document.clone() + nowhere.as_str()).as_bytes(),
+            )
         });
         let hang = || liar.asked().iter().filter(|path| path.contains("/blobs/")).count() == 2;
         eventually("both pulls", hang);

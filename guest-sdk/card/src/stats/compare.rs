@@ -9,7 +9,7 @@ use super::counts::Tally;
 use super::judge::{Judge, Live};
 use super::{ColumnReference, Counts, DriftReport, Kind, Reference, Rule};
 use crate::Invalid;
-use crate::schema::invalid;
+use crate::invalid::invalid;
 
 /// Judges the counts of an epoch, as often as wanted: with no drift, at most a
 /// share `alpha` of epochs ever sees an alarm.
@@ -147,5 +147,5 @@ fn of_column<'a>(reference: &ColumnReference, live: &'a ColumnReference) -> Resu
 }
 
 fn wrong_kind(name: &str, found: &str) -> Invalid {
-    invalid(name, None, "numbers, as in the reference", crate::builder::shortened(found))
+    invalid(name, None, "numbers, as in the reference", crate::Echo::default().text(found))
 }

@@ -6,7 +6,7 @@
 use super::cells::{Cell, each, is_scalar};
 use super::counts::Tally;
 use super::{BINS, CategoricalReference, ColumnReference, Counts, Kind, MAGNITUDE_MAX, NumericReference, Reference};
-use crate::schema::invalid;
+use crate::invalid::invalid;
 use crate::{Batch, Datatype, Field, Invalid};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};

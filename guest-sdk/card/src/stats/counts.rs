@@ -4,7 +4,7 @@
 
 use super::{COUNT_MAX, ColumnReference, Kind, Reference, StatsError};
 use crate::Invalid;
-use crate::schema::invalid;
+use crate::invalid::invalid;
 use serde::{Deserialize, Serialize};
 
 /// Counts of live rows in the cells of one reference.

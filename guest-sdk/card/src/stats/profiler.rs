@@ -12,7 +12,7 @@ use super::{
     CATEGORIES_MAX, CATEGORY_MAX_BYTES, CategoricalReference, Category, ColumnReference, DISTINCT_NUMBERS_MAX,
     Histogram, Kind, MAGNITUDE_MAX, Moments, NumericReference, Reference, SAMPLE_MAX_VALUES, VALUES_MAX,
 };
-use crate::schema::invalid;
+use crate::invalid::invalid;
 use crate::{Batch, Datatype, Field, Invalid};
 use std::collections::BTreeMap;
 

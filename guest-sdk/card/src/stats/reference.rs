@@ -3,7 +3,7 @@
 //! Never the data itself, save for a bounded sample where one is stored.
 
 use super::{BINS, SCALE_MIN};
-use crate::schema::invalid;
+use crate::invalid::invalid;
 use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use super::{
     Kind, MAGNITUDE_MAX, NumericReference, Reference, SAMPLE_MAX_VALUES,
 };
 use crate::Invalid;
-use crate::schema::invalid;
+use crate::invalid::invalid;
 use std::collections::BTreeSet;
 
 type Valid = Result<(), Invalid>;

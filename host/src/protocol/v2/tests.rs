@@ -1,7 +1,8 @@
 use super::*;
+use crate::serving::Remarks;
 use crate::store::Digest;
 use proptest::prelude::*;
-use scry_card::{Batch, Element, Schema, Text, Values};
+use scry_card::{Batch, Checks, Element, Schema, Text, Values};
 use std::sync::Arc;
 
 fn read(json: &str) -> Result<InferRequest, ProtocolError> {
@@ -99,12 +100,13 @@ proptest! {
         };
         let card = Card {
             card_version: 1, name: "m".into(), description: String::new(), owner: None, licence: None,
-            data_from: None, data_until: None, trained_at: None, max_age: None,
+            data_from: None, data_until: None, trained_at: None, max_age: None, checks: Checks::default(),
             schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
         };
         let answer = Answer {
             card: Arc::new(card), outputs: Batch { rows: tensor.values.len(), columns: vec![tensor.clone()] },
             model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m").to_string().into()), degraded: Some("trap"),
+            remarks: Remarks::default(),
         };
         let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &[] }.to_json().unwrap();
         let value: Value = serde_json::from_slice(&json).unwrap();

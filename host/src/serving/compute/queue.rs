@@ -88,9 +88,12 @@ impl<W: Work> Queue<W> {
         Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max, is_crowded: false }
     }
 
-    /// A place for a call that somebody else makes: only where nobody waits,
-    /// for this place or to be joined. `done` ends it.
+    /// A place for a call that somebody else makes: only where nobody waits for
+    /// it, and no call is to be joined with others. `done` ends it.
     pub(super) fn enter(&mut self, admission: &Arc<Admission>) -> bool {
+        if admission.limits.batch_max_rows > 1 {
+            return false;
+        }
         let lane = self.lanes.entry(admission.lane).or_insert_with(|| Lane::new(admission, self.level));
         let enters = lane.jobs.is_empty() && lane.is_ready();
         lane.running += usize::from(enters);
@@ -113,10 +116,7 @@ impl<W: Work> Queue<W> {
         let deadline = work.deadline();
         // At least so long, behind those that wait already.
         let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
-        // The last third of the limit is for estimates that prove too short: a
-        // refusal should come at once, and not when the limit ends the wait.
-        let is_long = waits * 3 / 2 > limits.queue_time_max;
-        if !waits.is_zero() && (is_long || now + waits + admission.least() > deadline) {
+        if !waits.is_zero() && (is_long(waits, admission) || now + waits + admission.least() > deadline) {
             self.forget_if_empty(admission.lane);
             return Err(Refused::Late);
         }
@@ -145,7 +145,9 @@ impl<W: Work> Queue<W> {
         if lane.jobs.len() >= room {
             self.waiting -= lane.sweep(now);
         }
-        lane.jobs.len() < room && self.waiting < self.queue_max
+        let free = limits.in_flight_max.saturating_sub(lane.running);
+        let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
+        lane.jobs.len() < room && self.waiting < self.queue_max && !is_long(waits, admission)
     }
 
     /// The next work for a thread of this class. Work that nobody waits for
@@ -231,6 +233,12 @@ impl<W: Work> Queue<W> {
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty() && self.waiting == 0
     }
+}
+
+/// The last third of the limit is for estimates that prove too short: a refusal
+/// should come at once, and not when the limit ends the wait.
+fn is_long(waits: Duration, admission: &Admission) -> bool {
+    waits * 3 / 2 > admission.limits.queue_time_max
 }
 
 impl<W> Picked<W> {

@@ -1,6 +1,7 @@
 //! Building guests, running hosts, talking to them, and saying what happened
 //! when a test fails.
 
+pub(crate) mod data;
 mod guests;
 mod host;
 mod registry;

@@ -1,0 +1,248 @@
+//! What a model's author, and then its operator, want checked beyond the
+//! schema, and what is to follow.
+//!
+//! Never looks at data.
+
+use super::{CheckKind, Policy};
+use crate::{Field, Invalid, Schema};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rules of one model.
+const RULES_MAX: usize = 64;
+/// Length of a rule's expression.
+const EXPRESSION_MAX_CHARS: usize = 1_000;
+/// Length of a rule's name.
+const RULE_NAME_MAX_CHARS: usize = 128;
+
+/// What follows from which check; from one that is not there, `reject`.
+pub type Policies = BTreeMap<CheckKind, Policy>;
+
+/// What is checked of a model's inputs and outputs beyond its schema.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checks {
+    /// What follows from a failed check of inputs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: Policies,
+    /// What is particular to one input.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, FieldChecks>,
+    /// What must hold across inputs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The same for what the model answers.
+    #[serde(skip_serializing_if = "OutputChecks::is_empty")]
+    pub outputs: OutputChecks,
+}
+
+/// What is checked of a model's outputs beyond its schema.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputChecks {
+    /// What follows from a failed check of outputs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: Policies,
+    /// What is particular to one output.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, FieldChecks>,
+}
+
+/// What is checked of one field beyond its schema.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FieldChecks {
+    /// Longest text allowed, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length_max_chars: Option<u64>,
+    /// Largest share of a batch that may be missing. A batch in which one
+    /// missing value would be too much already says nothing and is not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_share_max: Option<f64>,
+    /// What follows for this field, before the model's own policies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: Policies,
+}
+
+/// What must hold in every row in which all fields that it names are present.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Unique among the rules.
+    pub name: String,
+    /// A Rhai expression over inputs that is true or false: `end >= start`.
+    pub expression: String,
+    /// What follows, before the model's own policy for rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// What an operator decides otherwise than the model's author.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChecksPatch {
+    /// Policies of inputs, of whichever field the author set them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: Policies,
+    /// Policies of one input.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Policies>,
+    /// The policy of a rule, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, Policy>,
+    /// Policies of outputs.
+    #[serde(skip_serializing_if = "OutputsPatch::is_empty")]
+    pub outputs: OutputsPatch,
+}
+
+/// What an operator decides otherwise of outputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputsPatch {
+    /// Policies of outputs, of whichever field the author set them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: Policies,
+    /// Policies of one output.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Policies>,
+}
+
+impl OutputChecks {
+    fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.fields.is_empty()
+    }
+}
+
+impl OutputsPatch {
+    fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.fields.is_empty()
+    }
+}
+
+impl Checks {
+    /// Whether nothing is said beyond the schema.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These checks as an operator wants them. Whatever the patch says wins; a
+    /// name that is not there changes nothing (`ChecksPatch::unknown` lists
+    /// those), so that a patch fits every version of a model.
+    pub fn overridden(&self, patch: &ChecksPatch) -> Self {
+        let mut checks = self.clone();
+        override_policies(&mut checks.policies, &mut checks.fields, &patch.policies, &patch.fields);
+        let outputs = &mut checks.outputs;
+        override_policies(&mut outputs.policies, &mut outputs.fields, &patch.outputs.policies, &patch.outputs.fields);
+        for rule in &mut checks.rules {
+            if patch.policies.contains_key(&CheckKind::Rule) {
+                rule.policy = None;
+            }
+            rule.policy = patch.rules.get(&rule.name).copied().or(rule.policy);
+        }
+        checks
+    }
+
+    /// Checks the settings themselves. Whether a rule's expression can be run
+    /// is `Checker::new`'s to say.
+    pub fn validate(&self, schema: &Schema) -> Result<(), Invalid> {
+        validate_side(&self.policies, &self.fields, &schema.inputs)?;
+        validate_side(&self.outputs.policies, &self.outputs.fields, &schema.outputs)?;
+        let wrong =
+            |field: &str, expected: String, found: String| Err(Invalid::new(CheckKind::Form, field, expected, found));
+        if self.rules.len() > RULES_MAX {
+            return wrong("rules", format!("at most {RULES_MAX} rules"), self.rules.len().to_string());
+        }
+        for (i, rule) in self.rules.iter().enumerate() {
+            let (name, expression) = (rule.name.chars().count(), rule.expression.chars().count());
+            if !(1..=RULE_NAME_MAX_CHARS).contains(&name) {
+                return wrong("rules", format!("names of 1 to {RULE_NAME_MAX_CHARS} characters"), name.to_string());
+            }
+            if !(1..=EXPRESSION_MAX_CHARS).contains(&expression) {
+                let expected = format!("an expression of 1 to {EXPRESSION_MAX_CHARS} characters");
+                return wrong(&rule.name, expected, expression.to_string());
+            }
+            if self.rules.iter().take(i).any(|other| other.name == rule.name) {
+                return wrong(&rule.name, "rules of different names".into(), "the name twice".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ChecksPatch {
+    /// Checks the patch itself: no policy that a check does not permit.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let fields = self.fields.iter().chain(&self.outputs.fields);
+        let whole = [("policies", &self.policies), ("outputs.policies", &self.outputs.policies)];
+        whole
+            .into_iter()
+            .chain(fields.map(|(name, policies)| (name.as_str(), policies)))
+            .try_for_each(|(name, policies)| validate_policies(name, policies))
+    }
+
+    /// The fields and rules that it names and a model does not have.
+    pub fn unknown(&self, checks: &Checks, schema: &Schema) -> Vec<&str> {
+        let missing = |name: &&String, fields: &[Field]| fields.iter().all(|field| field.name != **name);
+        let inputs = self.fields.keys().filter(|name| missing(name, &schema.inputs));
+        let outputs = self.outputs.fields.keys().filter(|name| missing(name, &schema.outputs));
+        let rules = self.rules.keys().filter(|name| checks.rules.iter().all(|rule| rule.name != **name));
+        inputs.chain(outputs).chain(rules).map(String::as_str).collect()
+    }
+}
+
+fn override_policies(
+    policies: &mut Policies,
+    fields: &mut BTreeMap<String, FieldChecks>,
+    by_model: &Policies,
+    by_field: &BTreeMap<String, Policies>,
+) {
+    for (&kind, &policy) in by_model {
+        policies.insert(kind, policy);
+        fields.values_mut().for_each(|field| {
+            field.policies.remove(&kind);
+        });
+    }
+    for (name, policies) in by_field {
+        fields.entry(name.clone()).or_default().policies.extend(policies);
+    }
+}
+
+fn validate_policies(name: &str, policies: &Policies) -> Result<(), Invalid> {
+    policies.iter().try_for_each(|(kind, &policy)| {
+        kind.permits(policy).map_err(|permitted| {
+            Invalid::new(CheckKind::Form, name, format!("{permitted}, for `{kind}`"), policy.to_string())
+        })
+    })
+}
+
+fn validate_side(policies: &Policies, checks: &BTreeMap<String, FieldChecks>, fields: &[Field]) -> Result<(), Invalid> {
+    validate_policies("policies", policies)?;
+    checks.iter().try_for_each(|(name, checks)| {
+        let field = fields.iter().find(|field| field.name == *name).ok_or_else(|| {
+            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            Invalid::new(CheckKind::UnknownField, name, format!("one of {}", known.join(", ")), "an unknown field")
+        })?;
+        checks.validate(field)
+    })
+}
+
+impl FieldChecks {
+    fn validate(&self, field: &Field) -> Result<(), Invalid> {
+        let wrong = |expected: &str, found: String| Err(Invalid::new(CheckKind::Form, &field.name, expected, found));
+        if self.length_max_chars.is_some() && field.datatype != crate::Datatype::Bytes {
+            return wrong("length_max_chars on a BYTES field only", field.datatype.to_string());
+        }
+        if let Some(share) = self.null_share_max {
+            if !field.nullable {
+                return wrong("null_share_max on a nullable field only", "a field that is not".into());
+            }
+            if !(share > 0.0 && share < 1.0) {
+                return wrong("null_share_max between 0 and 1", share.to_string());
+            }
+        }
+        if self.policies.contains_key(&CheckKind::Rule) {
+            return wrong("a policy of a check of one field", "rule".into());
+        }
+        validate_policies(&field.name, &self.policies)
+    }
+}

@@ -1,0 +1,149 @@
+//! One thing that is wrong, and how much of the input saying so may repeat.
+//!
+//! Never decides what follows from it: that is a policy's to say.
+
+use crate::{CheckKind, Tensor, for_each_values};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One thing that is wrong with a batch, or with what describes one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Invalid {
+    /// The field at fault; of a rule, its name.
+    pub field: String,
+    /// The row at fault, from 0, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<usize>,
+    /// The element at fault within the row's value, from 0 and row-major,
+    /// where the field has a shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<usize>,
+    /// Which check found it.
+    pub check: CheckKind,
+    /// What the schema wants.
+    pub expected: String,
+    /// What came.
+    pub found: String,
+}
+
+impl Invalid {
+    /// Something wrong with a field as a whole.
+    pub fn new(check: CheckKind, field: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        let (expected, found) = (expected.into(), found.into());
+        Self { field: named(field), row: None, element: None, check, expected, found }
+    }
+
+    /// The same, of one row.
+    pub fn at_row(self, row: usize) -> Self {
+        Self { row: Some(row), ..self }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subject = if self.check == CheckKind::Rule { "rule" } else { "field" };
+        write!(f, "{subject} `{}`", self.field)?;
+        if let Some(row) = self.row {
+            write!(f, ", row {row}")?;
+        }
+        if let Some(element) = self.element {
+            write!(f, ", element {element}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+pub(crate) fn invalid(
+    field: &str,
+    row: Option<usize>,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> Invalid {
+    Invalid { row, ..Invalid::new(CheckKind::Form, field, expected, found) }
+}
+
+/// A name that a client made up, never longer than a line.
+fn named(name: &str) -> String {
+    const NAME_MAX_CHARS: usize = 128;
+    match name.char_indices().nth(NAME_MAX_CHARS) {
+        None => name.to_owned(),
+        Some((at, _)) => name.get(..at).unwrap_or_default().to_owned() + "…",
+    }
+}
+
+/// How much a list of errors says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detail {
+    /// So many errors are described; the others are counted.
+    pub errors_max: usize,
+    /// How much of the input each may repeat.
+    pub echo: Echo,
+}
+
+impl Default for Detail {
+    fn default() -> Self {
+        Self { errors_max: 16, echo: Echo::default() }
+    }
+}
+
+/// How much of a value an error may repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Echo {
+    /// So many characters of each value; 0: only of what type it is.
+    pub max_chars: usize,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { max_chars: 40 }
+    }
+}
+
+impl Echo {
+    /// A string: quoted.
+    pub fn text(self, text: &str) -> String {
+        if self.max_chars == 0 {
+            return "a string".into();
+        }
+        match text.char_indices().nth(self.max_chars) {
+            None => format!("{text:?}"),
+            Some((at, _)) => format!("{:?}…", text.get(..at).unwrap_or_default()),
+        }
+    }
+
+    /// A number.
+    pub fn number(self, number: impl fmt::Display) -> String {
+        self.plain(&number.to_string(), "a number")
+    }
+
+    /// A truth value.
+    pub fn truth(self, value: bool) -> String {
+        self.plain(&value.to_string(), "a truth value")
+    }
+
+    fn plain(self, text: &str, kind: &str) -> String {
+        match text.char_indices().nth(self.max_chars) {
+            None => text.to_owned(),
+            Some(_) if self.max_chars == 0 => kind.to_owned(),
+            Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        }
+    }
+
+    /// Element `i` of a tensor. What a value is not, such as finite, is said in
+    /// any case.
+    pub(crate) fn element(self, tensor: &Tensor, i: usize) -> String {
+        use crate::Values;
+        if !tensor.is_valid(i) {
+            return "null".into();
+        }
+        match &tensor.values {
+            Values::Bool(list) => list.get(i).map(|&value| self.truth(value)),
+            Values::Bytes(text) => text.get(i).map(|value| self.text(value)),
+            values => for_each_values!(values, list => list.get(i).map(|value| self.number(value)), _text => None),
+        }
+        .unwrap_or_else(|| "nothing".into())
+    }
+}

@@ -1,0 +1,322 @@
+//! What each check says, what follows, and what rules may and may not do.
+
+use scry_card::{
+    Batch, CheckKind, Checker, Checks, ChecksPatch, Datatype, Decision, Detail, Echo, Field, Policy, Schema, Tensor,
+    Values, Verdict, batch_from_records,
+};
+use serde_json::{Value, json};
+
+fn field(value: Value) -> Field {
+    serde_json::from_value(value).unwrap()
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        field(json!({"name": "start", "datatype": "INT64", "nullable": true})),
+        field(json!({"name": "end", "datatype": "FP64", "minimum": 0, "maximum": 100, "nullable": true, "unit": "h"})),
+        field(json!({"name": "state", "datatype": "BYTES", "categories": ["new", "old"], "nullable": true})),
+        field(json!({"name": "note", "datatype": "BYTES", "nullable": true})),
+        field(json!({"name": "ok", "datatype": "BOOL"})),
+    ]
+}
+
+fn shaped() -> Field {
+    field(json!({"name": "pair", "datatype": "FP32", "shape": [2]}))
+}
+
+fn checks(value: Value) -> Checks {
+    let checks: Checks = serde_json::from_value(value).unwrap();
+    let schema = Schema { inputs: fields(), features: fields(), outputs: fields() };
+    checks.validate(&schema).unwrap();
+    checks
+}
+
+fn batch(rows: Value) -> Batch {
+    batch_from_records(&fields(), &serde_json::from_value::<Vec<_>>(rows).unwrap()).unwrap()
+}
+
+fn verdict(settings: Value, rows: Value) -> Verdict {
+    Checker::new(&fields(), &checks(settings)).unwrap().check(&batch(rows), &Detail::default())
+}
+
+fn lines(verdict: &Verdict) -> Vec<String> {
+    verdict.findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_check_says_expected_and_found() {
+    let settings = json!({
+        "policies": {"range": "warn", "category": "fallback"},
+        "fields": {"note": {"length_max_chars": 3}},
+        "rules": [{"name": "order", "expression": "end >= start"}],
+    });
+    let found = verdict(
+        settings,
+        json!([
+            {"start": 3, "end": 2.5, "ok": true},
+            {"start": 0, "end": 101, "state": "odd", "note": "äöüß", "ok": null},
+            {"start": null, "end": 1, "ok": true},
+            {"ok": false},
+        ]),
+    );
+    assert_eq!(
+        lines(&found),
+        [
+            "field `note`, row 1: expected at most 3 characters, found 4 characters (reject)",
+            "field `ok`, row 1: expected a BOOL value, found null (reject)",
+            "rule `order`, row 0: expected end >= start, found end = 2.5, start = 3 (reject)",
+            "field `state`, row 1: expected one of \"new\", \"old\", found \"odd\" (fallback)",
+            "field `end`, row 1: expected 0 to 100 h, found 101 (warn)",
+        ]
+    );
+    assert_eq!((found.unlisted, found.decision()), (0, Decision::Reject));
+    assert_eq!((found.refused_rows(), found.answered_rows()), (vec![0, 1], vec![2, 3]));
+    let json = serde_json::to_value(&found.findings[2]).unwrap();
+    assert_eq!(
+        json,
+        json!({"field": "order", "row": 0, "check": "rule", "expected": "end >= start",
+               "found": "end = 2.5, start = 3", "policy": "reject"})
+    );
+}
+
+#[test]
+fn an_element_of_a_shape_is_named() {
+    let pair = Tensor { shape: vec![2, 2], values: Values::Fp32(vec![0.0, 1.0, 2.0, f32::NAN]), validity: None };
+    let fields = &[shaped()];
+    let checker = Checker::new(fields, &Checks::default()).unwrap();
+    let found = checker.check(&Batch { rows: 2, columns: vec![pair] }, &Detail::default());
+    assert_eq!(lines(&found), ["field `pair`, row 1, element 1: expected a finite number, found NaN (reject)"]);
+    assert_eq!(found.findings[0].invalid.element, Some(1));
+}
+
+#[test]
+fn a_share_of_missing_values_concerns_the_batch() {
+    let settings = json!({"fields": {"start": {"null_share_max": 0.25, "policies": {"null-share": "fallback"}}}});
+    let rows =
+        |starts: &[Option<i64>]| json!(starts.iter().map(|s| json!({"start": s, "ok": true})).collect::<Vec<_>>());
+    let found = verdict(settings.clone(), rows(&[None, None, Some(1), Some(2)]));
+    assert_eq!(lines(&found), ["field `start`: expected at most 0.25 of a batch missing, found 2 of 4 (fallback)"]);
+    assert_eq!((found.batch_decision(), found.refused_rows()), (Decision::Fallback, vec![0, 1, 2, 3]));
+    assert_eq!(verdict(settings.clone(), rows(&[None, Some(1), Some(2), Some(3)])).decision(), Decision::Accept);
+    // Too few rows to say anything.
+    assert_eq!(verdict(settings, rows(&[None])).decision(), Decision::Accept);
+}
+
+#[test]
+fn rows_are_refused_beyond_what_is_described() {
+    let rows: Vec<_> = (0..100).map(|i| json!({"end": if i % 2 == 0 { 1 } else { -1 }, "ok": true})).collect();
+    let checker = Checker::new(&fields(), &Checks::default()).unwrap();
+    let found = checker.check(&batch(json!(rows)), &Detail { errors_max: 2, echo: Echo::default() });
+    assert_eq!((found.findings.len(), found.unlisted), (2, 48));
+    assert_eq!(found.refused_rows(), (0..100).filter(|i| i % 2 == 1).collect::<Vec<_>>());
+    assert_eq!((found.tallies.len(), found.tallies[0].count), (1, 50));
+    assert_eq!(checker.check(&batch(json!(rows)), &Detail { errors_max: 0, echo: Echo::default() }).unlisted, 50);
+}
+
+#[test]
+fn warnings_do_not_crowd_out_what_is_refused() {
+    let mut rows: Vec<_> = (0..50).map(|_| json!({"end": -1, "ok": true})).collect();
+    rows.push(json!({"state": "odd", "ok": true}));
+    let checker = Checker::new(&fields(), &checks(json!({"policies": {"range": "warn"}}))).unwrap();
+    let found = checker.check(&batch(json!(rows)), &Detail { errors_max: 3, echo: Echo::default() });
+    assert_eq!(found.findings[0].policy, Policy::Reject);
+    assert_eq!((found.refused_rows(), found.row_decision(0)), (vec![50], Decision::Warn));
+}
+
+#[test]
+fn a_batch_of_another_form_is_refused() {
+    let checker = Checker::new(&fields(), &Checks::default()).unwrap();
+    let mut wrong = batch(json!([{"ok": true}]));
+    wrong.columns[0].values = Values::Bool(vec![true]);
+    assert_eq!(
+        lines(&checker.check(&wrong, &Detail::default())),
+        ["field `start`: expected INT64, found BOOL (reject)"]
+    );
+    wrong.columns.pop();
+    let found = checker.check(&wrong, &Detail::default());
+    assert_eq!(
+        (lines(&found), found.refused_rows()),
+        (vec!["field `*`: expected 5 columns, found 4 (reject)".into()], vec![0])
+    );
+}
+
+#[test]
+fn echo_bounds_what_is_repeated() {
+    let settings = json!({"rules": [{"name": "r", "expression": "start + 1 > 5 && contains(note, \"x\")"}]});
+    let checker = Checker::new(&fields(), &checks(settings)).unwrap();
+    let rows = json!([
+        {"end": 123456, "state": "secretive", "note": "secret", "start": i64::MAX, "ok": true},
+        {"end": 1, "note": "secret", "start": 9, "ok": true},
+    ]);
+    let found = |max_chars| {
+        let detail = Detail { errors_max: 16, echo: Echo { max_chars } };
+        let verdict = checker.check(&batch(rows.clone()), &detail);
+        verdict.findings.iter().map(|finding| finding.invalid.found.clone()).collect::<Vec<_>>()
+    };
+    let all = found(0);
+    assert_eq!(
+        all,
+        ["a number", "a string", "start = a number, note = a string: an error", "start = a number, note = a string"]
+    );
+    let some = found(3);
+    assert_eq!(some[..2], ["123…", "\"sec\"…"]);
+    assert!(some[2].starts_with("start = 922…, note = \"sec\"…: Addition overflow"), "{}", some[2]);
+    assert_eq!(some[3], "start = 9, note = \"sec\"…");
+}
+
+#[test]
+fn rules_know_numbers_text_and_truth() {
+    let holds = |expression: &str, row: Value| {
+        let settings = json!({"rules": [{"name": "r", "expression": expression}]});
+        verdict(settings, json!([row])).decision() == Decision::Accept
+    };
+    let row = json!({"start": 3, "end": 4.5, "state": "new", "note": "a note", "ok": true});
+    for expression in [
+        "end >= start && start == 3.0",
+        "state == \"new\" || ok",
+        "!(state == \"old\" && end > 2)",
+        "len(note) == 6 && starts_with(note, \"a \") && ends_with(note, \"e\") && contains(note, \"no\")",
+        "abs(start - end) < 2.0 && max(start, 4) == 4",
+        "sqrt(end) > 2.0 && ok",
+        "start % 2 == 1",
+        "(start / end) < 0.7",
+        "1e-20 > 0 && 1e-20 > 0.0 && 0.1 + 0.2 != 0.3 && start < 1e400",
+        "state <= note == false",
+    ] {
+        assert!(holds(expression, row.clone()), "{expression}");
+        assert!(!holds(&format!("!({expression})"), row.clone()), "not {expression}");
+    }
+    // As a CHECK in SQL.
+    assert!(holds("end < start", json!({"start": 3, "ok": true})));
+    assert!(!holds("start / (start - start) == 1", row));
+}
+
+#[test]
+fn a_rule_that_cannot_be_run_is_refused() {
+    let refused = |expression: &str| {
+        let settings = json!({"rules": [{"name": "r", "expression": expression}]});
+        let fields = [fields(), vec![shaped()]].concat();
+        Checker::new(&fields, &checks(settings)).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("endd >= start"),
+        "rule `r`: expected an expression that is true or false, over one of start, end, state, note, ok, found an unknown `endd`"
+    );
+    for (expression, says) in [
+        ("pair > 3", "`pair`, which has the shape [2]"),
+        ("start + 1", "one that is i64"),
+        ("end >=", "Script is incomplete"),
+        ("state >= 3", "a comparison of text with a number"),
+        ("ok == 1", "a comparison of a truth value with a number"),
+        ("start && ok", "Data type incorrect"),
+        ("nothing(start)", "nothing"),
+        ("while true {}", ""),
+        ("loop {}", ""),
+        ("let x = 3; true", ""),
+        ("start = 3", ""),
+        ("eval(\"true\")", ""),
+        ("print(start)", ""),
+        ("import \"x\" as y", ""),
+        ("fn f() { true } f()", ""),
+        ("|x| true", ""),
+        ("start.len() == 1", ""),
+        ("this == 1", ""),
+        ("timestamp() == 1", ""),
+        ("rand() == 1", ""),
+    ] {
+        let error = refused(expression);
+        assert!(error.contains(says), "{expression}: {error}");
+    }
+    assert!(refused(&"(".repeat(900)).contains("found"));
+    assert!(refused(&format!("{} true", "!".repeat(900))).contains("found"));
+}
+
+#[test]
+fn a_rule_is_bounded() {
+    let settings = json!({"rules": [{"name": "r", "expression": "`${note}${note}${note}${note}` != \"\""}]});
+    let rows = json!([{"note": "x".repeat(2000), "ok": true}]);
+    let found = verdict(settings, rows);
+    assert!(found.findings[0].invalid.found.contains("Length of string too large"), "{:?}", found.findings);
+}
+
+#[test]
+fn outputs_have_checks_of_their_own() {
+    let checks = checks(json!({
+        "policies": {"range": "reject"},
+        "rules": [{"name": "r", "expression": "end < start"}],
+        "outputs": {"policies": {"range": "warn"}, "fields": {"end": {"null_share_max": 0.4}}},
+    }));
+    let checker = Checker::outputs(&fields(), &checks);
+    let found = checker.check(&batch(json!([{"start": 1, "end": 101, "ok": true}])), &Detail::default());
+    assert_eq!(lines(&found), ["field `end`, row 0: expected 0 to 100 h, found 101 (warn)"]);
+    let rows = json!([{"ok": true}, {"ok": true}, {"ok": true}]);
+    assert_eq!(checker.check(&batch(rows), &Detail::default()).batch_decision(), Decision::Reject);
+}
+
+#[test]
+fn an_operator_decides_last() {
+    let card = checks(json!({
+        "policies": {"range": "reject", "category": "warn"},
+        "fields": {"end": {"policies": {"range": "fallback"}}, "note": {"length_max_chars": 3}},
+        "rules": [{"name": "a", "expression": "ok", "policy": "warn"}, {"name": "b", "expression": "ok"}],
+    }));
+    let patch = |value| card.overridden(&serde_json::from_value::<ChecksPatch>(value).unwrap());
+    assert_eq!(card.overridden(&ChecksPatch::default()), card);
+    let warned = patch(json!({"policies": {"range": "warn", "rule": "fallback"}, "rules": {"b": "reject"}}));
+    assert_eq!(warned.policies[&CheckKind::Range], Policy::Warn);
+    assert!(warned.fields["end"].policies.is_empty());
+    assert_eq!((warned.rules[0].policy, warned.rules[1].policy), (None, Some(Policy::Reject)));
+    assert_eq!(warned.fields["note"].length_max_chars, Some(3));
+    let field = patch(json!({"fields": {"start": {"range": "warn"}, "end": {"range": "warn"}}}));
+    assert_eq!(field.fields["start"].policies[&CheckKind::Range], Policy::Warn);
+    assert_eq!(field.fields["end"].policies[&CheckKind::Range], Policy::Warn);
+    let unknown: ChecksPatch = serde_json::from_value(json!({"fields": {"x": {}}, "rules": {"c": "warn"}})).unwrap();
+    let schema = Schema { inputs: fields(), features: fields(), outputs: fields() };
+    assert_eq!(unknown.unknown(&card, &schema), ["x", "c"]);
+    let null: ChecksPatch = serde_json::from_value(json!({"policies": {"missing": "warn"}})).unwrap();
+    assert!(null.validate().unwrap_err().to_string().contains("reject or fallback"));
+}
+
+#[test]
+fn settings_that_contradict_themselves_are_refused() {
+    let schema = Schema { inputs: fields(), features: fields(), outputs: fields() };
+    let long = "x".repeat(1_001);
+    for (wrong, says) in [
+        (json!({"policies": {"missing": "warn"}}), "expected reject or fallback"),
+        (json!({"policies": {"shape": "fallback"}}), "expected reject, since"),
+        (json!({"fields": {"x": {}}}), "field `x`: expected one of start, end"),
+        (json!({"fields": {"end": {"length_max_chars": 3}}}), "length_max_chars on a BYTES field only"),
+        (json!({"fields": {"ok": {"null_share_max": 0.1}}}), "null_share_max on a nullable field only"),
+        (json!({"fields": {"end": {"null_share_max": 1.0}}}), "null_share_max between 0 and 1"),
+        (json!({"fields": {"end": {"policies": {"rule": "warn"}}}}), "a policy of a check of one field"),
+        (json!({"outputs": {"fields": {"end": {"policies": {"missing": "warn"}}}}}), "reject or fallback"),
+        (json!({"rules": [{"name": "", "expression": "ok"}]}), "names of 1 to 128"),
+        (json!({"rules": [{"name": "a", "expression": long}]}), "an expression of 1 to 1000 characters"),
+        (json!({"rules": [{"name": "a", "expression": "ok"}, {"name": "a", "expression": "ok"}]}), "different names"),
+        (
+            json!({"rules": (0..65).map(|i| json!({"name": i.to_string(), "expression": "ok"})).collect::<Vec<_>>()}),
+            "at most 64 rules",
+        ),
+    ] {
+        let checks: Checks = serde_json::from_value(wrong).unwrap();
+        let error = checks.validate(&schema).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    for unreadable in
+        [json!({"policy": {}}), json!({"policies": {"ranges": "warn"}}), json!({"policies": {"range": "ignore"}})]
+    {
+        assert!(serde_json::from_value::<Checks>(unreadable).is_err());
+    }
+}
+
+#[test]
+fn names_are_as_they_are_written() {
+    for kind in CheckKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), json!(kind.name()));
+    }
+    let empty = serde_json::to_value(Checks::default()).unwrap();
+    assert_eq!(empty, json!({}));
+    fn shared<T: Send + Sync>() {}
+    shared::<Checker>();
+    assert_eq!(Datatype::Fp64.name(), "FP64");
+}

@@ -1,0 +1,125 @@
+//! All that is wrong with a request, at once and within bounds.
+
+use scry_card::{
+    Batch, Card, CheckKind, Datatype, Detail, Echo, Field, Invalid, NamedTensor, Tensor, Values, assemble_all,
+    batch_from_records_all, duration_seconds,
+};
+use serde_json::{Value, json};
+
+fn fields() -> Vec<Field> {
+    let fields = json!([
+        {"name": "age", "datatype": "FP64"},
+        {"name": "state", "datatype": "BYTES", "nullable": true},
+        {"name": "pair", "datatype": "INT8", "shape": [2]},
+    ]);
+    serde_json::from_value(fields).unwrap()
+}
+
+fn lines(result: Result<Batch, Vec<Invalid>>) -> Vec<String> {
+    result.unwrap_err().iter().map(|error| format!("{} {error}", error.check)).collect()
+}
+
+fn detail(errors_max: usize, max_chars: usize) -> Detail {
+    Detail { errors_max, echo: Echo { max_chars } }
+}
+
+#[test]
+fn every_bad_value_of_every_row_is_named() {
+    let rows: Vec<_> = serde_json::from_value(json!([
+        {"age": "x", "pair": [1, 200], "extra": 1},
+        {"age": 1, "state": 3, "pair": [1, 2]},
+        {"age": true, "pair": [1]},
+        {"age": {}, "pair": 7},
+    ]))
+    .unwrap();
+    let all = [
+        "type field `age`, row 0: expected a FP64 value, found \"x\"",
+        "type field `pair`, row 0, element 1: expected INT8 values of shape [2], found 200",
+        "unknown-field field `extra`, row 0: expected one of age, state, pair, found an unknown field",
+        "type field `state`, row 1: expected a BYTES value, found 3",
+        "type field `age`, row 2: expected a FP64 value, found true",
+        "shape field `pair`, row 2: expected INT8 values of shape [2], found a list of 1",
+        "type field `age`, row 3: expected a FP64 value, found an object",
+        "shape field `pair`, row 3: expected INT8 values of shape [2], found 7",
+    ];
+    let read = |detail| lines(batch_from_records_all(&fields(), &rows, &detail));
+    assert_eq!(read(detail(16, 40)), all);
+    assert_eq!(read(detail(5, 40)), all[..5]);
+    assert_eq!(read(detail(0, 40)).len(), 1);
+    let silent = read(detail(16, 0)).join("\n");
+    for shown in ["found a string", "found a number", "found a truth value"] {
+        assert!(silent.contains(shown), "{silent}");
+    }
+    for hidden in ["\"x\"", "200", "true", "found 3"] {
+        assert!(!silent.contains(hidden), "{silent}");
+    }
+}
+
+#[test]
+fn every_bad_tensor_is_named() {
+    let named = |name: &str, shape: &[u64], values| NamedTensor {
+        name: name.into(),
+        tensor: Tensor { shape: shape.to_vec(), values, validity: None },
+    };
+    let tensors = || {
+        vec![
+            named("age", &[1], Values::Fp32(vec![1.0])),
+            named("state", &[2], Values::neutral(Datatype::Bytes, 2)),
+            named("state", &[1], Values::neutral(Datatype::Bytes, 1)),
+            named("x", &[1], Values::Bool(vec![true])),
+        ]
+    };
+    let all = [
+        "form field `state`: expected the field once, found the field twice",
+        "unknown-field field `x`: expected one of age, state, pair, found an unknown field",
+        "type field `age`: expected FP64, found FP32",
+        "shape field `state`: expected shape [1], found shape [2]",
+        "missing field `pair`: expected a INT8 tensor, found nothing",
+    ];
+    assert_eq!(lines(assemble_all(&fields(), tensors(), &detail(16, 40))), all);
+    assert_eq!(lines(assemble_all(&fields(), tensors(), &detail(3, 40))), all[..3]);
+    assert_eq!(lines(assemble_all(&fields(), vec![], &detail(3, 40))).len(), 1);
+    for rows in [u64::MAX, u64::MAX / 2] {
+        let age = named("age", &[rows], Values::Fp64(vec![]));
+        assert!(assemble_all(&fields(), vec![age], &detail(3, 40)).is_err());
+    }
+}
+
+#[test]
+fn names_that_a_client_made_up_are_bounded() {
+    let row: Value = json!({"age": 1, "pair": [1, 2], "x".repeat(10_000): 1});
+    let error = batch_from_records_all(&fields(), &[row.as_object().unwrap().clone()], &Detail::default()).unwrap_err();
+    assert_eq!((error[0].check, error[0].field.chars().count()), (CheckKind::UnknownField, 129));
+}
+
+#[test]
+fn an_age_is_a_number_of_seconds() {
+    for (text, seconds) in [
+        ("P90D", Some(7_776_000)),
+        ("PT12H", Some(43_200)),
+        ("P1W", Some(604_800)),
+        ("P1DT1M1S", Some(86_461)),
+        ("PT0S", Some(0)),
+        ("P", None),
+        ("PT", None),
+        ("P1DT", None),
+        ("P1Y", None),
+        ("P1M", None),
+        ("90D", None),
+        ("PD", None),
+        ("P-1D", None),
+        ("P1.5D", None),
+        ("P1D2W", None),
+        ("PT1S1H", None),
+        ("P+1D", None),
+        ("P99999999999999999999D", None),
+        ("P999999999999999999W", None),
+        ("", None),
+    ] {
+        assert_eq!(duration_seconds(text), seconds, "{text}");
+    }
+    let card = json!({"card_version": 1, "name": "m", "description": "", "max_age": "90 days",
+        "schema": {"inputs": fields(), "features": fields(), "outputs": fields()}});
+    let error = Card::from_json(card.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(error.starts_with("max_age: expected an ISO 8601 duration"), "{error}");
+}

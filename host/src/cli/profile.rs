@@ -1,0 +1,146 @@
+//! `scry profile`
+
+use super::progress::Reading;
+use super::{CliError, local_sandbox, print_json, reference};
+use crate::build::is_date;
+use crate::config::Config;
+use crate::offline::{self, Model, Request};
+use crate::store::{FileKind, write_atomically};
+use scry_card::stats::{ALPHA, SAMPLE_MAX_VALUES, Verdict};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Say what training data looks like, or whether two sets of it differ.
+///
+/// Reads CSV, NDJSON and Parquet (`.csv`, `.ndjson`, `.jsonl`, `.parquet`; text
+/// also as `.gz`), however long, and writes statistics that `scry build` embeds
+/// when they lie beside the crate's Cargo.toml as reference.json. Says what it
+/// assumed. With `--model` the component's pipeline and model are run over the
+/// rows, in the sandbox, and its features and outputs are profiled as well.
+///
+/// `--compare OLD NEW` reports drift between two tables; either may also be a
+/// reference.json or a component, for its inputs. The exit code is 0 whatever it
+/// finds; with `--fail-on-drift` it is 1 when a column drifts.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data: files of one form.
+    #[arg(value_name = "FILE", required_unless_present = "compare")]
+    files: Vec<PathBuf>,
+    /// The statistics to write [default: reference.json].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// A component whose schema the data has, and that is run over it.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// A host's configuration, for the limits of the component's calls [default: the defaults].
+    #[arg(long, value_name = "FILE", requires = "model")]
+    config: Option<PathBuf>,
+    /// Start of the data, such as 2026-11-23 or 2026-11-23T10:00:00Z [default: the model card's].
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    data_from: Option<String>,
+    /// End of the data [default: the model card's].
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    data_until: Option<String>,
+    /// Values of each column of numbers to keep, for exact distances; 0 keeps none.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = sample)]
+    sample: usize,
+    /// Columns to read [default: all that can be read].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "model")]
+    columns: Vec<String>,
+    /// Compare two sets of data.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"],
+          conflicts_with_all = ["files", "output", "model", "config", "data_from", "data_until", "sample"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Share of comparisons without any drift in which a column may be said to drift.
+    #[arg(long, conflicts_with = "files", default_value_t = ALPHA, value_parser = alpha)]
+    alpha: f64,
+    /// Exit with 1 when a column drifts.
+    #[arg(long, conflicts_with = "files")]
+    fail_on_drift: bool,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn date(text: &str) -> Result<String, String> {
+    let wrong = "expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z";
+    is_date(text).then(|| text.to_owned()).ok_or_else(|| wrong.to_owned())
+}
+
+fn sample(text: &str) -> Result<usize, String> {
+    let wrong = || format!("expected 0 to {SAMPLE_MAX_VALUES}");
+    text.parse().ok().filter(|count| *count <= SAMPLE_MAX_VALUES).ok_or_else(wrong)
+}
+
+fn alpha(text: &str) -> Result<f64, String> {
+    let inside = |alpha: &f64| 0.0 < *alpha && *alpha < 1.0;
+    text.parse().ok().filter(inside).ok_or_else(|| "expected a number between 0 and 1".to_owned())
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    match args.compare.as_deref() {
+        Some([old, new]) => compare(args, old, new),
+        _ => profile(args),
+    }
+}
+
+fn profile(args: &Args) -> Result<(), CliError> {
+    let started = Instant::now();
+    let request = Request {
+        files: args.files.clone(),
+        columns: args.columns.clone(),
+        sample_values: args.sample,
+        data_from: args.data_from.clone(),
+        data_until: args.data_until.clone(),
+    };
+    let mut model = args.model.as_deref().map(|model| open(model, args.config.as_deref())).transpose()?;
+    let mut reading = Reading::start();
+    let references = offline::profile(&request, model.as_mut(), &mut |progress| reading.at(progress))?;
+    drop(reading);
+    let path = args.output.clone().unwrap_or_else(|| "reference.json".into());
+    let mut json = serde_json::to_vec_pretty(&references)?;
+    json.push(b'\n');
+    write_atomically(FileKind::Build, &path, &json)?;
+    let sides = [Some(&references.inputs), references.features.as_ref(), references.outputs.as_ref()];
+    let sides = || sides.into_iter().flatten();
+    let assumed: Vec<_> = sides().flat_map(|side| &side.assumed).collect();
+    let rows = references.inputs.rows;
+    if args.json {
+        let columns: usize = sides().map(|side| side.columns.len()).sum();
+        return print_json(&json!({
+            "path": path, "size_bytes": json.len(), "rows": rows, "columns": columns, "assumed": assumed,
+            "data_from": references.inputs.data_from, "data_until": references.inputs.data_until,
+            "seconds": started.elapsed().as_secs_f64(),
+        }));
+    }
+    reference::print(&references);
+    assumed.iter().for_each(|note| println!("assumed: {note}"));
+    println!("{}  {rows} rows  {} bytes", path.display(), json.len());
+    Ok(())
+}
+
+/// A component, ready to be run.
+pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Model, CliError> {
+    let config = Config::read(config)?;
+    Ok(Model::open(path, &local_sandbox(&config)?, &config)?)
+}
+
+fn compare(args: &Args, old: &Path, new: &Path) -> Result<(), CliError> {
+    let mut reading = Reading::start();
+    let compared = offline::compare(old, new, &args.columns, args.alpha, &mut |progress| reading.at(progress))?;
+    drop(reading);
+    let report = compared.report;
+    if args.json {
+        print_json(&report)?;
+    } else {
+        println!("{}", report.to_string().trim_end());
+    }
+    compared.assumed.iter().for_each(|note| eprintln!("assumed: {note}"));
+    if args.fail_on_drift && report.verdict == Verdict::Drift {
+        let drifted = report.columns.iter().filter(|column| column.verdict == Verdict::Drift);
+        let names: Vec<_> = drifted.map(|column| format!("`{}`", column.column)).collect();
+        return Err(format!("drift in {}", names.join(", ")).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `scry transform`
+
+use super::profile::open;
+use super::progress::Reading;
+use super::{CliError, print_json};
+use crate::offline::transform;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Run a component's feature pipeline over a file.
+///
+/// What training reads is then what serving computes, bit for bit: the same
+/// code, in the same sandbox. Rows stay in order; the formats are those that the
+/// names say (`.csv`, `.ndjson`, `.jsonl`, `.parquet`). A row that the model's
+/// schema or its pipeline refuses is named, and nothing is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component.
+    model: PathBuf,
+    /// The rows, by the model's input schema; other columns are not read.
+    file: PathBuf,
+    /// The features to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// A host's configuration, for the limits of the component's calls [default: the defaults].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let started = Instant::now();
+    let mut model = open(&args.model, args.config.as_deref())?;
+    let mut reading = Reading::start();
+    let transformed = transform(&mut model, &args.file, &args.output, &mut |progress| reading.at(progress))?;
+    drop(reading);
+    let (rows, seconds) = (transformed.rows, started.elapsed().as_secs_f64());
+    if args.json {
+        let assumed = transformed.assumed;
+        return print_json(&json!({ "path": args.output, "rows": rows, "seconds": seconds, "assumed": assumed }));
+    }
+    transformed.assumed.iter().for_each(|note| println!("assumed: {note}"));
+    println!("{}  {rows} rows  {seconds:.1} s", args.output.display());
+    Ok(())
+}

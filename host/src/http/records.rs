@@ -1,0 +1,79 @@
+//! Predictions of rows as JSON records: `POST /v1/models/{model}:predict`, as
+//! clients of TensorFlow Serving and KServe V1 send them. Errors are problems of
+//! RFC 9457.
+
+use super::error::{HttpError, Parts, json_response};
+use super::prediction::{
+    App, Shared, header_key, header_timeout, name_source, parse_version, read_aside, read_body, shorter,
+};
+use crate::catalog::VersionRef;
+use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
+use crate::serving::{Call, Rows};
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use std::time::Instant;
+
+/// What follows a model's or a version's name.
+const VERB: &str = ":predict";
+
+/// The version that is routed.
+pub(super) async fn predict(
+    app: App,
+    Parts(Path(name)): Parts<Path<String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Response> {
+    let model = verb_of(&name).map_err(HttpError::into_problem)?.to_owned();
+    answer(&app, model, None, &headers, body).await.map_err(HttpError::into_problem)
+}
+
+/// A version by number, alias or digest.
+pub(super) async fn predict_version(
+    app: App,
+    Parts(Path((model, version))): Parts<Path<(String, String)>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Response> {
+    let version = verb_of(&version).and_then(|version| parse_version(version).map_err(HttpError::unread));
+    let version = version.map_err(HttpError::into_problem)?;
+    answer(&app, model, Some(version), &headers, body).await.map_err(HttpError::into_problem)
+}
+
+fn verb_of(name: &str) -> Result<&str, HttpError> {
+    let message = "no such path; rows are sent to /v1/models/{model}:predict";
+    name.strip_suffix(VERB).ok_or_else(|| HttpError::new(StatusCode::NOT_FOUND, message).unread())
+}
+
+async fn answer(
+    app: &Shared,
+    model: String,
+    version: Option<VersionRef>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let received = Instant::now();
+    let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
+    let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
+    app.predictor.admit(&served, received).await?;
+    let header_timeout = header_timeout(headers)?;
+    let request = read_aside(app, &served, body, received, header_timeout, RecordsRequest::from_json).await?;
+    let wishes = request.parameters;
+    let call = Call {
+        model,
+        version,
+        key: header_key(headers)?.or(wishes.key),
+        inputs: Rows::Records(request.instances),
+        received,
+        timeout: shorter(wishes.timeout, header_timeout),
+        by_row: wishes.invalid_rows == InvalidRows::RefuseRow,
+    };
+    let predicted = app.predictor.predict(call).await;
+    let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
+    let json = RecordsResponse(&answer).to_json();
+    let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let mut response = json_response(StatusCode::OK, json);
+    name_source(response.headers_mut(), &answer);
+    Ok(response)
+}

@@ -1,0 +1,65 @@
+//! What checks have found, as JSON and as a page for people. Never decides.
+
+use crate::serving::{FoundReport, Routes};
+use scry_card::Checks;
+use serde::Serialize;
+use std::fmt;
+
+/// The checks of one model's versions, and what they found.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownValidation {
+    model: String,
+    /// Those that are ready.
+    versions: Vec<ShownChecks>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownChecks {
+    version: u32,
+    /// The card's, with the operator's on top.
+    checks: Checks,
+    /// Since the version was loaded.
+    found: FoundReport,
+}
+
+pub(super) fn of(routes: &Routes, name: &str) -> ShownValidation {
+    let served = routes.models.get(name);
+    let ready = served.into_iter().flat_map(|served| &served.versions).filter_map(|(version, target)| {
+        let validation = &target.as_ref().ok()?.validation;
+        Some(ShownChecks { version: *version, checks: validation.checks.clone(), found: validation.found.report() })
+    });
+    ShownValidation { model: name.to_owned(), versions: ready.collect() }
+}
+
+impl fmt::Display for ShownValidation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.versions.is_empty() {
+            writeln!(f, "{}: no version is ready", self.model)?;
+        }
+        for version in &self.versions {
+            let found = &version.found;
+            let requests: Vec<_> = found.requests.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            writeln!(
+                f,
+                "{}@{}: {} rows checked; requests: {}",
+                self.model,
+                version.version,
+                found.rows,
+                requests.join(", ")
+            )?;
+            for (side, checks) in [("input", &found.inputs), ("output", &found.outputs)] {
+                for check in checks {
+                    let (name, findings, policy) = (check.check.name(), check.findings, check.policy);
+                    writeln!(f, "  {side:<7}{:<24}{name:<14}{findings:>10}  {policy}", check.field)?;
+                }
+            }
+            if found.elsewhere > 0 {
+                writeln!(f, "  and {} findings in further fields", found.elsewhere)?;
+            }
+            for finding in &found.last {
+                writeln!(f, "  last   {finding}")?;
+            }
+        }
+        Ok(())
+    }
+}

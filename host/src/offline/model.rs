@@ -1,0 +1,143 @@
+//! A sealed component, run over batches of any size.
+//!
+//! Never runs outside of the sandbox or beyond the limits of one call, and
+//! never answers for a row that a host would refuse.
+
+use super::OfflineError;
+use super::tables::{BATCH_ROWS, Piece};
+use crate::component::Description;
+use crate::config::Config;
+use crate::golden::{GoldenFailure, check_joined};
+use crate::registry::limits_of_config;
+use crate::sandbox::{CallError, CallLimits, CallReport, Loaded, Metering, Sandbox};
+use crate::serving::EffectiveLimits;
+use scry_card::{Batch, Checker, Decision, Detail, Echo, Finding, Invalid};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How much longer than a request one call may take: nobody waits for it.
+const PATIENCE: u32 = 10;
+/// What is said of rows that are refused.
+const DETAIL: Detail = Detail { errors_max: 5, echo: Echo { max_chars: 40 } };
+
+/// A component that is ready to be run.
+#[derive(Debug)]
+pub struct Model {
+    /// What it says of itself.
+    pub description: Description,
+    loaded: Loaded,
+    inputs: Checker,
+    outputs: Checker,
+    limits: EffectiveLimits,
+    /// Rows that one call is given.
+    rows_max: usize,
+    /// Whether rows are answered otherwise together than alone.
+    is_alone: bool,
+}
+
+type Call = fn(&Loaded, &Batch, &CallLimits) -> CallReport;
+
+impl Model {
+    /// Reads, compiles and tries a component. Its calls have the limits that
+    /// the configuration gives a request, and ten times its time.
+    pub fn open(path: &Path, sandbox: &Sandbox, config: &Config) -> Result<Self, OfflineError> {
+        let here = || path.to_owned();
+        let bytes = std::fs::read(path).map_err(|error| OfflineError::Io { path: here(), error })?;
+        let description =
+            Description::read(&bytes).map_err(|error| OfflineError::Component { path: here(), error: error.into() })?;
+        let mut limits = limits_of_config(config);
+        limits.deadline *= PATIENCE;
+        let metering = if limits.fuel == 0 { Metering::Off } else { Metering::Fuel };
+        let schema = Arc::new(description.card.schema.clone());
+        let loaded = sandbox
+            .load(&bytes, schema.clone(), metering, None)
+            .map_err(|error| OfflineError::Sandbox { path: here(), error })?;
+        // Whether rows are independent is the question here, not what they cost.
+        let free = || CallLimits { fuel: u64::MAX, ..limits.of_call() };
+        let is_alone = match check_joined(&loaded, &schema, &description.golden, BATCH_ROWS, free) {
+            Ok(()) => false,
+            Err(GoldenFailure::Joined { .. }) => true,
+            Err(error) => return Err(OfflineError::Golden { path: here(), error: error.into() }),
+        };
+        let mut checks = description.card.checks.clone();
+        // A piece of a file is no request: what is missing of it says nothing.
+        checks.fields.values_mut().for_each(|field| field.null_share_max = None);
+        let inputs = Checker::new(&schema.inputs, &checks)?;
+        let outputs = Checker::outputs(&schema.outputs, &checks);
+        let rows_max = if is_alone { 1 } else { BATCH_ROWS };
+        Ok(Self { description, loaded, inputs, outputs, limits, rows_max, is_alone })
+    }
+
+    /// What had to be assumed of it.
+    pub(super) fn assumed(&self) -> Option<String> {
+        self.is_alone
+            .then(|| "the model answers rows otherwise together than alone: each is a call of its own".to_owned())
+    }
+
+    /// Refuses what a host would not let this model answer.
+    pub(super) fn check(&self, piece: &Piece<'_>) -> Result<(), OfflineError> {
+        let mut refused = refused(&self.inputs, piece.batch);
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let before = usize::try_from(piece.first_row).unwrap_or(usize::MAX);
+        let rows = refused.iter_mut().filter_map(|finding| finding.invalid.row.as_mut());
+        rows.for_each(|row| *row = row.saturating_add(before));
+        Err(OfflineError::Refused { path: piece.path.to_owned(), findings: refused })
+    }
+
+    /// The features of all rows, in order.
+    pub(super) fn transform(&mut self, piece: &Piece<'_>) -> Result<Batch, OfflineError> {
+        self.run(Loaded::transform, piece)
+    }
+
+    /// The predictions of all rows, in order, that a host would pass on.
+    pub(super) fn predict(&mut self, piece: &Piece<'_>) -> Result<Batch, OfflineError> {
+        let answers = self.run(Loaded::predict, piece)?;
+        match refused(&self.outputs, &answers).into_iter().next() {
+            None => Ok(answers),
+            Some(Finding { invalid, .. }) => Err(OfflineError::Row {
+                path: piece.path.to_owned(),
+                row: piece.first_row + invalid.row.unwrap_or(0) as u64,
+                // The row's number is said once.
+                error: CallError::InvalidOutput(Invalid { row: None, ..invalid }.to_string()),
+            }),
+        }
+    }
+
+    /// What fails is halved, and so is every later call: either fewer rows keep
+    /// to the limits, or what is left is the row at fault.
+    fn run(&mut self, call: Call, piece: &Piece<'_>) -> Result<Batch, OfflineError> {
+        let failed = |row: usize, error: CallError| {
+            let row = piece.first_row + row as u64;
+            OfflineError::Row { path: piece.path.to_owned(), row, error }
+        };
+        let mut answers = Vec::new();
+        let mut done = 0;
+        let mut waiting = vec![piece.batch.clone()];
+        while let Some(batch) = waiting.pop() {
+            if batch.rows <= self.rows_max {
+                match call(&self.loaded, &batch, &self.limits.of_call()).outcome {
+                    Ok(answer) => {
+                        done += batch.rows;
+                        answers.push(answer);
+                        continue;
+                    }
+                    Err(error) if batch.rows == 1 => return Err(failed(done, error)),
+                    Err(_) => self.rows_max = batch.rows / 2,
+                }
+            }
+            let half = batch.rows / 2;
+            let halves = batch.split(&[half, batch.rows - half]).unwrap_or_default();
+            waiting.extend(halves.into_iter().rev());
+        }
+        let all: Vec<_> = answers.iter().collect();
+        Batch::join(&all).ok_or_else(|| failed(0, CallError::InvalidOutput("answers of different forms".into())))
+    }
+}
+
+/// What speaks against the model's own answer, the gravest first.
+fn refused(checker: &Checker, batch: &Batch) -> Vec<Finding> {
+    let findings = checker.check(batch, &DETAIL).findings.into_iter();
+    findings.filter(|finding| Decision::from(finding.policy) >= Decision::Fallback).collect()
+}

@@ -1,0 +1,218 @@
+//! Rows as JSON records, the form of TensorFlow Serving and KServe V1:
+//! `{"instances":[{…}]}` → `{"predictions":[{…}]}`.
+//!
+//! Never interprets a record: what its members mean is the schema's to say.
+
+use super::v2::{KEY_MAX_BYTES, ProtocolError, wrong};
+use crate::serving::{Answer, Remarks};
+use scry_card::{CheckKind, Finding, Records};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// A request with rows.
+#[derive(Debug, Deserialize)]
+pub struct RecordsRequest {
+    /// One object a row.
+    #[serde(deserialize_with = "instances")]
+    pub instances: Vec<Map<String, Value>>,
+    /// What else the client wants.
+    #[serde(default)]
+    pub parameters: Wishes,
+}
+
+/// What a client wants of an answer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// A shorter deadline, in microseconds.
+    pub timeout: Option<u64>,
+    /// Requests of one key get one version while a canary runs.
+    pub key: Option<String>,
+    /// What becomes of a request some of whose rows are refused.
+    pub invalid_rows: InvalidRows,
+}
+
+/// What becomes of a request some of whose rows are refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InvalidRows {
+    /// All of it is refused.
+    #[default]
+    RefuseRequest,
+    /// The other rows are answered; in the place of a refused one is `null`.
+    RefuseRow,
+}
+
+fn instances<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {
+    use serde::de::Error;
+    let rows = Vec::<Value>::deserialize(deserializer)?;
+    let record = |(row, value): (usize, Value)| match value {
+        Value::Object(record) => Ok(record),
+        Value::Array(_) => Err(D::Error::custom(format!(
+            "instance {row}: expected an object with a member a field, found a list; lists have no names, send V2 tensors instead"
+        ))),
+        other => Err(D::Error::custom(format!("instance {row}: expected an object, found {}", kind(&other)))),
+    };
+    rows.into_iter().enumerate().map(record).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl Wishes {
+    /// Checks what the types do not.
+    pub(super) fn validate(&self) -> Result<(), ProtocolError> {
+        match &self.key {
+            Some(key) if key.len() > KEY_MAX_BYTES => Err(wrong(
+                "key",
+                None,
+                format!("a text of at most {KEY_MAX_BYTES} bytes"),
+                format!("{} bytes", key.len()),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RecordsRequest {
+    /// Reads a request.
+    pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
+        let request: Self = serde_json::from_slice(body).map_err(ProtocolError::Records)?;
+        request.parameters.validate()?;
+        Ok(request)
+    }
+}
+
+/// An answer as records.
+#[derive(Debug)]
+pub struct RecordsResponse<'a>(pub &'a Answer);
+
+impl RecordsResponse<'_> {
+    /// The JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, self)?;
+        Ok(json)
+    }
+}
+
+impl Serialize for RecordsResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Answer { card, outputs, remarks, .. } = self.0;
+        let Remarks { refused_rows, refusals, warnings, .. } = remarks;
+        let mut map = serializer.serialize_map(None)?;
+        let records = Records { fields: &card.schema.outputs, batch: outputs };
+        match refused_rows.as_slice() {
+            [] => map.serialize_entry("predictions", &records)?,
+            refused => map.serialize_entry("predictions", &Gapped { records, refused })?,
+        }
+        if !refusals.is_empty() {
+            map.serialize_entry("errors", &Details(refusals))?;
+        }
+        if !warnings.is_empty() {
+            map.serialize_entry("warnings", &Details(warnings))?;
+        }
+        map.end()
+    }
+}
+
+/// Records with `null` in the place of rows that were refused.
+struct Gapped<'a> {
+    records: Records<'a>,
+    refused: &'a [usize],
+}
+
+impl Serialize for Gapped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.records.batch.rows))?;
+        for row in 0..self.records.batch.rows {
+            match self.refused.binary_search(&row) {
+                Ok(_) => list.serialize_element(&())?,
+                Err(_) => list.serialize_element(&self.records.row(row))?,
+            }
+        }
+        list.end()
+    }
+}
+
+/// Findings in a request with records.
+struct Details<'a>(&'a [Finding]);
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|finding| detail(finding, Surface::Records)))
+    }
+}
+
+/// Where a finding's JSON pointer points.
+#[derive(Debug, Clone, Copy)]
+pub enum Surface<'a> {
+    /// Into `instances`.
+    Records,
+    /// Into the data of the tensor with that position among `inputs`.
+    V2(&'a [String]),
+}
+
+/// One finding as people know them from other frameworks: `type`, `loc`, `msg`
+/// and `input`, with a JSON pointer into the request.
+pub fn detail(finding: &Finding, surface: Surface<'_>) -> Value {
+    let invalid = &finding.invalid;
+    let (pointer, loc) = match surface {
+        Surface::Records => {
+            let mut loc = vec![Value::from("instances")];
+            let mut pointer = String::from("/instances");
+            if let Some(row) = invalid.row {
+                loc.push(row.into());
+                pointer.push_str(&format!("/{row}"));
+                // A rule is no member.
+                if invalid.check != CheckKind::Rule {
+                    pointer.push_str(&format!("/{}", escaped(&invalid.field)));
+                }
+            }
+            loc.push(invalid.field.as_str().into());
+            (pointer, loc)
+        }
+        Surface::V2(names) => {
+            let at = names.iter().position(|name| *name == invalid.field);
+            let mut loc = vec![Value::from("inputs"), Value::from(invalid.field.as_str())];
+            loc.extend(invalid.row.map(Value::from));
+            let mut pointer = String::from("/inputs");
+            if let Some(at) = at {
+                pointer.push_str(&format!("/{at}"));
+                if let Some(row) = invalid.row {
+                    pointer.push_str(&format!("/data/{row}"));
+                }
+            }
+            (pointer, loc)
+        }
+    };
+    let mut told = serde_json::json!({
+        "type": invalid.check,
+        "loc": loc,
+        "pointer": pointer,
+        "msg": format!("expected {}, found {}", invalid.expected, invalid.found),
+        "field": invalid.field,
+        "expected": invalid.expected,
+        "input": invalid.found,
+        "policy": finding.policy,
+    });
+    if let Some(map) = told.as_object_mut() {
+        map.extend(invalid.row.map(|row| ("row".into(), Value::from(row))));
+        map.extend(invalid.element.map(|element| ("element".into(), Value::from(element))));
+    }
+    told
+}
+
+/// A name within a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
