@@ -60,8 +60,32 @@ scry_guest::export!(Bikeshare);
 
 #[cfg(test)]
 mod tests {
+    use super::Bikeshare;
+    use scry_guest::card::Decision;
+    use scry_guest::testing;
+
+    const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+
     #[test]
     fn agrees_with_the_original() {
-        scry_guest::testing::golden::<super::Bikeshare>(env!("CARGO_MANIFEST_DIR"));
+        testing::golden::<Bikeshare>(CRATE);
+    }
+
+    #[test]
+    fn has_its_properties() {
+        testing::properties::<Bikeshare>(CRATE);
+    }
+
+    #[test]
+    fn a_contradiction_is_refused_and_an_oddity_told() {
+        let hour = |changed: &str| {
+            let row = r#""hour": 8, "weekday": 1, "month": 5, "working_day": true, "weather": "clear""#;
+            testing::check_inputs::<Bikeshare>(CRATE, &format!("[{{{row}, {changed}}}]")).unwrap()
+        };
+        assert_eq!(hour(r#""holiday": false"#).decision(), Decision::Accept);
+        assert_eq!(hour(r#""holiday": true"#).decision(), Decision::Reject);
+        let odd = hour(r#""holiday": false, "temperature": 0.2, "felt_temperature": 0.9"#);
+        assert_eq!(odd.decision(), Decision::Warn);
+        assert!(odd.findings[0].to_string().starts_with("rule `felt is near measured`, row 0"), "{odd:?}");
     }
 }
