@@ -17,7 +17,7 @@ pub enum GoldenFailure {
         /// Its name.
         example: String,
         /// Which field, expected and found.
-        error: Invalid,
+        error: Box<Invalid>,
     },
     /// The component did not answer.
     #[error("example `{example}`: {error}")]
@@ -69,7 +69,7 @@ pub fn check_one(
     limits: &CallLimits,
 ) -> (Option<Measured>, Result<(), GoldenFailure>) {
     let name = || example.name.clone();
-    let unreadable = |error| GoldenFailure::Unreadable { example: name(), error };
+    let unreadable = |error: Invalid| GoldenFailure::Unreadable { example: name(), error: error.into() };
     let (inputs, expected) = match example.batches(schema) {
         Ok(batches) => batches,
         Err(error) => return (None, Err(unreadable(error))),
@@ -124,7 +124,8 @@ pub fn check_joined(
     const ROWS_ENOUGH: usize = 64;
     let mut rows: Vec<(&str, Batch)> = Vec::new();
     for example in &golden.examples {
-        let unreadable = |error| GoldenFailure::Unreadable { example: example.name.clone(), error };
+        let unreadable =
+            |error: Invalid| GoldenFailure::Unreadable { example: example.name.clone(), error: error.into() };
         let (inputs, _) = example.batches(schema).map_err(unreadable)?;
         let single = inputs.split(&vec![1; inputs.rows]).unwrap_or_default();
         rows.extend(single.into_iter().map(|row| (example.name.as_str(), row)));

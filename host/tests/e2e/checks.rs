@@ -165,7 +165,10 @@ fn a_warning_is_in_the_answer_and_counted() {
 fn the_spare_answers_what_the_model_must_not_see_or_it_is_refused() {
     let unseen = but(json!({ "region": "west" }));
     let alone = host("", &[]);
-    assert_eq!(errors(&predict(&alone, &[unseen.clone()]).status(422).json()), [error(0, "region", "category")]);
+    assert_eq!(
+        errors(&predict(&alone, std::slice::from_ref(&unseen)).status(422).json()),
+        [error(0, "region", "category")]
+    );
     let host = host("", &["--fallback", SPARE]);
     let reply = predict(&host, &[loan(), unseen.clone()]).status(200);
     assert_eq!(reply.json()["predictions"], json!([{ "risk": 0.5 }, { "risk": 0.5 }]));
@@ -212,11 +215,11 @@ fn bad_rows_are_refused_alone_where_the_client_wants_that() {
 fn an_answer_that_fails_its_checks_is_the_versions_fault() {
     let host = host("", &[]);
     let impossible = but(json!({ "amount": 4000.0, "income": 900.0 }));
-    let reply = predict(&host, &[impossible.clone()]).status(500);
+    let reply = predict(&host, std::slice::from_ref(&impossible)).status(500);
     assert_eq!(reply.header("scry-reason"), Some("invalid-output"));
     assert!(reply.json()["detail"].as_str().unwrap().contains("risk"), "{reply:?}");
     host.deploy(&["checked", "--check", "outputs.range=warn"]).ok();
-    let reply = predict(&host, &[impossible.clone()]).status(200);
+    let reply = predict(&host, std::slice::from_ref(&impossible)).status(200);
     assert_eq!(reply.json()["predictions"], json!([{ "risk": 2.0 }]));
     host.deploy(&["checked", "--no-checks", "--fallback", SPARE]).ok();
     let reply = predict(&host, &[impossible]).status(200);
