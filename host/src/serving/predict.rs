@@ -183,10 +183,10 @@ impl Predictor {
         };
         let checked = if rows.are_many() {
             let (target, metrics) = (target.clone(), self.metrics.clone());
-            let work = move || target.validation.check(&target.card, rows, by_row, &metrics);
+            let work = move || target.validation.check(&target.model, &target.card, rows, by_row, &metrics);
             self.on_compute(&served.reading, deadline, work).await.map_err(PredictError::NoAnswer)?
         } else {
-            target.validation.check(&target.card, rows, by_row, &self.metrics)
+            target.validation.check(&target.model, &target.card, rows, by_row, &self.metrics)
         };
         let checked = checked.inspect_err(|_| mismatch(served, target))?;
         let inputs = checked.batch.clone();

@@ -37,7 +37,7 @@ pub(super) fn run(
         report.outcome = Err(CallError::ShortOfTime);
     }
     if let Ok(answer) = &report.outcome
-        && let Err(wrong) = target.validation.check_answer(&target.card, answer, metrics)
+        && let Err(wrong) = target.validation.check_answer(&target.model, answer, metrics)
     {
         report.outcome = Err(CallError::InvalidOutput(wrong));
     }

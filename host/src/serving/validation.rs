@@ -103,6 +103,7 @@ impl Validation {
     /// `by_row`, bad rows are refused alone.
     pub(super) fn check(
         &self,
+        model: &str,
         card: &Card,
         rows: Rows,
         by_row: bool,
@@ -110,12 +111,12 @@ impl Validation {
     ) -> Result<Checked, PredictError> {
         let batch = rows.in_order(&card.schema.inputs, &self.detail).map_err(|errors| {
             let refusal = Refusal::of_form(errors);
-            self.count(&card.name, 0, Decision::Reject, &refusal.tallies(), &refusal.findings, metrics);
+            self.count(model, 0, Decision::Reject, &refusal.tallies(), &refusal.findings, metrics);
             PredictError::InvalidInput(refusal)
         })?;
         let verdict = self.inputs.check(&batch, &self.detail);
         let decision = verdict.decision();
-        self.count(&card.name, batch.rows, decision, &verdict.tallies, &verdict.findings, metrics);
+        self.count(model, batch.rows, decision, &verdict.tallies, &verdict.findings, metrics);
         let parted = by_row && decision == Decision::Reject && verdict.batch_decision() < Decision::Reject;
         let rows = batch.rows;
         let keeps = |row: &usize| verdict.row_decision(*row) < Decision::Reject;
@@ -135,12 +136,12 @@ impl Validation {
 
     /// Checks what the model answered; what must not be answered is an error
     /// that says the first thing that is wrong.
-    pub(super) fn check_answer(&self, card: &Card, answer: &Batch, metrics: &Metrics) -> Result<(), String> {
+    pub(super) fn check_answer(&self, model: &str, answer: &Batch, metrics: &Metrics) -> Result<(), String> {
         let verdict = self.outputs.check(answer, &self.detail);
         if verdict.tallies.is_empty() {
             return Ok(());
         }
-        metrics.found(&card.name, "outputs", &verdict.tallies);
+        metrics.found(model, "outputs", &verdict.tallies);
         self.found.answers(&verdict.tallies);
         match verdict.decision() {
             Decision::Accept | Decision::Warn => Ok(()),

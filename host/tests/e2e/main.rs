@@ -25,3 +25,4 @@ mod serving;
 mod support;
 mod swap;
 mod transform;
+mod verdicts;
