@@ -44,9 +44,8 @@ impl Dice {
 type Findings = BTreeSet<(Option<u64>, String, String, String)>;
 
 fn native(verdict: &Verdict) -> Findings {
-    let told = |finding| serde_json::to_value(finding).unwrap();
     assert_eq!(verdict.unlisted, 0);
-    verdict.findings.iter().map(|finding| told(finding)).map(|told| of(&told, "check")).collect()
+    verdict.findings.iter().map(|finding| of(&serde_json::to_value(finding).unwrap(), "check")).collect()
 }
 
 fn of(told: &Value, check: &str) -> (Option<u64>, String, String, String) {
