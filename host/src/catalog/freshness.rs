@@ -4,8 +4,8 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
-use scry_card::Card;
+use jiff::{SignedDuration, Timestamp};
+use scry_card::{Card, duration_seconds};
 
 /// Until when data is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub enum FreshnessError {
     /// An age of nothing.
     #[error("max_age: expected data_until beside it, from which it is counted, found none")]
     NoData,
-    /// Not a duration.
-    #[error("max_age: expected an ISO 8601 duration such as P90D or P6M, found `{0}`")]
+    /// Not a duration, or one past the end of time.
+    #[error("max_age: expected an ISO 8601 duration such as P90D, found `{0}`")]
     Age(String),
     /// Not a date.
     #[error("data_until: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{0}`")]
@@ -63,15 +63,10 @@ fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(day)
 }
 
-/// Calendar units are counted on the calendar of UTC.
 fn after(until: Timestamp, age: &str) -> Result<Timestamp, FreshnessError> {
-    let wrong = || FreshnessError::Age(age.chars().take(80).collect());
-    let span: Span = age.parse().map_err(|_| wrong())?;
-    if !age.starts_with(['P', 'p']) || !span.is_positive() {
-        return Err(wrong());
-    }
-    let end = until.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| wrong())?;
-    Ok(end.timestamp())
+    let seconds = duration_seconds(age).and_then(|seconds| i64::try_from(seconds).ok());
+    let end = seconds.and_then(|seconds| until.checked_add(SignedDuration::from_secs(seconds)).ok());
+    end.ok_or_else(|| FreshnessError::Age(age.to_owned()))
 }
 
 #[cfg(test)]
@@ -94,10 +89,9 @@ mod tests {
     #[test]
     fn data_is_stale_from_the_moment_on() {
         for (until, age, from) in [
-            ("2026-01-31", "P1M", "2026-02-28T00:00:00Z"),
             ("2024-02-28", "P1D", "2024-02-29T00:00:00Z"),
             ("2026-01-01T10:00:00+02:00", "PT36H", "2026-01-02T20:00:00Z"),
-            ("2026-01-01", "P1Y2W", "2027-01-15T00:00:00Z"),
+            ("2026-01-01", "P2WT1S", "2026-01-15T00:00:01Z"),
         ] {
             let fresh = of(Some(until), Some(age)).unwrap().unwrap();
             assert_eq!(fresh.is_stale(ms(from) - 1), Some(false), "{until} {age}");
@@ -119,7 +113,7 @@ mod tests {
     fn what_cannot_be_told_is_refused() {
         assert_eq!(of(None, Some("P1D")), Err(FreshnessError::NoData));
         assert_eq!(of(Some("soon"), Some("P1D")), Err(FreshnessError::Until("soon".into())));
-        for age in ["", "90", "6 months", "P", "-P1D", "P0D", "P1X", "P999999Y", "p1d ago"] {
+        for age in ["", "90", "P6M", "P99999999D"] {
             assert_eq!(of(Some("2026-01-01"), Some(age)), Err(FreshnessError::Age(age.into())));
         }
     }

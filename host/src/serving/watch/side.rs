@@ -5,7 +5,7 @@ use super::{Alarm, Epoch, Epochs};
 use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
 use scry_card::{Batch, Field, Invalid};
 use serde::Serialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Inputs, features or outputs.
 #[derive(Debug)]
@@ -16,16 +16,10 @@ pub struct Side {
     pub reference: Reference,
     counter: Counter,
     epochs: Mutex<Epochs>,
-    /// Never taken by those who count.
-    looked: Mutex<Looked>,
-}
-
-/// The last look.
-#[derive(Debug, Default)]
-struct Looked {
-    /// Epoch and its rows.
-    at: (u64, u64),
-    report: Option<Arc<DriftReport>>,
+    /// Epoch and rows of the last look; held by whoever looks.
+    looked: Mutex<(u64, u64)>,
+    /// What it came to; whoever reads it waits for nobody who counts.
+    moment: Mutex<SideMoment>,
 }
 
 /// An epoch, judged.
@@ -70,7 +64,8 @@ impl Side {
     pub(super) fn new(name: &'static str, reference: Reference, fields: &[Field]) -> Result<Self, Invalid> {
         let counter = Counter::new(&reference, fields)?;
         let epochs = Mutex::new(Epochs::begin(counter.start()));
-        Ok(Self { name, reference, counter, epochs, looked: Mutex::default() })
+        let moment = SideMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
+        Ok(Self { name, reference, counter, epochs, looked: Mutex::default(), moment: Mutex::new(moment) })
     }
 
     /// Counts a batch; one of another form is nobody's to refuse here.
@@ -95,32 +90,29 @@ impl Side {
     pub fn look(&self, alpha: f64, now_ms: u64) -> Vec<Alarm> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, rows, _) = self.mark();
-        if looked.at == (number, rows) {
+        if *looked == (number, rows) {
             return Vec::new();
         }
         let epochs = self.epochs();
         let mut alarms = Vec::new();
         for epoch in epochs.last.iter().chain([&epochs.current]) {
             let at = (epoch.number, epoch.counts.rows());
-            if at <= looked.at {
+            if at <= *looked {
                 continue;
             }
             let Ok(report) = watch(&self.reference, &epoch.counts, alpha) else { continue };
             let alarm = Alarm::of(&report, now_ms);
             alarms.extend(alarm.filter(|alarm| self.lock().alarm(epoch.number, alarm)));
-            *looked = Looked { at, report: Some(Arc::new(report)) };
+            *looked = at;
+            let moment = SideMoment::of(self.name, self.mark().2, &report);
+            *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = moment;
         }
         alarms
     }
 
     /// How it stood at the last look.
     pub fn moment(&self) -> SideMoment {
-        let report = self.looked.lock().unwrap_or_else(PoisonError::into_inner).report.clone();
-        let (_, rows, alarms) = self.mark();
-        let columns = report.iter().flat_map(|report| &report.columns);
-        let ln_e = columns.clone().filter_map(|column| column.value(Statistic::LnE)).fold(0.0, f64::max);
-        let drifting = columns.filter(|column| column.verdict == Verdict::Drift).count();
-        SideMoment { side: self.name, rows, alarms, ln_e, drifting }
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How it stands now.
@@ -136,5 +128,14 @@ impl Side {
     fn lock(&self) -> MutexGuard<'_, Epochs> {
         // Counts are whole between any two additions.
         self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SideMoment {
+    fn of(side: &'static str, alarms: u64, report: &DriftReport) -> Self {
+        let columns = &report.columns;
+        let ln_e = columns.iter().filter_map(|column| column.value(Statistic::LnE)).fold(0.0, f64::max);
+        let drifting = columns.iter().filter(|column| column.verdict == Verdict::Drift).count();
+        Self { side, rows: report.live_rows, alarms, ln_e, drifting }
     }
 }

@@ -76,7 +76,7 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     let report = side.report(ALPHA).unwrap();
     assert_eq!((report.alarms, report.current.epoch, report.current.report.live_rows), (2, 3, 10));
     assert_eq!((report.current.alarm, report.last.unwrap().alarm), (None, Some(late)));
-    assert_eq!(side.moment().alarms, 2);
+    assert_eq!((side.moment().alarms, side.moment().rows), (2, 10));
 }
 
 #[test]
