@@ -7,6 +7,7 @@
 
 use crate::client::Connection;
 use crate::tally::Tally;
+use scry::threads::be_prompt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -106,7 +107,13 @@ pub(crate) fn on_each(threads: usize, work: impl Fn(usize) -> Tally + Sync) -> T
     let mut all = Tally::default();
     let work = &work;
     thread::scope(|scope| {
-        let spawn = |i| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || work(i));
+        let spawn = |i| {
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || {
+                // Clients have machines of their own: one that wakes up late would measure itself.
+                be_prompt();
+                work(i)
+            })
+        };
         let spawned: Vec<_> = (0..threads).map(spawn).collect();
         for thread in spawned {
             match thread.map(thread::ScopedJoinHandle::join) {

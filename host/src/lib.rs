@@ -16,4 +16,4 @@ pub mod sandbox;
 pub mod serving;
 pub mod store;
 pub mod telemetry;
-mod threads;
+pub mod threads;

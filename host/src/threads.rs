@@ -24,14 +24,36 @@ impl Priority {
     }
 }
 
-/// How long such a thread keeps a processor that somebody else wants. With the
+/// How long a thread keeps a processor that somebody else wants. With the
 /// system's own slice of some milliseconds, whoever wakes up beside a loop
-/// waits for that long, however low the loop's priority.
+/// waits for that long, however low the loop's priority; and a thread of a
+/// shorter slice than the one that runs need not wait at all.
 const SLICE: Duration = Duration::from_micros(100);
+/// The same for one that computes at the host's own priority: it wakes up in
+/// time beside other programs, and does not change places too often.
+const COMPUTE_SLICE: Duration = Duration::from_micros(500);
+
+/// The calling thread does short pieces of work that others wait for.
+pub fn be_prompt() {
+    slice(SLICE);
+}
+
+/// The calling thread runs calls, at the host's own priority.
+pub(crate) fn compute() {
+    slice(COMPUTE_SLICE);
+}
+
+/// Where the system does not know slices, nothing changes.
+fn slice(slice: Duration) {
+    let nice = rustix::process::getpriority_process(None).unwrap_or(0);
+    if let Err(error) = schedule(rustix::thread::gettid(), nice, slice) {
+        tracing::debug!(%error, "a thread keeps the system's slice");
+    }
+}
 
 /// Takes a thread's priority, for good.
 pub(crate) fn demote(thread: Pid, to: Priority) {
-    let lowered = lower(thread, to.nice()).or_else(|_| {
+    let lowered = schedule(thread, to.nice(), SLICE).or_else(|_| {
         // Some sandboxes of the system allow only this.
         rustix::process::setpriority_process(Some(thread), to.nice()).map_err(std::io::Error::from)
     });
@@ -56,7 +78,7 @@ pub(crate) fn patiently<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn lower(thread: Pid, nice: i32) -> std::io::Result<()> {
+fn schedule(thread: Pid, nice: i32, slice: Duration) -> std::io::Result<()> {
     let attributes = libc::sched_attr {
         size: u32::try_from(size_of::<libc::sched_attr>()).map_err(std::io::Error::other)?,
         sched_policy: libc::SCHED_OTHER as u32,
@@ -64,7 +86,7 @@ fn lower(thread: Pid, nice: i32) -> std::io::Result<()> {
         sched_nice: nice,
         sched_priority: 0,
         // A slice, for this policy; kernels before 6.12 ignore it.
-        sched_runtime: SLICE.as_nanos() as u64,
+        sched_runtime: slice.as_nanos() as u64,
         sched_deadline: 0,
         sched_period: 0,
     };

@@ -6,6 +6,7 @@ use crate::http::{Bound, Tokens, serve};
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::serving::{thread_woke, threads_max};
+use crate::threads::be_prompt;
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -48,6 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     init_log(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
+        .on_thread_start(be_prompt)
         .on_thread_unpark(thread_woke)
         .enable_all()
         .build()?;

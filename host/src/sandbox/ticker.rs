@@ -1,6 +1,7 @@
 //! Advances the engines' epochs while calls run, so that overdue guests are
 //! noticed. Sleeps when nothing runs: an idle host uses no time.
 
+use crate::threads::be_prompt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -53,6 +54,7 @@ impl Ticker {
 impl State {
     fn tick(&self, engines: &[Engine]) {
         let mut idle_ticks = 0;
+        be_prompt();
         while !self.stopped.load(Ordering::SeqCst) {
             std::thread::sleep(TICK);
             engines.iter().for_each(Engine::increment_epoch);

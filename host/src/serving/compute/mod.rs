@@ -13,7 +13,7 @@ mod queue;
 pub(super) use queue::Refused;
 
 use super::Admission;
-use crate::threads::{Priority, demote, thread_cpu};
+use crate::threads::{Priority, compute, demote, thread_cpu};
 use overseer::Overseer;
 use queue::{Class, Pick, Picked, Queue};
 use std::panic::AssertUnwindSafe;
@@ -247,8 +247,9 @@ impl<W: Work> Shared<W> {
         let Some(thread) = state.thread(id) else { return };
         thread.tid = Some(tid);
         let mut class = thread.class;
-        if class == Class::Patient {
-            demote(tid, Priority::Patient);
+        match class {
+            Class::Prompt => compute(),
+            Class::Patient => demote(tid, Priority::Patient),
         }
         let mut used = thread_cpu();
         loop {

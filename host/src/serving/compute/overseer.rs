@@ -7,7 +7,7 @@
 use super::queue::Class;
 use super::{PATIENT_PER_PROMPT, Shared, State, Work};
 use crate::serving::admission::SLICE;
-use crate::threads::{Priority, cpu_of, demote};
+use crate::threads::{Priority, be_prompt, cpu_of, demote};
 use rustix::process::Pid;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -54,6 +54,7 @@ impl Overseer {
 
 fn watch<W: Work>(watched: &Weak<Shared<W>>) {
     let mut idle_ticks = 0;
+    be_prompt();
     loop {
         std::thread::sleep(TICK);
         let Some(shared) = watched.upgrade() else { return };
