@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// SplitMix64, as normal numbers.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn uniform(&mut self) -> f64 {
@@ -21,7 +21,7 @@ impl Random {
     }
 
     /// So many around a middle, with a standard deviation of 1.
-    fn normal(&mut self, count: usize, middle: f64) -> Vec<f64> {
+    pub(crate) fn normal(&mut self, count: usize, middle: f64) -> Vec<f64> {
         let mut next = || {
             let radius = (-2.0 * self.uniform().ln()).sqrt();
             middle + radius * (std::f64::consts::TAU * self.uniform()).cos()
@@ -41,7 +41,7 @@ fn reference(name: &str, values: Vec<f64>) -> Reference {
 }
 
 /// Of `steady`: x is normal, y is twice that, and its features are around a middle.
-fn references(features_middle: f64) -> References {
+pub(crate) fn references(features_middle: f64) -> References {
     let x = Random(1).normal(2_000, 0.0);
     References {
         outputs: Some(reference("y", x.iter().map(|x| 2.0 * x).collect())),
@@ -51,7 +51,7 @@ fn references(features_middle: f64) -> References {
 }
 
 /// A component with training data and, if need be, other words on its card.
-fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8> {
+pub(crate) fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8> {
     use wasm_encoder::ComponentSection;
     let mut bytes = of.bytes();
     let mut add = |name: &str, json: Vec<u8>| {
@@ -75,7 +75,7 @@ fn watched(config: &str) -> (Host, Vec<u8>) {
     (host, bytes)
 }
 
-fn publish(host: &Host, bytes: &[u8]) -> Value {
+pub(crate) fn publish(host: &Host, bytes: &[u8]) -> Value {
     host.admin_post("/v1/models", bytes).status(200).json()
 }
 
