@@ -13,9 +13,10 @@ use std::time::Instant;
 const FEATURES: usize = 30;
 
 fn main() {
+    nanoseconds_a_row();
+    nanoseconds_of_an_array();
     rows_to_alarm();
     alarms_without_drift();
-    nanoseconds_a_row();
 }
 
 fn rows_to_alarm() {
@@ -79,6 +80,31 @@ fn nanoseconds_a_row() {
         std::hint::black_box(watch(&reference, &counts, ALPHA).expect("its own counts"));
     }
     println!("watch, {FEATURES} features: {:.0} µs a look", start.elapsed().as_secs_f64() * 1e3);
+}
+
+/// The same numbers as one field with a shape.
+fn nanoseconds_of_an_array() {
+    let mut random = Random(3);
+    let fields = [Field { shape: vec![FEATURES as u64], ..number_field("x") }];
+    let mut batch = |rows: usize| {
+        let values = Values::Fp64((0..rows * FEATURES).map(|_| random.normal()).collect());
+        let shape = vec![rows as u64, FEATURES as u64];
+        Batch { rows, columns: vec![Tensor { shape, values, validity: None }] }
+    };
+    let mut profiler = Profiler::new(&fields);
+    profiler.add(&batch(10_000)).expect("the form of the fields");
+    let counter = Counter::new(&profiler.finish(), &fields).expect("the same fields");
+    let mut counts = counter.start();
+    for rows in [1, 1_000] {
+        let batches: Vec<Batch> = (0..8).map(|_| batch(rows)).collect();
+        let total = 400_000;
+        let start = Instant::now();
+        for i in 0..total / rows {
+            counter.count(&mut counts, &batches[i % 8]).expect("the form of the fields");
+        }
+        let ns = start.elapsed().as_secs_f64() * 1e9 / total as f64;
+        println!("count, batches of {rows}: {ns:.0} ns a row of one [f64; {FEATURES}]");
+    }
 }
 
 fn number_field(name: &str) -> Field {

@@ -1,6 +1,6 @@
 //! The model card: who made the model, from what, and its schema.
 
-use crate::{Checks, Invalid, Schema};
+use crate::{CheckKind, Checks, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 
 /// The card that travels inside a component, as JSON.
@@ -85,6 +85,10 @@ impl Card {
             return Err(CardError::MaxAge(text.clone()));
         }
         self.schema.validate().map_err(CardError::Schema)?;
+        if self.max_age.is_none() && self.checks.policies.contains_key(&CheckKind::Stale) {
+            let wrong = Invalid::new(CheckKind::Form, "policies", "max_age beside a policy for `stale`", "none");
+            return Err(CardError::Checks(wrong));
+        }
         self.checks.validate(&self.schema).map_err(CardError::Checks)
     }
 }

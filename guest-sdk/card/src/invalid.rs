@@ -9,7 +9,7 @@ use std::fmt;
 /// One thing that is wrong with a batch, or with what describes one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Invalid {
-    /// The field at fault; of a rule, its name.
+    /// The field at fault; of a rule, its name; of a version, what of it.
     pub field: String,
     /// The row at fault, from 0, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,8 +41,11 @@ impl Invalid {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subject = if self.check == CheckKind::Rule { "rule" } else { "field" };
-        write!(f, "{subject} `{}`", self.field)?;
+        match self.check {
+            CheckKind::Rule => write!(f, "rule `{}`", self.field)?,
+            check if check.is_of_version() => f.write_str(&self.field)?,
+            _ => write!(f, "field `{}`", self.field)?,
+        }
         if let Some(row) = self.row {
             write!(f, ", row {row}")?;
         }

@@ -275,6 +275,24 @@ fn an_operator_decides_last() {
     assert_eq!(unknown.unknown(&card, &schema), ["x", "c"]);
     let null: ChecksPatch = serde_json::from_value(json!({"policies": {"missing": "warn"}})).unwrap();
     assert!(null.validate().unwrap_err().to_string().contains("reject or fallback"));
+    let rule: ChecksPatch = serde_json::from_value(json!({"rules": {"a": "report"}})).unwrap();
+    assert!(rule.validate().unwrap_err().to_string().contains("reject, warn or fallback"));
+}
+
+#[test]
+fn what_concerns_the_version_as_a_whole_is_reported_unless_somebody_decides_otherwise() {
+    let card =
+        checks(json!({"policies": {"drift": "fallback", "skew": "warn"}, "outputs": {"policies": {"drift": "warn"}}}));
+    let policies =
+        |checks: &Checks| [CheckKind::Drift, CheckKind::Skew, CheckKind::Stale].map(|kind| checks.of_version(kind));
+    assert_eq!(policies(&Checks::default()), [Policy::Report; 3]);
+    assert_eq!(Checks::default().outputs.of_drift(), Policy::Report);
+    assert_eq!(policies(&card), [Policy::Fallback, Policy::Warn, Policy::Report]);
+    let patch =
+        json!({"policies": {"drift": "report", "stale": "reject"}, "outputs": {"policies": {"drift": "report"}}});
+    let patched = card.overridden(&serde_json::from_value(patch).unwrap());
+    assert_eq!(policies(&patched), [Policy::Report, Policy::Warn, Policy::Reject]);
+    assert_eq!((card.outputs.of_drift(), patched.outputs.of_drift()), (Policy::Warn, Policy::Report));
 }
 
 #[test]
@@ -290,6 +308,15 @@ fn settings_that_contradict_themselves_are_refused() {
         (json!({"fields": {"end": {"null_share_max": 1.0}}}), "null_share_max between 0 and 1"),
         (json!({"fields": {"end": {"policies": {"rule": "warn"}}}}), "a policy of a check of one field"),
         (json!({"outputs": {"fields": {"end": {"policies": {"missing": "warn"}}}}}), "reject or fallback"),
+        (json!({"policies": {"range": "report"}}), "expected reject, warn or fallback, for `range`"),
+        (
+            json!({"rules": [{"name": "a", "expression": "ok", "policy": "report"}]}),
+            "expected reject, warn or fallback",
+        ),
+        (json!({"outputs": {"policies": {"drift": "fallback"}}}), "expected report or warn, since"),
+        (json!({"outputs": {"policies": {"stale": "warn"}}}), "a policy of a check of the version"),
+        (json!({"fields": {"end": {"policies": {"drift": "warn"}}}}), "a policy of a check of one field"),
+        (json!({"fields": {"end": {"policies": {"skew": "warn"}}}}), "a policy of a check of the version"),
         (json!({"rules": [{"name": "", "expression": "ok"}]}), "names of 1 to 128"),
         (json!({"rules": [{"name": "a", "expression": long}]}), "an expression of 1 to 1000 characters"),
         (json!({"rules": [{"name": "a", "expression": "ok"}, {"name": "a", "expression": "ok"}]}), "different names"),

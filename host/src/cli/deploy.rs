@@ -90,8 +90,10 @@ pub(super) struct Args {
     batch_delay_ms: Option<u64>,
     /// What follows where a check fails, whatever the card says: `range=warn`,
     /// `age.range=fallback` for one input, `rule:NAME=reject`, `outputs.range=warn`
-    /// or `outputs.risk.range=warn`. Policies are reject, warn and fallback. All
-    /// that are given replace those of before.
+    /// or `outputs.risk.range=warn`; `drift=fallback`, `outputs.drift=warn`,
+    /// `skew=warn` or `stale=reject` for the version as a whole. Policies are
+    /// reject, fallback and warn, and of the version report. All that are given
+    /// replace those of before.
     #[arg(long = "check", value_name = "CHECK=POLICY")]
     checks: Vec<String>,
     /// Go back to the card's own policies.
@@ -256,7 +258,8 @@ fn checks(given: &[String]) -> Result<ChecksPatch, CliError> {
         let wrong = |what: &str| CliError::from(format!("`--check {text}`: {what}"));
         let (check, policy) =
             text.rsplit_once('=').ok_or_else(|| wrong("expected CHECK=POLICY, such as range=warn"))?;
-        let policy: Policy = named(policy).ok_or_else(|| wrong("expected the policy reject, warn or fallback"))?;
+        let policy: Policy =
+            named(policy).ok_or_else(|| wrong("expected the policy reject, fallback, warn or report"))?;
         if let Some(rule) = check.strip_prefix("rule:") {
             patch.rules.insert(rule.to_owned(), policy);
             continue;
@@ -322,7 +325,7 @@ mod tests {
         let outputs = read("outputs.risk.finite=reject").unwrap().outputs;
         assert_eq!(outputs.fields, [("risk".to_owned(), [(CheckKind::Finite, Policy::Reject)].into())].into());
         assert!(read("range").unwrap_err().contains("CHECK=POLICY"));
-        assert!(read("range=ignore").unwrap_err().contains("reject, warn or fallback"));
+        assert!(read("range=ignore").unwrap_err().contains("reject, fallback, warn or report"));
         assert!(read("size=warn").unwrap_err().contains("missing, finite, range"));
     }
 

@@ -30,8 +30,10 @@ pub(super) struct HttpError {
     pub(super) is_unread: bool,
     /// Why that was so, where it was for the body's own sake.
     pub(super) refusal: Option<Refusal>,
-    /// Everything that is wrong with the inputs, one by one.
+    /// Everything that is wrong with the inputs, or the version, one by one.
     pub(super) details: Vec<Value>,
+    /// Whether nothing is gained by coming back in a second.
+    pub(super) is_lasting: bool,
 }
 
 /// Why a request was not read to its end: a header's value and a metric's label.
@@ -79,7 +81,15 @@ pub(super) fn no_place() -> String {
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), reason: None, is_unread: false, refusal: None, details: Vec::new() }
+        Self {
+            status,
+            message: message.into(),
+            reason: None,
+            is_unread: false,
+            refusal: None,
+            details: Vec::new(),
+            is_lasting: false,
+        }
     }
 
     /// A request that is not read to its end.
@@ -103,7 +113,7 @@ impl HttpError {
     /// What became of a prediction, on a surface with pointers of its own.
     pub(super) fn predicting(error: PredictError, surface: Surface<'_>) -> Self {
         let details = match &error {
-            PredictError::InvalidInput(refusal) => {
+            PredictError::InvalidInput(refusal) | PredictError::Untrusted(_, refusal) => {
                 refusal.findings.iter().map(|found| detail(found, surface)).collect()
             }
             _ => Vec::new(),
@@ -145,7 +155,7 @@ impl HttpError {
         if self.is_unread {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.status == StatusCode::SERVICE_UNAVAILABLE && !self.is_lasting {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.is_unread {
@@ -223,6 +233,11 @@ impl From<PredictError> for HttpError {
             PredictError::Unknown(error) => error.into(),
             PredictError::InvalidInput(_) | PredictError::Refused(_) => {
                 Self { reason: Some(INVALID_INPUT), ..Self::new(StatusCode::BAD_REQUEST, message) }
+            }
+            // No request is at fault, and none would be answered.
+            PredictError::Untrusted(check, _) => {
+                let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
+                Self { reason: Some(check.name()), is_lasting: true, ..error }
             }
             PredictError::Unavailable(_) => {
                 Self { reason: Some("unavailable"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }

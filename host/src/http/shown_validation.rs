@@ -1,7 +1,7 @@
 //! What checks have found, as JSON and as a page for people. Never decides.
 
 use crate::serving::{FoundReport, Routes};
-use scry_card::Checks;
+use scry_card::{Checks, Finding};
 use serde::Serialize;
 use std::fmt;
 
@@ -18,6 +18,8 @@ struct ShownChecks {
     version: u32,
     /// The card's, with the operator's on top.
     checks: Checks,
+    /// What is wrong with the version as a whole right now, and what follows.
+    standing: Vec<Finding>,
     /// Since the version was loaded.
     found: FoundReport,
 }
@@ -26,7 +28,8 @@ pub(super) fn of(routes: &Routes, name: &str) -> ShownValidation {
     let served = routes.models.get(name);
     let ready = served.into_iter().flat_map(|served| &served.versions).filter_map(|(version, target)| {
         let validation = &target.as_ref().ok()?.validation;
-        Some(ShownChecks { version: *version, checks: validation.checks.clone(), found: validation.found.report() })
+        let (checks, found) = (validation.checks.clone(), validation.found.report());
+        Some(ShownChecks { version: *version, standing: validation.standing.findings(&checks), checks, found })
     });
     ShownValidation { model: name.to_owned(), versions: ready.collect() }
 }
@@ -47,7 +50,10 @@ impl fmt::Display for ShownValidation {
                 found.rows,
                 requests.join(", ")
             )?;
-            for (side, checks) in [("input", &found.inputs), ("output", &found.outputs)] {
+            for finding in &version.standing {
+                writeln!(f, "  now    {finding}")?;
+            }
+            for (side, checks) in [("input", &found.inputs), ("output", &found.outputs), ("whole", &found.version)] {
                 for check in checks {
                     let (name, findings, policy) = (check.check.name(), check.findings, check.policy);
                     writeln!(f, "  {side:<7}{:<24}{name:<14}{findings:>10}  {policy}", check.field)?;

@@ -5,7 +5,7 @@ use super::tables::{Tables, listed};
 use super::{OfflineError, Watch};
 use crate::component::Description;
 use scry_card::Field;
-use scry_card::stats::{self, DriftReport, Profiler, Reference, References, SAMPLE_MAX_VALUES};
+use scry_card::stats::{self, DriftReport, Profiler, Reference, References, SAMPLE_MAX_VALUES, belongs_to};
 use scry_tables::TableError;
 use std::path::Path;
 
@@ -75,13 +75,20 @@ impl Side {
         };
         let mut reference = references.inputs;
         let known = names(&reference);
-        if let Some(column) = columns.iter().find(|column| !known.contains(column)).cloned() {
+        if let Some(column) = columns.iter().find(|name| !known.iter().any(|column| belongs_to(column, name))).cloned()
+        {
             let why = format!("is not there; the statistics are of {}", listed(known.iter()));
             return Err(TableError::Column { path: here(), column, why }.into());
         }
-        reference.columns.retain(|column| columns.is_empty() || columns.contains(&column.name));
+        keep(&mut reference, columns);
         Ok(Self::Known(reference, fields))
     }
+}
+
+/// Only these columns, if any are named; a field with a shape stands for its elements.
+fn keep(reference: &mut Reference, only: &[String]) {
+    let is_wanted = |column: &str| only.is_empty() || only.iter().any(|name| belongs_to(column, name));
+    reference.columns.retain(|column| is_wanted(&column.name));
 }
 
 fn names(reference: &Reference) -> Vec<String> {
@@ -98,7 +105,10 @@ fn profiled<const N: usize>(
 ) -> Result<([Reference; N], Vec<String>), OfflineError> {
     let mut tables = Tables::open(&paths)?;
     let fields = match fields {
-        Some(fields) => fields.into_iter().filter(|field| only.contains(&field.name)).collect(),
+        Some(fields) => {
+            let is_wanted = |field: &Field| only.iter().any(|name| belongs_to(name, &field.name));
+            fields.into_iter().filter(is_wanted).collect()
+        }
         None => tables.fields(only, watch)?,
     };
     let mut profilers = paths.map(|_| Profiler::new(&fields).sample_values(SAMPLE_MAX_VALUES));
@@ -109,5 +119,10 @@ fn profiled<const N: usize>(
     if !ignored.is_empty() {
         assumed.push(format!("not compared: {}", listed(ignored.iter())));
     }
-    Ok((profilers.map(Profiler::finish), assumed))
+    let finished = profilers.map(|profiler| {
+        let mut reference = profiler.finish();
+        keep(&mut reference, only);
+        reference
+    });
+    Ok((finished, assumed))
 }

@@ -3,6 +3,7 @@
 //! Never holds more than a batch, however many files and rows there are.
 
 use super::{OfflineError, Progress, Watch};
+use scry_card::stats::belongs_to;
 use scry_card::{Batch, Datatype, Field};
 use scry_tables::{ColumnInfo, Format, Kind, Reader, TableError};
 use std::collections::BTreeSet;
@@ -101,12 +102,14 @@ fn chosen(
     only: &[String],
     assumed: &mut Vec<String>,
 ) -> Result<Vec<Field>, TableError> {
-    if let Some(name) = only.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+    // What is wanted may be an element of a column of lists.
+    if let Some(name) = only.iter().find(|name| !columns.iter().any(|column| belongs_to(name, &column.name))) {
         let known: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
         return Err(wrong(path, name, format!("is not there; the file has {}", listed(known.iter()))));
     }
     let mut fields = Vec::new();
-    for column in columns.iter().filter(|column| only.is_empty() || only.contains(&column.name)) {
+    let is_chosen = |column: &&ColumnInfo| only.is_empty() || only.iter().any(|name| belongs_to(name, &column.name));
+    for column in columns.iter().filter(is_chosen) {
         match (column.field(), &column.kind) {
             (Some(field), _) => fields.push(field),
             (None, Kind::Unreadable(what)) if only.is_empty() => {

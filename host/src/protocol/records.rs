@@ -167,6 +167,8 @@ pub enum Surface<'a> {
 pub fn detail(finding: &Finding, surface: Surface<'_>) -> Value {
     let invalid = &finding.invalid;
     let (pointer, loc) = match surface {
+        // Nothing in the request is at fault.
+        _ if invalid.check.is_of_version() => (String::new(), Vec::new()),
         Surface::Records => {
             let mut loc = vec![Value::from("instances")];
             let mut pointer = String::from("/instances");

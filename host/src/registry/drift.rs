@@ -61,6 +61,9 @@ impl Registry {
         for watch in routes.watches.values() {
             watch_sides(watch, self.drift_alpha(), now_ms);
         }
+        for target in routes.models.values().flat_map(|served| served.versions.values().flatten()) {
+            target.validation.standing.look(&target.card, target.watch.as_deref(), now_ms);
+        }
         for ((model, version), data_until) in newly_stale(&routes, now_ms, &mut keeper.stale) {
             tracing::warn!(%model, version, %data_until, "the model's data is older than its `max_age`");
         }

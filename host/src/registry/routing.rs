@@ -13,7 +13,7 @@ use crate::serving::{
     Seen, Served, ShadowArm, Target, Validation, Voice, Watch,
 };
 use crate::store::Digest;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, unix_ms};
 use scry_card::stats::References;
 use scry_card::{Card, Golden};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -252,6 +252,7 @@ impl Workbench {
         let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
             .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
         let watch = self.watch(name, version, &code, config);
+        validation.standing.look(&code.card, watch.as_deref(), unix_ms());
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
         Ok(Arc::new(Target {
             circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),

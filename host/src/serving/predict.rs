@@ -9,17 +9,17 @@ use super::job::Job;
 use super::observed::LastError;
 use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
-use super::validation::{Refusal, Rows};
+use super::validation::{Bypass, Refusal, Rows};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
-use scry_card::{Batch, Card, Detail, Field, Finding, Invalid, check};
+use scry_card::{Batch, Card, CheckKind, Detail, Field, Finding, Invalid, check};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Why a spare answers a request that the model itself must not see.
-const INVALID_INPUT: &str = "invalid-input";
+pub(super) const INVALID_INPUT: &str = "invalid-input";
 /// How long a request is held for which there was no room. Callers that come
 /// back at once, and again, would have the processor that the others need.
 const HELD: Duration = Duration::from_millis(1);
@@ -87,6 +87,10 @@ pub enum PredictError {
     /// Inputs that the model itself refuses.
     #[error("{0}")]
     Refused(String),
+    /// A version that is not to be trusted as it stands, by the gravest of
+    /// what is wrong with it.
+    #[error("the version is not to be trusted: {1}")]
+    Untrusted(CheckKind, Refusal),
     /// Nobody answered in time, or at all.
     #[error("{0}")]
     NoAnswer(CallError),
@@ -149,6 +153,7 @@ impl Predictor {
             Ok(Answer { degraded: Some(_), .. }) => "degraded",
             Ok(_) => "ok",
             Err(PredictError::InvalidInput(_) | PredictError::Refused(_) | PredictError::Unknown(_)) => "invalid-input",
+            Err(PredictError::Untrusted(check, _)) => check.name(),
             Err(PredictError::NoAnswer(error)) => error.reason(),
             Err(PredictError::Unavailable(_)) => "unavailable",
         };
@@ -183,15 +188,19 @@ impl Predictor {
         };
         let checked = if rows.are_many() {
             let (target, metrics) = (target.clone(), self.metrics.clone());
-            let work = move || target.validation.check(&target.model, &target.card, rows, by_row, &metrics);
+            let work = move || target.check(rows, by_row, &metrics);
             self.on_compute(&served.reading, deadline, work).await.map_err(PredictError::NoAnswer)?
         } else {
-            target.validation.check(&target.model, &target.card, rows, by_row, &self.metrics)
+            target.check(rows, by_row, &self.metrics)
         };
         let checked = checked.inspect_err(|_| mismatch(served, target))?;
         let inputs = checked.batch.clone();
-        if checked.is_the_spares {
-            let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, INVALID_INPUT).await;
+        if let Some(bypass) = checked.bypass {
+            if checked.is_kept_from_version() {
+                target.sample_features(&self.behind, &inputs);
+            }
+            let chain = if matches!(bypass, Bypass::Nobody(_)) { &[] } else { chain };
+            let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, bypass.reason()).await;
             return match answer {
                 Some(answer) => checked.complete(answer),
                 None => Err(checked.refused()),

@@ -4,10 +4,13 @@
 
 use super::budget::Reserve;
 use super::circuit::{Circuit, Pass};
+use super::predict::PredictError;
+use super::validation::Checked;
 use super::watch::Arm;
-use super::{Admission, Beside, Observed, Validation, Voice, Watch};
+use super::{Admission, Beside, Observed, Rows, Validation, Voice, Watch};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded};
+use crate::telemetry::Metrics;
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +47,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// Checks a request. Rows that are kept from the version because of how it
+    /// stands are counted all the same: it could not come back otherwise.
+    pub(super) fn check(&self, rows: Rows, by_row: bool, metrics: &Metrics) -> Result<Checked, PredictError> {
+        let checked = self.validation.check(&self.model, &self.card, rows, by_row, metrics)?;
+        if let Some(watch) = self.watch.as_ref().filter(|_| checked.is_kept_from_version()) {
+            watch.saw_inputs(&checked.batch);
+        }
+        Ok(checked)
+    }
+
     /// Counts rows that it has answered. Nothing depends on it.
     pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
         if let Some(watch) = &self.watch {

@@ -3,18 +3,16 @@
 //!
 //! Never carries it out, and never sees a request's bytes.
 
-use super::predict::{Answer, PredictError, Remarks};
+use super::predict::{Answer, INVALID_INPUT, PredictError, Remarks};
+use super::{Found, Standing};
 use crate::sandbox::CallError;
 use crate::telemetry::Metrics;
 use scry_card::{
     Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, NamedTensor,
     Policy, Tally, Verdict, assemble_all, batch_from_records_all,
 };
-use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A request's rows, as they came.
 #[derive(Debug)]
@@ -63,6 +61,8 @@ pub struct Validation {
     pub checks: Checks,
     /// What was found so far.
     pub found: Arc<Found>,
+    /// What is wrong with the version as a whole.
+    pub standing: Standing,
     inputs: Checker,
     outputs: Checker,
     detail: Detail,
@@ -82,11 +82,34 @@ pub struct Refusal {
 pub(super) struct Checked {
     /// The rows to answer.
     pub(super) batch: Arc<Batch>,
-    /// Whether the spare is to answer them.
-    pub(super) is_the_spares: bool,
+    /// Why the version is not asked, where it is not.
+    pub(super) bypass: Option<Bypass>,
     /// Which rows they are of how many, where some are refused.
     part: Option<(Vec<usize>, usize)>,
     found: Refusal,
+    /// What is wrong with the version as a whole.
+    of_version: Vec<Finding>,
+}
+
+/// Why a version is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bypass {
+    /// It must not see one of the rows: they are the spare's.
+    Rows,
+    /// It is not to be trusted as it stands: any row is the spare's.
+    Spare(CheckKind),
+    /// The same, and nobody is to answer.
+    Nobody(CheckKind),
+}
+
+impl Bypass {
+    /// As answers and metrics say it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Rows => INVALID_INPUT,
+            Self::Spare(check) | Self::Nobody(check) => check.name(),
+        }
+    }
 }
 
 impl Validation {
@@ -96,7 +119,7 @@ impl Validation {
         let checks = card.checks.overridden(patch);
         let inputs = Checker::new(&card.schema.inputs, &checks)?;
         let outputs = Checker::outputs(&card.schema.outputs, &checks);
-        Ok(Self { checks, found, inputs, outputs, detail })
+        Ok(Self { checks, found, standing: Standing::default(), inputs, outputs, detail })
     }
 
     /// Puts a request's columns in order and checks their values. With
@@ -111,12 +134,15 @@ impl Validation {
     ) -> Result<Checked, PredictError> {
         let batch = rows.in_order(&card.schema.inputs, &self.detail).map_err(|errors| {
             let refusal = Refusal::of_form(errors);
-            self.count(model, 0, Decision::Reject, &refusal.tallies(), &refusal.findings, metrics);
+            self.count(model, 0, Decision::Reject, &tallies(&refusal.findings), &refusal.findings, metrics);
             PredictError::InvalidInput(refusal)
         })?;
         let verdict = self.inputs.check(&batch, &self.detail);
         let decision = verdict.decision();
-        self.count(model, batch.rows, decision, &verdict.tallies, &verdict.findings, metrics);
+        let of_version = self.of_version();
+        let gravest = of_version.first().map(|finding| (finding.policy, finding.invalid.check));
+        let decided = decision.max(gravest.map_or(Decision::Accept, |(policy, _)| policy.into()));
+        self.count(model, batch.rows, decided, &verdict.tallies, &verdict.findings, metrics);
         let parted = by_row && decision == Decision::Reject && verdict.batch_decision() < Decision::Reject;
         let rows = batch.rows;
         let keeps = |row: &usize| verdict.row_decision(*row) < Decision::Reject;
@@ -131,7 +157,29 @@ impl Validation {
         let batch = if parted { batch.select(&kept) } else { Some(batch) };
         let Some(batch) = batch else { return Err(PredictError::InvalidInput(verdict.into())) };
         let part = parted.then_some((kept, rows));
-        Ok(Checked { batch: Arc::new(batch), is_the_spares, part, found: verdict.into() })
+        self.count_of_version(model, &of_version, metrics);
+        let bypass = match gravest {
+            Some((Policy::Reject, check)) => Some(Bypass::Nobody(check)),
+            _ if is_the_spares => Some(Bypass::Rows),
+            Some((Policy::Fallback, check)) => Some(Bypass::Spare(check)),
+            _ => None,
+        };
+        Ok(Checked { batch: Arc::new(batch), bypass, part, found: verdict.into(), of_version })
+    }
+
+    /// What is wrong with the version as a whole and more than reported; the
+    /// gravest first.
+    fn of_version(&self) -> Vec<Finding> {
+        let mut findings = self.standing.findings(&self.checks);
+        findings.retain(|finding| finding.policy > Policy::Report);
+        findings
+    }
+
+    fn count_of_version(&self, model: &str, findings: &[Finding], metrics: &Metrics) {
+        for tally in tallies(findings) {
+            metrics.found(model, &tally.field, std::slice::from_ref(&tally));
+            self.found.of_version(&tally);
+        }
     }
 
     /// Checks what the model answered; what must not be answered is an error
@@ -169,6 +217,11 @@ impl Validation {
 }
 
 impl Checked {
+    /// Whether it is for how the version stands that it is not asked.
+    pub(super) fn is_kept_from_version(&self) -> bool {
+        matches!(self.bypass, Some(Bypass::Spare(_) | Bypass::Nobody(_)))
+    }
+
     /// The answer to the whole request: refused rows are missing in it, and it
     /// says what was found.
     pub(super) fn complete(self, answer: Answer) -> Result<Answer, PredictError> {
@@ -182,14 +235,19 @@ impl Checked {
             None => Vec::new(),
         };
         let (refusals, warnings) =
-            self.found.findings.into_iter().partition(|finding| finding.policy == Policy::Reject);
+            self.found.findings.into_iter().chain(self.of_version).partition(|found| found.policy == Policy::Reject);
         let remarks = Remarks { refused_rows, refusals, warnings, unlisted: self.found.unlisted };
         Ok(Answer { outputs, remarks, ..answer })
     }
 
-    /// Nobody can stand in for a model that must not answer this.
+    /// Nobody stands in for a version that must not answer this, or at all.
     pub(super) fn refused(self) -> PredictError {
-        PredictError::InvalidInput(self.found)
+        match self.bypass {
+            Some(Bypass::Spare(check) | Bypass::Nobody(check)) => {
+                PredictError::Untrusted(check, Refusal { findings: self.of_version, unlisted: 0 })
+            }
+            Some(Bypass::Rows) | None => PredictError::InvalidInput(self.found),
+        }
     }
 }
 
@@ -198,16 +256,16 @@ impl Refusal {
         let finding = |invalid| Finding { invalid, policy: Policy::Reject };
         Self { findings: errors.into_iter().map(finding).collect(), unlisted: 0 }
     }
+}
 
-    fn tallies(&self) -> Vec<Tally> {
-        let tally = |finding: &Finding| Tally {
-            field: finding.invalid.field.clone(),
-            check: finding.invalid.check,
-            policy: finding.policy,
-            count: 1,
-        };
-        self.findings.iter().map(tally).collect()
-    }
+fn tallies(findings: &[Finding]) -> Vec<Tally> {
+    let tally = |finding: &Finding| Tally {
+        field: finding.invalid.field.clone(),
+        check: finding.invalid.check,
+        policy: finding.policy,
+        count: 1,
+    };
+    findings.iter().map(tally).collect()
 }
 
 impl From<Vec<Invalid>> for Refusal {
@@ -231,133 +289,6 @@ impl std::fmt::Display for Refusal {
         match self.unlisted {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
-        }
-    }
-}
-
-/// What one version's checks have found since it was loaded.
-#[derive(Debug, Default)]
-pub struct Found {
-    rows: AtomicU64,
-    /// Requests by what was decided of them, in the order of gravity.
-    requests: [AtomicU64; 4],
-    /// By field and check; bounded, since a client can invent fields.
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    inputs: BTreeMap<(String, CheckKind), Count>,
-    outputs: BTreeMap<(String, CheckKind), Count>,
-    /// Findings in fields for which there was no room.
-    elsewhere: u64,
-    last: VecDeque<Finding>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Count {
-    policy: Policy,
-    findings: u64,
-}
-
-/// The same, for people and programs.
-#[derive(Debug, Serialize)]
-pub struct FoundReport {
-    /// Rows that were checked.
-    pub rows: u64,
-    /// Requests by what was decided of them.
-    pub requests: BTreeMap<&'static str, u64>,
-    /// Findings in what clients sent.
-    pub inputs: Vec<CheckReport>,
-    /// Findings in what the model answered.
-    pub outputs: Vec<CheckReport>,
-    /// Findings in further fields.
-    pub elsewhere: u64,
-    /// The last few, newest last.
-    pub last: Vec<Finding>,
-}
-
-/// How often one check of one field failed.
-#[derive(Debug, Serialize)]
-pub struct CheckReport {
-    /// The field; of a rule, its name.
-    pub field: String,
-    /// The check.
-    pub check: CheckKind,
-    /// What followed the last time.
-    pub policy: Policy,
-    /// How often.
-    pub findings: u64,
-}
-
-impl Found {
-    const CHECKS_MAX: usize = 1024;
-    const LAST_MAX: usize = 8;
-    const DECISIONS: [&str; 4] = ["accept", "warn", "fallback", "reject"];
-
-    fn request(&self, rows: usize, decision: Decision) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        if let Some(count) = self.requests.get(decision as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn inputs(&self, tallies: &[Tally], findings: &[Finding]) {
-        let mut state = self.lock();
-        let State { inputs, elsewhere, last, .. } = &mut *state;
-        add(inputs, elsewhere, tallies);
-        for finding in findings.iter().take(Self::LAST_MAX) {
-            if last.len() >= Self::LAST_MAX {
-                last.pop_front();
-            }
-            last.push_back(finding.clone());
-        }
-    }
-
-    fn answers(&self, tallies: &[Tally]) {
-        let mut state = self.lock();
-        let State { outputs, elsewhere, .. } = &mut *state;
-        add(outputs, elsewhere, tallies);
-    }
-
-    /// All of it.
-    pub fn report(&self) -> FoundReport {
-        let state = self.lock();
-        let checks = |counts: &BTreeMap<(String, CheckKind), Count>| {
-            let told = counts.iter().map(|((field, check), count)| CheckReport {
-                field: field.clone(),
-                check: *check,
-                policy: count.policy,
-                findings: count.findings,
-            });
-            let mut told: Vec<_> = told.collect();
-            told.sort_by_key(|report| std::cmp::Reverse(report.findings));
-            told
-        };
-        let requests = Self::DECISIONS.into_iter().zip(&self.requests);
-        FoundReport {
-            rows: self.rows.load(Ordering::Relaxed),
-            requests: requests.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect(),
-            inputs: checks(&state.inputs),
-            outputs: checks(&state.outputs),
-            elsewhere: state.elsewhere,
-            last: state.last.iter().cloned().collect(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn add(counts: &mut BTreeMap<(String, CheckKind), Count>, elsewhere: &mut u64, tallies: &[Tally]) {
-    for tally in tallies {
-        let (key, findings) = ((tally.field.clone(), tally.check), tally.count as u64);
-        let is_full = counts.len() >= Found::CHECKS_MAX;
-        match counts.get_mut(&key) {
-            Some(count) => *count = Count { policy: tally.policy, findings: count.findings + findings },
-            None if is_full => *elsewhere += findings,
-            None => drop(counts.insert(key, Count { policy: tally.policy, findings })),
         }
     }
 }

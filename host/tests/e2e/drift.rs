@@ -2,14 +2,15 @@
 //! drifts, quiet when it does not, and never lost with the host.
 
 use crate::support::Ran;
-use crate::support::{Guest, Host, PATIENT, Reply, eventually, features, guest, rows, scry, sha256};
+use crate::support::data::{command, hours, read_json, write_ndjson};
+use crate::support::{Guest, Host, PATIENT, Reply, eventually, example, features, guest, rows, scry, sha256};
 use scry_card::stats::{Profiler, Reference, References};
 use scry_card::{Batch, Field, Tensor, Values};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// SplitMix64, as normal numbers.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn uniform(&mut self) -> f64 {
@@ -21,7 +22,7 @@ impl Random {
     }
 
     /// So many around a middle, with a standard deviation of 1.
-    fn normal(&mut self, count: usize, middle: f64) -> Vec<f64> {
+    pub(crate) fn normal(&mut self, count: usize, middle: f64) -> Vec<f64> {
         let mut next = || {
             let radius = (-2.0 * self.uniform().ln()).sqrt();
             middle + radius * (std::f64::consts::TAU * self.uniform()).cos()
@@ -41,7 +42,7 @@ fn reference(name: &str, values: Vec<f64>) -> Reference {
 }
 
 /// Of `steady`: x is normal, y is twice that, and its features are around a middle.
-fn references(features_middle: f64) -> References {
+pub(crate) fn references(features_middle: f64) -> References {
     let x = Random(1).normal(2_000, 0.0);
     References {
         outputs: Some(reference("y", x.iter().map(|x| 2.0 * x).collect())),
@@ -51,7 +52,7 @@ fn references(features_middle: f64) -> References {
 }
 
 /// A component with training data and, if need be, other words on its card.
-fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8> {
+pub(crate) fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8> {
     use wasm_encoder::ComponentSection;
     let mut bytes = of.bytes();
     let mut add = |name: &str, json: Vec<u8>| {
@@ -75,7 +76,7 @@ fn watched(config: &str) -> (Host, Vec<u8>) {
     (host, bytes)
 }
 
-fn publish(host: &Host, bytes: &[u8]) -> Value {
+pub(crate) fn publish(host: &Host, bytes: &[u8]) -> Value {
     host.admin_post("/v1/models", bytes).status(200).json()
 }
 
@@ -306,6 +307,33 @@ fn a_pipeline_that_gives_other_features_than_in_training_is_noticed() {
     // A few a second, however many there are.
     (0..40).for_each(|_| drop(send(&host, &random.normal(1, 0.0))));
     assert!(self::shown(&host, 1)["skew"]["sampled"].as_u64().unwrap() < 40);
+}
+
+#[test]
+fn skew_is_judged_element_by_element_where_features_are_one_array() {
+    let dir = tempfile::tempdir().unwrap();
+    write_ndjson(&dir.path().join("hours.ndjson"), &hours(1_500));
+    let bikeshare = example("bikeshare");
+    let mut profile = command(&dir, &["profile", "hours.ndjson", "-o", "reference.json", "--model"]);
+    Ran::of(profile.arg(&bikeshare.path)).ok();
+    // As if training had taken humidity for wind speed, and the other way round.
+    let mut reference = read_json(dir.path().join("reference.json"));
+    let columns = reference["features"]["columns"].as_array_mut().unwrap();
+    (columns[6]["name"], columns[7]["name"]) = (json!("features[7]"), json!("features[6]"));
+    let references = serde_json::from_value(reference).unwrap();
+    let host = Host::with(&format!("{PATIENT}[validation]\nskew_sample_percent = 100\n"));
+    publish(&host, &with(&bikeshare, &references, &Value::Null));
+    let mut rows = hours(1_500);
+    rows.iter_mut().for_each(|row| drop(row.remove("riders")));
+    host.post("/v1/models/bikeshare:predict", &json!({ "instances": rows })).status(200);
+    let shown = || host.admin_get("/v1/models/bikeshare/drift").status(200).json()["versions"][0].clone();
+    eventually("features", || current(&shown(), "features")["report"]["live_rows"] == 1_500);
+    let shown = shown();
+    let alarm = current(&shown, "features")["alarm"].clone();
+    let names: Vec<_> = alarm["columns"].as_array().unwrap().iter().map(|column| column["column"].clone()).collect();
+    assert_eq!(names, ["features[7]", "features[6]"], "{alarm}");
+    assert_eq!(current(&shown, "features")["report"]["columns"].as_array().unwrap().len(), 13);
+    assert_eq!(current(&shown, "inputs")["alarm"], json!(null), "what came in is as it was");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod registries;
 mod restart;
 mod rollout;
 mod serving;
+mod standing;
 mod support;
 mod swap;
 mod transform;

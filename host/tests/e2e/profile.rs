@@ -129,12 +129,16 @@ fn with_a_model_inputs_features_and_outputs_are_profiled() {
     let said = Ran::of(profile.arg(&model)).ok().json();
     assert_eq!((&said["data_from"], &said["data_until"]), (&json!("2011-01-01"), &json!("2012-12-31")));
     let assumed = said["assumed"].to_string();
-    for note in ["no such input: `riders`", "`features` is left out", "`weekday` has 7 distinct"] {
+    for note in ["no such input: `riders`", "`features[1]` has 7 distinct", "`weekday` has 7 distinct"] {
         assert!(assumed.contains(note), "no {note:?} in {assumed}");
     }
     let reference = read_json(dir.path().join("reference.json"));
     let columns = |side: &str| reference[side]["columns"].as_array().unwrap().clone();
-    assert_eq!((columns("inputs").len(), columns("features").len(), columns("outputs").len()), (10, 0, 1));
+    assert_eq!((columns("inputs").len(), columns("features").len(), columns("outputs").len()), (10, 13, 1));
+    assert_eq!(
+        (&columns("features")[0]["name"], &columns("features")[12]["name"]),
+        (&json!("features[0]"), &json!("features[12]"))
+    );
     for side in ["inputs", "features", "outputs"] {
         assert_eq!((&reference[side]["rows"], &reference[side]["data_until"]), (&json!(1_500), &json!("2012-12-31")));
     }
@@ -166,6 +170,30 @@ fn with_a_model_inputs_features_and_outputs_are_profiled() {
     let counts = &read_json(dir.path().join("few.json"))["outputs"]["columns"][0]["kind"]["categorical"]["counts"];
     assert_eq!(counts, &json!([{ "value": "14", "count": 1 }, { "value": "16", "count": 1 }]));
     assert!(!names(&dir).iter().any(|name| name.contains("late.json")), "{:?}", names(&dir));
+}
+
+#[test]
+fn lists_are_compared_element_by_element() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = |name: &str, shift: f64| {
+        let line = |row: usize| json!({ "id": row, "x": [spread(row), spread(row * 7) + shift] }).to_string();
+        std::fs::write(dir.path().join(name), (0..800).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+    };
+    lines("old.ndjson", 0.0);
+    lines("new.ndjson", 0.5);
+    run(&dir, &["profile", "old.ndjson", "-o", "old.json", "--columns", "x"]).ok();
+    let verdicts = |arguments: &[&str]| -> Vec<String> {
+        let report = run(&dir, &[&["profile", "--json", "--compare"], arguments].concat()).ok().json();
+        let columns = report["columns"].as_array().unwrap().iter();
+        columns.map(|column| format!("{} {}", column["column"], column["verdict"]).replace('"', "")).collect()
+    };
+    let both = ["x[0] ok", "x[1] drift"];
+    assert_eq!(verdicts(&["old.json", "new.ndjson"]), both);
+    assert_eq!(verdicts(&["old.ndjson", "new.ndjson", "--columns", "x"]), both);
+    assert_eq!(verdicts(&["old.ndjson", "new.ndjson", "--columns", "x[1]"]), both[1..]);
+    assert_eq!(verdicts(&["old.json", "new.ndjson", "--columns", "x[0]"]), both[..1]);
+    let mut missing = command(&dir, &["profile", "--compare", "old.json", "new.ndjson", "--columns", "x[2]"]);
+    Ran::of(&mut missing).code(1).says(&["column `x[2]`", "is not there"]);
 }
 
 #[test]

@@ -21,6 +21,12 @@ pub enum CheckKind {
     NullShare,
     /// Fields must agree with each other.
     Rule,
+    /// A side of a version must be like its training data.
+    Drift,
+    /// What the pipeline makes of live rows must be like what training saw.
+    Skew,
+    /// A version's data must not be older than its `max_age`.
+    Stale,
     /// A value must be of the field's type.
     Type,
     /// A value must have the field's shape.
@@ -33,7 +39,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Missing,
         Self::Finite,
         Self::Range,
@@ -41,6 +47,9 @@ impl CheckKind {
         Self::Length,
         Self::NullShare,
         Self::Rule,
+        Self::Drift,
+        Self::Skew,
+        Self::Stale,
         Self::Type,
         Self::Shape,
         Self::UnknownField,
@@ -57,6 +66,9 @@ impl CheckKind {
             Self::Length => "length",
             Self::NullShare => "null-share",
             Self::Rule => "rule",
+            Self::Drift => "drift",
+            Self::Skew => "skew",
+            Self::Stale => "stale",
             Self::Type => "type",
             Self::Shape => "shape",
             Self::UnknownField => "unknown-field",
@@ -70,9 +82,33 @@ impl CheckKind {
         matches!(self, Self::Type | Self::Shape | Self::UnknownField | Self::Form)
     }
 
-    /// What may follow from a failure; the error says what may.
-    pub(super) fn permits(self, policy: Policy) -> Result<(), &'static str> {
+    /// Whether it is of a version as a whole, whatever is asked: time and
+    /// traffic make it fail, and no request does.
+    pub fn is_of_version(self) -> bool {
+        matches!(self, Self::Drift | Self::Skew | Self::Stale)
+    }
+
+    /// What follows where nobody says what.
+    pub(super) fn usual_policy(self) -> Policy {
+        if self.is_of_version() { Policy::Report } else { Policy::Reject }
+    }
+
+    /// Whether a policy of it can be set there, and that one; the error says
+    /// what can.
+    pub(super) fn permits(self, place: Place, policy: Policy) -> Result<(), &'static str> {
+        match (self, place) {
+            (Self::Rule | Self::Drift, Place::Field) => return Err("a policy of a check of one field"),
+            (Self::Skew | Self::Stale, Place::Field | Place::Outputs) => {
+                return Err("a policy of a check of the version, which stands among those of all inputs");
+            }
+            _ => {}
+        }
         match (self, policy) {
+            (Self::Drift, Policy::Fallback | Policy::Reject) if place == Place::Outputs => {
+                Err("report or warn, since a model that is not asked shows no answers by which it could come back")
+            }
+            (kind, _) if kind.is_of_version() => Ok(()),
+            (_, Policy::Report) => Err("reject, warn or fallback"),
             (_, Policy::Reject) => Ok(()),
             (kind, _) if kind.is_form() => Err("reject, since such data cannot be put into columns"),
             // A guest is never handed a null that it did not declare.
@@ -90,10 +126,24 @@ impl fmt::Display for CheckKind {
     }
 }
 
-/// What follows from a failed check.
+/// Where a policy is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// For all inputs.
+    Inputs,
+    /// For all outputs.
+    Outputs,
+    /// For one field of either.
+    Field,
+}
+
+/// What follows from a failed check, by gravity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
+    /// It is logged, measured and shown; answers are what they are. Only of
+    /// what concerns a version as a whole.
+    Report,
     /// It is answered, and the answer says so.
     Warn,
     /// The spare model answers.
@@ -107,6 +157,7 @@ impl Policy {
     /// The name, as it is written in a card.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Report => "report",
             Self::Warn => "warn",
             Self::Fallback => "fallback",
             Self::Reject => "reject",
@@ -139,6 +190,7 @@ pub enum Decision {
 impl From<Policy> for Decision {
     fn from(policy: Policy) -> Self {
         match policy {
+            Policy::Report => Self::Accept,
             Policy::Warn => Self::Warn,
             Policy::Fallback => Self::Fallback,
             Policy::Reject => Self::Reject,

@@ -3,6 +3,7 @@
 //!
 //! Never looks at data.
 
+use super::kind::Place;
 use super::{CheckKind, Policy};
 use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,8 @@ const EXPRESSION_MAX_CHARS: usize = 1_000;
 /// Length of a rule's name.
 const RULE_NAME_MAX_CHARS: usize = 128;
 
-/// What follows from which check; from one that is not there, `reject`.
+/// What follows from which check; from one that is not there, `reject`, or
+/// `report` where it is of a version as a whole.
 pub type Policies = BTreeMap<CheckKind, Policy>;
 
 /// What is checked of a model's inputs and outputs beyond its schema.
@@ -108,6 +110,11 @@ pub struct OutputsPatch {
 }
 
 impl OutputChecks {
+    /// What follows where answers drift.
+    pub fn of_drift(&self) -> Policy {
+        self.policies.get(&CheckKind::Drift).copied().unwrap_or(CheckKind::Drift.usual_policy())
+    }
+
     fn is_empty(&self) -> bool {
         self.policies.is_empty() && self.fields.is_empty()
     }
@@ -142,11 +149,17 @@ impl Checks {
         checks
     }
 
+    /// What follows where a check of the version as a whole fails: drift of
+    /// inputs, skew or staleness.
+    pub fn of_version(&self, check: CheckKind) -> Policy {
+        self.policies.get(&check).copied().unwrap_or(check.usual_policy())
+    }
+
     /// Checks the settings themselves. Whether a rule's expression can be run
     /// is `Checker::new`'s to say.
     pub fn validate(&self, schema: &Schema) -> Result<(), Invalid> {
-        validate_side(&self.policies, &self.fields, &schema.inputs)?;
-        validate_side(&self.outputs.policies, &self.outputs.fields, &schema.outputs)?;
+        validate_side(Place::Inputs, &self.policies, &self.fields, &schema.inputs)?;
+        validate_side(Place::Outputs, &self.outputs.policies, &self.outputs.fields, &schema.outputs)?;
         let wrong =
             |field: &str, expected: String, found: String| Err(Invalid::new(CheckKind::Form, field, expected, found));
         if self.rules.len() > RULES_MAX {
@@ -164,6 +177,7 @@ impl Checks {
             if self.rules.iter().take(i).any(|other| other.name == rule.name) {
                 return wrong(&rule.name, "rules of different names".into(), "the name twice".into());
             }
+            rule.policy.map_or(Ok(()), |policy| validate_policy(&rule.name, Place::Inputs, CheckKind::Rule, policy))?;
         }
         Ok(())
     }
@@ -172,12 +186,12 @@ impl Checks {
 impl ChecksPatch {
     /// Checks the patch itself: no policy that a check does not permit.
     pub fn validate(&self) -> Result<(), Invalid> {
-        let fields = self.fields.iter().chain(&self.outputs.fields);
-        let whole = [("policies", &self.policies), ("outputs.policies", &self.outputs.policies)];
-        whole
-            .into_iter()
-            .chain(fields.map(|(name, policies)| (name.as_str(), policies)))
-            .try_for_each(|(name, policies)| validate_policies(name, policies))
+        validate_policies("policies", Place::Inputs, &self.policies)?;
+        validate_policies("outputs.policies", Place::Outputs, &self.outputs.policies)?;
+        let mut fields = self.fields.iter().chain(&self.outputs.fields);
+        fields.try_for_each(|(name, policies)| validate_policies(name, Place::Field, policies))?;
+        let mut rules = self.rules.iter();
+        rules.try_for_each(|(name, &policy)| validate_policy(name, Place::Inputs, CheckKind::Rule, policy))
     }
 
     /// The fields and rules that it names and a model does not have.
@@ -207,16 +221,23 @@ fn override_policies(
     }
 }
 
-fn validate_policies(name: &str, policies: &Policies) -> Result<(), Invalid> {
-    policies.iter().try_for_each(|(kind, &policy)| {
-        kind.permits(policy).map_err(|permitted| {
-            Invalid::new(CheckKind::Form, name, format!("{permitted}, for `{kind}`"), policy.to_string())
-        })
+fn validate_policies(name: &str, place: Place, policies: &Policies) -> Result<(), Invalid> {
+    policies.iter().try_for_each(|(&kind, &policy)| validate_policy(name, place, kind, policy))
+}
+
+fn validate_policy(name: &str, place: Place, kind: CheckKind, policy: Policy) -> Result<(), Invalid> {
+    kind.permits(place, policy).map_err(|permitted| {
+        Invalid::new(CheckKind::Form, name, format!("{permitted}, for `{kind}`"), policy.to_string())
     })
 }
 
-fn validate_side(policies: &Policies, checks: &BTreeMap<String, FieldChecks>, fields: &[Field]) -> Result<(), Invalid> {
-    validate_policies("policies", policies)?;
+fn validate_side(
+    place: Place,
+    policies: &Policies,
+    checks: &BTreeMap<String, FieldChecks>,
+    fields: &[Field],
+) -> Result<(), Invalid> {
+    validate_policies("policies", place, policies)?;
     checks.iter().try_for_each(|(name, checks)| {
         let field = fields.iter().find(|field| field.name == *name).ok_or_else(|| {
             let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -240,9 +261,6 @@ impl FieldChecks {
                 return wrong("null_share_max between 0 and 1", share.to_string());
             }
         }
-        if self.policies.contains_key(&CheckKind::Rule) {
-            return wrong("a policy of a check of one field", "rule".into());
-        }
-        validate_policies(&field.name, &self.policies)
+        validate_policies(&field.name, Place::Field, &self.policies)
     }
 }

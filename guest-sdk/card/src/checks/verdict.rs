@@ -124,7 +124,7 @@ impl Draft {
         let listed = match policy {
             Policy::Reject => reject,
             Policy::Fallback => fallback,
-            Policy::Warn => warn,
+            Policy::Warn | Policy::Report => warn,
         };
         if listed.len() < self.detail.errors_max {
             listed.push(Finding { invalid: describe(), policy });

@@ -1,8 +1,11 @@
-//! The elements of a column of scalars, one after the other.
+//! The elements that a column of statistics is about, one after the other: a
+//! field's own, or every row's element of one place in a field with a shape.
 //!
 //! Never looks at what they mean, and never copies them.
 
-use crate::{Field, Tensor, Values};
+use super::ELEMENTS_MAX;
+use crate::invalid::invalid;
+use crate::{Batch, Datatype, Field, Invalid, Tensor, Values};
 
 /// One element.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,37 +17,99 @@ pub(super) enum Cell<'a> {
     Text(&'a str),
 }
 
-/// Whether one row's value is one element: no shape, or `[1]`.
-pub(super) fn is_scalar(field: &Field) -> bool {
-    field.elements_per_row() == Some(1)
+/// Where the elements of one column are in a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The column's name: the field's, or `name[3]` of an element, row-major.
+    pub(super) name: String,
+    pub(super) datatype: Datatype,
+    field: String,
+    /// Of the field among the others.
+    position: usize,
+    /// Of the element among those of a row, and how many there are.
+    element: usize,
+    per_row: usize,
 }
 
-/// Calls `visit` with each element in order.
-#[inline]
-pub(super) fn each<'a>(tensor: &'a Tensor, visit: impl FnMut(Cell<'a>)) {
-    match &tensor.values {
-        Values::Bool(list) => {
-            each_of(tensor, list.iter().map(|&v| Cell::Text(if v { "true" } else { "false" })), visit)
+impl Place {
+    /// The columns that a field is compared in; none where a row has more
+    /// elements than are compared.
+    pub(super) fn of(position: usize, field: &Field) -> impl Iterator<Item = Self> {
+        let per_row = field.elements_per_row().filter(|count| *count <= ELEMENTS_MAX).unwrap_or(0);
+        (0..per_row).map(move |element| {
+            let name = &field.name;
+            let name = if per_row == 1 { name.clone() } else { format!("{name}[{element}]") };
+            Self { name, datatype: field.datatype, field: field.name.clone(), position, element, per_row }
+        })
+    }
+
+    /// The place of that name.
+    pub(super) fn find(name: &str, fields: &[Field]) -> Option<Self> {
+        let mut named = fields.iter().enumerate().filter(|(_, field)| belongs_to(name, &field.name));
+        named.find_map(|(position, field)| Self::of(position, field).find(|place| place.name == name))
+    }
+
+    /// Whether a batch has elements of this type there, one a row.
+    pub(super) fn check(&self, batch: &Batch) -> Result<(), Invalid> {
+        let Some(tensor) = batch.columns.get(self.position) else { return Ok(()) };
+        let (expected, found) = (batch.rows.saturating_mul(self.per_row), tensor.values.len());
+        if (tensor.values.datatype(), found) == (self.datatype, expected) {
+            return Ok(());
         }
-        Values::Int8(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Int16(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Int32(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Int64(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v as f64)), visit),
-        Values::Uint8(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Uint16(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Uint32(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Uint64(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v as f64)), visit),
-        Values::Fp32(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v.into())), visit),
-        Values::Fp64(list) => each_of(tensor, list.iter().map(|&v| Cell::Number(v)), visit),
-        Values::Bytes(text) => each_of(tensor, text.iter().map(Cell::Text), visit),
+        let expected = format!("{expected} {} elements", self.datatype);
+        Err(invalid(&self.field, None, expected, format!("{found} {} elements", tensor.values.datatype())))
+    }
+
+    /// Calls `visit` with each element in order.
+    #[inline]
+    pub(super) fn each<'a>(&self, batch: &'a Batch, visit: impl FnMut(Cell<'a>)) {
+        let Some(tensor) = batch.columns.get(self.position) else { return };
+        let text = Cell::Text;
+        match &tensor.values {
+            Values::Bool(list) => self.cells(tensor, list.iter(), |&v| text(if v { "true" } else { "false" }), visit),
+            Values::Int8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Int16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Int32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Int64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v as f64), visit),
+            Values::Uint8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Uint16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Uint32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Uint64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v as f64), visit),
+            Values::Fp32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
+            Values::Fp64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v), visit),
+            Values::Bytes(list) => self.cells(tensor, list.iter(), text, visit),
+        }
+    }
+
+    /// A field's own elements need no steps, which the hot path would pay for.
+    #[inline]
+    fn cells<'a, T>(
+        &self,
+        tensor: &'a Tensor,
+        list: impl Iterator<Item = T>,
+        cell: impl Fn(T) -> Cell<'a>,
+        mut visit: impl FnMut(Cell<'a>),
+    ) {
+        let Self { element, per_row, .. } = *self;
+        let masked = |(value, valid): (T, &bool)| if *valid { cell(value) } else { Cell::Missing };
+        match (&tensor.validity, per_row) {
+            (None, 1) => list.for_each(|value| visit(cell(value))),
+            (None, _) => list.skip(element).step_by(per_row).for_each(|value| visit(cell(value))),
+            (Some(flags), 1) => list.zip(flags).for_each(|pair| visit(masked(pair))),
+            (Some(flags), _) => {
+                list.zip(flags).skip(element).step_by(per_row).for_each(|pair| visit(masked(pair)));
+            }
+        }
     }
 }
 
-#[inline]
-fn each_of<'a>(tensor: &'a Tensor, cells: impl Iterator<Item = Cell<'a>>, mut visit: impl FnMut(Cell<'a>)) {
-    match &tensor.validity {
-        None => cells.for_each(visit),
-        Some(flags) => cells.zip(flags).for_each(|(cell, &valid)| visit(if valid { cell } else { Cell::Missing })),
+/// Whether a column of statistics is the field's of that name, or one of its elements.
+pub fn belongs_to(column: &str, field: &str) -> bool {
+    let index = column.strip_prefix(field).map(|rest| rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')));
+    match index {
+        None => false,
+        Some(None) => column.len() == field.len(),
+        Some(Some(index)) => !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
 

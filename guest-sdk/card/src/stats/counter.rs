@@ -3,11 +3,11 @@
 //! Built once and shared by all threads; what came is in `Counts`, one for each
 //! of them. Counting allocates nothing and keeps no value.
 
-use super::cells::{Cell, each, is_scalar};
+use super::cells::{Cell, Place};
 use super::counts::Tally;
 use super::{BINS, CategoricalReference, ColumnReference, Counts, Kind, MAGNITUDE_MAX, NumericReference, Reference};
 use crate::invalid::invalid;
-use crate::{Batch, Datatype, Field, Invalid};
+use crate::{Batch, Field, Invalid};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
@@ -25,15 +25,13 @@ pub struct Counter {
 
 #[derive(Debug, Clone)]
 struct Column {
-    name: String,
-    position: usize,
-    datatype: Datatype,
+    place: Place,
     cells: Cells,
 }
 
 impl Counter {
     /// For batches in the order of `fields`, among which every column of the
-    /// reference must be, as a scalar.
+    /// reference must be: as a scalar, or as an element of a small shape.
     pub fn new(reference: &Reference, fields: &[Field]) -> Result<Self, Invalid> {
         let columns = reference.columns.iter().map(|column| Column::new(column, fields)).collect::<Result<_, _>>()?;
         Ok(Self { empty: Counts::empty(reference), field_count: fields.len(), columns })
@@ -52,19 +50,11 @@ impl Counter {
         if found != self.field_count {
             return Err(invalid("batch", None, format!("{} columns", self.field_count), found.to_string()));
         }
-        for column in &self.columns {
-            let Some(tensor) = batch.columns.get(column.position) else { continue };
-            let (found, elements) = (tensor.values.datatype(), tensor.values.len());
-            if found != column.datatype || elements != batch.rows {
-                let expected = format!("{} {} elements", batch.rows, column.datatype);
-                return Err(invalid(&column.name, None, expected, format!("{elements} {found} elements")));
-            }
-        }
-        for (column, tally) in self.columns.iter().zip(&mut counts.columns) {
-            let Some(tensor) = batch.columns.get(column.position) else { continue };
-            match &column.cells {
-                Cells::Bins(bins) => each(tensor, |cell| bins.count(tally, cell)),
-                Cells::Categories(categories) => each(tensor, |cell| categories.count(tally, cell, 1)),
+        self.columns.iter().try_for_each(|column| column.place.check(batch))?;
+        for (Column { place, cells }, tally) in self.columns.iter().zip(&mut counts.columns) {
+            match cells {
+                Cells::Bins(bins) => place.each(batch, |cell| bins.count(tally, cell)),
+                Cells::Categories(categories) => place.each(batch, |cell| categories.count(tally, cell, 1)),
             }
         }
         counts.rows += batch.rows as u64;
@@ -76,17 +66,16 @@ impl Column {
     fn new(reference: &ColumnReference, fields: &[Field]) -> Result<Self, Invalid> {
         let name = &reference.name;
         let wrong = |expected: &str, found: &str| invalid(name, None, expected, found);
-        let position = fields.iter().position(|field| field.name == *name);
-        let Some((position, field)) = position.and_then(|at| Some((at, fields.get(at)?))) else {
-            return Err(wrong("a field of this name", "none"));
+        let Some(place) = Place::find(name, fields) else {
+            return Err(match fields.iter().find(|field| field.name == *name) {
+                Some(field) => wrong("one element a row", &format!("{:?}", field.shape)),
+                None => wrong("a field of this name", "none"),
+            });
         };
-        if !is_scalar(field) {
-            return Err(wrong("one element a row", &format!("{:?}", field.shape)));
+        if matches!(reference.kind, Kind::Numeric(_)) && !place.datatype.is_numeric() {
+            return Err(wrong("numbers, as in the reference", place.datatype.name()));
         }
-        if matches!(reference.kind, Kind::Numeric(_)) && !field.datatype.is_numeric() {
-            return Err(wrong("numbers, as in the reference", field.datatype.name()));
-        }
-        Ok(Self { name: name.clone(), position, datatype: field.datatype, cells: Cells::of(&reference.kind) })
+        Ok(Self { place, cells: Cells::of(&reference.kind) })
     }
 }
 

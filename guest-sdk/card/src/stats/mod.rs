@@ -24,6 +24,7 @@ mod reservoir;
 mod significance;
 mod validate;
 
+pub use cells::belongs_to;
 pub use compare::{compare, compare_counts, compare_live, watch};
 pub use counter::Counter;
 pub use counts::Counts;
@@ -52,6 +53,9 @@ pub const CATEGORY_MAX_BYTES: usize = 256;
 pub const VALUES_MAX: usize = 1 << 16;
 /// Values of a column that a reference stores, at most.
 pub const SAMPLE_MAX_VALUES: usize = 10_000;
+/// Elements of a field in a row that are compared one by one; a field with more
+/// is not.
+pub const ELEMENTS_MAX: usize = 64;
 /// Columns of a reference, at most.
 pub const COLUMNS_MAX: usize = 4_096;
 /// A number beyond this counts as not finite: its square could not be summed.

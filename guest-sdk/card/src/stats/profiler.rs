@@ -6,14 +6,15 @@
 //! numbers; past it they are those of a uniform sample of so many, which the
 //! e-process and the tests account for, and `assumed` says so.
 
-use super::cells::{Cell, each, is_scalar, number_text};
+use super::cells::{Cell, Place, number_text};
 use super::reservoir::Reservoir;
 use super::{
-    CATEGORIES_MAX, CATEGORY_MAX_BYTES, CategoricalReference, Category, ColumnReference, DISTINCT_NUMBERS_MAX,
-    Histogram, Kind, MAGNITUDE_MAX, Moments, NumericReference, Reference, SAMPLE_MAX_VALUES, VALUES_MAX,
+    CATEGORIES_MAX, CATEGORY_MAX_BYTES, COLUMNS_MAX, CategoricalReference, Category, ColumnReference,
+    DISTINCT_NUMBERS_MAX, ELEMENTS_MAX, Histogram, Kind, MAGNITUDE_MAX, Moments, NumericReference, Reference,
+    SAMPLE_MAX_VALUES, VALUES_MAX,
 };
 use crate::invalid::invalid;
-use crate::{Batch, Datatype, Field, Invalid};
+use crate::{Batch, Field, Invalid};
 use std::collections::BTreeMap;
 
 /// Texts of a column that are counted apart while it is read.
@@ -24,7 +25,7 @@ const SAMPLE_VALUES: usize = 1_000;
 /// Builds a [`Reference`] from batches of rows.
 #[derive(Debug, Clone)]
 pub struct Profiler {
-    columns: Vec<(usize, Datatype, ColumnProfiler)>,
+    columns: Vec<(Place, ColumnProfiler)>,
     field_count: usize,
     rows: u64,
     assumed: Vec<String>,
@@ -32,19 +33,28 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    /// For batches in the order of `fields`. A field with more than one element
-    /// a row (an image, an embedding) is left out, with a note.
+    /// For batches in the order of `fields`. A field with a shape becomes a
+    /// column for each element of a row, `name[0]` and so on; one with more than
+    /// `ELEMENTS_MAX` (an image, an embedding) is left out, with a note.
     pub fn new(fields: &[Field]) -> Self {
         let (mut columns, mut assumed) = (Vec::new(), Vec::new());
         for (i, field) in fields.iter().enumerate() {
-            if !is_scalar(field) {
-                assumed
-                    .push(format!("`{}` is left out: {:?} elements a row are not compared", field.name, field.shape));
-            } else if field.datatype.is_numeric() {
-                columns.push((i, field.datatype, ColumnProfiler::numeric(&field.name)));
-            } else {
-                columns.push((i, field.datatype, ColumnProfiler::text(&field.name)));
+            let places: Vec<_> = Place::of(i, field).collect();
+            let why = match places.len() {
+                0 => Some(format!("of {:?} elements a row, where at most {ELEMENTS_MAX} are compared", field.shape)),
+                more if columns.len() + more > COLUMNS_MAX => Some(format!("past {COLUMNS_MAX} columns")),
+                _ => None,
+            };
+            if let Some(why) = why {
+                assumed.push(format!("`{}` is left out: {why}", field.name));
+                continue;
             }
+            columns.extend(places.into_iter().map(|place| {
+                let numbers = place.datatype.is_numeric();
+                let column =
+                    if numbers { ColumnProfiler::numeric(&place.name) } else { ColumnProfiler::text(&place.name) };
+                (place, column)
+            }));
         }
         Self { columns, field_count: fields.len(), rows: 0, assumed, sample_values: SAMPLE_VALUES }
     }
@@ -62,17 +72,9 @@ impl Profiler {
         if found != self.field_count {
             return Err(invalid("batch", None, format!("{} columns", self.field_count), found.to_string()));
         }
-        for (i, datatype, column) in &self.columns {
-            let Some(tensor) = batch.columns.get(*i) else { continue };
-            let (found, elements) = (tensor.values.datatype(), tensor.values.len());
-            if found != *datatype || elements != batch.rows {
-                let expected = format!("{} {datatype} elements", batch.rows);
-                return Err(invalid(&column.name, None, expected, format!("{elements} {found} elements")));
-            }
-        }
-        for (i, _, column) in &mut self.columns {
-            let Some(tensor) = batch.columns.get(*i) else { continue };
-            each(tensor, |cell| match cell {
+        self.columns.iter().try_for_each(|(place, _)| place.check(batch))?;
+        for (place, column) in &mut self.columns {
+            place.each(batch, |cell| match cell {
                 Cell::Missing => column.push_null(),
                 Cell::Number(value) => column.push(value),
                 Cell::Text(value) => column.push_text(value),
@@ -85,7 +87,7 @@ impl Profiler {
     /// What the rows looked like.
     pub fn finish(self) -> Reference {
         let mut assumed = self.assumed;
-        let finished = self.columns.into_iter().map(|(_, _, column)| column.finish(self.sample_values, &mut assumed));
+        let finished = self.columns.into_iter().map(|(_, column)| column.finish(self.sample_values, &mut assumed));
         let columns = finished.collect();
         Reference { rows: self.rows, data_from: None, data_until: None, assumed, columns }
     }

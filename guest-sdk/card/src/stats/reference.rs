@@ -2,6 +2,7 @@
 //!
 //! Never the data itself, save for a bounded sample where one is stored.
 
+use super::cells::Place;
 use super::{BINS, SCALE_MIN};
 use crate::invalid::invalid;
 use crate::{Field, Invalid, Schema};
@@ -48,7 +49,8 @@ pub struct References {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnReference {
-    /// The field's name.
+    /// The field's name; with its place, `name[3]`, of an element of a field
+    /// with a shape, row-major.
     pub name: String,
     /// Elements, missing ones among them.
     pub count: u64,
@@ -162,7 +164,7 @@ impl References {
 
 impl Reference {
     fn fits(&self, fields: &[Field]) -> Result<(), Invalid> {
-        let unknown = self.columns.iter().find(|column| fields.iter().all(|field| field.name != column.name));
+        let unknown = self.columns.iter().find(|column| Place::find(&column.name, fields).is_none());
         unknown.map_or(Ok(()), |column| {
             let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
             Err(invalid(&column.name, None, format!("one of {}", known.join(", ")), "a reference of an unknown field"))

@@ -43,7 +43,8 @@ impl Reference {
 impl ColumnReference {
     fn validate(&self, rows: u64) -> Valid {
         let name = &self.name;
-        expect((1..=128).contains(&name.len()), name, "a name of 1 to 128 bytes", || format!("{} bytes", name.len()))?;
+        // A field's, which has at most 128, and an element's place.
+        expect((1..=132).contains(&name.len()), name, "a name of 1 to 132 bytes", || format!("{} bytes", name.len()))?;
         expect(self.count == rows, name, format!("a count of {rows}, as rows"), || self.count.to_string())?;
         let missing = self.missing_count();
         let Some(present) = self.count.checked_sub(missing) else {

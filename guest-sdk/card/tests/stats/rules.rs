@@ -196,13 +196,13 @@ fn categories_drift_by_share_and_by_unseen_values() {
 fn a_profile_says_what_it_assumed() {
     let fields = [
         field("few", Datatype::Int32),
-        Field { shape: vec![8, 8], ..field("image", Datatype::Fp32) },
+        Field { shape: vec![9, 9], ..field("image", Datatype::Fp32) },
         Field { shape: vec![1], ..field("one", Datatype::Fp64) },
         field("word", Datatype::Bytes),
     ];
     let rows = 150_000usize;
     let words: Vec<String> = (0..rows).map(|i| format!("w{}", i % 300)).collect();
-    let image = Tensor { shape: vec![rows as u64, 8, 8], values: Values::Fp32(vec![0.0; rows * 64]), validity: None };
+    let image = Tensor { shape: vec![rows as u64, 9, 9], values: Values::Fp32(vec![0.0; rows * 81]), validity: None };
     let mut random = Random(6);
     let batch = batch(vec![
         column(Values::Int32((0..rows as i32).map(|i| i % 20).collect())),
@@ -217,7 +217,7 @@ fn a_profile_says_what_it_assumed() {
     assert_eq!(
         reference.assumed,
         [
-            "`image` is left out: [8, 8] elements a row are not compared",
+            "`image` is left out: of [9, 9] elements a row, where at most 64 are compared",
             "`few` has 20 distinct numbers (at most 20): they are categories",
             "`one`: bins are those of a uniform sample of 65536 of 150000 values",
             "`word`: the 100 most frequent of 300 texts are kept",
@@ -232,6 +232,64 @@ fn a_profile_says_what_it_assumed() {
     counter.count(&mut counts, &batch).unwrap();
     let report = watch(&reference, &counts, ALPHA).unwrap();
     assert_eq!(report.verdict, Verdict::Ok, "{report}");
+}
+
+#[test]
+fn each_element_of_a_small_shape_is_a_column_as_good_as_a_field_of_its_own() {
+    const ELEMENTS: usize = 6;
+    let alone: Vec<Field> = (0..ELEMENTS).map(|i| field(&format!("x[{i}]"), Datatype::Fp64)).collect();
+    let shaped =
+        [field("before", Datatype::Bool), Field { shape: vec![2, 3], nullable: true, ..field("x", Datatype::Fp64) }];
+    let mut random = Random(8);
+    let mut both = |rows: usize, shift: f64| {
+        // Element 4 moves, 5 has few values, 1 is missing now and then.
+        let mut value = |i: usize| match i % ELEMENTS {
+            4 => random.normal() + shift,
+            5 => (random.uniform() * 3.0).floor(),
+            _ => random.normal(),
+        };
+        let list: Vec<f64> = (0..rows * ELEMENTS).map(&mut value).collect();
+        let flags: Vec<bool> = (0..rows * ELEMENTS).map(|i| i % ELEMENTS != 1 || i % 7 != 0).collect();
+        let whole = Tensor {
+            shape: vec![rows as u64, 2, 3],
+            values: Values::Fp64(list.clone()),
+            validity: Some(flags.clone()),
+        };
+        let part = |at: usize| Tensor {
+            shape: vec![rows as u64],
+            values: Values::Fp64(list.iter().skip(at).step_by(ELEMENTS).copied().collect()),
+            validity: Some(flags.iter().skip(at).step_by(ELEMENTS).copied().collect()),
+        };
+        (batch(vec![column(Values::Bool(vec![true; rows])), whole]), batch((0..ELEMENTS).map(part).collect()))
+    };
+    let (whole, parts) = both(2_000, 0.0);
+    let (reference, expected) = (profile(&shaped, &whole), profile(&alone, &parts));
+    reference.validate().unwrap();
+    assert_eq!((reference.columns[0].name.as_str(), &reference.columns[1..]), ("before", &expected.columns[..]));
+    let (whole, parts) = both(500, 1.0);
+    let counted = |reference: &Reference, fields: &[Field], batch: &Batch| {
+        let counter = Counter::new(reference, fields).unwrap();
+        let mut counts = counter.start();
+        counter.count(&mut counts, batch).unwrap();
+        watch(reference, &counts, ALPHA).unwrap()
+    };
+    let report = counted(&reference, &shaped, &whole);
+    let drifting =
+        |verdict| report.columns.iter().filter(|c| c.verdict == verdict).map(|c| c.column.as_str()).collect();
+    let names: Vec<&str> = drifting(Verdict::Drift);
+    assert_eq!(names, ["x[4]"]);
+    for (ours, theirs) in report.columns[1..].iter().zip(counted(&expected, &alone, &parts).columns) {
+        assert_eq!(ours.value(Statistic::WNorm), theirs.value(Statistic::WNorm), "{ours}");
+        assert_eq!((ours.missing_count, ours.unexpected_count), (theirs.missing_count, theirs.unexpected_count));
+    }
+    // A batch of another form, and a reference of more elements than there are, are told so.
+    let counter = Counter::new(&reference, &shaped).unwrap();
+    let short = batch(vec![column(Values::Bool(vec![true])), column(Values::Fp64(vec![1.0; 5]))]);
+    let error = counter.count(&mut counter.start(), &short).unwrap_err().to_string();
+    assert_eq!(error, "field `x`: expected 6 FP64 elements, found 5 FP64 elements");
+    let fewer = [shaped[0].clone(), Field { shape: vec![5], ..shaped[1].clone() }];
+    let error = Counter::new(&reference, &fewer).unwrap_err().to_string();
+    assert_eq!(error, "field `x[5]`: expected a field of this name, found none");
 }
 
 #[test]

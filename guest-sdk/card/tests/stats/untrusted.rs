@@ -155,7 +155,7 @@ fn a_reference_that_contradicts_itself_is_refused() {
     for (pointer, value, says) in [
         ("/rows".to_owned(), json!(61), "field `x`: expected a count of 61, as rows, found 60"),
         ("/columns/0/null_count".into(), json!(99), "field `x`: expected at most 60 missing, found 99"),
-        ("/columns/0/name".into(), json!(""), "expected a name of 1 to 128 bytes, found 0 bytes"),
+        ("/columns/0/name".into(), json!(""), "expected a name of 1 to 132 bytes, found 0 bytes"),
         ("/columns/0/name".into(), json!("few"), "field `few`: expected unique names, found the name twice"),
         ("/columns/2/kind/categorical/other_count".into(), json!(1), "field `word`: expected counts that add up to 60"),
         ("/columns/2/kind/categorical/counts/0/value".into(), json!("a"), "field `word`: expected each category once"),

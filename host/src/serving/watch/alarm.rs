@@ -40,6 +40,17 @@ impl Alarm {
     /// More are counted, not named.
     const COLUMNS_MAX: usize = 16;
 
+    /// Which columns drift, in a line.
+    pub(in crate::serving) fn names(&self) -> String {
+        const NAMED_MAX: usize = 3;
+        let named = self.columns.iter().take(NAMED_MAX).map(|column| format!("`{}`", column.column));
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.columns_drifting.saturating_sub(NAMED_MAX as u64) {
+            0 => format!("drift in {named}"),
+            more => format!("drift in {named} and {more} more"),
+        }
+    }
+
     /// The alarm that follows from a look, if one does.
     pub(super) fn of(report: &DriftReport, at_ms: u64) -> Option<Self> {
         let drifting = || report.columns.iter().filter(|column| column.verdict == Verdict::Drift);

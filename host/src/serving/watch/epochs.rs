@@ -62,6 +62,13 @@ impl Epochs {
         self.last.iter().chain([&self.current]).try_for_each(|epoch| epoch.counts.check(reference))
     }
 
+    /// The alarm that stands: of the epoch that runs, else of the one before.
+    /// So it ends with a whole epoch that has none, and a new epoch, of which a
+    /// few rows say little, ends nothing by beginning.
+    pub(super) fn standing_alarm(&self) -> Option<&Alarm> {
+        [Some(&self.current), self.last.as_ref()].into_iter().flatten().find_map(|epoch| epoch.alarm.as_ref())
+    }
+
     /// Remembers an epoch's first alarm; false where it is not the first.
     pub(super) fn alarm(&mut self, number: u64, alarm: &Alarm) -> bool {
         let mut epochs = self.last.iter_mut().chain([&mut self.current]);

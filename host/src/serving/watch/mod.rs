@@ -28,9 +28,9 @@ use std::collections::BTreeMap;
 /// Raw columns.
 const INPUTS: &str = "inputs";
 /// What the pipeline made of them.
-const FEATURES: &str = "features";
+pub(super) const FEATURES: &str = "features";
 /// What the model answered.
-const OUTPUTS: &str = "outputs";
+pub(super) const OUTPUTS: &str = "outputs";
 
 /// One version's live rows beside its training data.
 #[derive(Debug)]
@@ -106,11 +106,16 @@ impl Watch {
 
     /// Counts rows that were answered.
     pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
-        if let Some(side) = &self.inputs {
-            side.saw(inputs);
-        }
+        self.saw_inputs(inputs);
         if let Some(side) = &self.outputs {
             side.saw(outputs);
+        }
+    }
+
+    /// Counts rows that somebody else answers, or nobody.
+    pub(super) fn saw_inputs(&self, inputs: &Batch) {
+        if let Some(side) = &self.inputs {
+            side.saw(inputs);
         }
     }
 

@@ -81,6 +81,11 @@ impl Side {
         self.lock().mark()
     }
 
+    /// The alarm that stands, if one does.
+    pub(in crate::serving) fn standing_alarm(&self) -> Option<Alarm> {
+        self.lock().standing_alarm().cloned()
+    }
+
     pub(super) fn resume(&self, earlier: Epochs) -> Result<(), Invalid> {
         self.lock().resume(earlier)
     }

@@ -80,6 +80,25 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
 }
 
 #[test]
+fn an_alarm_stands_until_an_epoch_ends_without_one() {
+    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    let mut turns = Vec::new();
+    // Ten looks an epoch; the second and the third drift.
+    for epoch in 1..=6 {
+        for _ in 0..10 {
+            side.saw(&rows(200, if [2, 3].contains(&epoch) { 1.0 } else { 0.0 }));
+            side.look(ALPHA, 1);
+            let stands = side.standing_alarm().is_some();
+            if turns.last().is_none_or(|(_, before)| *before != stands) {
+                turns.push((side.mark(), stands));
+            }
+        }
+    }
+    // From the first drifting rows on, to the first of the epoch after a clean one.
+    assert_eq!(turns, [((1, 200, 0), false), ((2, 200, 1), true), ((5, 200, 2), false)]);
+}
+
+#[test]
 fn nothing_new_is_not_judged_again() {
     let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     side.saw(&rows(300, 0.0));
