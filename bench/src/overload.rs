@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// How long a turn lasts, s
     #[arg(long, default_value_t = 4.0)]
     turn_s: f64,
+    /// Only models whose title holds this
+    #[arg(long)]
+    only: Option<String>,
     /// Decides when exactly requests are due
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -89,7 +92,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     );
     println!("|---|--:|--:|--:|--:|---|--:|---|--:|--:|");
     let mut claims = Claims::default();
-    for case in &cases {
+    let wanted = |title: &str| options.only.as_deref().is_none_or(|only| title.contains(only));
+    for case in cases.iter().filter(|case| wanted(case.title)) {
         eprintln!("overload: {}", case.title);
         case.measure(&server, options, &mut claims)?;
     }

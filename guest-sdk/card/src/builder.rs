@@ -93,6 +93,7 @@ impl ColumnBuilder {
     }
 
     /// A truth value.
+    #[inline]
     pub fn push_bool(&mut self, value: bool) -> Result<(), String> {
         match &mut self.values {
             Values::Bool(list) => list.push(value),
@@ -103,6 +104,7 @@ impl ColumnBuilder {
     }
 
     /// A whole number below zero (or any that fits).
+    #[inline]
     pub fn push_i64(&mut self, value: i64) -> Result<(), String> {
         push_integer!(self, value, self.echo.number(value));
         self.present();
@@ -110,6 +112,7 @@ impl ColumnBuilder {
     }
 
     /// A whole number.
+    #[inline]
     pub fn push_u64(&mut self, value: u64) -> Result<(), String> {
         push_integer!(self, value, self.echo.number(value));
         self.present();
@@ -117,6 +120,7 @@ impl ColumnBuilder {
     }
 
     /// A number with a fraction or an exponent.
+    #[inline]
     pub fn push_f64(&mut self, value: f64) -> Result<(), String> {
         match &mut self.values {
             Values::Fp64(list) => list.push(value),

@@ -253,9 +253,10 @@ struct ElementSeed<'a> {
 
 impl ElementSeed<'_> {
     fn keep<E>(self, push: impl FnOnce(&mut ColumnBuilder) -> Result<(), String>) -> Result<(), E> {
-        if self.wrong.is_none() {
-            let at = self.builder.len();
-            *self.wrong = push(self.builder).err().map(|found| (at, found));
+        if self.wrong.is_none()
+            && let Err(found) = push(self.builder)
+        {
+            *self.wrong = Some((self.builder.len(), found));
         }
         Ok(())
     }

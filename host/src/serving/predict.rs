@@ -164,7 +164,7 @@ impl Predictor {
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
     pub async fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
-        if !served.fallback.is_empty() || self.compute.has_room(&served.admission) {
+        if !served.fallback.is_empty() || self.compute.has_room(&served.admission, &served.reading) {
             return Ok(());
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };

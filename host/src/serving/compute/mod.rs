@@ -145,8 +145,8 @@ impl<W: Work> Compute<W> {
 
     /// Whether a call would be refused just now: worth knowing before a large
     /// request is read.
-    pub(super) fn has_room(&self, admission: &Admission) -> bool {
-        self.shared.lock().queue.has_room(admission, Instant::now())
+    pub(super) fn has_room(&self, admission: &Admission, reading: &Admission) -> bool {
+        self.shared.lock().queue.has_room(admission, reading, Instant::now())
     }
 }
 

@@ -137,17 +137,23 @@ impl<W: Work> Queue<W> {
         self.is_crowded = is_crowded;
     }
 
-    /// Whether one more call would be refused whatever it is.
-    pub(super) fn has_room(&mut self, admission: &Admission, now: Instant) -> bool {
-        let Some(lane) = self.lanes.get_mut(&admission.lane) else { return self.waiting < self.queue_max };
+    /// Whether one more call would be refused whatever it is. Requests that are
+    /// still read by the compute threads come before it.
+    pub(super) fn has_room(&mut self, admission: &Admission, reading: &Admission, now: Instant) -> bool {
         let limits = &admission.limits;
-        let room = limits.queue_max.saturating_add(limits.in_flight_max.saturating_sub(lane.running));
-        if lane.jobs.len() >= room {
-            self.waiting -= lane.sweep(now);
+        let coming = self.lanes.get(&reading.lane).map_or(0, |lane| lane.jobs.len() + lane.running);
+        let (mut running, mut before) = (0, coming);
+        if let Some(lane) = self.lanes.get_mut(&admission.lane) {
+            let room = limits.queue_max.saturating_add(limits.in_flight_max.saturating_sub(lane.running));
+            if lane.jobs.len() + coming >= room {
+                self.waiting -= lane.sweep(now);
+            }
+            (running, before) = (lane.running, lane.jobs.len() + coming);
         }
-        let free = limits.in_flight_max.saturating_sub(lane.running);
-        let waits = admission.expected_wait(lane.jobs.len().saturating_sub(free));
-        lane.jobs.len() < room && self.waiting < self.queue_max && !is_long(waits, admission)
+        let free = limits.in_flight_max.saturating_sub(running);
+        let waits = admission.expected_wait(before.saturating_sub(free));
+        let room = limits.queue_max.saturating_add(free);
+        before < room && self.waiting < self.queue_max && !is_long(waits, admission)
     }
 
     /// The next work for a thread of this class. Work that nobody waits for

@@ -116,9 +116,14 @@ fn a_lane_keeps_to_its_places_and_forgets_what_nobody_waits_for() {
     assert_eq!(push(&mut queue, task(3, now + SLICE * 2)), Ok(None));
     assert_eq!(next(&mut queue, Class::Prompt, now), None);
     assert_eq!(push(&mut queue, task(4, now + SLICE)), Err(Refused::Full));
-    assert!(!queue.has_room(&lane, now));
+    let reading = Arc::new(test_lane(1, 1));
+    assert!(!queue.has_room(&lane, &reading, now));
     gone.store(true, Ordering::Relaxed);
-    assert!(queue.has_room(&lane, now));
+    assert!(queue.has_room(&lane, &reading, now));
+    queue.push(&reading, task(6, now + SLICE * 9), now).unwrap();
+    assert!(!queue.has_room(&lane, &reading, now), "a request that is being read has the place");
+    assert_eq!(next(&mut queue, Class::Prompt, now).unwrap().0, 6);
+    queue.done(&reading, Duration::ZERO, Duration::ZERO);
     assert_eq!(push(&mut queue, task(5, now + SLICE * 4)), Ok(None), "its client went away, and its place is free");
     queue.done(&lane, Duration::ZERO, Duration::ZERO);
     let overdue = now + SLICE * 3;
