@@ -3,6 +3,9 @@
 //!
 //! Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.
 
+#[macro_use]
+mod print;
+
 mod apply;
 mod build;
 mod circuit;
@@ -126,7 +129,7 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Demo(args) => demo::run(&args),
     };
-    match result {
+    match result.and_then(|()| print::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
