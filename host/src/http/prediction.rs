@@ -49,12 +49,10 @@ pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: 
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
         .route("/v1/models/{model}", post(records::predict))
         .route("/v1/models/{model}/versions/{version}", post(records::predict_version))
-        .fallback(|| async {
-            HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2 and /v1")
+        .fallback(|headers: HeaderMap| async move {
+            HttpError::no_path(&headers, "no such path; the interface is under /v2 and /v1")
         })
-        .method_not_allowed_fallback(|| async {
-            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
-        })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
         .with_state(Arc::new(shared))
 }
 
