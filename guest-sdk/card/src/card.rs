@@ -5,11 +5,15 @@ use serde::{Deserialize, Serialize};
 
 /// The card that travels inside a component, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Model card of Scry"))]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// Version of this format: 1.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = 1)))]
     pub card_version: u32,
     /// The model's name: lower-case letters, digits, `-` and `_`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")))]
     pub name: String,
     /// What the model predicts, for people.
     pub description: String,
@@ -30,6 +34,10 @@ pub struct Card {
     pub trained_at: Option<String>,
     /// How long after `data_until` the model is still to be trusted: an ISO 8601
     /// duration such as `P90D` or `PT12H`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^P(?=.)([0-9]+W)?([0-9]+D)?(T(?=.)([0-9]+H)?([0-9]+M)?([0-9]+S)?)?$"))
+    )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<String>,
     /// What it reads and answers.

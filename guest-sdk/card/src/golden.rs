@@ -10,6 +10,8 @@ use std::fmt;
 
 /// The examples of one model, with the tolerance that all of them share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Golden examples of a model for Scry"))]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// Tolerance relative to the expected value (as numpy.allclose).
@@ -24,6 +26,7 @@ pub struct Golden {
 
 /// A batch of rows and the predictions expected of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Example {
     /// What the example shows.

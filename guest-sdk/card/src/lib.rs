@@ -13,6 +13,8 @@ mod invalid;
 mod join;
 #[cfg(feature = "rules")]
 pub mod properties;
+#[cfg(feature = "schema")]
+mod published;
 mod records;
 mod schema;
 pub mod stats;
@@ -27,6 +29,8 @@ pub use checks::{
 pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, differences};
 pub use invalid::{Detail, Echo, Invalid};
+#[cfg(feature = "schema")]
+pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all};
 pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, check, check_form};
 pub use tensor::{Batch, Datatype, Element, Tensor, Text, Values, element_count};

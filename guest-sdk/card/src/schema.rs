@@ -10,9 +10,11 @@ use std::ops::ControlFlow;
 
 /// One column that a model reads or writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// Unique among the fields on its side of the model.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub name: String,
     /// What the field means, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -20,6 +22,7 @@ pub struct Field {
     /// The type of each element.
     pub datatype: Datatype,
     /// Shape of one row's value; empty for a scalar.
+    #[cfg_attr(feature = "schema", schemars(inner(range(min = 1))))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shape: Vec<u64>,
     /// Whether an element may be missing.
@@ -53,13 +56,17 @@ impl Field {
 
 /// What a model reads, what its pipeline makes of that, what it answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Schema {
     /// Raw columns, as a client sends them.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub inputs: Vec<Field>,
     /// The columns that the model was trained on.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub features: Vec<Field>,
     /// What a prediction holds.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub outputs: Vec<Field>,
 }
 

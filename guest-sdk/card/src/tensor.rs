@@ -7,6 +7,7 @@ use std::fmt;
 
 /// Element types, by the names of the Open Inference Protocol (V2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Datatype {
     /// One truth value.

@@ -3,6 +3,9 @@
 //!
 //! Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.
 
+#[macro_use]
+mod print;
+
 mod apply;
 mod build;
 mod circuit;
@@ -22,6 +25,7 @@ mod progress;
 mod publish;
 mod reference;
 mod rollback;
+mod schema;
 mod serve;
 mod test;
 mod transform;
@@ -68,6 +72,8 @@ enum Command {
     Profile(Box<profile::Args>),
     /// Run a component's feature pipeline over a file.
     Transform(transform::Args),
+    /// Print the JSON Schema of a model's files.
+    Schema(schema::Args),
     /// Run a host.
     Serve(serve::Args),
     /// Give a component to a host, or to a registry.
@@ -107,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Transform(args) => transform::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Deploy(args) => deploy::run(&args),
@@ -122,7 +129,7 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Demo(args) => demo::run(&args),
     };
-    match result {
+    match result.and_then(|()| print::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -3,7 +3,7 @@
 use super::profile::open;
 use super::progress::Reading;
 use super::{CliError, print_json};
-use crate::offline::transform;
+use crate::offline::{Progress, transform};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,11 +18,14 @@ use std::time::Instant;
 pub(super) struct Args {
     /// The component.
     model: PathBuf,
-    /// The rows, by the model's input schema; other columns are not read.
+    /// The rows, by the model's input schema; other columns are read only to be kept.
     file: PathBuf,
     /// The features to write.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// A column of the file to write beside the features: a key, a label. May be given several times.
+    #[arg(long, value_name = "COLUMN")]
+    keep: Vec<String>,
     /// A host's configuration, for the limits of the component's calls [default: the defaults].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -35,7 +38,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let started = Instant::now();
     let mut model = open(&args.model, args.config.as_deref())?;
     let mut reading = Reading::start();
-    let transformed = transform(&mut model, &args.file, &args.output, &mut |progress| reading.at(progress))?;
+    let watch = &mut |progress: Progress<'_>| reading.at(progress);
+    let transformed = transform(&mut model, &args.file, &args.output, &args.keep, watch)?;
     drop(reading);
     let (rows, seconds) = (transformed.rows, started.elapsed().as_secs_f64());
     if args.json {

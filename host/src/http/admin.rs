@@ -11,7 +11,7 @@ use crate::telemetry::unix_ms;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -61,10 +61,10 @@ pub(super) fn router(
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
-        .fallback(|| async { HttpError::new(StatusCode::NOT_FOUND, "no such path; the admin interface is under /v1") })
-        .method_not_allowed_fallback(|| async {
-            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
+        .fallback(|headers: HeaderMap| async move {
+            HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
         })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
         .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
         .with_state(shared)
 }

@@ -11,7 +11,7 @@ use crate::serving::PredictError;
 use crate::store::StoreError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header, request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -107,6 +107,23 @@ impl HttpError {
     pub(super) fn unread(self) -> Self {
         Self { is_unread: true, ..self }
     }
+
+    /// The same for a request that is answered by its head alone: a body may be on its way.
+    pub(super) fn by_head(self, headers: &HeaderMap) -> Self {
+        let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        Self { is_unread: has_body, ..self }
+    }
+
+    /// A path that is not there.
+    pub(super) fn no_path(headers: &HeaderMap, message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message).by_head(headers)
+    }
+
+    /// A path that is there for other methods.
+    pub(super) fn no_method(headers: &HeaderMap) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method").by_head(headers)
+    }
 }
 
 impl HttpError {
@@ -183,7 +200,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Parts<P
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, HttpError> {
         let read = Path::from_request_parts(parts, state).await;
-        read.map(Self).map_err(|refused| HttpError::new(refused.status(), refused.body_text()))
+        let refuse = |status, message| HttpError::new(status, message).by_head(&parts.headers);
+        read.map(Self).map_err(|refused| refuse(refused.status(), refused.body_text()))
     }
 }
 
@@ -192,7 +210,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parts<Query<T>
 
     async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, HttpError> {
         let read = Query::from_request_parts(parts, state).await;
-        read.map(Self).map_err(|refused| HttpError::new(refused.status(), refused.body_text()))
+        let refuse = |status, message| HttpError::new(status, message).by_head(&parts.headers);
+        read.map(Self).map_err(|refused| refuse(refused.status(), refused.body_text()))
     }
 }
 

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) predictor: Predictor,
-    pub(super) body_max_bytes: usize,
-    pub(super) body_timeout: Duration,
+    body_max_bytes: usize,
+    body_timeout: Duration,
     is_ready: Arc<AtomicBool>,
 }
 
@@ -49,12 +49,10 @@ pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: 
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
         .route("/v1/models/{model}", post(records::predict))
         .route("/v1/models/{model}/versions/{version}", post(records::predict_version))
-        .fallback(|| async {
-            HttpError::new(StatusCode::NOT_FOUND, "no such path; the interface is under /v2 and /v1")
+        .fallback(|headers: HeaderMap| async move {
+            HttpError::no_path(&headers, "no such path; the interface is under /v2 and /v1")
         })
-        .method_not_allowed_fallback(|| async {
-            HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "this path has another method")
-        })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
         .with_state(Arc::new(shared))
 }
 
@@ -156,14 +154,8 @@ async fn predict(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let received = Instant::now();
-    // Before the body is read: a model that is not there costs nothing.
-    let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
-    let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    app.predictor.admit(&served, received).await?;
-    let header_timeout = header_timeout(headers)?;
-    let sent = body.clone();
-    let request = read_aside(app, &served, body, received, header_timeout, InferRequest::from_json).await?;
+    let Asked { request, sent, received, header_timeout } =
+        ask(app, &model, headers, body, InferRequest::from_json).await?;
     let timeout = shorter(request.timeout_us, header_timeout);
     let key = header_key(headers)?.or(request.key);
     let by_row = request.invalid_rows == InvalidRows::RefuseRow;
@@ -185,11 +177,39 @@ async fn predict(
     Ok(response)
 }
 
+/// What a client asks for.
+pub(super) struct Asked<T> {
+    pub(super) request: T,
+    /// The request as it came.
+    sent: Bytes,
+    pub(super) received: Instant,
+    pub(super) header_timeout: Option<Duration>,
+}
+
+/// What predictions in every form begin with: a model that is there, and a
+/// body that is admitted and reads.
+pub(super) async fn ask<T: Send + 'static>(
+    app: &Shared,
+    model: &str,
+    headers: &HeaderMap,
+    body: Body,
+    read: fn(&[u8]) -> Result<T, ProtocolError>,
+) -> Result<Asked<T>, HttpError> {
+    let received = Instant::now();
+    // Before the body is read: a model that is not there costs nothing.
+    let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
+    let sent = read_body(body, app.body_max_bytes, app.body_timeout).await?;
+    app.predictor.admit(&served, received).await?;
+    let header_timeout = header_timeout(headers)?;
+    let request = read_aside(app, &served, sent.clone(), received, header_timeout, read).await?;
+    Ok(Asked { request, sent, received, header_timeout })
+}
+
 /// A body longer than this is read by the compute threads, in the model's own
 /// time: the threads that do I/O have none to spare.
 const READ_INLINE_MAX_BYTES: usize = 64 << 10;
 
-pub(super) async fn read_aside<T: Send + 'static>(
+async fn read_aside<T: Send + 'static>(
     app: &Shared,
     served: &Served,
     body: Bytes,
@@ -243,7 +263,7 @@ pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
 }
 
 /// `X-Request-Timeout-Ms`: a deadline shorter than the model's.
-pub(super) fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
+fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
     let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
     let wrong = || {

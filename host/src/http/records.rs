@@ -3,9 +3,7 @@
 //! RFC 9457.
 
 use super::error::{HttpError, Parts, json_response};
-use super::prediction::{
-    App, Shared, header_key, header_timeout, name_source, parse_version, read_aside, read_body, shorter,
-};
+use super::prediction::{App, Asked, Shared, ask, header_key, name_source, parse_version, shorter};
 use crate::catalog::VersionRef;
 use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use crate::serving::{Call, Rows};
@@ -13,7 +11,6 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use std::time::Instant;
 
 /// What follows a model's or a version's name.
 const VERB: &str = ":predict";
@@ -53,12 +50,8 @@ async fn answer(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let received = Instant::now();
-    let served = app.predictor.asked(&model).map_err(|error| HttpError::from(error).unread())?;
-    let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    app.predictor.admit(&served, received).await?;
-    let header_timeout = header_timeout(headers)?;
-    let request = read_aside(app, &served, body, received, header_timeout, RecordsRequest::from_json).await?;
+    let Asked { request, received, header_timeout, .. } =
+        ask(app, &model, headers, body, RecordsRequest::from_json).await?;
     let wishes = request.parameters;
     let call = Call {
         model,

@@ -11,7 +11,8 @@ use crate::golden::{GoldenFailure, check_joined};
 use crate::registry::limits_of_config;
 use crate::sandbox::{CallError, CallLimits, CallReport, Loaded, Metering, Sandbox};
 use crate::serving::EffectiveLimits;
-use scry_card::{Batch, Checker, Decision, Detail, Echo, Finding, Invalid};
+use scry_card::{Batch, CheckKind, Checker, Decision, Detail, Echo, Finding, Invalid, Verdict};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +34,31 @@ pub struct Model {
     rows_max: usize,
     /// Whether rows are answered otherwise together than alone.
     is_alone: bool,
+    warned_inputs: Warned,
+    warned_outputs: Warned,
+}
+
+/// What was found in rows that pass all the same.
+#[derive(Debug, Default)]
+struct Warned {
+    rows: u64,
+    findings: BTreeMap<(String, CheckKind), u64>,
+}
+
+impl Warned {
+    fn add(&mut self, batch: &Batch, verdict: &Verdict) {
+        let is_warned = |row: &usize| verdict.row_decision(*row) == Decision::Warn;
+        self.rows += (0..batch.rows).filter(is_warned).count() as u64;
+        for tally in &verdict.tallies {
+            *self.findings.entry((tally.field.clone(), tally.check)).or_default() += tally.count as u64;
+        }
+    }
+
+    fn note(&self, side: &str) -> Option<String> {
+        let found = self.findings.iter().map(|((field, check), count)| format!("`{field}`, {check}: {count}"));
+        let found = found.collect::<Vec<_>>().join("; ");
+        (self.rows > 0).then(|| format!("{} rows pass with a warning about {side} ({found})", self.rows))
+    }
 }
 
 type Call = fn(&Loaded, &Batch, &CallLimits) -> CallReport;
@@ -65,21 +91,26 @@ impl Model {
         let inputs = Checker::new(&schema.inputs, &checks)?;
         let outputs = Checker::outputs(&schema.outputs, &checks);
         let rows_max = if is_alone { 1 } else { BATCH_ROWS };
-        Ok(Self { description, loaded, inputs, outputs, limits, rows_max, is_alone })
+        let (warned_inputs, warned_outputs) = Default::default();
+        Ok(Self { description, loaded, inputs, outputs, limits, rows_max, is_alone, warned_inputs, warned_outputs })
     }
 
-    /// What had to be assumed of it.
-    pub(super) fn assumed(&self) -> Option<String> {
-        self.is_alone
-            .then(|| "the model answers rows otherwise together than alone: each is a call of its own".to_owned())
+    /// What had to be assumed of it, and what its checks warned of.
+    pub(super) fn assumed(&self) -> Vec<String> {
+        let alone = "the model answers rows otherwise together than alone: each is a call of its own";
+        let alone = self.is_alone.then(|| alone.to_owned());
+        let warned = [self.warned_inputs.note("inputs"), self.warned_outputs.note("outputs")];
+        alone.into_iter().chain(warned.into_iter().flatten()).collect()
     }
 
     /// Refuses what a host would not let this model answer.
-    pub(super) fn check(&self, piece: &Piece<'_>) -> Result<(), OfflineError> {
-        let mut refused = refused(&self.inputs, piece.batch);
-        if refused.is_empty() {
+    pub(super) fn check(&mut self, piece: &Piece<'_>) -> Result<(), OfflineError> {
+        let verdict = self.inputs.check(piece.batch, &DETAIL);
+        if verdict.decision() < Decision::Fallback {
+            self.warned_inputs.add(piece.batch, &verdict);
             return Ok(());
         }
+        let mut refused = refused(verdict);
         let before = usize::try_from(piece.first_row).unwrap_or(usize::MAX);
         let rows = refused.iter_mut().filter_map(|finding| finding.invalid.row.as_mut());
         rows.for_each(|row| *row = row.saturating_add(before));
@@ -94,7 +125,12 @@ impl Model {
     /// The predictions of all rows, in order, that a host would pass on.
     pub(super) fn predict(&mut self, piece: &Piece<'_>) -> Result<Batch, OfflineError> {
         let answers = self.run(Loaded::predict, piece)?;
-        match refused(&self.outputs, &answers).into_iter().next() {
+        let verdict = self.outputs.check(&answers, &DETAIL);
+        if verdict.decision() < Decision::Fallback {
+            self.warned_outputs.add(&answers, &verdict);
+            return Ok(answers);
+        }
+        match refused(verdict).into_iter().next() {
             None => Ok(answers),
             Some(Finding { invalid, .. }) => Err(OfflineError::Row {
                 path: piece.path.to_owned(),
@@ -137,7 +173,6 @@ impl Model {
 }
 
 /// What speaks against the model's own answer, the gravest first.
-fn refused(checker: &Checker, batch: &Batch) -> Vec<Finding> {
-    let findings = checker.check(batch, &DETAIL).findings.into_iter();
-    findings.filter(|finding| Decision::from(finding.policy) >= Decision::Fallback).collect()
+fn refused(verdict: Verdict) -> Vec<Finding> {
+    verdict.findings.into_iter().filter(|finding| Decision::from(finding.policy) >= Decision::Fallback).collect()
 }

@@ -6,17 +6,15 @@
 
 use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
-use crate::catalog::{Bound, Catalog, CatalogError, Model, Serving, Spare, Version, breaking};
-use crate::component::Description;
+use crate::catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, breaking};
 use crate::golden;
-use crate::sandbox::{CodeSource, Metering};
+use crate::sandbox::Metering;
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
-use crate::store::{Digest, OciReference, Pulled};
+use crate::store::{Digest, OciReference};
 use crate::threads::patiently;
 use scry_card::Checker;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One gate that one version passed.
@@ -53,14 +51,14 @@ pub(super) struct Prepared {
 }
 
 /// Which version passes a gate, and how long that takes.
-struct Passing<'a> {
-    model: &'a str,
-    version: Version,
-    started: Instant,
+pub(super) struct Passing<'a> {
+    pub(super) model: &'a str,
+    pub(super) version: Version,
+    pub(super) started: Instant,
 }
 
 impl Passing<'_> {
-    fn passed(&mut self, gates: &mut Vec<Gate>, gate: &'static str, note: impl Into<String>) {
+    pub(super) fn passed(&mut self, gates: &mut Vec<Gate>, gate: &'static str, note: impl Into<String>) {
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         gates.push(Gate { gate, model: self.model.to_owned(), version: self.version.number, ms, note: note.into() });
         self.started = Instant::now();
@@ -69,7 +67,7 @@ impl Passing<'_> {
 
 impl Prepared {
     /// Tells of a version's fetch, once.
-    fn tell_fetch(&mut self, model: &str, version: Version) {
+    pub(super) fn tell_fetch(&mut self, model: &str, version: Version) {
         if let Some((from, took)) = self.fetched.remove(&version.digest) {
             let (ms, note) = (took.as_secs_f64() * 1000.0, format!("from {from}"));
             self.gates.push(Gate { gate: "fetch", model: model.to_owned(), version: version.number, ms, note });
@@ -278,121 +276,6 @@ impl Registry {
         }
         prepared.proved.insert(key);
         Ok(())
-    }
-
-    /// A version's code: prepared, in use, or from bytes.
-    fn load(
-        &self,
-        name: &str,
-        model: &Model,
-        version: Version,
-        limits: &EffectiveLimits,
-        prepared: &mut Prepared,
-    ) -> Result<Code, ChangeError> {
-        let (digest, metering) = (version.digest, metering(limits));
-        if let Some(code) = self.code(prepared, digest, metering) {
-            return Ok(code);
-        }
-        let mut passing = Passing { model: name, version, started: Instant::now() };
-        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
-        let bytes = match prepared.arrived.get(&digest) {
-            Some(bytes) => bytes.clone(),
-            None => self.bytes(name, version, from, prepared)?,
-        };
-        prepared.tell_fetch(name, version);
-        passing.started = Instant::now();
-        let description = Description::read(&bytes)?;
-        passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
-        let card = Arc::new(description.card);
-        let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;
-        self.metrics.loaded(loaded.source, passing.started.elapsed());
-        let source = match loaded.source {
-            CodeSource::Cache => "from the cache",
-            CodeSource::Compiled => "compiled",
-        };
-        passing.passed(&mut prepared.gates, "compile", source);
-        let references = description.references.map(|references| Arc::new(references.without_samples()));
-        let code = Code { card, golden: Arc::new(description.golden), references, loaded };
-        prepared.code.insert((digest, metering), code.clone());
-        Ok(code)
-    }
-
-    /// From the store, or again from where it came from.
-    fn bytes(
-        &self,
-        name: &str,
-        version: Version,
-        from: Option<&OciReference>,
-        prepared: &mut Prepared,
-    ) -> Result<Vec<u8>, ChangeError> {
-        let unavailable =
-            |why: String| ChangeError::Unavailable { model: name.to_owned(), number: version.number, why };
-        let error = match self.store.get(&version.digest) {
-            Ok(bytes) => return Ok(bytes),
-            Err(error) => error,
-        };
-        let Some(from) = from else { return Err(unavailable(error.to_string())) };
-        let pulled = self.pull(from, prepared)?;
-        if pulled.digest != version.digest {
-            let why = format!("{from} holds {}, not {}", pulled.digest, version.digest);
-            return Err(unavailable(why));
-        }
-        prepared.arrived.insert(pulled.digest, pulled.bytes.clone());
-        Ok(pulled.bytes)
-    }
-
-    /// Fetches from a registry; for threads that may wait.
-    pub(super) fn pull(&self, from: &OciReference, prepared: &mut Prepared) -> Result<Pulled, ChangeError> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| ChangeError::Recovery("registries are reached from a running host only".into()))?;
-        let started = Instant::now();
-        let pulled = runtime.block_on(self.registries.pull(from))?;
-        prepared.fetched.insert(pulled.digest, (pulled.pinned.clone(), started.elapsed()));
-        Ok(pulled)
-    }
-
-    fn code(&self, prepared: &Prepared, digest: Digest, metering: Metering) -> Option<Code> {
-        let key = (digest, metering);
-        prepared.code.get(&key).cloned().or_else(|| self.lock().bench.code.get(&key).cloned())
-    }
-
-    /// Makes ready what a catalog serves, as far as it can be; what cannot is
-    /// remembered with the reason. What is routed was proved when it went live.
-    pub(super) fn load_all(&self, catalog: &Catalog) {
-        let warm = {
-            let state = self.lock();
-            self.warm(catalog, &state.history)
-        };
-        let mut prepared = Prepared::default();
-        for (name, numbers) in &warm {
-            let Ok(model) = catalog.model(name) else { continue };
-            let limits = effective(&self.config, model.limits());
-            let routed: BTreeSet<u32> = model.serving.iter().flat_map(Serving::routed).collect();
-            // Without a registry: a host starts with what it has.
-            let mut local = model.clone();
-            local.versions.values_mut().for_each(|bound| bound.from = None);
-            for number in numbers {
-                let Ok(version) = model.version(name, *number) else { continue };
-                let error = match self.load(name, &local, version, &limits, &mut prepared) {
-                    Ok(_) => {
-                        // Taking a canary back must not wait for what is live to prove itself again.
-                        if routed.contains(number) {
-                            prepared.proved.insert((version.digest, limits));
-                        }
-                        continue;
-                    }
-                    Err(error) => error,
-                };
-                tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
-                // A component may be a version of several models: the reason names none of them.
-                let why = match error {
-                    ChangeError::Unavailable { why, .. } => why,
-                    other => other.to_string(),
-                };
-                self.lock().bench.faults.insert(version.digest, why);
-            }
-        }
-        self.lock().bench.take_in(&mut prepared);
     }
 }
 

@@ -9,6 +9,7 @@ mod desired;
 mod drift;
 mod error;
 mod gates;
+mod loading;
 mod operations;
 mod recovery;
 mod refetch;

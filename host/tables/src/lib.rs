@@ -56,6 +56,12 @@ pub mod limits {
     pub const COLUMN_TEXT_MAX_BYTES: usize = 256 << 20;
     /// Elements of one row, all fields together.
     pub const ROW_MAX_ELEMENTS: usize = 1 << 24;
+    /// One page of Parquet, packed or unpacked.
+    pub const PAGE_MAX_BYTES: usize = 128 << 20;
+    /// Values that one page of Parquet says it has.
+    pub const PAGE_MAX_VALUES: usize = 1 << 26;
+    /// Different values of a column, where Parquet keeps them in a page of their own.
+    pub const DICTIONARY_MAX_VALUES: usize = 1 << 24;
     /// Rows of a Parquet row group that is written.
     pub const ROW_GROUP_MAX_ROWS: usize = 1 << 17;
     /// What waits in memory for a row group to be full.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use scry_card::{Batch, Datatype, Field, Tensor, Values};
-use scry_tables::{Kind, Position, Reader, Writer};
+use scry_tables::{Kind, Position, Reader, TableError, Writer, limits};
 use std::fs;
 use std::path::Path;
 
@@ -21,6 +21,25 @@ fn error(name: &str, content: &str, field: Field) -> String {
     let error = read.unwrap_err().to_string();
     assert!(error.contains(name), "{error}");
     error
+}
+
+#[test]
+fn a_page_that_asks_for_too_much_is_refused_by_its_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let fields = [field(Datatype::Int64, false, &[])];
+    let mut writer = Writer::create(&path, &fields).unwrap();
+    let columns = vec![Tensor { shape: vec![3], values: Values::Int64(vec![1, 2, 3]), validity: None }];
+    writer.write(&Batch { rows: 3, columns }).unwrap();
+    writer.finish().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    // The header of the first page: its type, and its size once unpacked, which becomes 2 GiB.
+    assert!(matches!(bytes.get(4..9), Some([0x15, 4, 0x15, ..0x80, 0x15])), "{bytes:?}");
+    bytes.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    fs::write(&path, bytes).unwrap();
+    let error = Reader::open(&path).unwrap().batches(&fields).unwrap().next().unwrap().unwrap_err();
+    assert!(matches!(&error, TableError::Limit { limit: limits::PAGE_MAX_BYTES, .. }), "{error}");
+    assert!(error.to_string().ends_with("t.parquet, row 0: a page of bytes beyond the limit of 134217728"), "{error}");
 }
 
 #[test]

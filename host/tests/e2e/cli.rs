@@ -2,13 +2,14 @@
 
 use crate::support::{Host, Ran, example, features, guest, root, scry};
 use serde_json::{Value, json};
-use std::io::Write;
-use std::process::Stdio;
+use std::fs::File;
+use std::io::{BufRead, BufReader, PipeWriter, Write, pipe};
+use std::process::{Child, Command, Output, Stdio};
 
 #[test]
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
-    let model = ["new", "build", "inspect", "test", "profile", "transform"];
+    let model = ["new", "build", "inspect", "test", "profile", "transform", "schema"];
     let life =
         ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
     for command in [&model[..], &life, &["predict", "demo"]].concat() {
@@ -144,4 +145,82 @@ fn predict_says_when_a_spare_answered() {
     let ran = host.scry(&["predict", "hostile", "--input", file.to_str().unwrap()]).ok();
     assert_eq!(ran.json(), json!([{ "y": 10.0 }]));
     ran.says(&["steady@1 answered instead of hostile (trap)"]);
+}
+
+/// A pipe that nobody reads.
+fn broken() -> PipeWriter {
+    pipe().unwrap().1
+}
+
+fn finish(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn whoever_stops_reading_hears_no_panic_and_the_work_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = guest("steady").path.to_str().unwrap().to_owned();
+    std::fs::write(dir.path().join("rows.csv"), "behaviour,x\nwell,1\nwell,2\n").unwrap();
+    for arguments in [
+        &["inspect", &component][..],
+        &["inspect", &component, "--json"],
+        &["test", &component],
+        &["schema", "card"],
+        &["profile", "rows.csv"],
+        &["transform", &component, "rows.csv", "-o", "out.parquet"],
+        &["--help"],
+    ] {
+        let mut command = scry();
+        command.current_dir(&dir).args(arguments);
+        let output = finish(command.stdout(broken()).stderr(Stdio::piped()));
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{arguments:?}: {output:?}");
+        // Nor is anything lost where the errors go the same way.
+        let output = finish(command.stdout(broken()).stderr(broken()));
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+    assert!(dir.path().join("out.parquet").exists() && dir.path().join("reference.json").exists());
+    let output = finish(scry().args(["inspect", "none.wasm"]).stdout(broken()).stderr(broken()));
+    assert_eq!(output.status.code(), Some(1), "an error stays one");
+    // A disk is no reader that has had enough.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = finish(scry().args(["schema", "card"]).stdout(full).stderr(Stdio::piped()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: stdout: No space left"), "{output:?}");
+}
+
+/// A process that ends with the test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // It may have ended already, which is what the test is about.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_host_that_nobody_listens_to_answers_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = scry();
+    command.current_dir(&dir).args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--admin-listen"]);
+    command.arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(broken());
+    let mut host = Ends(command.spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(host.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let admin = ready.split_whitespace().find_map(|word| word.strip_prefix("admin=")).unwrap();
+    let on_host = |arguments: &[&str]| {
+        let mut command = scry();
+        command.current_dir(&dir).args(arguments).args(["--admin", admin, "--data", "data"]);
+        Ran::of(&mut command)
+    };
+    // What it logs is written nowhere: publishing, guests that talk, failures.
+    on_host(&["publish", guest("hostile").path.to_str().unwrap()]).ok();
+    let rows = dir.path().join("rows.json");
+    for (behaviour, code) in [("trap", 1), ("trap", 1), ("well", 0)] {
+        std::fs::write(&rows, json!([{ "behaviour": behaviour, "x": 1 }]).to_string()).unwrap();
+        on_host(&["predict", "hostile", "--input", rows.to_str().unwrap()]).code(code);
+    }
+    assert_eq!(host.0.try_wait().unwrap(), None, "it ended");
 }

@@ -188,6 +188,22 @@ fn a_compressed_body_is_415_before_it_is_sent() {
 }
 
 #[test]
+fn a_request_that_is_refused_by_its_head_says_that_its_connection_is_over() {
+    let host = host("");
+    for (line, status) in [("PUT /v1/nothing", 404), ("PUT /v2/models/steady", 405), ("POST /v2/models/%ff/infer", 400)]
+    {
+        let mut client = Client::to(&host.prediction);
+        client.says(&format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"));
+        let answer = client.hears("\"}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        // It may still be sending.
+        client.says(&" ".repeat(1000));
+        assert_eq!(client.hears_out(), "");
+    }
+}
+
+#[test]
 fn a_head_that_is_too_large_or_no_head_ends_its_connection() {
     let host = host("");
     let mut many = LIVE.trim_end().to_owned();

@@ -21,6 +21,7 @@ mod profile;
 mod registries;
 mod restart;
 mod rollout;
+mod schemas;
 mod serving;
 mod standing;
 mod support;

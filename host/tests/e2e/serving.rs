@@ -269,6 +269,12 @@ fn what_is_not_there_is_404_and_what_is_not_done_so_is_405() {
     ] {
         host.send(method, &format!("{}{path}", host.prediction), &[], b"").error(405, &[]);
     }
+    // Whoever is refused by the head alone may still be sending: that connection is over, and the answer says so.
+    for (method, path, status) in [("PUT", "/v1/nothing", 404), ("PUT", "/v2/models/steady", 405)] {
+        let url = format!("{}{path}", host.prediction);
+        assert_eq!(host.send(method, &url, &[], b"{}").error(status, &[]).header("connection"), Some("close"));
+    }
+    assert_eq!(host.get("/v1/nothing").error(404, &[]).header("connection"), None);
 }
 
 #[test]

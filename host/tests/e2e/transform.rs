@@ -1,7 +1,7 @@
 //! The feature pipeline over files, by the real binary.
 
 use crate::support::data::{command, hours, names, write_ndjson};
-use crate::support::{Ran, example};
+use crate::support::{Ran, example, guest};
 use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_card::{Batch, Schema, Values, batch_from_records};
 use scry_tables::Reader;
@@ -61,6 +61,22 @@ fn transform_is_what_the_served_model_sees_bit_for_bit_and_in_order() {
     assert!(said["seconds"].as_f64().unwrap() > 0.0 && said["assumed"].to_string().contains("`riders`"), "{said}");
     assert!(read("features.parquet") == expected, "other features");
 
+    // Beside what is kept it is the same.
+    transform("kept.parquet", &["--keep", "riders", "--keep", "hour"]).ok();
+    assert!(read("kept.parquet") == expected, "other features");
+    let mut kept = Reader::open(&dir.path().join("kept.parquet")).unwrap();
+    let columns: Vec<_> = kept.columns(&mut |_| ()).unwrap().iter().map(|column| column.name.clone()).collect();
+    assert_eq!(columns, ["features", "riders", "hour"]);
+    let hour = schema.inputs.iter().find(|field| field.name == "hour").unwrap().clone();
+    let hours: Vec<_> = kept.batches(&[hour]).unwrap().map(|batch| batch.unwrap().columns.remove(0).values).collect();
+    let given: Vec<_> = rows.iter().map(|row| row["hour"].as_i64().unwrap()).collect();
+    let read_hours = hours.iter().flat_map(|values| match values {
+        Values::Int64(list) => list.clone(),
+        other => panic!("{other:?}"),
+    });
+    assert!(read_hours.eq(given), "other hours");
+    std::fs::remove_file(dir.path().join("kept.parquet")).unwrap();
+
     // Where the limits admit a few rows a call, the calls are of a few rows.
     let fuel = format!("[limits]\nfuel = {}\n", alone * 40);
     std::fs::write(dir.path().join("scry.toml"), fuel).unwrap();
@@ -76,4 +92,45 @@ fn transform_is_what_the_served_model_sees_bit_for_bit_and_in_order() {
     transform("features.txt", &[]).code(1).says(&["features.txt", ".parquet"]);
     transform("hours.ndjson", &[]).code(1).says(&["hours.ndjson: is the input"]);
     assert_eq!(names(&dir), ["features.parquet", "hours.ndjson", "scry.toml"]);
+}
+
+#[test]
+fn labels_and_keys_are_kept_and_rows_that_pass_with_a_warning_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "id,start,end,amount,income,loans,region,note,lost\n\
+                a-1,3,9,500.5,100,2,north,first,true\n\
+                a-2,3,9,500,2000,,south,,false\n\
+                a-3,3,9,900,1.5,,north,,\n\
+                a-4,3,9,900000,2000,1,north,,true\n";
+    std::fs::write(dir.path().join("loans.csv"), text).unwrap();
+    let transform = |more: &[&str]| {
+        let mut command = command(&dir, &["transform"]);
+        command.arg(&guest("checked").path).args(["loans.csv", "-o", "out.ndjson", "--json"]).args(more);
+        Ran::of(&mut command)
+    };
+    let said = transform(&["--keep", "lost", "--keep", "id"]).ok().json();
+    // Two incomes are beyond what the schema knows, two amounts beyond what is affordable; one loan is both.
+    let warned = "3 rows pass with a warning about inputs (`income`, range: 2; `is affordable`, rule: 2)";
+    assert_eq!((&said["rows"], &said["assumed"]), (&json!(4), &json!([warned])));
+    let rows = std::fs::read_to_string(dir.path().join("out.ndjson")).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let row = |amount: f64, income: f64, loans: Value, region: &str, note: Value, lost: Value, id: &str| {
+        json!({ "start": 3, "end": 9, "amount": amount, "income": income, "loans": loans, "region": region,
+                "note": note, "lost": lost, "id": id })
+    };
+    assert_eq!(
+        rows,
+        [
+            row(500.5, 100.0, json!(2), "north", json!("first"), json!(true), "a-1"),
+            row(500.0, 2000.0, json!(null), "south", json!(null), json!(false), "a-2"),
+            row(900.0, 1.5, json!(null), "north", json!(null), json!(null), "a-3"),
+            row(900_000.0, 2000.0, json!(1), "north", json!(null), json!(true), "a-4"),
+        ]
+    );
+
+    std::fs::remove_file(dir.path().join("out.ndjson")).unwrap();
+    transform(&["--keep", "nobody"]).code(1).says(&["loans.csv, column `nobody`", "is not there; the file has `id`"]);
+    transform(&["--keep", "amount"]).code(1).says(&["out.ndjson, column `amount`", "the name of a feature"]);
+    transform(&["--keep", "id", "--keep", "id"]).code(1).says(&["column `id`", "is there twice"]);
+    assert_eq!(names(&dir), ["loans.csv"]);
 }

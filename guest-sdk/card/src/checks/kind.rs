@@ -95,7 +95,7 @@ impl CheckKind {
 
     /// Whether a policy of it can be set there, and that one; the error says
     /// what can.
-    pub(super) fn permits(self, place: Place, policy: Policy) -> Result<(), &'static str> {
+    pub(crate) fn permits(self, place: Place, policy: Policy) -> Result<(), &'static str> {
         match (self, place) {
             (Self::Rule | Self::Drift, Place::Field) => return Err("a policy of a check of one field"),
             (Self::Skew | Self::Stale, Place::Field | Place::Outputs) => {
@@ -128,7 +128,7 @@ impl fmt::Display for CheckKind {
 
 /// Where a policy is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// For all inputs.
     Inputs,
     /// For all outputs.
@@ -154,6 +154,9 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// Every policy.
+    pub const ALL: [Self; 4] = [Self::Report, Self::Warn, Self::Fallback, Self::Reject];
+
     /// The name, as it is written in a card.
     pub fn name(self) -> &'static str {
         match self {

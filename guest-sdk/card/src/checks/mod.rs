@@ -20,6 +20,8 @@ mod verdict;
 
 #[cfg(feature = "rules")]
 pub use checker::Checker;
+#[cfg(feature = "schema")]
+pub(crate) use kind::Place;
 pub use kind::{CheckKind, Decision, Policy};
 pub use settings::{Checks, ChecksPatch, FieldChecks, OutputChecks, OutputsPatch, Policies, Rule};
 #[cfg(feature = "rules")]

@@ -22,9 +22,11 @@ pub type Policies = BTreeMap<CheckKind, Policy>;
 
 /// What is checked of a model's inputs and outputs beyond its schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Checks {
     /// What follows from a failed check of inputs.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::published::input_policies"))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: Policies,
     /// What is particular to one input.
@@ -32,6 +34,7 @@ pub struct Checks {
     pub fields: BTreeMap<String, FieldChecks>,
     /// What must hold across inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = RULES_MAX)))]
     pub rules: Vec<Rule>,
     /// The same for what the model answers.
     #[serde(skip_serializing_if = "OutputChecks::is_empty")]
@@ -40,9 +43,11 @@ pub struct Checks {
 
 /// What is checked of a model's outputs beyond its schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputChecks {
     /// What follows from a failed check of outputs.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::published::output_policies"))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: Policies,
     /// What is particular to one output.
@@ -52,6 +57,7 @@ pub struct OutputChecks {
 
 /// What is checked of one field beyond its schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldChecks {
     /// Longest text allowed, in characters.
@@ -59,22 +65,28 @@ pub struct FieldChecks {
     pub length_max_chars: Option<u64>,
     /// Largest share of a batch that may be missing. A batch in which one
     /// missing value would be too much already says nothing and is not judged.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_share_max: Option<f64>,
     /// What follows for this field, before the model's own policies.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::published::field_policies"))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: Policies,
 }
 
 /// What must hold in every row in which all fields that it names are present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Unique among the rules.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = RULE_NAME_MAX_CHARS)))]
     pub name: String,
     /// A Rhai expression over inputs that is true or false: `end >= start`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = EXPRESSION_MAX_CHARS)))]
     pub expression: String,
     /// What follows, before the model's own policy for rules.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::published::rule_policy"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
 }

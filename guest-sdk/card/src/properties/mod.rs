@@ -27,12 +27,16 @@ pub type Predict<'a> = dyn FnMut(&crate::Batch) -> Result<crate::Batch, String> 
 
 /// The content of `properties.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Properties of a model for Scry"))]
 #[serde(deny_unknown_fields)]
 pub struct Properties {
     /// Rows that each property is tried on.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = ROWS_MAX)))]
     #[serde(default = "default_rows")]
     pub rows: usize,
     /// The properties.
+    #[cfg_attr(feature = "schema", schemars(length(max = PROPERTIES_MAX)))]
     pub properties: Vec<Property>,
 }
 
@@ -42,6 +46,7 @@ fn default_rows() -> usize {
 
 /// One thing that is claimed of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Property {
     /// What it says, for people.
@@ -56,6 +61,7 @@ pub struct Property {
 /// What is claimed. Answers compare as golden examples do, within the same
 /// tolerance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Claim {
     /// A larger input never makes the output smaller.
@@ -72,6 +78,7 @@ pub enum Claim {
 
 /// An input, and an output that it moves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Direction {
     /// A number.
@@ -85,6 +92,7 @@ pub struct Direction {
 
 /// An input, and an output that it does not touch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Invariance {
     /// The input.

@@ -13,6 +13,7 @@ const HALF: f64 = 0.5;
 
 /// What training data looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
     /// Rows that were read.
@@ -33,6 +34,8 @@ pub struct Reference {
 /// What a model's training data looked like on all three sides of it; sealed
 /// in its component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Reference statistics of a model for Scry"))]
 #[serde(deny_unknown_fields)]
 pub struct References {
     /// Raw columns.
@@ -47,6 +50,7 @@ pub struct References {
 
 /// What one column looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ColumnReference {
     /// The field's name; with its place, `name[3]`, of an element of a field
@@ -62,6 +66,7 @@ pub struct ColumnReference {
 
 /// The two ways in which a column is compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// By quantile bins.
@@ -72,6 +77,7 @@ pub enum Kind {
 
 /// A column of numbers with many distinct values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NumericReference {
     /// Elements that are not a number, infinite, or beyond ±1e100.
@@ -94,6 +100,7 @@ pub struct NumericReference {
 /// Quantile bins: bin j holds what is above edge j-1 and at most edge j; the
 /// first and the last are open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Histogram {
     /// The order statistics x₍round(n·j/10)₎ for j = 1..9 without repeats.
@@ -108,6 +115,7 @@ pub struct Histogram {
 
 /// A column of text, truth values, or few distinct numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CategoricalReference {
     /// The most frequent values, by falling count.
@@ -118,6 +126,7 @@ pub struct CategoricalReference {
 
 /// One value, and how often it was there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Category {
     /// The value; a number as its shortest text (FP32 as the FP64 that it is).

@@ -1,8 +1,9 @@
 use super::*;
-use crate::serving::Remarks;
+use crate::serving::{Answer, Remarks};
 use crate::store::Digest;
 use proptest::prelude::*;
-use scry_card::{Batch, Checks, Element, Schema, Text, Values};
+use scry_card::{Batch, Card, Checks, Element, Field, Schema, Text, Values};
+use serde_json::json;
 use std::sync::Arc;
 
 fn read(json: &str) -> Result<InferRequest, ProtocolError> {

@@ -1,24 +1,29 @@
 //! Reading Parquet: its columns, its rows.
 //!
 //! A page of each column is in memory at a time, however large the row groups
-//! are. A batch never spans two of them.
+//! are, and none is larger than the limits say. A batch never spans two of them.
 
 use super::decode::{Source, Stopped, first_shape, fits};
 use super::guard;
 use super::leaf::Leaf;
+use super::pages::Pages;
 use crate::collect::{Collector, missing};
 use crate::limits::{BATCH_MAX_BYTES, COLUMN_TEXT_MAX_BYTES, COLUMNS_MAX};
 use crate::{ColumnInfo, Kind, Place, TableError};
 use parquet::basic::Compression;
+use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::serialized_reader::SerializedPageReader;
 use scry_card::{Batch, Field, Tensor};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An open file and what its schema says.
 pub(crate) struct File {
     path: PathBuf,
-    reader: SerializedFileReader<std::fs::File>,
+    file: Arc<std::fs::File>,
+    metadata: ParquetMetaData,
     columns: Vec<(String, Result<Leaf, String>)>,
 }
 
@@ -26,9 +31,9 @@ impl File {
     pub(crate) fn open(path: &Path) -> Result<Self, TableError> {
         let file = std::fs::File::open(path).map_err(|error| TableError::io(path, error))?;
         guard(path, None, || {
-            let reader = SerializedFileReader::new(file)?;
-            let columns = columns(&reader);
-            Ok(Self { path: path.to_owned(), reader, columns }.checked())
+            let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
+            let columns = columns(&metadata);
+            Ok(Self { path: path.to_owned(), file: Arc::new(file), metadata, columns }.checked())
         })?
     }
 
@@ -41,8 +46,8 @@ impl File {
         if let Some((twice, _)) = self.columns.iter().find(|(name, _)| !known.insert(name.as_str())) {
             return Err(TableError::column(path, twice, "is there twice; name each column once"));
         }
-        let groups = self.reader.metadata().row_groups();
-        if groups.iter().any(|group| group.num_rows() < 0) || self.reader.metadata().file_metadata().num_rows() < 0 {
+        let groups = self.metadata.row_groups();
+        if groups.iter().any(|group| group.num_rows() < 0) || self.metadata.file_metadata().num_rows() < 0 {
             return Err(TableError::malformed(path, None, "fewer than no rows; write the file anew"));
         }
         let codec = groups.iter().flat_map(|group| group.columns()).map(|chunk| chunk.compression()).find(|codec| {
@@ -67,8 +72,20 @@ impl File {
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> u64 {
-        let groups = self.reader.metadata().row_groups().iter();
+        let groups = self.metadata.row_groups().iter();
         groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).fold(0, u64::saturating_add)
+    }
+
+    /// The values of one column of a row group.
+    fn column(&self, group: usize, leaf: &Leaf) -> Result<ColumnReader, ParquetError> {
+        let group = self.metadata.row_groups().get(group);
+        let chunk = group.and_then(|group| group.columns().get(leaf.index));
+        let (Some(group), Some(chunk)) = (group, chunk) else {
+            return Err(ParquetError::General("a row group lacks a column".into()));
+        };
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let pages = SerializedPageReader::new(Arc::new(Pages::of(&self.file, chunk)), chunk, rows, None)?;
+        Ok(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
     }
 
     /// What the columns hold. Lists have the shape of the first one.
@@ -99,19 +116,19 @@ impl File {
         if leaf.depth == 0 {
             return Ok(Some(Vec::new()));
         }
-        let groups = self.reader.metadata().row_groups();
+        let groups = self.metadata.row_groups();
         let Some(group) = groups.iter().position(|group| group.num_rows() > 0) else { return Ok(None) };
         let rows = groups.get(group).and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0);
         guard(&self.path, Some(Place::Row(0)), || {
-            let reader = self.reader.get_row_group(group)?.get_column_reader(leaf.index)?;
+            let reader = self.column(group, leaf)?;
             first_shape(&mut Source { reader, leaf: leaf.clone(), shape: Vec::new() }, rows.min(LOOK_ROWS))
         })
     }
 }
 
 /// Each column of the top, by its name.
-fn columns(reader: &SerializedFileReader<std::fs::File>) -> Vec<(String, Result<Leaf, String>)> {
-    let schema = reader.metadata().file_metadata().schema_descr();
+fn columns(metadata: &ParquetMetaData) -> Vec<(String, Result<Leaf, String>)> {
+    let schema = metadata.file_metadata().schema_descr();
     let mut columns: Vec<(String, Result<Leaf, String>)> = Vec::new();
     let mut last_root = None;
     for (index, column) in schema.columns().iter().enumerate() {
@@ -181,16 +198,15 @@ impl Rows {
     }
 
     fn open_group(&mut self) -> Result<bool, TableError> {
-        let Some(group) = self.file.reader.metadata().row_groups().get(self.next_group) else { return Ok(false) };
+        let Some(group) = self.file.metadata.row_groups().get(self.next_group) else { return Ok(false) };
         self.group_rows_left = usize::try_from(group.num_rows()).unwrap_or(0);
-        let (at, reader) = (self.next_group, &self.file.reader);
+        let (at, file) = (self.next_group, &self.file);
         self.next_group += 1;
         self.sources = guard(&self.file.path, Some(Place::Row(self.rows_done)), || {
-            let group = reader.get_row_group(at)?;
             let open = |(leaf, field): (&Option<Leaf>, &Field)| match leaf {
                 None => Ok(None),
                 Some(leaf) => {
-                    let reader = group.get_column_reader(leaf.index)?;
+                    let reader = file.column(at, leaf)?;
                     Ok(Some(Source { reader, leaf: leaf.clone(), shape: field.shape.clone() }))
                 }
             };
@@ -201,7 +217,7 @@ impl Rows {
 
     /// Fewer rows where they are wide.
     fn batch_rows(&self) -> usize {
-        let group = self.file.reader.metadata().row_groups().get(self.next_group.saturating_sub(1));
+        let group = self.file.metadata.row_groups().get(self.next_group.saturating_sub(1));
         let row_bytes = group.map_or(0, |group| {
             let bytes = self.leaves.iter().flatten().filter_map(|leaf| group.columns().get(leaf.index));
             let bytes: i64 = bytes.map(|chunk| chunk.uncompressed_size()).fold(0, i64::saturating_add);
