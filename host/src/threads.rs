@@ -26,16 +26,16 @@ impl Priority {
 
 /// How long a thread keeps a processor that somebody else wants. With the
 /// system's own slice of some milliseconds, whoever wakes up beside a loop
-/// waits for that long, however low the loop's priority; and a thread of a
-/// shorter slice than the one that runs need not wait at all.
-const SLICE: Duration = Duration::from_micros(100);
-/// The same for one that computes at the host's own priority: it wakes up in
-/// time beside other programs, and does not change places too often.
-const COMPUTE_SLICE: Duration = Duration::from_micros(500);
+/// waits for that long, however low the loop's priority. Whoever has a shorter
+/// slice than the thread that runs need not wait at all: so who reads requests
+/// goes before who computes, and who computes before who burns.
+const PROMPT_SLICE: Duration = Duration::from_micros(100);
+const COMPUTE_SLICE: Duration = Duration::from_micros(200);
+const PATIENT_SLICE: Duration = Duration::from_micros(400);
 
 /// The calling thread does short pieces of work that others wait for.
 pub fn be_prompt() {
-    slice(SLICE);
+    slice(PROMPT_SLICE);
 }
 
 /// The calling thread runs calls, at the host's own priority.
@@ -53,7 +53,7 @@ fn slice(slice: Duration) {
 
 /// Takes a thread's priority, for good.
 pub(crate) fn demote(thread: Pid, to: Priority) {
-    let lowered = schedule(thread, to.nice(), SLICE).or_else(|_| {
+    let lowered = schedule(thread, to.nice(), PATIENT_SLICE).or_else(|_| {
         // Some sandboxes of the system allow only this.
         rustix::process::setpriority_process(Some(thread), to.nice()).map_err(std::io::Error::from)
     });
