@@ -8,6 +8,8 @@
 mod admin;
 mod claims;
 mod client;
+mod data;
+mod environments;
 mod hostile;
 mod http;
 mod in_process;
@@ -45,6 +47,8 @@ type Error = Box<dyn std::error::Error>;
 const NATIVE_SERVER: &str = "native-server";
 /// And its third: the calls that callgrind counts.
 const COUNTED_CALLS: &str = "counted-calls";
+/// And its fourth: Scry among the tools that read tables.
+const DATA_TURN: &str = "data-turn";
 
 /// What a prediction costs, and what a host stands.
 ///
@@ -69,6 +73,9 @@ enum Part {
     Publishing,
     /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
     Peers,
+    /// Profile, validation and drift of tables beside TFDV, whylogs and Evidently, which are installed
+    /// below `target/peers`; exits 1 when a claim does not hold
+    Data(data::Options),
     /// Instructions a call, counted by callgrind; exits 1 when they are more than is stored
     Instructions(instructions::Options),
     /// Hostile guests beside a good model; exits 1 when a claim does not hold
@@ -83,6 +90,9 @@ enum Part {
     /// The calls that `instructions` counts
     #[command(hide = true, name = COUNTED_CALLS)]
     CountedCalls(instructions::counted::Options),
+    /// What Scry does of `data`
+    #[command(hide = true, name = DATA_TURN)]
+    DataTurn(data::scry_turn::Options),
 }
 
 fn main() -> ExitCode {
@@ -107,6 +117,8 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::Http) => http::run(&Workbench::new()?),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
         Some(Part::Peers) => peers::run(&Workbench::new()?),
+        Some(Part::Data(options)) => data::run(&options),
+        Some(Part::DataTurn(options)) => data::scry_turn::run(&options),
         Some(Part::Instructions(options)) => instructions::run(&options),
         Some(Part::Hostile(options)) => hostile::run(&options),
         Some(Part::Overload(options)) => overload::run(&options),

@@ -7,6 +7,7 @@
 //! outside of the build folder, and all listen on loopback alone.
 
 use crate::Error;
+use crate::environments::{folder, install, sources};
 use crate::load::{Load, post};
 use crate::models::{Model, Workbench};
 use crate::servers::{Server, TempDir};
@@ -14,9 +15,8 @@ use crate::turns::{Entrant, Standing, take};
 use scry_card::{batch_from_records, differences};
 use serde_json::{Map, Value};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,12 +71,12 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
         Running::new(model, "native", Server::native(&[model, &workbench.digits])?, Wire::Lists, 1e-6)?,
     ];
     let mut skipped = Vec::new();
-    let environments = std::env::current_exe()?.with_file_name("../peers");
-    for (peer, outcome) in PEERS.iter().zip(install(&environments)?) {
-        match outcome.strip_prefix("skipped") {
-            Some(_) => skipped.push((peer.title, outcome)),
+    let outcomes = install(&sources(), &PEERS.map(|peer| peer.name))?;
+    for (peer, outcome) in PEERS.iter().zip(&outcomes) {
+        match outcome.skipped() {
+            Some(reason) => skipped.push((peer.title, reason)),
             None => {
-                let server = start(peer, model, &environments)?;
+                let server = start(peer, model, &folder()?)?;
                 running.push(Running::new(model, peer.title, server, peer.wire, peer.rtol)?);
             }
         }
@@ -114,35 +114,13 @@ fn measure(running: &[Running], connections: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the environments; what became of each, in the order of the peers.
-fn install(environments: &Path) -> Result<Vec<String>, Error> {
-    eprintln!("peers: installing");
-    let mut script = Command::new(here().join("install")).arg(environments).stdout(Stdio::piped()).spawn()?;
-    let mut outcomes = Map::new();
-    for line in BufReader::new(script.stdout.take().ok_or("the script has no output")?).lines() {
-        let line = line?;
-        eprintln!("peers: {line}");
-        if let Some((name, outcome)) = line.split_once(": ") {
-            outcomes.insert(name.to_owned(), outcome.into());
-        }
-    }
-    if !script.wait()?.success() {
-        return Err("bench/peers/install failed".into());
-    }
-    let outcome = |peer: &Peer| {
-        let outcome = outcomes.get(peer.name).and_then(Value::as_str);
-        Ok(outcome.ok_or_else(|| format!("bench/peers/install does not know {}", peer.name))?.to_owned())
-    };
-    PEERS.iter().map(outcome).collect()
-}
-
 /// Starts a server, and waits until it answers.
 fn start(peer: &Peer, model: &Model, environments: &Path) -> Result<Server, Error> {
     eprintln!("peers: starting {}", peer.name);
     let address = free_address()?;
     let path = environments.join(format!("{}.log", peer.name));
     let log = File::create(&path)?;
-    let mut command = Command::new(here().join("start"));
+    let mut command = Command::new(sources().join("start"));
     command.arg(peer.name).arg(address.port().to_string()).arg(environments);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let mut server = Server::other(command, address)?;
@@ -197,8 +175,4 @@ impl Wire {
 /// say which.
 fn free_address() -> Result<SocketAddr, Error> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }

@@ -11,17 +11,27 @@ pub(crate) struct Usage {
     pub(crate) descriptors: usize,
 }
 
+/// The most memory that a process has had so far.
+pub(crate) fn peak_mib(process: u32) -> io::Result<f64> {
+    Ok(number(&status(process)?, "VmHWM:")? / 1024.0)
+}
+
+fn status(process: u32) -> io::Result<String> {
+    std::fs::read_to_string(format!("/proc/{process}/status"))
+}
+
+fn number(status: &str, key: &str) -> io::Result<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    number.ok_or_else(|| io::Error::other(format!("a process has no {key}")))
+}
+
 impl Usage {
     pub(crate) fn of(process: u32) -> io::Result<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-        let number = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key));
-            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-            number.ok_or_else(|| io::Error::other(format!("/proc/{process}/status has no {key}")))
-        };
+        let status = status(process)?;
         Ok(Self {
-            rss_mib: number("VmRSS:")? / 1024.0,
-            threads: number("Threads:")? as usize,
+            rss_mib: number(&status, "VmRSS:")? / 1024.0,
+            threads: number(&status, "Threads:")? as usize,
             descriptors: std::fs::read_dir(format!("/proc/{process}/fd"))?.count(),
         })
     }

@@ -1,6 +1,7 @@
 //! What `scry_card::stats` promises: the field's definitions, and a rule that
 //! holds its rate of false alarms.
 
+mod agreement;
 mod properties;
 mod rules;
 mod scipy;

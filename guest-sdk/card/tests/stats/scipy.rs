@@ -1,124 +1,41 @@
 //! Agreement with scipy to 1e-9, on real data (`scipy_values.py` wrote it).
 
-use crate::{batch, column, number_fields, numbers, profile};
-use scry_card::Values;
+use crate::agreement::{columns, list, pairs, sorted};
+use crate::{number_fields, numbers, profile};
 use scry_card::stats::{
     Basis, Binned, Counter, Kind, Statistic, Verdict, chi_square, compare, compare_counts, fisher_exact, js_distance,
-    jsd_bits, ks, ks_binned, ks_p_value, l_infinity, ln_e, psi, wasserstein, wasserstein_binned, watch,
+    ks, ks_binned, ks_p_value, l_infinity, ln_e, psi, wasserstein, wasserstein_binned,
 };
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-#[derive(Deserialize)]
-struct Column {
-    name: String,
-    reference: Vec<f64>,
-    live: Vec<f64>,
-    numeric: Option<Value>,
-    categorical: Option<Value>,
-}
-
-fn stored<T: DeserializeOwned>(key: &str) -> T {
-    let mut all: Value = serde_json::from_str(include_str!("../scipy_values.json")).unwrap();
-    serde_json::from_value(all[key].take()).unwrap()
-}
-
-fn near(what: &str, ours: f64, theirs: f64) {
-    assert!((ours - theirs).abs() <= 1e-9 * theirs.abs().max(1e-12), "{what}: {ours}, scipy says {theirs}");
-}
-
-fn list<T: DeserializeOwned>(value: &Value, key: &str) -> Vec<T> {
-    serde_json::from_value(value[key].clone()).unwrap()
-}
-
-fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-}
-
-fn check_counts(name: &str, says: &Value, p: &[u64], q: &[u64]) {
-    let says = |key: &str| says[key].as_f64().unwrap();
-    let test = chi_square(p, q);
-    assert_eq!(test.degrees_of_freedom as f64, says("chi_square_dof"), "{name}");
-    for (key, ours) in [
-        ("psi", psi(p, q)),
-        ("js_distance", js_distance(p, q)),
-        ("jsd_bits", jsd_bits(p, q)),
-        ("l_infinity", l_infinity(p, q)),
-        ("chi_square", test.statistic),
-        ("chi_square_p_value", test.p_value),
-    ] {
-        near(&format!("{name}, {key}"), ours, says(key));
+#[test]
+fn every_number_is_scipys() {
+    let pairs = pairs();
+    assert!(pairs.len() > 300, "{}", pairs.len());
+    for pair in pairs {
+        assert!(pair.difference() <= 1e-9, "{}: {}, scipy says {}", pair.what, pair.ours, pair.scipys);
     }
 }
 
 #[test]
-fn every_number_of_real_columns_is_scipys() {
-    for Column { name, reference, live, numeric, categorical } in stored::<Vec<Column>>("columns") {
-        let fields = number_fields(1);
-        let profiled = profile(&fields, &batch(vec![column(Values::Fp64(reference.clone()))]));
-        let counter = Counter::new(&profiled, &fields).unwrap();
-        let mut counts = counter.start();
-        counter.count(&mut counts, &batch(vec![column(Values::Fp64(live.clone()))])).unwrap();
-        let report = watch(&profiled, &counts, 0.01).unwrap().columns.remove(0);
-        let ours = |statistic| report.value(statistic).unwrap();
-
-        let says = numeric.as_ref().or(categorical.as_ref()).unwrap();
-        let (p, q): (Vec<u64>, Vec<u64>) = (list(says, "reference_counts"), list(says, "live_counts"));
-        check_counts(&name, says, &p, &q);
-        for (statistic, key) in [
-            (Statistic::Psi, "psi"),
-            (Statistic::ChiSquare, "chi_square"),
-            (Statistic::JsDistance, "js_distance"),
-            (Statistic::LnE, "ln_e"),
-        ] {
-            near(&format!("{name}, counted {key}"), ours(statistic), says[key].as_f64().unwrap());
-        }
+fn bins_of_real_columns_are_scipys_and_bound_what_is_exact() {
+    for column in columns() {
+        let profiled = column.profiled();
+        let report = column.watched(&profiled);
+        let name = &column.name;
         let Kind::Numeric(found) = &profiled.columns[0].kind else {
-            assert!(categorical.is_some(), "{name}");
-            near(&name, ours(Statistic::LInfinity), says["l_infinity"].as_f64().unwrap());
+            assert!(column.categorical.is_some(), "{name}");
             continue;
         };
-        assert_eq!(found.histogram.edges, list::<f64>(says, "edges"), "{name}");
-        assert_eq!(found.histogram.counts, p, "{name}");
-        let (reference, live) = (sorted(&reference), sorted(&live));
-        let says = |key: &str| says[key].as_f64().unwrap();
+        assert_eq!(found.histogram.edges, list::<f64>(column.says(), "edges"), "{name}");
+        assert_eq!(found.histogram.counts, column.counts().0, "{name}");
+        let (reference, live) = (sorted(&column.reference), sorted(&column.live));
         let (distance, area) = (ks(&reference, &live), wasserstein(&reference, &live));
-        near(&name, found.mean, says("mean"));
-        near(&name, found.std_dev, says("std_dev"));
-        near(&name, distance, says("ks_d"));
-        near(&name, ks_p_value(distance, reference.len() as u64, live.len() as u64), says("ks_p_value"));
-        near(&name, area, says("wasserstein"));
-        near(&name, area / found.scale(), says("w_norm"));
-        // What bins tell of both.
+        let ours = |statistic| report.value(statistic).unwrap();
         assert!(ours(Statistic::KsD) <= distance + 1e-12 && distance <= ours(Statistic::KsDMax) + 1e-12, "{name}");
         assert!(ours(Statistic::Wasserstein) <= area * (1.0 + 1e-9), "{name}");
         let is_large = area / found.scale() > 0.3;
         assert!(!is_large || ours(Statistic::Wasserstein) >= area * 0.9, "{name}: {area}\n{report}");
-    }
-}
-
-#[derive(Deserialize)]
-struct Case<T> {
-    input: T,
-    value: f64,
-}
-
-#[test]
-fn tests_of_significance_are_scipys() {
-    for Case { input: (distance, n, m), value } in stored::<Vec<Case<(f64, u64, u64)>>>("ks_p_value") {
-        near(&format!("ks_p_value({distance}, {n}, {m})"), ks_p_value(distance, n, m), value);
-    }
-    for Case { input, value } in stored::<Vec<Case<[[u64; 2]; 2]>>>("fisher_exact") {
-        near(&format!("fisher_exact({input:?})"), fisher_exact(input), value);
-    }
-    for Case { input: (p, q), value } in stored::<Vec<Case<(Vec<u64>, Vec<u64>)>>>("chi_square") {
-        near(&format!("chi_square({p:?}, {q:?})"), chi_square(&p, &q).p_value, value);
-    }
-    for Case { input: (weights, live), value } in stored::<Vec<Case<(Vec<f64>, Vec<u64>)>>>("ln_e") {
-        near(&format!("ln_e({weights:?}, {live:?})"), ln_e(&weights, &live), value);
     }
 }
 
