@@ -54,7 +54,7 @@ pub(crate) fn lines(bikeshare: &Model, digits: &Model) -> Vec<Line> {
     let keys = (0..50).map(|key| well(bikeshare("", &format!("scry-key: caller-{key}\r\n"), &one))).collect();
     let leaving = [bikeshare("", "", &many), hostile_request("hostile", "loop")];
     let slow = |pause, expected| Request::new(bikeshare("", "", &many), Manner::Slowly(pause), expected);
-    let too_slow = vec![kind(408, ""), kind(504, "timeout")];
+    let too_slow = vec![kind(408, "body-timeout"), kind(504, "timeout")];
     let line = |name, per_s, connections, requests| Line { name, per_s, connections, requests };
     vec![
         line("one row", 40.0, 2, vec![well(bikeshare("", "", &one))]),
@@ -73,7 +73,12 @@ pub(crate) fn lines(bikeshare: &Model, digits: &Model) -> Vec<Line> {
         ),
         line("slow client", 4.0, 1, vec![slow(Duration::from_millis(5), vec![kind(200, "")])]),
         line("slower than the deadline", 2.0, 2, vec![slow(Duration::from_millis(60), too_slow)]),
-        line("half a body", 1.0, 1, vec![Request::new(bikeshare("", "", &many), Manner::Half, vec![kind(408, "")])]),
+        line(
+            "half a body",
+            1.0,
+            1,
+            vec![Request::new(bikeshare("", "", &many), Manner::Half, vec![kind(408, "body-timeout")])],
+        ),
     ]
 }
 
@@ -85,22 +90,23 @@ fn kind(status: u16, reason: &str) -> Kind {
 fn malformed(body: &[u8]) -> Vec<Request> {
     let post = |path: &str, headers: &str, body: &[u8]| render("POST", path, headers, body);
     let (infer, text) = ("/v2/models/bikeshare/infer", String::from_utf8_lossy(body));
+    let (unread, invalid) = (kind(400, ""), kind(400, "invalid-input"));
     let cases = [
-        (400, post(infer, "", b"")),
-        (400, post(infer, "", b"{")),
-        (400, post(infer, "", b"\0\xff\xfe")),
-        (400, post(infer, "", b"[[[[[[[[[[[[[[[[")),
-        (400, post(infer, "", br#"{"inputs":[]}"#)),
-        (400, post(infer, "", text.replace("FP64", "FP32").replace("INT64", "FP32").as_bytes())),
-        (400, post(infer, "", text.replace("\"shape\":[1]", "\"shape\":[7]").as_bytes())),
-        (400, post(infer, "x-request-timeout-ms: soon\r\n", body)),
-        (404, post("/v2/models/nobody/infer", "", body)),
-        (404, post("/v2/models/bikeshare/versions/999999/infer", "", body)),
-        (404, post("/v2/models/bikeshare/versions/-/infer", "", body)),
-        (404, render("GET", "/nothing", "", b"")),
-        (405, render("GET", infer, "", b"")),
+        (&unread, post(infer, "", b"")),
+        (&unread, post(infer, "", b"{")),
+        (&unread, post(infer, "", b"\0\xff\xfe")),
+        (&unread, post(infer, "", b"[[[[[[[[[[[[[[[[")),
+        (&invalid, post(infer, "", br#"{"inputs":[]}"#)),
+        (&invalid, post(infer, "", text.replace("FP64", "FP32").replace("INT64", "FP32").as_bytes())),
+        (&unread, post(infer, "", text.replace("\"shape\":[1]", "\"shape\":[7]").as_bytes())),
+        (&unread, post(infer, "x-request-timeout-ms: soon\r\n", body)),
+        (&kind(404, ""), post("/v2/models/nobody/infer", "", body)),
+        (&kind(404, ""), post("/v2/models/bikeshare/versions/999999/infer", "", body)),
+        (&kind(404, ""), post("/v2/models/bikeshare/versions/-/infer", "", body)),
+        (&kind(404, ""), render("GET", "/nothing", "", b"")),
+        (&kind(405, ""), render("GET", infer, "", b"")),
     ];
-    cases.into_iter().map(|(status, bytes)| Request::new(bytes, Manner::Well, vec![kind(status, "")])).collect()
+    cases.map(|(kind, bytes)| Request::new(bytes, Manner::Well, vec![kind.clone()])).into()
 }
 
 /// Every behaviour, with and without a spare. Besides its own failure a guest

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The shifts, and rows to alarm that `facts/validation.md` gives for each.
+/// The shifts, and rows to alarm in a simulation of the rule apart from this code.
 const SHIFTS: [(f64, u64); 3] = [(1.0, 33), (0.5, 148), (0.25, 650)];
 /// Rows that a timed round counts.
 const TIMED_ROWS: usize = 100_000;
