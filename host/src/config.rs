@@ -140,6 +140,9 @@ pub struct Compute {
     pub io_threads: usize,
     /// Calls that may wait for a thread, over all models. Default 1,024.
     pub queue_max: usize,
+    /// Processors that calls which outlive their slice leave to everybody else,
+    /// while quick models are asked; one is left to them in any case. Default 1.
+    pub quiet_cores: usize,
     /// Instances that may be made ahead of need, over all components. Default 64.
     pub instances_ahead_max: u32,
 }
@@ -313,6 +316,7 @@ impl Config {
             ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
             ("validation.drift_save_ms", self.validation.drift_save_ms, 100, DAY_MS),
             ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
+            ("compute.quiet_cores", self.compute.quiet_cores as u64, 0, 256),
             ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
             ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),

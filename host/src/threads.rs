@@ -3,6 +3,7 @@
 //! Never decides which thread loses what.
 
 use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::time::Duration;
 
 /// How much less than the host's own threads a thread gets.
@@ -97,6 +98,37 @@ fn schedule(thread: Pid, nice: i32, slice: Duration) -> std::io::Result<()> {
     if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
+/// The processors that this process may use, and which of them are kept quiet.
+#[derive(Debug)]
+pub(crate) struct Cores {
+    all: CpuSet,
+    /// All but the quiet ones; at least one.
+    others: CpuSet,
+}
+
+impl Cores {
+    /// So many are kept quiet, where there are more.
+    pub(crate) fn keeping_quiet(cores: usize) -> Self {
+        let all = sched_getaffinity(None).unwrap_or_default();
+        let mut others = all;
+        let quiet = cores.min((all.count() as usize).saturating_sub(1));
+        (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core)).take(quiet).for_each(|core| others.unset(core));
+        Self { all, others }
+    }
+
+    /// Keeps a thread off the quiet ones, or no more.
+    pub(crate) fn confine(&self, thread: Pid, is_confined: bool) {
+        if self.all == self.others {
+            return;
+        }
+        let cores = if is_confined { &self.others } else { &self.all };
+        // A thread that has ended needs no place.
+        if let Err(error) = sched_setaffinity(Some(thread), cores) {
+            tracing::debug!(%error, "a thread keeps its processors");
+        }
+    }
+}
+
 /// Processor time that the calling thread has used.
 pub(crate) fn thread_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -123,6 +155,25 @@ mod tests {
         });
         assert_eq!(nice.join().unwrap(), Priority::Patient.nice());
         assert_eq!(patiently(|| rustix::process::getpriority_process(None).unwrap()), 10);
+    }
+
+    #[test]
+    fn quiet_cores_are_some_of_ours_and_never_all() {
+        let all = sched_getaffinity(None).unwrap();
+        for quiet in [0, 1, 2, 10_000] {
+            let cores = Cores::keeping_quiet(quiet);
+            let left = all.count() as usize - quiet.min(all.count() as usize - 1);
+            assert_eq!((cores.all, cores.others.count() as usize), (all, left));
+            std::thread::spawn(move || {
+                let me = rustix::thread::gettid();
+                for (is_confined, allowed) in [(true, cores.others), (false, all)] {
+                    cores.confine(me, is_confined);
+                    assert_eq!(sched_getaffinity(None).unwrap(), allowed);
+                }
+            })
+            .join()
+            .unwrap();
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Default for Registries {
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { threads: 0, io_threads: 0, queue_max: 1024, instances_ahead_max: 64 }
+        Self { threads: 0, io_threads: 0, queue_max: 1024, quiet_cores: 1, instances_ahead_max: 64 }
     }
 }
 

@@ -53,8 +53,9 @@ pub async fn serve(
     let prediction = bind(config.prediction.listen, "--listen").await?;
     let admin = bind(config.admin.listen, "--admin-listen").await?;
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
-    let (threads, queue_max) = (config.compute_threads(), config.compute.queue_max);
-    let predictor = Predictor::new(registry.routes(), threads, queue_max, registry.shared_metrics())?;
+    let (threads, compute) = (config.compute_threads(), &config.compute);
+    let metrics = registry.shared_metrics();
+    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, compute.quiet_cores, metrics)?;
     let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
     let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 

@@ -13,6 +13,7 @@ use super::validation::{Bypass, Refusal, Rows};
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, unix_ms};
+use crate::threads::Cores;
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, CheckKind, Detail, Field, Finding, Invalid, check};
 use std::sync::Arc;
@@ -114,11 +115,12 @@ impl Predictor {
         routes: Arc<ArcSwap<Routes>>,
         threads: usize,
         queue_max: usize,
+        quiet_cores: usize,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = Box::new(move |lane: &Admission, cpu| books.used_cpu(&lane.model, cpu));
-        let compute = Compute::start(threads, queue_max, account)?;
+        let compute = Compute::start(threads, queue_max, Cores::keeping_quiet(quiet_cores), account)?;
         Ok(Self { routes, compute, behind: Behind::start()?, metrics })
     }
 

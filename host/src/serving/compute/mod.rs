@@ -13,7 +13,7 @@ mod queue;
 pub(super) use queue::Refused;
 
 use super::Admission;
-use crate::threads::{Priority, compute, demote, thread_cpu};
+use crate::threads::{Cores, Priority, compute, demote, thread_cpu};
 use overseer::Overseer;
 use queue::{Class, Pick, Picked, Queue};
 use std::panic::AssertUnwindSafe;
@@ -59,6 +59,8 @@ struct Shared<W: Work> {
     account: Account,
     overseer: Overseer,
     prompt_threads: usize,
+    /// Where patient threads may be while quick models are asked.
+    cores: Cores,
 }
 
 struct State<W: Work> {
@@ -68,6 +70,8 @@ struct State<W: Work> {
     /// first, since its memory is still at hand.
     idle: [Vec<Sleeper>; 2],
     next_id: u64,
+    /// Until when some processors are kept quiet.
+    quiet_until: Instant,
     closed: bool,
 }
 
@@ -84,6 +88,8 @@ struct Thread {
     /// The system's number of it, once it runs.
     tid: Option<rustix::process::Pid>,
     class: Class,
+    /// Whether it is kept off the quiet processors.
+    is_confined: bool,
     /// Since when it has been at one call, and the processor time it had used before.
     busy: Option<(Instant, Duration)>,
 }
@@ -99,12 +105,13 @@ pub fn threads_max(threads: usize) -> usize {
 
 impl<W: Work> Compute<W> {
     /// Starts the threads, and the one that oversees them.
-    pub(super) fn start(threads: usize, queue_max: usize, account: Account) -> std::io::Result<Self> {
+    pub(super) fn start(threads: usize, queue_max: usize, cores: Cores, account: Account) -> std::io::Result<Self> {
         let state = State {
             queue: Queue::new(queue_max),
             threads: Vec::new(),
             idle: Default::default(),
             next_id: 0,
+            quiet_until: Instant::now(),
             closed: false,
         };
         let shared = Arc::new(Shared {
@@ -112,6 +119,7 @@ impl<W: Work> Compute<W> {
             account,
             overseer: Overseer::default(),
             prompt_threads: threads.max(1),
+            cores,
         });
         for _ in 0..shared.prompt_threads {
             shared.start_thread(Class::Prompt)?;
@@ -230,7 +238,7 @@ impl<W: Work> Shared<W> {
         let mut state = self.lock();
         state.next_id += 1;
         let id = state.next_id;
-        state.threads.push(Thread { id, tid: None, class, busy: None });
+        state.threads.push(Thread { id, tid: None, class, is_confined: false, busy: None });
         drop(state);
         let shared = self.clone();
         let started = std::thread::Builder::new().name(format!("scry-compute-{id}")).spawn(move || shared.work(id));

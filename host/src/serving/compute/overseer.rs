@@ -1,6 +1,7 @@
 //! The thread that looks after the compute threads: takes the priority of those
-//! that have been at one call for a whole slice, and starts others in their
-//! place. Sleeps when nothing runs.
+//! that have been at one call for a whole slice, starts others in their place,
+//! and keeps the patient ones off the quiet processors while quick models are
+//! asked. Sleeps when nothing runs.
 //!
 //! Never runs a guest, never touches the queue's order.
 
@@ -19,6 +20,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call before it sleeps: under load it never does, so that no
 /// request pays for waking it.
 const IDLE_TICKS_MAX: u32 = 200;
+/// How long after a quick call the quiet processors are kept for the next one.
+const QUIET: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Overseer {
@@ -31,6 +34,8 @@ pub(super) struct Overseer {
 struct Orders {
     demote: Vec<Pid>,
     start: Vec<Class>,
+    /// Which threads keep off the quiet processors, and which no more.
+    confine: Vec<(Pid, bool)>,
 }
 
 impl Overseer {
@@ -66,6 +71,7 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
         let orders = look(&mut state, shared.prompt_threads, Instant::now());
         drop(state);
         orders.demote.into_iter().for_each(|thread| demote(thread, Priority::Patient));
+        orders.confine.into_iter().for_each(|(thread, is_confined)| shared.cores.confine(thread, is_confined));
         for class in orders.start {
             if let Err(error) = shared.start_thread(class) {
                 tracing::warn!(%error, "a compute thread could not be started; trying again");
@@ -106,6 +112,18 @@ fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> O
             thread.class = Class::Patient;
             patient += 1;
             orders.demote.push(tid);
+        }
+    }
+    if state.queue.take_quick() {
+        state.quiet_until = now + QUIET;
+    }
+    let is_quiet = now < state.quiet_until;
+    for thread in state.threads.iter_mut().filter(|thread| thread.class == Class::Patient) {
+        if let Some(tid) = thread.tid
+            && thread.is_confined != is_quiet
+        {
+            thread.is_confined = is_quiet;
+            orders.confine.push((tid, is_quiet));
         }
     }
     // Whoever is not known yet may burn as well, and nobody could take the place.

@@ -9,6 +9,7 @@
 
 use super::Work;
 use crate::serving::Admission;
+use crate::serving::admission::SLICE;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub(super) struct Queue<W> {
     queue_max: usize,
     /// No more calls can be taken from prompt threads.
     is_crowded: bool,
+    /// Whether a quick model was asked since somebody wanted to know.
+    was_quick: bool,
 }
 
 struct Lane<W> {
@@ -85,7 +88,8 @@ struct Job<W> {
 
 impl<W: Work> Queue<W> {
     pub(super) fn new(queue_max: usize) -> Self {
-        Self { lanes: HashMap::new(), waiting: 0, sequence: 0, level: Duration::ZERO, queue_max, is_crowded: false }
+        let (lanes, level) = (HashMap::new(), Duration::ZERO);
+        Self { lanes, waiting: 0, sequence: 0, level, queue_max, is_crowded: false, was_quick: false }
     }
 
     /// A place for a call that somebody else makes: only where nobody waits for
@@ -135,6 +139,12 @@ impl<W: Work> Queue<W> {
 
     pub(super) fn set_crowded(&mut self, is_crowded: bool) {
         self.is_crowded = is_crowded;
+    }
+
+    /// Whether a quick call of a quick model has ended since the last time. A
+    /// model on the border to slow is neither.
+    pub(super) fn take_quick(&mut self) -> bool {
+        std::mem::take(&mut self.was_quick)
     }
 
     /// Whether one more call would be refused whatever it is. Requests that are
@@ -214,6 +224,7 @@ impl<W: Work> Queue<W> {
     /// Work has ended: its place is free, and the lane pays what it cost. Says
     /// which threads serve those that wait for the place.
     pub(super) fn done(&mut self, admission: &Admission, charged: Duration, cpu: Duration) -> Option<Class> {
+        self.was_quick |= cpu < SLICE / 2 && !admission.is_patient();
         let lane = self.lanes.get_mut(&admission.lane)?;
         lane.running = lane.running.saturating_sub(1);
         lane.used = (lane.used + cpu).saturating_sub(charged);

@@ -1,7 +1,7 @@
 use super::queue::{Class, Pick, Queue, Refused};
 use super::{Compute, Work};
 use crate::serving::admission::{Admission, SLICE, test_lane};
-use crate::threads::thread_cpu;
+use crate::threads::{Cores, thread_cpu};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,7 +53,7 @@ fn pool(threads: usize, queue_max: usize) -> (Compute<Task>, Arc<Mutex<HashMap<S
     let kept = books.clone();
     let account =
         Box::new(move |lane: &Admission, cpu| *kept.lock().unwrap().entry(lane.model.clone()).or_default() += cpu);
-    (Compute::start(threads, queue_max, account).unwrap(), books)
+    (Compute::start(threads, queue_max, Cores::keeping_quiet(1), account).unwrap(), books)
 }
 
 /// Occupies a place until the sender is used; returns once the work runs.
@@ -268,6 +268,37 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
     let books = books.lock().unwrap();
     assert!(books["good"] >= Duration::from_millis(15), "{books:?}");
     assert!(books["m"] >= SLICE, "{books:?}");
+}
+
+/// A processor is kept quiet while others are asked, and only then.
+#[test]
+fn a_call_that_burns_leaves_a_processor_to_quick_models() {
+    let (compute, _) = pool(2, 100);
+    let (stop, (say, said)) = (Arc::new(AtomicBool::new(false)), channel());
+    let stopped = stop.clone();
+    let burn = move || {
+        say.send(rustix::thread::gettid()).unwrap();
+        while !stopped.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
+    compute.submit(&Arc::new(test_lane(1, 10)), doing(later(), burn)).unwrap();
+    let burning = said.recv().unwrap();
+    let processors = || rustix::thread::sched_getaffinity(Some(burning)).unwrap().count();
+    let all = processors();
+    let quick = Arc::new(test_lane(1, 10));
+    let until = Instant::now() + Duration::from_secs(30);
+    while processors() != all.saturating_sub(1).max(1) {
+        let (say, said) = channel();
+        compute.submit(&quick, doing(later(), move || say.send(()).unwrap())).unwrap();
+        said.recv().unwrap();
+        assert!(Instant::now() < until, "it keeps all {all} processors");
+    }
+    while processors() != all {
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(Instant::now() < until, "nobody else is asked any more");
+    }
+    stop.store(true, Ordering::Relaxed);
 }
 
 /// A lane whose standing changes while calls wait in it is served all the same.
