@@ -120,10 +120,17 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::Data(options)) => data::run(&options),
         Some(Part::DataTurn(options)) => data::scry_turn::run(&options),
         Some(Part::Instructions(options)) => instructions::run(&options),
-        Some(Part::Hostile(options)) => hostile::run(&options),
-        Some(Part::Overload(options)) => overload::run(&options),
-        Some(Part::Soak(options)) => soak::run(&options),
+        Some(Part::Hostile(options)) => on_small_pages(|| hostile::run(&options)),
+        Some(Part::Overload(options)) => on_small_pages(|| overload::run(&options)),
+        Some(Part::Soak(options)) => on_small_pages(|| soak::run(&options)),
         Some(Part::NativeServer) => native_server::run(),
         Some(Part::CountedCalls(options)) => instructions::counted::run(&options),
     }
+}
+
+/// Hundreds of clients start at once; with huge pages each would clear two
+/// megabytes first, while the host waits for a processor.
+fn on_small_pages(run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    scry::memory::small_pages();
+    run()
 }

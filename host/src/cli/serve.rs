@@ -3,6 +3,7 @@
 use super::CliError;
 use crate::config::Config;
 use crate::http::{Bound, Tokens, serve};
+use crate::memory::small_pages;
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::serving::{thread_woke, threads_max};
@@ -47,6 +48,7 @@ fn admin_address(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = args.config()?;
     init_log(&config.log)?;
+    small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
         .on_thread_start(be_prompt)

@@ -5,6 +5,7 @@
 //! Never runs a guest, never touches a file.
 
 use super::canonical::canonical;
+use crate::memory::give_back;
 use crate::threads::{Priority, give_way};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
@@ -33,6 +34,7 @@ impl Compiler {
             for Job { engine, bytes, done } in waiting {
                 // Nobody waits any more when the host is ending.
                 let _ = done.send(compile(&engine, &bytes));
+                // Some 20 MiB after a few versions.
                 give_back();
             }
         })?;
@@ -49,13 +51,6 @@ impl Compiler {
         drop(jobs);
         compiled.recv().map_err(|_| ended(()))?
     }
-}
-
-/// Gives the system what compiling took and retired code has left. The allocator
-/// would keep it until this thread compiles again: some 20 MiB after a few versions.
-fn give_back() {
-    // SAFETY: no arguments to be wrong; frees only what nobody has.
-    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
