@@ -97,7 +97,7 @@ impl Model {
     }
 
     /// These records as a V2 request, each tensor's keys in the order in which
-    /// clients write them: data that comes before its datatype is read twice.
+    /// clients write them.
     pub(crate) fn v2_request(&self, records: &[Map<String, Value>], shape: impl Fn(&Field) -> Vec<u64>) -> String {
         let tensor = |field: &Field| {
             let mut data = Vec::new();

@@ -1,8 +1,9 @@
 //! The Open Inference Protocol (V2) in JSON.
 //!
-//! Elements go straight into typed columns. `data` may be flat or nested; its
+//! Elements go straight into typed columns, plain numbers by the shortest way. `data` may be flat or nested; its
 //! members may come in any order.
 
+mod plain;
 mod response;
 
 pub use response::{InferResponse, metadata};
@@ -53,11 +54,12 @@ pub struct InferRequest {
 }
 
 #[derive(Deserialize)]
-struct RawRequest {
+struct RawRequest<'a> {
     id: Option<String>,
     #[serde(default)]
     parameters: Map<String, Value>,
-    inputs: Vec<RawTensor>,
+    #[serde(borrow)]
+    inputs: Vec<RawTensor<'a>>,
     #[serde(default)]
     outputs: Vec<RawOutput>,
 }
@@ -70,7 +72,7 @@ struct RawOutput {
 impl InferRequest {
     /// Reads a request.
     pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
-        let raw: RawRequest = serde_json::from_slice(body)?;
+        let raw: RawRequest<'_> = serde_json::from_slice(body)?;
         let timeout_us = match raw.parameters.get("timeout") {
             None => None,
             Some(value) => Some(value.as_u64().ok_or_else(|| {
@@ -108,104 +110,66 @@ pub(super) fn wrong(
     ProtocolError::Invalid(Invalid { row, ..Invalid::new(CheckKind::Type, field, expected, found) })
 }
 
-/// A tensor as it is being read: its data typed when the type came first.
-struct RawTensor {
+/// A tensor as it is written.
+#[derive(Deserialize)]
+struct RawTensor<'a> {
     name: String,
-    shape: Vec<u64>,
-    datatype: String,
-    data: Data,
-}
-
-enum Data {
-    Typed(Elements),
-    /// The data came before its type.
-    Untyped(Box<RawValue>),
+    shape: Option<Vec<u64>>,
+    datatype: Option<String>,
+    /// Read when its type is known, which may come later.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 /// A column, or the first element that does not fit it.
 type Elements = Result<Column, (usize, String)>;
 
-impl RawTensor {
+impl RawTensor<'_> {
     fn read(self) -> Result<NamedTensor, ProtocolError> {
-        let datatype = datatype(&self.datatype).ok_or_else(|| {
-            wrong(&self.name, None, "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES", self.datatype.clone())
-        })?;
-        let elements = match self.data {
-            Data::Typed(elements) => elements,
-            Data::Untyped(raw) => ElementsSeed { datatype, capacity: 0 }
-                .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))?,
-        };
-        let Column { values, validity } = elements.map_err(|(at, found)| {
-            let rows = self.shape.first().copied().unwrap_or(1).max(1);
-            let count = element_count(&self.shape).unwrap_or(0) as u64;
+        let name = self.name;
+        let missing = |what| serde_json::Error::custom(format!("tensor `{name}` has no `{what}`"));
+        let shape = self.shape.ok_or_else(|| missing("shape"))?;
+        let kind = self.datatype.ok_or_else(|| missing("datatype"))?;
+        let data = self.data.ok_or_else(|| missing("data"))?;
+        let datatype = datatype(&kind)
+            .ok_or_else(|| wrong(&name, None, "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES", kind))?;
+        let expected = element_count(&shape);
+        let Column { values, validity } = elements(&name, datatype, expected, data.get())?.map_err(|(at, found)| {
+            let rows = shape.first().copied().unwrap_or(1).max(1);
+            let count = expected.unwrap_or(0) as u64;
             let row = at as u64 / (count / rows).max(1);
-            wrong(&self.name, usize::try_from(row).ok(), format!("a {datatype} value"), found)
+            wrong(&name, usize::try_from(row).ok(), format!("a {datatype} value"), found)
         })?;
-        let expected = element_count(&self.shape);
         if expected != Some(values.len()) {
             let expected = expected.map_or("a shape that can be counted".into(), |count| format!("{count} elements"));
-            return Err(wrong(
-                &self.name,
-                None,
-                format!("{expected} for shape {:?}", self.shape),
-                values.len().to_string(),
-            ));
+            return Err(wrong(&name, None, format!("{expected} for shape {shape:?}"), values.len().to_string()));
         }
-        Ok(NamedTensor { name: self.name, tensor: Tensor { shape: self.shape, values, validity } })
+        Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
     }
+}
+
+fn elements(name: &str, datatype: Datatype, expected: Option<usize>, list: &str) -> Result<Elements, ProtocolError> {
+    let found = match list.as_bytes().first() {
+        Some(b'[') => None,
+        Some(b'{') => Some("an object"),
+        Some(b'"') => Some("a text"),
+        Some(b't' | b'f') => Some("a truth value"),
+        _ => Some("a number"),
+    };
+    if let Some(found) = found {
+        return Err(wrong(name, None, "a list as `data`", found));
+    }
+    let capacity = expected.unwrap_or(0).min(CAPACITY_MAX);
+    if let Some(column) = plain::column(datatype, list, capacity) {
+        return Ok(Ok(column));
+    }
+    Ok(ElementsSeed { datatype, capacity }.deserialize(&mut serde_json::Deserializer::from_str(list))?)
 }
 
 fn datatype(name: &str) -> Option<Datatype> {
     use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
     let all = [Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes];
     all.into_iter().find(|datatype| datatype.name() == name)
-}
-
-impl<'de> Deserialize<'de> for RawTensor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TensorVisitor)
-    }
-}
-
-struct TensorVisitor;
-
-impl<'de> Visitor<'de> for TensorVisitor {
-    type Value = RawTensor;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tensor: an object with name, shape, datatype and data")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawTensor, A::Error> {
-        let (mut name, mut shape, mut kind, mut data) = (None::<String>, None::<Vec<u64>>, None::<String>, None);
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match key.as_ref() {
-                "name" => name = Some(map.next_value()?),
-                "shape" => shape = Some(map.next_value()?),
-                "datatype" => kind = Some(map.next_value()?),
-                "data" => {
-                    data = Some(match kind.as_deref().and_then(datatype) {
-                        Some(datatype) => {
-                            let capacity = shape.as_deref().and_then(element_count).unwrap_or(0).min(CAPACITY_MAX);
-                            Data::Typed(map.next_value_seed(ElementsSeed { datatype, capacity })?)
-                        }
-                        None => Data::Untyped(map.next_value()?),
-                    });
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let name = name.ok_or_else(|| A::Error::custom("a tensor has no `name`"))?;
-        let missing = |what: &str| A::Error::custom(format!("tensor `{name}` has no `{what}`"));
-        Ok(RawTensor {
-            shape: shape.ok_or_else(|| missing("shape"))?,
-            datatype: kind.ok_or_else(|| missing("datatype"))?,
-            data: data.ok_or_else(|| missing("data"))?,
-            name,
-        })
-    }
 }
 
 /// Reads `data` into a column of a known type.

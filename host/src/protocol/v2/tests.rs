@@ -10,6 +10,13 @@ fn read(json: &str) -> Result<InferRequest, ProtocolError> {
     InferRequest::from_json(json.as_bytes())
 }
 
+/// A list as the JSON reader reads it.
+pub(super) fn slowly(datatype: Datatype, list: &str) -> Result<Column, String> {
+    let seed = ElementsSeed { datatype, capacity: 0 };
+    let read = seed.deserialize(&mut serde_json::Deserializer::from_str(list)).map_err(|e| e.to_string())?;
+    read.map_err(|(_, found)| found)
+}
+
 fn one(datatype: &str, shape: &str, data: &str) -> Result<Tensor, String> {
     let json = format!(r#"{{"inputs":[{{"name":"x","shape":{shape},"datatype":"{datatype}","data":{data}}}]}}"#);
     read(&json).map(|mut request| request.inputs.remove(0).tensor).map_err(|e| e.to_string())
@@ -46,6 +53,8 @@ fn every_refusal_names_field_expected_and_found() {
         ("BYTES", "[1]", "[3]", "expected a BYTES value, found 3"),
         ("FP32", "[3]", "[1,2]", "expected 3 elements for shape [3], found 2"),
         ("FP32", "[4294967296,4294967296,16]", "[1]", "expected a shape that can be counted"),
+        ("FP32", "[1]", "1", "field `x`: expected a list as `data`, found a number"),
+        ("FP32", "[1]", "{}", "expected a list as `data`, found an object"),
         ("FP16", "[1]", "[1]", "expected a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES, found FP16"),
     ] {
         let error = one(datatype, shape, data)
