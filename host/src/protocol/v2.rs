@@ -113,7 +113,7 @@ pub(super) fn wrong(
 /// A tensor as it is written.
 #[derive(Deserialize)]
 struct RawTensor<'a> {
-    name: String,
+    name: Option<String>,
     shape: Option<Vec<u64>>,
     datatype: Option<String>,
     /// Read when its type is known, which may come later.
@@ -126,7 +126,7 @@ type Elements = Result<Column, (usize, String)>;
 
 impl RawTensor<'_> {
     fn read(self) -> Result<NamedTensor, ProtocolError> {
-        let name = self.name;
+        let name = self.name.ok_or_else(|| serde_json::Error::custom("a tensor has no `name`"))?;
         let missing = |what| serde_json::Error::custom(format!("tensor `{name}` has no `{what}`"));
         let shape = self.shape.ok_or_else(|| missing("shape"))?;
         let kind = self.datatype.ok_or_else(|| missing("datatype"))?;
@@ -157,7 +157,7 @@ fn elements(name: &str, datatype: Datatype, expected: Option<usize>, list: &str)
         _ => Some("a number"),
     };
     if let Some(found) = found {
-        return Err(wrong(name, None, "a list as `data`", found));
+        return Err(wrong(name, None, "a list of elements as `data`", found));
     }
     let capacity = expected.unwrap_or(0).min(CAPACITY_MAX);
     if let Some(column) = plain::column(datatype, list, capacity) {

@@ -53,8 +53,8 @@ fn every_refusal_names_field_expected_and_found() {
         ("BYTES", "[1]", "[3]", "expected a BYTES value, found 3"),
         ("FP32", "[3]", "[1,2]", "expected 3 elements for shape [3], found 2"),
         ("FP32", "[4294967296,4294967296,16]", "[1]", "expected a shape that can be counted"),
-        ("FP32", "[1]", "1", "field `x`: expected a list as `data`, found a number"),
-        ("FP32", "[1]", "{}", "expected a list as `data`, found an object"),
+        ("FP32", "[1]", "1", "field `x`: expected a list of elements as `data`, found a number"),
+        ("FP32", "[1]", "{}", "expected a list of elements as `data`, found an object"),
         ("FP16", "[1]", "[1]", "expected a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES, found FP16"),
     ] {
         let error = one(datatype, shape, data)

@@ -42,10 +42,12 @@ impl Epochs {
         Self { current: Epoch::begin(1, counts), last: None, alarms: 0 }
     }
 
-    /// Counts a batch, in a new epoch where this one has its rows. A batch is
-    /// never divided.
-    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch) -> Result<(), Invalid> {
-        if self.current.counts.rows() >= EPOCH_ROWS {
+    /// Counts a batch, in a new epoch where this one has its rows and the one
+    /// before it is among the `judged`: however fast rows come, none goes unseen.
+    /// A batch is never divided.
+    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch, judged: u64) -> Result<(), Invalid> {
+        let is_over = self.last.as_ref().is_none_or(|last| last.number <= judged);
+        if is_over && self.current.counts.rows() >= EPOCH_ROWS {
             let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
             self.last = Some(std::mem::replace(&mut self.current, next));
         }

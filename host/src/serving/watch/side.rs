@@ -5,6 +5,7 @@ use super::{Alarm, Epoch, Epochs};
 use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
 use scry_card::{Batch, Field, Invalid};
 use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Inputs, features or outputs.
@@ -16,6 +17,8 @@ pub struct Side {
     pub reference: Reference,
     counter: Counter,
     epochs: Mutex<Epochs>,
+    /// The newest epoch that was looked at after its end.
+    judged: AtomicU64,
     /// Epoch and rows of the last look; held by whoever looks.
     looked: Mutex<(u64, u64)>,
     /// What it came to; whoever reads it waits for nobody who counts.
@@ -65,12 +68,14 @@ impl Side {
         let counter = Counter::new(&reference, fields)?;
         let epochs = Mutex::new(Epochs::begin(counter.start()));
         let moment = SideMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
-        Ok(Self { name, reference, counter, epochs, looked: Mutex::default(), moment: Mutex::new(moment) })
+        let (judged, looked, moment) = (AtomicU64::new(0), Mutex::default(), Mutex::new(moment));
+        Ok(Self { name, reference, counter, epochs, judged, looked, moment })
     }
 
     /// Counts a batch; one of another form is nobody's to refuse here.
     pub(super) fn saw(&self, batch: &Batch) {
-        let _ = self.lock().count(&self.counter, batch);
+        let judged = self.judged.load(Ordering::Relaxed);
+        let _ = self.lock().count(&self.counter, batch, judged);
     }
 
     pub(super) fn epochs(&self) -> Epochs {
@@ -111,6 +116,9 @@ impl Side {
             *looked = at;
             let moment = SideMoment::of(self.name, self.mark().2, &report);
             *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+        }
+        if let Some(last) = &epochs.last {
+            self.judged.fetch_max(last.number, Ordering::Relaxed);
         }
         alarms
     }

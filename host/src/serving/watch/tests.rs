@@ -43,13 +43,18 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
     let counter = Counter::new(&reference, &fields(&["x"])).unwrap();
     let mut epochs = Epochs::begin(counter.start());
     for _ in 0..4 {
-        epochs.count(&counter, &rows(600, 0.0)).unwrap();
+        epochs.count(&counter, &rows(600, 0.0), 0).unwrap();
     }
     assert_eq!((epochs.mark(), epochs.last.is_none()), ((1, 2_400, 0), true));
-    epochs.count(&counter, &rows(5_000, 0.0)).unwrap();
+    epochs.count(&counter, &rows(5_000, 0.0), 0).unwrap();
     assert_eq!(epochs.mark(), (2, 5_000, 0));
     assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
-    assert!(epochs.last.unwrap().counts.rows() >= EPOCH_ROWS);
+    assert!(epochs.last.as_ref().unwrap().counts.rows() >= EPOCH_ROWS);
+    // Nobody has looked at the first one yet: it is not forgotten.
+    epochs.count(&counter, &rows(100, 0.0), 0).unwrap();
+    assert_eq!(epochs.mark(), (2, 5_100, 0));
+    epochs.count(&counter, &rows(100, 0.0), 1).unwrap();
+    assert_eq!((epochs.mark(), epochs.last.unwrap().number), ((3, 100, 0), 2));
 }
 
 #[test]
@@ -69,7 +74,9 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     assert!(side.look(ALPHA, 3).is_empty());
     side.saw(&rows(1_400, 0.0));
     // The next epoch, and a shift that nobody looked at before it ended.
-    side.saw(&rows(2_000, 1.0));
+    side.saw(&rows(1, 0.0));
+    assert!(side.look(ALPHA, 3).is_empty());
+    side.saw(&rows(1_999, 1.0));
     side.saw(&rows(10, 0.0));
     let [late] = side.look(ALPHA, 4).try_into().unwrap();
     assert_eq!((late.at_ms, late.rows), (4, 2_000));
@@ -77,6 +84,18 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     assert_eq!((report.alarms, report.current.epoch, report.current.report.live_rows), (2, 3, 10));
     assert_eq!((report.current.alarm, report.last.unwrap().alarm), (None, Some(late)));
     assert_eq!((side.moment().alarms, side.moment().rows), (2, 10));
+}
+
+/// Far more rows than an epoch has come between two looks, and drift among them.
+#[test]
+fn however_fast_rows_come_none_goes_unseen() {
+    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    for middle in [1.0, 0.0, 0.0, 0.0] {
+        (0..10).for_each(|_| side.saw(&rows(200, middle)));
+    }
+    let [alarm] = side.look(ALPHA, 1).try_into().unwrap();
+    assert_eq!(alarm.rows, 2_000);
+    assert_eq!(side.mark(), (2, 6_000, 1));
 }
 
 #[test]
@@ -128,8 +147,10 @@ fn counts_go_on_exactly_where_they_ended() {
 #[test]
 fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
     let (early, late) = (watch(), watch());
+    let look = |watch: &Watch| watch.sides().for_each(|side| drop(side.look(ALPHA, 1)));
     for _ in 0..5 {
         early.saw(&rows(1_000, 0.0), &rows(1_000, 0.0));
+        look(&early);
     }
     late.saw(&rows(300, 0.0), &rows(300, 0.0));
     late.resume(early.counted()).unwrap();
@@ -140,6 +161,7 @@ fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
     let late = watch();
     for _ in 0..3 {
         late.saw(&rows(2_000, 0.0), &rows(2_000, 0.0));
+        look(&late);
     }
     late.resume(early.counted()).unwrap();
     assert_eq!(late.inputs.as_ref().unwrap().mark(), (6, 2_000, 0));
