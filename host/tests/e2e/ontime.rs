@@ -2,6 +2,9 @@
 //! leave, models that burn all that they get, joined requests, full queues.
 
 use crate::support::{Host, Reply, eventually, features, guest, rows};
+use crate::swap::process;
+use rustix::process::Pid;
+use rustix::thread::sched_getaffinity;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -190,6 +193,46 @@ fn models_that_burn_every_processor_keep_nobody_from_an_answer_and_are_charged()
     assert!(good > 0.0, "nothing is charged");
     for name in names {
         eventually("it is charged", || cpu(&host, name) > good);
+    }
+}
+
+/// How many processors each compute thread of the host may use.
+fn processors(host: &Host) -> Vec<u32> {
+    let tasks = std::fs::read_dir(process(host).join("task")).unwrap().map(|task| task.unwrap().path());
+    // One may end meanwhile.
+    let of = |task: std::path::PathBuf| {
+        let is_ours = std::fs::read_to_string(task.join("comm")).ok()?.starts_with("scry-compute");
+        let tid = Pid::from_raw(task.file_name()?.to_str()?.parse().ok()?);
+        is_ours.then(|| sched_getaffinity(tid).ok().map(|set| set.count()))?
+    };
+    tasks.filter_map(of).collect()
+}
+
+#[test]
+fn calls_that_burn_leave_a_processor_to_whoever_is_quick() {
+    let all = sched_getaffinity(None).unwrap().count();
+    for quiet_cores in [1, 0] {
+        let limits = "[limits]\ndeadline_ms = 60000\nfuel = 0\n";
+        let host = Host::with(&format!("compute.quiet_cores = {quiet_cores}\n{limits}"));
+        host.publish(&guest("steady"));
+        host.publish(&guest("hostile"));
+        let client = asks(&host, "hostile", "loop");
+        eventually("it loops", || live(&host) == 1.0);
+        let ask = || host.predict("steady", "", 1.0).status(200);
+        if quiet_cores == 0 {
+            for _ in 0..100 {
+                ask();
+                assert!(processors(&host).iter().all(|&processors| processors == all));
+            }
+            continue;
+        }
+        let left = (all - quiet_cores).max(1);
+        eventually("it keeps off one", || {
+            ask();
+            processors(&host).contains(&left)
+        });
+        assert!(processors(&host).contains(&all), "the others have them all");
+        drop(client);
     }
 }
 

@@ -103,7 +103,7 @@ impl Footprint {
 }
 
 /// The host's folder in /proc: it alone works in its folder.
-fn process(host: &Host) -> PathBuf {
+pub(crate) fn process(host: &Host) -> PathBuf {
     let (data, mut all) = (host.data(), std::fs::read_dir("/proc").unwrap());
     let works_there =
         |path: &PathBuf| std::fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == data.parent().unwrap());

@@ -53,7 +53,7 @@ impl Fallen {
 
 /// A configuration with room for a busy machine, and more on top.
 fn config_with(more: &str) -> String {
-    format!("{more}\n[compute]\nthreads = 2\n")
+    format!("compute.threads = 2\n{more}")
 }
 
 /// Deadlines that only a hang misses, where a test is not about deadlines.
@@ -127,7 +127,7 @@ impl Host {
 
     fn again(mut self) -> Self {
         let config = std::fs::read_to_string(self.dir.path().join("scry.toml")).unwrap();
-        let config = config.strip_suffix(&config_with("")).unwrap().to_owned();
+        let config = config.strip_prefix(&config_with("")).unwrap().to_owned();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         Self::run(dir, &config)
     }
