@@ -1,7 +1,7 @@
 //! The Open Inference Protocol (V2) in JSON.
 //!
-//! Elements go straight into typed columns, plain numbers by the shortest way. `data` may be flat or nested; its
-//! members may come in any order.
+//! Elements go straight into typed columns, plain numbers by the shortest way.
+//! `data` may be flat or nested; a tensor's members may come in any order, each once.
 
 mod plain;
 mod response;

@@ -136,6 +136,9 @@ fn what_retired_versions_took_is_free_again() {
             plateau = Some(Footprint::of(&host));
         }
     }
+    // In small pages, which can be given back one by one.
+    let status = std::fs::read_to_string(process(&host).join("status")).unwrap();
+    assert!(status.contains("THP_enabled:\t0"), "{status}");
     let (plateau, mut now) = (plateau.unwrap(), Footprint::of(&host));
     let code_kib = cached_code_kib(&host);
     println!("{plateau:?} after {PLATEAU} versions, {now:?} after {VERSIONS}, {code_kib} KiB of code");

@@ -34,6 +34,12 @@ fn flat_or_nested_in_any_order_of_members() {
 }
 
 #[test]
+fn a_member_that_comes_twice_is_refused() {
+    let twice = r#"{"inputs":[{"name":"x","shape":[1],"datatype":"FP64","data":[1],"data":[2]}]}"#;
+    assert!(read(twice).unwrap_err().to_string().contains("duplicate field `data`"));
+}
+
+#[test]
 fn null_is_a_missing_element() {
     let tensor = one("INT64", "[3]", "[null,5,null]").unwrap();
     assert_eq!(tensor.validity, Some(vec![false, true, false]));
