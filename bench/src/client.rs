@@ -71,6 +71,11 @@ impl Connection {
 }
 
 impl Answer {
+    /// Whether the server ends the connection.
+    pub(crate) fn closes(&self) -> bool {
+        self.closes
+    }
+
     /// The body as text, shortened.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).chars().take(300).collect()
@@ -112,6 +117,18 @@ impl Answer {
         answer.body.resize(length, 0);
         from.read_exact(&mut answer.body)?;
         Ok(answer)
+    }
+}
+
+/// The answer that these bytes are, once it is whole.
+pub(crate) fn reads_whole(mut came: &[u8]) -> io::Result<Option<Answer>> {
+    if !came.windows(4).any(|end| end == b"\r\n\r\n") {
+        return Ok(None);
+    }
+    match Answer::read(&mut came) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -237,7 +237,6 @@ impl Arena {
             request: &self.good,
             rate_per_s: options.rate_per_s,
             connections: GOOD_CONNECTIONS,
-            from_due: true,
             seed,
         };
         let health =

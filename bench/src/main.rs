@@ -8,6 +8,7 @@
 mod admin;
 mod claims;
 mod client;
+mod crowd;
 mod data;
 mod environments;
 mod hostile;

@@ -4,17 +4,18 @@
 //! Requests come by a schedule, four times as many as the host can answer at
 //! its best: connections that wait for their answers would only ask for more as
 //! fast as they are served. The generator must not be the bottleneck: requests
-//! are rendered once, most threads wait for answers, and the table says what
+//! are rendered once, one thread has all connections, and the table says what
 //! was really offered. The best and the overload take turns.
 
 use crate::Error;
 use crate::admin::Admin;
 use crate::claims::Claims;
 use crate::client::{Kind, render};
+use crate::crowd;
 use crate::hostile::{DEADLINE_MS, LATE_MS_MAX, hostile_request};
 use crate::machine::{others_percent, undisturbed};
 use crate::models::{Model, sandbox};
-use crate::pace::{OpenLoop, closed_loop, for_a_time, scramble};
+use crate::pace::{OpenLoop, scramble};
 use crate::process::{RSS_TOLERANCE_MIB, Usage};
 use crate::servers::{Server, TempDir};
 use crate::stats::Sample;
@@ -107,24 +108,19 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 impl Case {
     fn measure(&self, server: &Server, options: &Options, claims: &mut Claims) -> Result<(), Error> {
         let turn = Duration::from_secs_f64(options.turn_s);
-        let best = || closed_loop(server.prediction, &self.request, self.connections, for_a_time(turn));
-        let at = |times: f64, rate_per_s: f64, seed: u64| {
-            OpenLoop {
-                server: server.prediction,
-                request: &self.request,
-                rate_per_s: times * rate_per_s,
-                connections: CONNECTIONS,
-                from_due: false,
-                seed,
-            }
-            .run(turn)
+        let send = |rate_per_s: f64, connections: usize, seed: u64| {
+            let (server, request) = (server.prediction, self.request.as_slice());
+            crowd::run(&OpenLoop { server, request, rate_per_s, connections, seed }, turn)
         };
-        at(OVERLOAD, per_s(&best(), Kind::is_ok), options.seed);
+        // As fast as so many connections are answered.
+        let best = || send(f64::INFINITY, self.connections, options.seed);
+        let at = |times: f64, rate_per_s: f64, seed: u64| send(times * rate_per_s, CONNECTIONS, seed);
+        at(OVERLOAD, per_s(&best()?, Kind::is_ok), options.seed)?;
         let before = Usage::of(server.process())?;
         let turns = undisturbed(options.rounds, &[server.process(), std::process::id()], |round| {
-            let (best, seed) = (best(), scramble(options.seed ^ (round << 32)));
+            let (best, seed) = (best()?, scramble(options.seed ^ (round << 32)));
             let rate = per_s(&best, Kind::is_ok);
-            Ok((best, at(OVERLOAD, rate, seed), at(MODERATE, rate, seed ^ 1)))
+            Ok((best, at(OVERLOAD, rate, seed)?, at(MODERATE, rate, seed ^ 1)?))
         })?;
         let after = Usage::settled(server.process(), &before, PATIENCE)?;
         let mut found = Found { others_percent: others_percent(&turns), ..Found::default() };

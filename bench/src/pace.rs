@@ -27,29 +27,24 @@ pub(crate) struct OpenLoop<'a> {
     pub(crate) rate_per_s: f64,
     /// As many requests can be under way; more are sent late.
     pub(crate) connections: usize,
-    /// Whether a request that had to wait for a connection counts from when it was due, or from when it was sent.
-    pub(crate) from_due: bool,
     pub(crate) seed: u64,
 }
 
 impl OpenLoop<'_> {
-    /// Sends what is due within the time.
+    /// Sends what is due within the time, each connection on a thread of its own.
     pub(crate) fn run(&self, time: Duration) -> Tally {
         let (start, next) = (Instant::now(), AtomicU64::new(0));
         let tally = on_each(self.connections, |_| {
             let (mut connection, mut tally) = (Connection::new(self.server), Tally::default());
-            if self.from_due {
-                go_first();
-            }
+            go_first();
             loop {
                 let due = self.due(next.fetch_add(1, Ordering::Relaxed));
                 if due >= time || start.elapsed() >= time {
                     return tally;
                 }
                 let due = wait(start + due, &mut tally);
-                let from = if self.from_due { due } else { Instant::now() };
                 let answer = connection.exchange(self.request);
-                tally.add(answer, from.elapsed());
+                tally.add(answer, due.elapsed());
             }
         });
         Tally { wall: start.elapsed(), ..tally }
@@ -57,7 +52,7 @@ impl OpenLoop<'_> {
 
     /// When a request is due. Spread at random within its slot: a fixed beat
     /// could fall in step with the host's ticks.
-    fn due(&self, number: u64) -> Duration {
+    pub(crate) fn due(&self, number: u64) -> Duration {
         Duration::from_secs_f64((number as f64 + fraction(self.seed ^ number)) / self.rate_per_s)
     }
 }

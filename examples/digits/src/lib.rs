@@ -57,15 +57,20 @@ impl scry_guest::Model for Digits {
 
     fn predict(&self, rows: Batch<Pixels>) -> Result<Batch<Digit>, Failure> {
         let (mut hidden, mut output) = (Vec::new(), Vec::new());
-        let digit = |pixels: &[f32; 64]| {
-            self.hidden.forward(pixels, &mut hidden);
+        let mut digits = Vec::with_capacity(rows.pixels.len());
+        // So few at a time that what is between the layers stays at hand.
+        for pixels in rows.pixels.chunks(16) {
+            self.hidden.forward(pixels.as_flattened(), &mut hidden);
             relu(&mut hidden);
             self.output.forward(&hidden, &mut output);
-            softmax(&mut output);
-            let best = (0..10).max_by(|&a, &b| output[a].total_cmp(&output[b])).unwrap_or(0);
-            Digit { digit: best as i64, probabilities: std::array::from_fn(|i| output[i]) }
-        };
-        Ok(rows.pixels.iter().map(digit).collect())
+            let (scores, _) = output.as_chunks_mut::<10>();
+            digits.extend(scores.iter_mut().map(|scores| {
+                softmax(scores);
+                let best = (0..10).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
+                Digit { digit: best as i64, probabilities: *scores }
+            }));
+        }
+        Ok(digits.into_iter().collect())
     }
 }
 

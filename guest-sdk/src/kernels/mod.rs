@@ -7,6 +7,7 @@
 
 mod dense;
 mod features;
+mod lanes;
 mod lightgbm;
 mod trees;
 

@@ -67,7 +67,6 @@ pub struct Trees {
     objective: Objective,
     divisor: f64,
     nodes: Vec<Node>,
-    /// In the order of the trees.
     walks: Vec<Walk>,
 }
 
@@ -91,15 +90,14 @@ impl Trees {
             // A class's trees are summed apart, so only one class can group.
             if classes == 1 && tree.splits.iter().all(|(_, split, _)| split.is_fast()) {
                 waiting.push((model.append(&tree), levels));
-                if waiting.len() == GROUP {
-                    model.group(&mut waiting);
-                }
             } else {
-                model.group(&mut waiting);
                 model.walks.push(Walk::Alone(tree));
             }
         }
-        model.group(&mut waiting);
+        // Trees of like depth walk together: none waits long at its leaf.
+        waiting.sort_by_key(|&(_, levels)| levels);
+        waiting.chunks(GROUP).for_each(|trees| model.group(trees));
+        model.check_walks()?;
         Ok(model)
     }
 
@@ -158,15 +156,26 @@ impl Trees {
     #[inline(always)]
     fn walk_group(&self, roots: &[u32; GROUP], levels: usize, row: &[f64], sum: f64) -> f64 {
         let mut at = *roots;
-        for _ in 0..levels {
-            for at in &mut at {
-                let node = &self.nodes[*at as usize];
-                *at = node.left + u32::from(row[node.value as usize] > node.threshold);
-            }
+        for _ in 0..levels.div_ceil(2) {
+            at = self.step(at, row);
+            at = self.step(at, row);
         }
         // In pairs: a chain of additions would wait for each of them.
         let [a, b, c, d, e, f, g, h] = at.map(|at| self.nodes[at as usize].threshold);
         sum + (((a + b) + (c + d)) + ((e + f) + (g + h)))
+    }
+
+    #[inline(always)]
+    fn step(&self, at: [u32; GROUP], row: &[f64]) -> [u32; GROUP] {
+        at.map(|at| {
+            // SAFETY: `check_walks` has seen that every node leads to nodes,
+            // and reads a value that a row has.
+            let (node, value) = unsafe {
+                let node = self.nodes.get_unchecked(at as usize);
+                (node, *row.get_unchecked(node.value as usize))
+            };
+            node.left + u32::from(value > node.threshold)
+        })
     }
 
     fn finish(&self, out: &mut [f64]) {
@@ -206,22 +215,36 @@ impl Trees {
         root
     }
 
-    fn group(&mut self, waiting: &mut Vec<(u32, usize)>) {
-        if waiting.is_empty() {
-            return;
-        }
-        // A short group is filled with a tree that adds nothing.
-        while waiting.len() < GROUP {
-            let itself = self.nodes.len() as u32;
-            waiting.push((itself, 0));
-            self.nodes.push(Node { threshold: 0.0, value: 0, left: itself });
-        }
-        let levels = waiting.iter().map(|&(_, levels)| levels).max().unwrap_or(0);
+    fn group(&mut self, trees: &[(u32, usize)]) {
         let mut roots = [0; GROUP];
-        for (root, (at, _)) in roots.iter_mut().zip(waiting.drain(..)) {
-            *root = at;
+        for (i, root) in roots.iter_mut().enumerate() {
+            *root = trees.get(i).map_or_else(|| self.nothing(), |&(root, _)| root);
         }
+        let levels = trees.iter().map(|&(_, levels)| levels).max().unwrap_or(0);
         self.walks.push(Walk::Group { roots, levels });
+    }
+
+    /// A tree that adds nothing, for a group that is short of one.
+    fn nothing(&mut self) -> u32 {
+        let itself = self.nodes.len() as u32;
+        self.nodes.push(Node { threshold: 0.0, value: 0, left: itself });
+        itself
+    }
+
+    /// What a step relies on: it begins at a node, reads a value that every row
+    /// has, and leads to a node. A leaf never leads to its neighbour.
+    fn check_walks(&self) -> Result<(), String> {
+        let is_node = |at: u32| (at as usize) < self.nodes.len();
+        let leads_on = |(i, node): (usize, &Node)| {
+            let is_leaf = node.value == 0 && node.left as usize == i;
+            (node.value as usize) < self.doubled_len() && is_node(node.left) && (is_leaf || is_node(node.left + 1))
+        };
+        let begins = |walk: &Walk| match walk {
+            Walk::Group { roots, .. } => roots.iter().all(|&root| is_node(root)),
+            Walk::Alone(_) => true,
+        };
+        let holds = self.nodes.iter().enumerate().all(leads_on) && self.walks.iter().all(begins);
+        if holds { Ok(()) } else { Err("a node leads nowhere; this is a bug in the kernel".into()) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -162,7 +162,10 @@ async fn predict(
     let inputs = Rows::Columns(request.inputs);
     let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
     let predicted = app.predictor.predict(call).await;
-    let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::V2(&names(&sent))))?;
+    let answer = predicted.map_err(|error| {
+        let names = if error.has_findings() { names(&sent) } else { Vec::new() };
+        HttpError::predicting(error, Surface::V2(&names))
+    })?;
     let fields = &answer.card.schema.outputs;
     if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
         let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -238,27 +241,34 @@ pub(super) fn shorter(body_us: Option<u64>, header: Option<Duration>) -> Option<
     }
 }
 
+static MODEL: HeaderName = HeaderName::from_static("scry-model");
+static VERSION: HeaderName = HeaderName::from_static("scry-version");
+static DIGEST: HeaderName = HeaderName::from_static("scry-digest");
+static DEGRADED: HeaderName = HeaderName::from_static("scry-degraded");
+static WARNINGS: HeaderName = HeaderName::from_static("scry-warnings");
+static REFUSED_ROWS: HeaderName = HeaderName::from_static("scry-refused-rows");
+
 /// The headers that say who answered, why if it was a spare, and whether
 /// something was found in the inputs.
 pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
-    let mut put = |name: &'static str, value: &str| {
+    let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    put("scry-model", &answer.model);
-    put("scry-version", &answer.version);
+    put(&MODEL, &answer.model);
+    put(&VERSION, &answer.version);
     if let Some(digest) = &answer.digest {
-        put("scry-digest", digest);
+        put(&DIGEST, digest);
     }
     if let Some(degraded) = answer.degraded {
-        put("scry-degraded", degraded);
+        put(&DEGRADED, degraded);
     }
     if !answer.remarks.warnings.is_empty() {
-        put("scry-warnings", &answer.remarks.warnings.len().to_string());
+        put(&WARNINGS, &answer.remarks.warnings.len().to_string());
     }
     if !answer.remarks.refused_rows.is_empty() {
-        put("scry-refused-rows", &answer.remarks.refused_rows.len().to_string());
+        put(&REFUSED_ROWS, &answer.remarks.refused_rows.len().to_string());
     }
 }
 

@@ -100,6 +100,13 @@ pub enum PredictError {
     Unavailable(String),
 }
 
+impl PredictError {
+    /// Whether it says which inputs are wrong.
+    pub fn has_findings(&self) -> bool {
+        matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
+    }
+}
+
 /// Answers requests from whatever is routed at the moment.
 #[derive(Debug)]
 pub struct Predictor {
