@@ -168,8 +168,9 @@ impl Trees {
     #[inline(always)]
     fn step(&self, at: [u32; GROUP], row: &[f64]) -> [u32; GROUP] {
         at.map(|at| {
-            // SAFETY: `check_walks` has seen that every node leads to nodes,
-            // and reads a value that a row has.
+            // SAFETY: `check_walks` has seen that every node reads a value that a
+            // row has, and that a split leads to nodes. A leaf leads to itself:
+            // what it reads, the first value of a doubled row, is never greater.
             let (node, value) = unsafe {
                 let node = self.nodes.get_unchecked(at as usize);
                 (node, *row.get_unchecked(node.value as usize))

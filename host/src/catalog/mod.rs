@@ -237,6 +237,20 @@ pub enum CatalogError {
 }
 
 impl Catalog {
+    /// The same with every canary's step that is not in `before` begun at
+    /// `now_ms`: when it is recorded, and not when it was decided.
+    pub fn begun(mut self, before: &Self, now_ms: u64) -> Self {
+        for (name, model) in &mut self.models {
+            let was = before.models.get(name).and_then(|model| model.serving.as_ref()?.canary.as_ref());
+            if let Some(canary) = model.serving.as_mut().and_then(|serving| serving.canary.as_mut())
+                && was.is_none_or(|was| was.since_ms != canary.since_ms)
+            {
+                canary.since_ms = now_ms;
+            }
+        }
+        self
+    }
+
     /// Models that a host may hold.
     pub const MODELS_MAX: usize = 1000;
     /// Versions that a model may have.

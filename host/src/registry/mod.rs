@@ -184,12 +184,14 @@ impl Registry {
         prepared: &mut Prepared,
         entry: Entry,
     ) -> Result<u64, ChangeError> {
+        let at_ms = unix_ms();
+        let after = after.begun(before, at_ms);
         let models = Change::between(before, &after);
         // A file is remembered even when it says what is so already: it is not applied again.
         if !models.is_empty() || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
             let number = state.history.last() + 1;
-            let change = Change { number, at_ms: unix_ms(), by, what, restored, file, models };
+            let change = Change { number, at_ms, by, what, restored, file, models };
             let record = Record::Change(change);
             state.journal.append(&recovery::line(&record)?)?;
             if let Record::Change(change) = record {
