@@ -25,7 +25,8 @@ pub(crate) struct Answer {
     pub(crate) kind: Kind,
     pub(crate) retry_after: bool,
     pub(crate) body: Vec<u8>,
-    closes: bool,
+    /// Whether the server ends the connection.
+    pub(crate) closes: bool,
 }
 
 /// What an answer was: its status, and the host's reason for it.
@@ -71,11 +72,6 @@ impl Connection {
 }
 
 impl Answer {
-    /// Whether the server ends the connection.
-    pub(crate) fn closes(&self) -> bool {
-        self.closes
-    }
-
     /// The body as text, shortened.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).chars().take(300).collect()

@@ -111,14 +111,10 @@ impl<'a> Crowd<'a> {
         let Some(member) = self.members.get_mut(number) else { return };
         // One that has no request under way was ended by the server, or is new.
         let Some(since) = member.since else { return };
-        let answer = match member.go_on(self.request) {
-            Ok(None) => return,
-            Ok(Some(answer)) => Ok(answer),
-            Err(error) => Err(error),
-        };
+        let Some(answer) = member.go_on(self.request).transpose() else { return };
         let took = since.elapsed();
         member.since = None;
-        let ends = answer.as_ref().map_or(true, Answer::closes);
+        let ends = answer.as_ref().map_or(true, |answer| answer.closes);
         self.tally.add(answer, took);
         if ends {
             self.replace(number);

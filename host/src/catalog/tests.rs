@@ -110,6 +110,18 @@ fn a_schedule_advances_to_its_end() {
 }
 
 #[test]
+fn a_step_begins_when_it_is_recorded_and_one_that_runs_goes_on() {
+    let before = published(&[1, 2]);
+    let since = |catalog: &Catalog| serving(catalog).canary.as_ref().map(|canary| canary.since_ms);
+    let decided = deployed(&before, &canary("2", &[1.0, 10.0]));
+    let recorded = decided.clone().begun(&before, 900);
+    assert_eq!((since(&decided), since(&recorded)), (Some(7), Some(900)));
+    assert_eq!(recorded.clone().begun(&recorded, 1000), recorded);
+    let next = recorded.advance("m", 1900).unwrap().begun(&recorded, 1950);
+    assert_eq!(since(&next), Some(1950));
+}
+
+#[test]
 fn contradictions_are_refused() {
     let catalog = published(&[1, 2]);
     let both = Deployment { promote: true, ..canary("2", &[1.0]) };
