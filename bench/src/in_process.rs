@@ -1,10 +1,10 @@
-//! One call in this process: native, in an instance that is kept, in a fresh
-//! instance as the host makes it, with and without fuel.
+//! One call in this process: native, in an instance that is kept as it is, in
+//! a new one, in one that is put back to the snapshot.
 
 use crate::Error;
 use crate::models::{self, Model, Native, Workbench};
 use crate::stats::Sample;
-use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, Session};
+use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings, Session};
 use scry_card::{Batch, differences};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,14 +18,16 @@ const TURN: Duration = Duration::from_micros(1500);
 enum Variant {
     Native(Native),
     Reused(Box<Session>),
-    Fresh(Box<Loaded>),
+    New(Box<Loaded>),
+    PutBack(Box<Loaded>),
 }
 
 /// Measures and prints the table.
 pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
     println!("## In process\n");
-    println!("µs per call, median (p10); × the native median. `fresh` is what the host does.\n");
-    println!("| model | rows | native | reused, no fuel | reused, fuel | fresh, no fuel | **fresh, fuel** |");
+    println!("µs per call, median (p10); × the native median. All but the first two count fuel.");
+    println!("*Put back* is what the host does, and what it cannot put back is new.\n");
+    println!("| model | rows | native | reused, no fuel | reused | new | **put back** |");
     println!("|---|--:|--:|--:|--:|--:|--:|");
     for (model, title, rows) in [
         (&workbench.bikeshare, "bikeshare: 200 trees, 13 features", [1, 64, 1000].as_slice()),
@@ -44,14 +46,18 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
 fn measure(sandbox: &Sandbox, model: &Model, rows: usize) -> Result<Vec<String>, Error> {
     let inputs = model.batch(rows)?;
     let schema = Arc::new(model.description.card.schema.clone());
-    let load = |metering| sandbox.load(&model.component, schema.clone(), metering, None);
-    let (off, fuel) = (load(Metering::Off)?, load(Metering::Fuel)?);
+    let load = |sandbox: &Sandbox, metering| sandbox.load(&model.component, schema.clone(), metering, None);
+    let (off, fuel) = (load(sandbox, Metering::Off)?, load(sandbox, Metering::Fuel)?);
+    // Where none is kept, none is watched.
+    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: 256 << 20 };
+    let keeps_none = Sandbox::new(settings)?;
+    let new = load(&keeps_none, Metering::Fuel)?;
     let mut variants = [
         Variant::Native(models::native(&model.description.card.name)?),
         Variant::Reused(Box::new(off.session(&limits())?)),
         Variant::Reused(Box::new(fuel.session(&limits())?)),
-        Variant::Fresh(Box::new(off)),
-        Variant::Fresh(Box::new(fuel)),
+        Variant::New(Box::new(new)),
+        Variant::PutBack(Box::new(fuel)),
     ];
     check_agreement(model, &mut variants, &inputs)?;
     let once = variants.iter_mut().map(|variant| Ok(Sample::new(variant.time(&inputs, 20)?).median()));
@@ -97,7 +103,7 @@ impl Variant {
                 Ok(Batch { rows, columns })
             }
             Self::Reused(session) => Ok(session.predict(&inputs, &limits()).outcome?),
-            Self::Fresh(loaded) => Ok(loaded.predict(&inputs, &limits()).outcome?),
+            Self::New(loaded) | Self::PutBack(loaded) => Ok(loaded.predict(&inputs, &limits()).outcome?),
         }
     }
 
@@ -113,7 +119,11 @@ impl Variant {
             let worked = match self {
                 Self::Native(predict) => predict(copy.unwrap_or_default()).is_ok(),
                 Self::Reused(session) => session.predict(inputs, &limits()).outcome.is_ok(),
-                Self::Fresh(loaded) => loaded.predict(inputs, &limits()).outcome.is_ok(),
+                Self::New(loaded) => loaded.predict(inputs, &limits()).outcome.is_ok(),
+                Self::PutBack(loaded) => {
+                    let report = loaded.predict(inputs, &limits());
+                    report.outcome.is_ok() && loaded.restock(report.spent, 1, &limits()).is_ok()
+                }
             };
             times.push(started.elapsed());
             if !worked {

@@ -143,7 +143,8 @@ pub struct Compute {
     /// Processors that calls which outlive their slice leave to everybody else,
     /// while quick models are asked; one is left to them in any case. Default 1.
     pub quiet_cores: usize,
-    /// Instances that may be made ahead of need, over all components. Default 64.
+    /// Instances that may be kept ready ahead of need, over all components; with 0
+    /// each call makes its own. Default 64.
     pub instances_ahead_max: u32,
 }
 

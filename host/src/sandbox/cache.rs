@@ -4,15 +4,14 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
-use super::canonical;
+use super::{canonical, core_module};
 use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 const TAG_BYTES: usize = 32;
 
@@ -39,14 +38,14 @@ impl CodeCache {
     }
 
     /// The component's code, when it is there and ours.
-    pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
+    pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Module> {
         let path = self.path(engine, digest);
         match std::fs::read(&path) {
             Ok(file) => match self.authenticated(&path, &file) {
                 // SAFETY: the tag proves that this host wrote these bytes with
                 // `serialize`, for this engine and this digest.
-                Some(code) => match unsafe { Component::deserialize(engine, code) } {
-                    Ok(component) => return Some(component),
+                Some(code) => match unsafe { Module::deserialize(engine, code) } {
+                    Ok(module) => return Some(module),
                     Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
                 },
                 None => tracing::warn!(%digest, "cached code is not this host's; compiling again"),
@@ -58,8 +57,8 @@ impl CodeCache {
     }
 
     /// Keeps what was compiled just now.
-    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, component: &Component) {
-        if let Err(error) = self.write(&self.path(engine, digest), component) {
+    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, module: &Module) {
+        if let Err(error) = self.write(&self.path(engine, digest), module) {
             // A full disk must not stop a model that runs without its cache.
             tracing::warn!(%digest, %error, "compiled code could not be cached");
         }
@@ -69,8 +68,8 @@ impl CodeCache {
         self.dir.join(folder(engine)).join(format!("{}.cwasm", digest.hex()))
     }
 
-    fn write(&self, path: &Path, component: &Component) -> Result<(), StoreError> {
-        let code = component
+    fn write(&self, path: &Path, module: &Module) -> Result<(), StoreError> {
+        let code = module
             .serialize()
             .map_err(|e| StoreError::Io { path: path.to_owned(), error: std::io::Error::other(e) })?;
         let tag = self.mac(path, &code).finalize().into_bytes();
@@ -102,7 +101,7 @@ impl CodeCache {
 /// The folder of an engine's code, as this host makes it.
 pub(super) fn folder(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
-    canonical::VERSION.hash(&mut hasher);
+    (canonical::VERSION, core_module::VERSION).hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

@@ -1,19 +1,17 @@
-//! One call: a fresh instance of the snapshot, its limits, its answer.
+//! One call: an instance as the snapshot is, its limits, its answer.
 //!
-//! An instance answers one call and is dropped, whatever happened: no state
-//! survives. It may be made ahead of need; until its call it runs nothing.
+//! No state survives a call: an instance that has answered is put back to the
+//! snapshot or dropped. One that is ready ahead of need has run nothing.
 
-use super::bindings::exports::scry::model::predictor::Failure;
-use super::bindings::scry::model::types::{TensorParam, TensorResult};
-use super::convert;
+use super::abi;
 use super::engine::{Loaded, Metering};
+use super::instance::{Function, Instance};
 use super::limits::{Asker, CallLimits, Context, Stopped};
-use super::stock::Ready;
+use super::rewind::Learned;
 use super::ticker::Ticker;
 use scry_card::{Batch, check_form};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::component::{Instance, TypedFunc};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 /// A line that a guest logged.
@@ -102,28 +100,28 @@ pub struct CallReport {
     pub logs: Vec<LogLine>,
     /// Lines beyond the limit.
     pub logs_dropped: u64,
+    /// Whether its instance had answered before, and was put back to the snapshot.
+    pub was_put_back: bool,
     /// What is left of the instance.
     pub spent: Spent,
 }
 
-/// An instance that has answered. Dropping it takes as long as making one:
-/// whoever waits for the answer should have it before.
-pub struct Spent(#[expect(dead_code, reason = "only dropped")] Option<Store<Context>>);
-
-impl std::fmt::Debug for Spent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Spent")
-    }
+/// An instance that has answered. Dropping it takes as long as making one, and
+/// putting it back takes time, too: whoever waits for the answer should have it
+/// before.
+#[derive(Debug)]
+pub struct Spent {
+    instance: Option<Instance>,
+    /// Rather than having been stopped somewhere.
+    has_returned: bool,
 }
 
-/// The form of both functions.
-type Export<'a> = TypedFunc<(&'a [TensorParam<'a>],), (Result<Vec<TensorResult>, Failure>,)>;
-
-/// Which of a component's functions to call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Function {
-    Predict,
-    Transform,
+impl Spent {
+    /// The instance as it was before its call, where it can be put back.
+    pub(super) fn put_back(self, learned: &Learned) -> Option<Instance> {
+        let mut instance = self.instance?;
+        instance.put_back(self.has_returned, learned).then_some(instance)
+    }
 }
 
 impl Loaded {
@@ -145,55 +143,63 @@ impl Loaded {
     /// An instance that answers again and again. For benchmarks and tests
     /// only: the guest's state survives from call to call.
     pub fn session(&self, limits: &CallLimits) -> Result<Session, CallError> {
-        let Ready { store, instance } = self.instantiate(limits)?;
-        Ok(Session { loaded: self.clone(), store, instance })
+        Ok(Session { loaded: self.clone(), instance: self.instantiate(limits)? })
     }
 
     fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
         let ready = self.stock.take().map_or_else(|| self.instantiate(limits), Ok);
-        let Ready { mut store, instance } = match ready {
-            Ok(ready) => ready,
-            Err(error) => return report(Err(error), None, &mut Context::new(0), started),
-        };
-        arm(&mut store, limits, self.metering, &self.ticker);
-        // One made ahead may have been made for a model with more.
-        let outcome = if store.data().memory_bytes > limits.memory_max_bytes {
-            Err(CallError::Memory)
-        } else {
-            self.ask(&mut store, instance, function, inputs)
-        };
-        let fuel = store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        store.data_mut().awake = None;
-        let report = report(outcome, fuel, store.data_mut(), started);
-        CallReport { spent: Spent(Some(store)), ..report }
+        match ready {
+            Ok(mut instance) => {
+                let report = self.ask(&mut instance, function, inputs, limits, started);
+                let has_returned =
+                    matches!(report.outcome, Ok(_) | Err(CallError::Failed(_) | CallError::InvalidInput(_)));
+                let was_put_back = instance.was_put_back;
+                CallReport { was_put_back, spent: Spent { instance: Some(instance), has_returned }, ..report }
+            }
+            Err(error) => report(Err(error), None, &mut Context::new(0), started),
+        }
     }
 
     /// A new instance; its start runs within the limits.
-    pub(super) fn instantiate(&self, limits: &CallLimits) -> Result<Ready, CallError> {
-        let mut store = Store::new(self.pre.engine(), Context::new(limits.memory_max_bytes));
+    pub(super) fn instantiate(&self, limits: &CallLimits) -> Result<Instance, CallError> {
+        let mut store = Store::new(self.pre.module().engine(), Context::new(limits.memory_max_bytes));
         arm(&mut store, limits, self.metering, &self.ticker);
-        let instance = self.pre.instantiate(&mut store).map_err(classify)?;
-        store.data_mut().awake = None;
-        Ok(Ready { store, instance })
+        let learned = self.stock.keeps().then_some(&*self.learned);
+        let mut instance = Instance::new(&self.pre, &self.exports, learned, store).map_err(classify)?;
+        instance.store.data_mut().awake = None;
+        Ok(instance)
     }
 
     fn ask(
         &self,
-        store: &mut Store<Context>,
-        instance: Instance,
+        instance: &mut Instance,
         function: Function,
         inputs: &Batch,
-    ) -> Result<Batch, CallError> {
-        let export = match function {
-            Function::Predict => &self.predict,
-            Function::Transform => &self.transform,
+        limits: &CallLimits,
+        started: Instant,
+    ) -> CallReport {
+        arm(&mut instance.store, limits, self.metering, &self.ticker);
+        // One made ahead may have been made for a model with more.
+        let outcome = if instance.store.data().memory_bytes > limits.memory_max_bytes {
+            Err(CallError::Memory)
+        } else {
+            self.answer(instance, function, inputs, limits.output_max_bytes)
         };
-        // The generated `Model` would look up and check every export for each call.
-        let export: Export<'_> = instance.get_typed_func(&mut *store, export).map_err(classify)?;
-        let (answer,) = export.call(store, (&convert::to_guest(inputs),)).map_err(classify)?;
-        let outputs = answer.map_err(convert::failure)?;
-        let columns = convert::from_guest(outputs).map_err(CallError::InvalidOutput)?;
+        let fuel = instance.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
+        instance.store.data_mut().awake = None;
+        report(outcome, fuel, instance.store.data_mut(), started)
+    }
+
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        function: Function,
+        inputs: &Batch,
+        output_max_bytes: u64,
+    ) -> Result<Batch, CallError> {
+        let lowered = abi::lower(inputs, instance)?;
+        let columns = instance.call(function, lowered, |memory, at| abi::lift(memory, at, output_max_bytes))??;
         let fields = match function {
             Function::Predict => &self.schema.outputs,
             Function::Transform => &self.schema.features,
@@ -207,27 +213,16 @@ impl Loaded {
 }
 
 /// See [`Loaded::session`].
+#[derive(Debug)]
 pub struct Session {
     loaded: Loaded,
-    store: Store<Context>,
     instance: Instance,
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("loaded", &self.loaded).finish_non_exhaustive()
-    }
 }
 
 impl Session {
     /// Predicts where the last call left off.
     pub fn predict(&mut self, inputs: &Batch, limits: &CallLimits) -> CallReport {
-        let started = Instant::now();
-        arm(&mut self.store, limits, self.loaded.metering, &self.loaded.ticker);
-        let outcome = self.loaded.ask(&mut self.store, self.instance, Function::Predict, inputs);
-        let fuel = self.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        self.store.data_mut().awake = None;
-        report(outcome, fuel, self.store.data_mut(), started)
+        self.loaded.ask(&mut self.instance, Function::Predict, inputs, limits, Instant::now())
     }
 }
 
@@ -250,7 +245,8 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Co
         duration: started.elapsed(),
         logs: std::mem::take(&mut context.logs),
         logs_dropped: std::mem::take(&mut context.logs_dropped),
-        spent: Spent(None),
+        was_put_back: false,
+        spent: Spent { instance: None, has_returned: false },
     }
 }
 
@@ -260,7 +256,6 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
     context.memory_max_bytes = limits.memory_max_bytes;
     context.awake = Some(ticker.awake());
     store.limiter(|context| context);
-    store.set_hostcall_fuel(usize::try_from(limits.output_max_bytes).unwrap_or(usize::MAX));
     if metering == Metering::Fuel {
         // Fails only where fuel is not compiled in.
         let _ = store.set_fuel(limits.fuel);
@@ -294,7 +289,7 @@ pub(super) fn classify(error: wasmtime::Error) -> CallError {
         Some(Trap::OutOfFuel) => CallError::Fuel,
         Some(Trap::Interrupt) => CallError::Timeout,
         Some(_) => CallError::Trap(format!("{error:?}")),
-        // Not a trap: the host could not lift what the guest returned.
+        // Not a trap: the host could not read what the guest gave it.
         None => CallError::InvalidOutput(format!("{error:#}")),
     }
 }

@@ -5,12 +5,13 @@
 //! Never runs a guest, never touches a file.
 
 use super::canonical::canonical;
+use super::core_module::extract;
 use crate::memory::give_back;
 use crate::threads::{Priority, give_way};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 /// The compiling thread, for the life of a sandbox.
 #[derive(Debug)]
@@ -19,11 +20,7 @@ pub(super) struct Compiler {
     jobs: Mutex<Sender<Job>>,
 }
 
-struct Job {
-    engine: Engine,
-    bytes: Vec<u8>,
-    done: Sender<wasmtime::Result<Component>>,
-}
+type Job = Box<dyn FnOnce() + Send>;
 
 impl Compiler {
     /// Starts the thread; it ends with the sandbox.
@@ -31,9 +28,8 @@ impl Compiler {
         let (jobs, waiting) = channel::<Job>();
         std::thread::Builder::new().name("scry-compile".into()).spawn(move || {
             give_way(Priority::Last);
-            for Job { engine, bytes, done } in waiting {
-                // Nobody waits any more when the host is ending.
-                let _ = done.send(compile(&engine, &bytes));
+            for compile in waiting {
+                compile();
                 // Some 20 MiB after a few versions.
                 give_back();
             }
@@ -41,22 +37,36 @@ impl Compiler {
         Ok(Self { jobs: Mutex::new(jobs) })
     }
 
-    /// Compiles, when it is this component's turn.
-    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
+    /// Compiles what a component's calls run, when it is its turn.
+    pub(super) fn model(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Module> {
+        self.compile(engine, component, |engine, canonical| Module::new(engine, extract(canonical)?))
+    }
+
+    /// Compiles a component as a whole.
+    pub(super) fn component(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
+        // Validates what it is given, as anybody's bytes.
+        self.compile(engine, component, |engine, canonical| Component::new(engine, canonical))
+    }
+
+    fn compile<T: Send + 'static>(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        compile: impl FnOnce(&Engine, &[u8]) -> wasmtime::Result<T> + Send + 'static,
+    ) -> wasmtime::Result<T> {
         let (done, compiled) = channel();
-        let job = Job { engine: engine.clone(), bytes: bytes.to_vec(), done };
+        let (engine, bytes) = (engine.clone(), bytes.to_vec());
+        let job = move || {
+            let canonical = canonical(&bytes).map_err(|e| wasmtime::Error::msg(e.to_string()));
+            // Nobody waits any more when the host is ending.
+            let _ = done.send(canonical.and_then(|canonical| compile(&engine, &canonical)));
+        };
         let ended = |_| wasmtime::Error::msg("the compiling thread has ended; this is a bug in scry");
         let jobs = self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        jobs.send(job).map_err(|_| ended(()))?;
+        jobs.send(Box::new(job)).map_err(|_| ended(()))?;
         drop(jobs);
         compiled.recv().map_err(|_| ended(()))?
     }
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-    let canonical = canonical(bytes).map_err(|e| wasmtime::Error::msg(e.to_string()))?;
-    // Validates what it is given, as anybody's bytes.
-    Component::new(engine, canonical)
 }
 
 #[cfg(test)]
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn whatever_is_compiled_has_canonical_nans() {
         let engine = Engine::default();
-        let component = Compiler::start().unwrap().compile(&engine, &divides()).unwrap();
+        let component = Compiler::start().unwrap().component(&engine, &divides()).unwrap();
         let mut store = wasmtime::Store::new(&engine, ());
         let instance = wasmtime::component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();
         let run = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "run").unwrap();

@@ -1,17 +1,17 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
-use super::bindings::Model;
 use super::cache::{self, CodeCache, CodeSource};
 use super::compiler::Compiler;
-use super::limits::Context;
+use super::core_module::LOG;
+use super::instance::Exports;
+use super::limits::{Context, log};
+use super::rewind::Learned;
 use super::stock::{Shelf, Stock};
 use super::ticker::Ticker;
-use crate::component::PREDICTOR;
 use crate::store::Digest;
 use scry_card::Schema;
 use std::sync::Arc;
-use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, PoolingAllocationConfig};
 
 /// Whether code counts fuel. Counting is compiled in, so each is an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ pub enum Metering {
 pub struct SandboxSettings {
     /// Instances that may be at a call at once, per engine.
     pub instances_max: u32,
-    /// Instances that may be made ahead of need, over all components.
+    /// Instances that may be kept ready ahead of need, over all components.
     pub instances_ahead_max: u32,
     /// The most linear memory that any deployment may grant, in bytes.
     pub memory_max_bytes: u64,
@@ -48,8 +48,9 @@ pub enum SandboxError {
 #[derive(Clone)]
 pub struct Loaded {
     pub(super) pre: InstancePre<Context>,
-    pub(super) predict: ComponentExportIndex,
-    pub(super) transform: ComponentExportIndex,
+    pub(super) exports: Arc<Exports>,
+    /// How its instances are put back.
+    pub(super) learned: Arc<Learned>,
     pub(super) schema: Arc<Schema>,
     /// Its calls need it, whatever becomes of the sandbox.
     pub(super) ticker: Arc<Ticker>,
@@ -72,7 +73,7 @@ impl std::fmt::Debug for Loaded {
 pub struct Sandbox {
     fuel: Engine,
     off: Engine,
-    compiler: Compiler,
+    pub(super) compiler: Compiler,
     shelf: Arc<Shelf>,
     pub(super) ticker: Arc<Ticker>,
 }
@@ -100,27 +101,19 @@ impl Sandbox {
         let engine = self.engine(metering);
         let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
         let digest = Digest::of(bytes);
-        let (component, source) = match cache.and_then(|cache| cache.load(engine, &digest)) {
-            Some(component) => (component, CodeSource::Cache),
-            None => (self.compile(metering, bytes).map_err(wrong)?, CodeSource::Compiled),
+        let (module, source) = match cache.and_then(|cache| cache.load(engine, &digest)) {
+            Some(module) => (module, CodeSource::Cache),
+            None => (self.compiler.model(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
         if let (Some(cache), CodeSource::Compiled) = (cache, source) {
-            cache.keep(engine, &digest, &component);
+            cache.keep(engine, &digest, &module);
         }
         let mut linker = Linker::<Context>::new(engine);
-        Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(wrong)?;
-        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
-        let missing = |name: &str| SandboxError::Component(format!("`{name}` is not exported"));
-        let predictor = component.get_export_index(None, PREDICTOR).ok_or_else(|| missing(PREDICTOR))?;
-        let function = |name| component.get_export_index(Some(&predictor), name).ok_or_else(|| missing(name));
-        let (predict, transform) = (function("predict")?, function("transform")?);
+        linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
+        let pre = linker.instantiate_pre(&module).map_err(wrong)?;
+        let (exports, learned) = (Arc::new(Exports::of(&module)?), Arc::<Learned>::default());
         let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
-        Ok(Loaded { pre, predict, transform, schema, ticker, stock, metering, source })
-    }
-
-    /// Compiles a component, when it is its turn.
-    pub(super) fn compile(&self, metering: Metering, bytes: &[u8]) -> wasmtime::Result<Component> {
-        self.compiler.compile(self.engine(metering), bytes)
+        Ok(Loaded { pre, exports, learned, schema, ticker, stock, metering, source })
     }
 
     /// The folders of its code in a cache; code in any other is of no use.

@@ -2,10 +2,11 @@
 
 use super::bindings::scry::model::{logging, types};
 use super::call::LogLine;
+use super::core_module::MEMORY;
 use super::ticker::Awake;
 use std::sync::Arc;
 use std::time::Instant;
-use wasmtime::ResourceLimiter;
+use wasmtime::{Caller, Extern, ResourceLimiter};
 
 /// Whoever asked for a call.
 pub trait Asker: std::fmt::Debug + Send + Sync {
@@ -57,6 +58,21 @@ impl Context {
     pub(super) fn new(memory_max_bytes: u64) -> Self {
         Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, awake: None }
     }
+
+    /// Keeps a line, cut to the limit; what is not UTF-8 in it is replaced.
+    fn logged(&mut self, level: tracing::Level, line: &[u8]) {
+        if self.logs.len() >= Self::LOG_MAX_LINES {
+            self.logs_dropped += 1;
+            return;
+        }
+        let kept = line.get(..Self::LOG_LINE_MAX_BYTES).unwrap_or(line);
+        let kept = match str::from_utf8(kept) {
+            // Cut within a character.
+            Err(error) if error.error_len().is_none() => kept.get(..error.valid_up_to()).unwrap_or_default(),
+            _ => kept,
+        };
+        self.logs.push(LogLine { level, message: String::from_utf8_lossy(kept).into_owned() });
+    }
 }
 
 impl ResourceLimiter for Context {
@@ -84,18 +100,34 @@ impl types::Host for Context {}
 
 impl logging::Host for Context {
     fn log(&mut self, level: logging::Level, message: String) {
-        if self.logs.len() >= Self::LOG_MAX_LINES {
-            self.logs_dropped += 1;
-            return;
-        }
-        let level = match level {
-            logging::Level::Debug => tracing::Level::DEBUG,
-            logging::Level::Info => tracing::Level::INFO,
-            logging::Level::Warn => tracing::Level::WARN,
-            logging::Level::Error => tracing::Level::ERROR,
-        };
-        let mut message = message;
-        message.truncate(message.floor_char_boundary(Self::LOG_LINE_MAX_BYTES));
-        self.logs.push(LogLine { level, message });
+        self.logged(
+            match level {
+                logging::Level::Debug => tracing::Level::DEBUG,
+                logging::Level::Info => tracing::Level::INFO,
+                logging::Level::Warn => tracing::Level::WARN,
+                logging::Level::Error => tracing::Level::ERROR,
+            },
+            message.as_bytes(),
+        );
     }
+}
+
+/// The log as a core module calls it, with a text in its memory. No more of it
+/// is looked at than is kept.
+pub(super) fn log(mut caller: Caller<'_, Context>, level: u32, start: u32, bytes: u32) -> wasmtime::Result<()> {
+    let level = match level {
+        0 => tracing::Level::DEBUG,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::WARN,
+        3 => tracing::Level::ERROR,
+        other => return Err(wasmtime::Error::msg(format!("{other} is no log level"))),
+    };
+    let Some(Extern::Memory(memory)) = caller.get_export(MEMORY) else {
+        return Err(wasmtime::Error::msg("a log line without a memory"));
+    };
+    let (memory, context) = memory.data_and_store_mut(&mut caller);
+    let end = (start as usize).checked_add(bytes as usize);
+    let line = end.and_then(|end| memory.get(start as usize..end));
+    context.logged(level, line.ok_or_else(|| wasmtime::Error::msg("a log line outside of its memory"))?);
+    Ok(())
 }

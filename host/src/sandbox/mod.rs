@@ -4,13 +4,17 @@
 //! component serves a request, and grants a guest nothing but a bounded log:
 //! there is no WASI in the host at all.
 
+mod abi;
 mod cache;
 mod call;
 mod canonical;
 mod compiler;
 mod convert;
+mod core_module;
 mod engine;
+mod instance;
 mod limits;
+mod rewind;
 pub(crate) mod snapshot;
 mod stock;
 mod ticker;
@@ -24,6 +28,7 @@ mod bindings {
     });
 }
 
+pub use abi::lift;
 pub use cache::{CodeCache, CodeSource};
 pub use call::{CallError, CallReport, LogLine, Session, Spent};
 pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};

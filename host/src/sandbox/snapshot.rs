@@ -45,7 +45,7 @@ pub(crate) fn seal(
     arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
-    let component = sandbox.compile(Metering::Off, &instrumented).map_err(unsuitable)?;
+    let component = sandbox.compiler.component(engine, &instrumented).map_err(unsuitable)?;
     let instance = linker.instantiate(&mut store, &component).map_err(unsuitable)?;
     let load = instance.get_typed_func::<(), ()>(&mut store, "load").map_err(unsuitable)?;
     if let Err(error) = load.call(&mut store, ()) {
@@ -68,7 +68,7 @@ fn describe(
     limits: &CallLimits,
 ) -> Result<Schema, SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
-    let component = sandbox.compile(Metering::Off, sealed).map_err(unsuitable)?;
+    let component = sandbox.compiler.component(sandbox.engine(Metering::Off), sealed).map_err(unsuitable)?;
     let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
     arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     let model = Model::instantiate(&mut store, &component, linker).map_err(unsuitable)?;

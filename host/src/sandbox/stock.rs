@@ -1,22 +1,15 @@
-//! Instances made ahead of need, so that a call finds its sandbox ready.
+//! Instances that are ready ahead of need, so that a call finds its sandbox.
 //!
-//! Each has run nothing and answers one call: fresh, only earlier. The stock of
-//! a component is as old as its code and goes with it; all stocks together are
-//! bounded, so that the pool always has room for calls.
+//! Each is as the snapshot is: made anew, or put back. The stock of a component
+//! is as old as its code and goes with it; all stocks together are bounded, so
+//! that the pool always has room for calls.
 
-use super::call::CallError;
+use super::call::{CallError, Spent};
 use super::engine::Loaded;
-use super::limits::{CallLimits, Context};
+use super::instance::Instance;
+use super::limits::CallLimits;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wasmtime::Store;
-use wasmtime::component::Instance;
-
-/// An instance that has run nothing yet.
-pub(super) struct Ready {
-    pub(super) store: Store<Context>,
-    pub(super) instance: Instance,
-}
 
 /// How many instances all stocks may hold, and do.
 #[derive(Debug)]
@@ -27,7 +20,7 @@ pub(super) struct Shelf {
 
 /// One component's instances.
 pub(super) struct Stock {
-    ready: Mutex<Vec<Ready>>,
+    ready: Mutex<Vec<Instance>>,
     shelf: Arc<Shelf>,
 }
 
@@ -42,15 +35,20 @@ impl Stock {
         Self { ready: Mutex::default(), shelf }
     }
 
-    pub(super) fn take(&self) -> Option<Ready> {
+    pub(super) fn take(&self) -> Option<Instance> {
         let ready = self.lock().pop()?;
         self.shelf.held.fetch_sub(1, Ordering::Relaxed);
         Some(ready)
     }
 
-    fn put(&self, ready: Ready) {
+    fn put(&self, instance: Instance) {
         self.shelf.held.fetch_add(1, Ordering::Relaxed);
-        self.lock().push(ready);
+        self.lock().push(instance);
+    }
+
+    /// Whether there will ever be an instance here.
+    pub(super) fn keeps(&self) -> bool {
+        self.shelf.max > 0
     }
 
     /// Whether one more has room here, beside the other components'.
@@ -58,7 +56,7 @@ impl Stock {
         self.shelf.held.load(Ordering::Relaxed) < self.shelf.max && self.lock().len() < each
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Ready>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Instance>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,11 +74,13 @@ impl std::fmt::Debug for Stock {
 }
 
 impl Loaded {
-    /// Makes an instance ahead of the next call, where fewer than `each` wait
-    /// for one. Best done when nobody waits for this thread.
-    pub fn restock(&self, each: usize, limits: &CallLimits) -> Result<(), CallError> {
+    /// Has an instance ready for the next call, where fewer than `each` wait for
+    /// one: what is left of the last call, put back to the snapshot, or a new
+    /// one. Best done when nobody waits for this thread.
+    pub fn restock(&self, spent: Spent, each: usize, limits: &CallLimits) -> Result<(), CallError> {
         if self.stock.has_room(each) {
-            self.stock.put(self.instantiate(limits)?);
+            let instance = spent.put_back(&self.learned).map_or_else(|| self.instantiate(limits), Ok)?;
+            self.stock.put(instance);
         }
         Ok(())
     }

@@ -173,10 +173,9 @@ fn together(calls: Vec<Call>) {
     calls.into_iter().filter(|call| !call.link.has_gone()).for_each(Call::alone);
 }
 
-/// After the answer: the instance is dropped, the next one made.
+/// After the answer: the instance is put back for the next call, or another made.
 pub(super) fn tidy(target: &Target, spent: Spent) {
-    drop(spent);
-    target.restock();
+    target.restock(spent);
 }
 
 /// Gone when all are.

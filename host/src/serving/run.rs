@@ -42,6 +42,9 @@ pub(super) fn run(
         report.outcome = Err(CallError::InvalidOutput(wrong));
     }
     metrics.ran(&target.model, report.duration);
+    if report.was_put_back {
+        metrics.put_back(&target.model);
+    }
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
         if let Some(unsaid) = target.voice.guest.take(now) {

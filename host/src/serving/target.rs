@@ -9,7 +9,7 @@ use super::validation::Checked;
 use super::watch::Arm;
 use super::{Admission, Beside, Observed, Rows, Validation, Voice, Watch};
 use crate::catalog::Version;
-use crate::sandbox::{CallError, CallLimits, Loaded};
+use crate::sandbox::{CallError, CallLimits, Loaded, Spent};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
 use std::sync::Arc;
@@ -111,9 +111,10 @@ impl EffectiveLimits {
 }
 
 impl Target {
-    /// Makes an instance ahead of the next call; without one, that call makes its own.
-    pub(super) fn restock(&self) {
-        if let Err(error) = self.loaded.restock(self.admission.limits.in_flight_max, &self.limits.of_call()) {
+    /// Has an instance ready ahead of the next call; without one, that call makes its own.
+    pub(super) fn restock(&self, spent: Spent) {
+        let each = self.admission.limits.in_flight_max;
+        if let Err(error) = self.loaded.restock(spent, each, &self.limits.of_call()) {
             tracing::debug!(model = %self.model, %error, "no instance was made ahead");
         }
     }

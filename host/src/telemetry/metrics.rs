@@ -30,6 +30,7 @@ pub struct Metrics {
     fallbacks: IntCounterVec,
     findings: IntCounterVec,
     inline_calls: IntCounterVec,
+    instances_put_back: IntCounterVec,
     instances: IntGauge,
     loads: IntCounterVec,
     compile_seconds: Histogram,
@@ -83,7 +84,7 @@ impl Metrics {
             )?,
             request_seconds: seconds("scry_request_seconds", "From a request's arrival to its answer.")?,
             queue_seconds: seconds("scry_queue_seconds", "How long a call waited for a compute thread.")?,
-            sandbox_seconds: seconds("scry_sandbox_seconds", "From a fresh instance to its copied-out answer.")?,
+            sandbox_seconds: seconds("scry_sandbox_seconds", "From an instance to its copied-out answer.")?,
             cpu_seconds: CounterVec::new(
                 Opts::new("scry_cpu_seconds_total", "Processor time of the compute threads, by whose calls used it."),
                 &["model"],
@@ -101,6 +102,11 @@ impl Metrics {
             inline_calls: counters(
                 "scry_inline_calls_total",
                 "Calls made by the thread that read the request, without a hand-over.",
+                &["model"],
+            )?,
+            instances_put_back: counters(
+                "scry_instances_put_back_total",
+                "Calls whose instance had answered before and was put back to the snapshot; others had a new one.",
                 &["model"],
             )?,
             findings: counters(
@@ -141,7 +147,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 20] {
+    fn collectors(&self) -> [Box<dyn Collector>; 21] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -156,6 +162,7 @@ impl Metrics {
             Box::new(self.fallbacks.clone()),
             Box::new(self.findings.clone()),
             Box::new(self.inline_calls.clone()),
+            Box::new(self.instances_put_back.clone()),
             Box::new(self.instances.clone()),
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
@@ -223,6 +230,11 @@ impl Metrics {
     pub fn inline_call(&self, model: &str) {
         self.inline_calls.with_label_values(&[model]).inc();
         self.queued(model, Duration::ZERO);
+    }
+
+    /// A call that had an instance which was put back.
+    pub fn put_back(&self, model: &str) {
+        self.instances_put_back.with_label_values(&[model]).inc();
     }
 
     /// A call that a compute thread took up.

@@ -141,6 +141,19 @@ fn no_call_sees_what_another_left_behind() {
     for _ in 0..20 {
         assert_eq!(host.predict("hostile", "state", 1.0).status(200).y(), 1.0);
     }
+    // Pages written: what a call leaves behind, in the same place as others or not.
+    let mut dice = 1u32;
+    for turn in 0..300 {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let pages = [1, 2, 3, 30, 90, 250][(dice >> 16) as usize % 6];
+        let left = host.predict("hostile", "scribble", f64::from(pages)).status(200).y();
+        assert_eq!(left, 0.0, "bytes were left behind before turn {turn}, with {pages} pages");
+        if (dice >> 24).is_multiple_of(32) {
+            host.predict("hostile", "trap", 1.0).error(500, &["trap"]);
+        }
+    }
+    let put_back = host.metric(r#"scry_instances_put_back_total{model="hostile"}"#);
+    assert!(put_back > 100.0, "only {put_back} of 320 instances were put back");
     is_well(host);
 }
 

@@ -9,7 +9,7 @@ use scry_guest::bindings::exports::scry::model::predictor::{Failure, Guest, Sche
 use scry_guest::bindings::scry::model::logging::{Level, log};
 use scry_guest::bindings::scry::model::types::{Datatype, Field, InvalidInput, Values};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 const MIB: usize = 1 << 20;
 
@@ -59,6 +59,7 @@ impl Guest for Hostile {
                 Ok(vec![x])
             }
             "state" => Ok(vec![column(Values::Fp64(vec![count()]))]),
+            "scribble" => Ok(vec![column(Values::Fp64(vec![scribble(&x)]))]),
             "failed" => Err(Failure::Failed("the model says no".into())),
             "refuse" => Err(Failure::InvalidInput(InvalidInput {
                 input: "x".into(),
@@ -121,6 +122,25 @@ fn grow() -> ! {
 fn count() -> f64 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     f64::from(CALLS.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// How many of its bytes anybody has written before; then writes x pages of them,
+/// by stores and by bulk instructions.
+fn scribble(x: &Tensor) -> f64 {
+    const PAGE: usize = 4096;
+    const PAGES: usize = 300;
+    static BYTES: [AtomicU8; PAGE * PAGES] = [const { AtomicU8::new(0) }; PAGE * PAGES];
+    let written = BYTES.iter().filter(|byte| byte.load(Ordering::Relaxed) != 0).count();
+    let Values::Fp64(list) = &x.values else { return -1.0 };
+    let pages = list.first().map_or(0, |&x| x as usize);
+    for (i, page) in BYTES.chunks(PAGE).step_by(PAGES / pages.clamp(1, PAGES)).take(pages).enumerate() {
+        match i % 2 {
+            0 => page[i].store(1, Ordering::Relaxed),
+            // SAFETY: atomics may be written through a shared reference, and nobody else runs.
+            _ => unsafe { std::ptr::write_bytes(page.as_ptr().cast_mut(), 7, black_box(page.len())) },
+        }
+    }
+    written as f64
 }
 
 fn column(values: Values) -> Tensor {

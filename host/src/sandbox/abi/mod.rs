@@ -1,0 +1,242 @@
+//! The contract's functions in the component model's canonical ABI: a list of
+//! tensors into a guest's memory, an answer out of it.
+//!
+//! Flat lists are copied as they lie. Whatever a guest says of its memory is
+//! checked, and no more is copied out than the limit allows. Never calls a
+//! guest, never judges values.
+
+#[cfg(test)]
+mod tests;
+
+use super::call::CallError;
+use scry_card::{Batch, Tensor, Text, Values};
+
+/// `tensor`: its shape, the kind of its values and they, its validity.
+const TENSOR_BYTES: usize = 40;
+const TENSOR_ALIGN: usize = 4;
+const VALUES_KIND: usize = 8;
+const VALUES: usize = 12;
+const SECOND_LIST: usize = 8;
+const VALIDITY_KIND: usize = 28;
+const VALIDITY: usize = 32;
+
+/// `result<list<tensor>, failure>`: which, then either.
+const RESULT_ALIGN: usize = 8;
+const RESULT: usize = 8;
+const FAILURE: usize = 16;
+const FAILURE_ROW_KIND: usize = 24;
+const FAILURE_ROW: usize = 32;
+const FAILURE_MESSAGE: usize = 40;
+const RESULT_BYTES: usize = 48;
+
+/// A guest's memory, and its own allocator.
+pub(super) trait Heap {
+    /// Room for so many bytes, where the guest wants it.
+    fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError>;
+    /// A part of the memory, to be written.
+    fn at(&mut self, start: usize, bytes: usize) -> Result<&mut [u8], CallError>;
+}
+
+/// An element of a flat list, as it lies in memory.
+trait Element: Copy {
+    fn store(list: &[Self], to: &mut [u8]);
+    fn load(from: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! elements {
+    ($($ty:ty),*) => {$(
+        impl Element for $ty {
+            fn store(list: &[Self], to: &mut [u8]) {
+                let (chunks, _) = to.as_chunks_mut::<{ size_of::<$ty>() }>();
+                chunks.iter_mut().zip(list).for_each(|(to, element)| *to = element.to_le_bytes());
+            }
+
+            fn load(from: &[u8]) -> Vec<Self> {
+                let (chunks, _) = from.as_chunks::<{ size_of::<$ty>() }>();
+                chunks.iter().map(|bytes| Self::from_le_bytes(*bytes)).collect()
+            }
+        }
+    )*};
+}
+
+elements!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+
+impl Element for bool {
+    fn store(list: &[Self], to: &mut [u8]) {
+        to.iter_mut().zip(list).for_each(|(to, element)| *to = u8::from(*element));
+    }
+
+    fn load(from: &[u8]) -> Vec<Self> {
+        from.iter().map(|byte| *byte != 0).collect()
+    }
+}
+
+/// Puts a batch into a guest's memory; where it lies, and how many columns it has.
+pub(super) fn lower(batch: &Batch, heap: &mut impl Heap) -> Result<(u32, u32), CallError> {
+    let columns = batch.columns.len();
+    let start = heap.allocate(TENSOR_ALIGN, columns.saturating_mul(TENSOR_BYTES))?;
+    for (i, tensor) in batch.columns.iter().enumerate() {
+        let mut record = [0; TENSOR_BYTES];
+        put(&mut record, 0, lower_list(&tensor.shape, heap)?);
+        let (kind, values) = lower_values(&tensor.values, heap)?;
+        put(&mut record, VALUES_KIND, [kind]);
+        put(&mut record, VALUES, values);
+        if let Some(validity) = &tensor.validity {
+            put(&mut record, VALIDITY_KIND, [1]);
+            put(&mut record, VALIDITY, lower_list(validity, heap)?);
+        }
+        heap.at(start + i * TENSOR_BYTES, TENSOR_BYTES)?.copy_from_slice(&record);
+    }
+    Ok((word(start), word(columns)))
+}
+
+/// The kind of some values, and where their one or two lists lie.
+fn lower_values(values: &Values, heap: &mut impl Heap) -> Result<(u8, [u8; 16]), CallError> {
+    let (kind, list) = match values {
+        Values::Bool(list) => (0, lower_list(list, heap)?),
+        Values::Int8(list) => (1, lower_list(list, heap)?),
+        Values::Int16(list) => (2, lower_list(list, heap)?),
+        Values::Int32(list) => (3, lower_list(list, heap)?),
+        Values::Int64(list) => (4, lower_list(list, heap)?),
+        Values::Uint8(list) => (5, lower_list(list, heap)?),
+        Values::Uint16(list) => (6, lower_list(list, heap)?),
+        Values::Uint32(list) => (7, lower_list(list, heap)?),
+        Values::Uint64(list) => (8, lower_list(list, heap)?),
+        Values::Fp32(list) => (9, lower_list(list, heap)?),
+        Values::Fp64(list) => (10, lower_list(list, heap)?),
+        Values::Bytes(text) => (11, lower_list(text.ends(), heap)?),
+    };
+    let mut lists = [0; 16];
+    put(&mut lists, 0, list);
+    if let Values::Bytes(text) = values {
+        put(&mut lists, SECOND_LIST, lower_list(text.utf8().as_bytes(), heap)?);
+    }
+    Ok((kind, lists))
+}
+
+fn lower_list<T: Element>(list: &[T], heap: &mut impl Heap) -> Result<[u8; 8], CallError> {
+    let bytes = size_of_val(list);
+    let start = heap.allocate(align_of::<T>(), bytes)?;
+    T::store(list, heap.at(start, bytes)?);
+    let mut pair = [0; 8];
+    put(&mut pair, 0, word(start).to_le_bytes());
+    put(&mut pair, 4, word(list.len()).to_le_bytes());
+    Ok(pair)
+}
+
+/// What lies in a guest's memory has such a place and length.
+fn word(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Where `at` is a constant of the layout: it fits.
+fn put<const N: usize>(record: &mut [u8], at: usize, bytes: [u8; N]) {
+    if let Some(to) = record.get_mut(at..at + N) {
+        to.copy_from_slice(&bytes);
+    }
+}
+
+/// Reads what a function of the contract answered, from a guest's memory and
+/// where it says that the answer is: copied out, at most so many bytes of it.
+/// [`CallError::InvalidOutput`] where it is none, or too large; otherwise what
+/// the model itself says.
+pub fn lift(memory: &[u8], at: u32, bytes_max: u64) -> Result<Vec<Tensor>, CallError> {
+    let mut reader = Reader { memory, left: bytes_max };
+    match reader.answer(at as usize) {
+        Ok(Ok(tensors)) => Ok(tensors),
+        Ok(Err(failure)) => Err(failure),
+        Err(wrong) => Err(CallError::InvalidOutput(wrong)),
+    }
+}
+
+struct Reader<'a> {
+    memory: &'a [u8],
+    left: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn answer(&mut self, at: usize) -> Result<Result<Vec<Tensor>, CallError>, String> {
+        let record = self.part("result", at, 1, RESULT_BYTES, RESULT_ALIGN)?;
+        match field(record, 0) {
+            [0] => {
+                let records = self.list_bytes(record, RESULT, TENSOR_BYTES, TENSOR_ALIGN)?;
+                let (records, _) = records.as_chunks::<TENSOR_BYTES>();
+                records.iter().map(|record| self.tensor(record)).collect::<Result<_, _>>().map(Ok)
+            }
+            [1] => self.failure(record).map(Err),
+            [other] => Err(format!("{other} is no kind of result")),
+        }
+    }
+
+    fn tensor(&mut self, record: &[u8]) -> Result<Tensor, String> {
+        let shape = self.list(record, 0)?;
+        let values = match field(record, VALUES_KIND) {
+            [0] => Values::Bool(self.list(record, VALUES)?),
+            [1] => Values::Int8(self.list(record, VALUES)?),
+            [2] => Values::Int16(self.list(record, VALUES)?),
+            [3] => Values::Int32(self.list(record, VALUES)?),
+            [4] => Values::Int64(self.list(record, VALUES)?),
+            [5] => Values::Uint8(self.list(record, VALUES)?),
+            [6] => Values::Uint16(self.list(record, VALUES)?),
+            [7] => Values::Uint32(self.list(record, VALUES)?),
+            [8] => Values::Uint64(self.list(record, VALUES)?),
+            [9] => Values::Fp32(self.list(record, VALUES)?),
+            [10] => Values::Fp64(self.list(record, VALUES)?),
+            [11] => Values::Bytes(Text::new(self.list(record, VALUES)?, self.list(record, VALUES + SECOND_LIST)?)?),
+            [other] => return Err(format!("{other} is no datatype")),
+        };
+        let validity = match field(record, VALIDITY_KIND) {
+            [0] => None,
+            [1] => Some(self.list(record, VALIDITY)?),
+            [other] => return Err(format!("{other} is no kind of validity")),
+        };
+        Ok(Tensor { shape, values, validity })
+    }
+
+    fn failure(&mut self, record: &[u8]) -> Result<CallError, String> {
+        match field(record, RESULT) {
+            [0] => {
+                let (input, message) = (self.string(record, FAILURE)?, self.string(record, FAILURE_MESSAGE)?);
+                let row = match field(record, FAILURE_ROW_KIND) {
+                    [0] => String::new(),
+                    _ => format!(", row {}", u64::from_le_bytes(field(record, FAILURE_ROW))),
+                };
+                Ok(CallError::InvalidInput(format!("field `{input}`{row}: {message}")))
+            }
+            [1] => Ok(CallError::Failed(self.string(record, FAILURE)?)),
+            [other] => Err(format!("{other} is no kind of failure")),
+        }
+    }
+
+    fn string(&mut self, record: &[u8], at: usize) -> Result<String, String> {
+        String::from_utf8(self.list(record, at)?).map_err(|e| e.to_string())
+    }
+
+    fn list<T: Element>(&mut self, record: &[u8], at: usize) -> Result<Vec<T>, String> {
+        self.list_bytes(record, at, size_of::<T>(), align_of::<T>()).map(T::load)
+    }
+
+    /// What the list holds whose place and length the record says.
+    fn list_bytes(&mut self, record: &[u8], at: usize, each: usize, align: usize) -> Result<&'a [u8], String> {
+        let start = u32::from_le_bytes(field(record, at)) as usize;
+        let count = u32::from_le_bytes(field(record, at + 4)) as usize;
+        let bytes = self.part("list", start, count, each, align)?;
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or("it is larger than `output_max_bytes` allows")?;
+        Ok(bytes)
+    }
+
+    fn part(&self, what: &str, start: usize, count: usize, each: usize, align: usize) -> Result<&'a [u8], String> {
+        if !start.is_multiple_of(align) {
+            return Err(format!("its {what} at {start} is not aligned to {align} bytes"));
+        }
+        let end = count.checked_mul(each).and_then(|bytes| start.checked_add(bytes));
+        let part = end.and_then(|end| self.memory.get(start..end));
+        part.ok_or_else(|| format!("its {what} of {count} at {start} is not within its memory"))
+    }
+}
+
+/// Where `at` is a constant of the layout: it fits.
+fn field<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
+    record.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
+}

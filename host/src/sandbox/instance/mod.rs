@@ -1,0 +1,191 @@
+//! One instance of a model's core module: its functions, its memory, and its
+//! way back to the snapshot.
+
+#[cfg(test)]
+mod tests;
+
+use super::abi::Heap;
+use super::call::{CallError, classify};
+use super::core_module as names;
+use super::engine::SandboxError;
+use super::limits::Context;
+use super::rewind::{Learned, Tracked};
+use wasmtime::{
+    Extern, Global, InstancePre, Memory, Module, ModuleExport, Store, TypedFunc, Val, WasmParams, WasmResults,
+};
+
+/// Which of a component's functions to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    Predict,
+    Transform,
+}
+
+/// Where a module has what the host uses of it.
+pub(super) struct Exports {
+    memory: ModuleExport,
+    realloc: ModuleExport,
+    predict: (ModuleExport, Option<ModuleExport>),
+    transform: (ModuleExport, Option<ModuleExport>),
+    /// All that is to be put back beside the memory; nothing where there is more.
+    globals: Option<Vec<ModuleExport>>,
+}
+
+impl Exports {
+    pub(super) fn of(module: &Module) -> Result<Self, SandboxError> {
+        let find = |name: &str| {
+            let missing = || SandboxError::Component(format!("its core module does not export `{name}`"));
+            module.get_export_index(name).ok_or_else(missing)
+        };
+        let function = |name| Ok((find(&names::function(name))?, module.get_export_index(&names::after(name))));
+        let globals = || (0..).map_while(|i| module.get_export_index(&names::global(i))).collect();
+        Ok(Self {
+            memory: find(names::MEMORY)?,
+            realloc: find(names::REALLOC)?,
+            predict: function("predict")?,
+            transform: function("transform")?,
+            globals: module.get_export_index(names::IMAGE).map(|_| globals()),
+        })
+    }
+}
+
+/// An instance whose exports are looked up.
+struct Linked<'a> {
+    store: &'a mut Store<Context>,
+    instance: wasmtime::Instance,
+}
+
+impl Linked<'_> {
+    fn export<T>(&mut self, export: &ModuleExport, is: impl FnOnce(Extern) -> Option<T>) -> wasmtime::Result<T> {
+        let found = self.instance.get_module_export(&mut *self.store, export).and_then(is);
+        found.ok_or_else(|| wasmtime::Error::msg("the core module's exports are not of the contract"))
+    }
+
+    fn function<P: WasmParams, R: WasmResults>(&mut self, export: &ModuleExport) -> wasmtime::Result<TypedFunc<P, R>> {
+        self.export(export, Extern::into_func)?.typed(&*self.store)
+    }
+
+    fn callable(&mut self, (call, after): &(ModuleExport, Option<ModuleExport>)) -> wasmtime::Result<Callable> {
+        let after = after.as_ref().map(|after| self.function(after)).transpose()?;
+        Ok(Callable { call: self.function(call)?, after })
+    }
+
+    fn global(&mut self, export: &ModuleExport) -> wasmtime::Result<(Global, Val)> {
+        let global = self.export(export, Extern::into_global)?;
+        Ok((global, global.get(&mut *self.store)))
+    }
+}
+
+/// An instance, ready for a call.
+pub(super) struct Instance {
+    pub(super) store: Store<Context>,
+    memory: Memory,
+    memory_bytes: usize,
+    realloc: TypedFunc<(u32, u32, u32, u32), u32>,
+    predict: Callable,
+    transform: Callable,
+    globals: Vec<(Global, Val)>,
+    tracked: Option<Tracked>,
+    pub(super) was_put_back: bool,
+}
+
+struct Callable {
+    call: TypedFunc<(u32, u32), u32>,
+    after: Option<TypedFunc<u32, ()>>,
+}
+
+impl Instance {
+    /// A new one in this store. Its memory is watched where `learned` is given.
+    pub(super) fn new(
+        pre: &InstancePre<Context>,
+        exports: &Exports,
+        learned: Option<&Learned>,
+        mut store: Store<Context>,
+    ) -> wasmtime::Result<Self> {
+        let instance = pre.instantiate(&mut store)?;
+        let mut linked = Linked { store: &mut store, instance };
+        let memory = linked.export(&exports.memory, Extern::into_memory)?;
+        let realloc = linked.function(&exports.realloc)?;
+        let (predict, transform) = (linked.callable(&exports.predict)?, linked.callable(&exports.transform)?);
+        let globals = exports.globals.iter().flatten().map(|export| linked.global(export)).collect::<Result<_, _>>()?;
+        let learned = learned.filter(|_| exports.globals.is_some());
+        let tracked = learned.and_then(|learned| learned.track(&mut store, memory));
+        let memory_bytes = memory.data_size(&store);
+        Ok(Self { store, memory, memory_bytes, realloc, predict, transform, globals, tracked, was_put_back: false })
+    }
+
+    /// Calls a function; `read` has its answer before the guest clears it away.
+    pub(super) fn call<T>(
+        &mut self,
+        function: Function,
+        (start, columns): (u32, u32),
+        read: impl FnOnce(&[u8], u32) -> T,
+    ) -> Result<T, CallError> {
+        let callable = match function {
+            Function::Predict => &self.predict,
+            Function::Transform => &self.transform,
+        };
+        let at = callable.call.call(&mut self.store, (start, columns)).map_err(classify)?;
+        let answer = read(self.memory.data(&self.store), at);
+        if let Some(after) = &callable.after {
+            after.call(&mut self.store, at).map_err(classify)?;
+        }
+        Ok(answer)
+    }
+
+    /// Makes it as if it had never been called; false where that cannot be.
+    pub(super) fn put_back(&mut self, has_returned: bool, learned: &Learned) -> bool {
+        let Some(tracked) = &mut self.tracked else { return false };
+        if !has_returned || self.memory.data_size(&self.store) != self.memory_bytes {
+            tracked.give_up(learned);
+            return false;
+        }
+        self.was_put_back = tracked.put_back(self.memory.data_mut(&mut self.store), learned)
+            && self.globals.iter().all(|(global, value)| global.set(&mut self.store, *value).is_ok());
+        self.was_put_back
+    }
+}
+
+impl Heap for Instance {
+    fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError> {
+        let too_large = |_| CallError::Memory;
+        let (align_u32, bytes) = (u32::try_from(align).map_err(too_large)?, u32::try_from(bytes).map_err(too_large)?);
+        let start = self.realloc.call(&mut self.store, (0, 0, align_u32, bytes)).map_err(classify)? as usize;
+        if !start.is_multiple_of(align) {
+            return Err(CallError::InvalidOutput(format!(
+                "its allocator gave {start}, which is not aligned to {align}"
+            )));
+        }
+        Ok(start)
+    }
+
+    fn at(&mut self, start: usize, bytes: usize) -> Result<&mut [u8], CallError> {
+        let range = start..start.saturating_add(bytes);
+        let outside =
+            || CallError::InvalidOutput(format!("its allocator gave {bytes} bytes at {start}, outside of its memory"));
+        if range.end > self.memory.data_size(&self.store)
+            || !self.tracked.as_ref().is_none_or(|tracked| tracked.open(range.clone()))
+        {
+            return Err(outside());
+        }
+        self.memory.data_mut(&mut self.store).get_mut(range).ok_or_else(outside)
+    }
+}
+
+impl Drop for Instance {
+    /// Whoever has the memory next may write it anywhere.
+    fn drop(&mut self) {
+        if self.tracked.as_ref().is_none_or(Tracked::release) {
+            return;
+        }
+        tracing::error!("the system keeps memory of an instance read-only: it is never used again");
+        let nothing = Store::new(self.store.engine(), Context::new(0));
+        std::mem::forget(std::mem::replace(&mut self.store, nothing));
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Instance")
+    }
+}

@@ -1,0 +1,153 @@
+use super::super::core_module::{MEMORY, REALLOC, after, function};
+use super::super::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use scry_card::{Batch, Datatype, Field, Schema, Tensor, Values};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasm_encoder::{
+    CodeSection, ComponentBuilder, ConstExpr, DataSection, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, GlobalType, Instruction as I, MemArg, MemorySection, MemoryType, Module, TypeSection, ValType,
+};
+
+/// Where the guest below has its answer, one number as one FP64 column of one
+/// row, and the parts of that.
+const RECORD: u32 = 64;
+const SHAPE: u32 = 128;
+const NUMBER: u32 = 136;
+
+/// A guest that counts its calls in a global, and where it last allocated in
+/// another. `predict` answers the one plus a hundred times what it finds in
+/// memory, `transform` the same after it has made its memory larger.
+fn counting() -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32; 4], [ValType::I32]);
+    types.ty().function([ValType::I32; 2], [ValType::I32]);
+    types.ty().function([ValType::I32], []);
+    let mut functions = FunctionSection::new();
+    [0, 1, 1, 2].iter().for_each(|ty| {
+        functions.function(*ty);
+    });
+    let mut memory = MemorySection::new();
+    memory.memory(MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None });
+    let mut globals = GlobalSection::new();
+    let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
+    globals.global(ty, &ConstExpr::i32_const(4096)).global(ty, &ConstExpr::i32_const(0));
+    let mut exports = ExportSection::new();
+    exports.export(MEMORY, ExportKind::Memory, 0).export(REALLOC, ExportKind::Func, 0);
+    exports.export(&function("predict"), ExportKind::Func, 1).export(&function("transform"), ExportKind::Func, 2);
+    exports.export(&after("predict"), ExportKind::Func, 3);
+
+    let word = |offset| MemArg { offset, align: 2, memory_index: 0 };
+    let long = MemArg { offset: 0, align: 3, memory_index: 0 };
+    let allocate = [
+        I::GlobalGet(0),
+        I::GlobalGet(0),
+        I::LocalGet(3),
+        I::I32Add,
+        I::I32Const(15),
+        I::I32Add,
+        I::I32Const(-16),
+        I::I32And,
+        I::GlobalSet(0),
+    ];
+    let answer = [
+        I::GlobalGet(1),
+        I::I32Const(1),
+        I::I32Add,
+        I::GlobalSet(1),
+        I::I32Const(NUMBER as i32),
+        I::GlobalGet(1),
+        I::I32Const(0),
+        I::I32Load(word(8192)),
+        I::I32Const(100),
+        I::I32Mul,
+        I::I32Add,
+        I::F64ConvertI32U,
+        I::F64Store(long),
+        I::I32Const(0),
+        I::I32Const(5),
+        I::I32Store(word(8192)),
+        I::I32Const(0),
+    ];
+    let grow = [I::I32Const(1), I::MemoryGrow(0), I::Drop];
+    let mut bodies = CodeSection::new();
+    for code in [allocate.to_vec(), answer.to_vec(), [grow.as_slice(), &answer].concat(), Vec::new()] {
+        let mut body = Function::new([]);
+        code.iter().chain([&I::End]).for_each(|instruction| {
+            body.instruction(instruction);
+        });
+        bodies.function(&body);
+    }
+    let mut data = DataSection::new();
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    data.active(0, &ConstExpr::i32_const(0), words(&[0, 0, RECORD, 1]));
+    data.active(0, &ConstExpr::i32_const(RECORD as i32), words(&[SHAPE, 1, 10, NUMBER, 1]));
+    data.active(0, &ConstExpr::i32_const(SHAPE as i32), words(&[1, 0]));
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&memory).section(&globals).section(&exports);
+    module.section(&bodies).section(&data);
+    let mut component = ComponentBuilder::default();
+    component.core_module(None, &module);
+    component.finish()
+}
+
+fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
+    let settings = SandboxSettings { instances_max: 2, instances_ahead_max, memory_max_bytes: 1 << 20 };
+    let sandbox = Sandbox::new(settings).unwrap();
+    let field = Field {
+        name: "y".into(),
+        description: String::new(),
+        datatype: Datatype::Fp64,
+        shape: Vec::new(),
+        nullable: false,
+        unit: None,
+        minimum: None,
+        maximum: None,
+        categories: Vec::new(),
+    };
+    let schema = Schema { inputs: Vec::new(), features: vec![field.clone()], outputs: vec![field] };
+    let loaded = sandbox.load(&counting(), Arc::new(schema), Metering::Fuel, None).unwrap();
+    (sandbox, loaded)
+}
+
+fn limits() -> CallLimits {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, asker: None }
+}
+
+/// Answers of calls one after the other, what fuel each used, and whether its
+/// instance was put back.
+fn answers(loaded: &Loaded, calls: usize, transform: impl Fn(usize) -> bool) -> Vec<(f64, u64, bool)> {
+    let column = Tensor { shape: vec![1], values: Values::Fp64(vec![3.0]), validity: None };
+    let inputs = Batch { rows: 1, columns: vec![column] };
+    let call = |i| {
+        let report = if transform(i) { Loaded::transform } else { Loaded::predict }(loaded, &inputs, &limits());
+        loaded.restock(report.spent, 1, &limits()).unwrap();
+        let Values::Fp64(answer) = &report.outcome.unwrap().columns[0].values else { panic!("no FP64") };
+        (answer[0], report.fuel.unwrap(), report.was_put_back)
+    };
+    (0..calls).map(call).collect()
+}
+
+#[test]
+fn globals_and_memory_are_put_back() {
+    let (_sandbox, loaded) = loaded(1);
+    let answers = answers(&loaded, 10, |_| false);
+    let fuel = answers[0].1;
+    // The first finds out where it writes.
+    let expected: Vec<_> = (0..10).map(|i| (1.0, fuel, i > 1)).collect();
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn one_that_grew_is_not_put_back() {
+    let (_sandbox, loaded) = loaded(1);
+    let answers = answers(&loaded, 12, |i| i % 4 == 3);
+    let expected: Vec<_> = (0..12).map(|i| (1.0, i > 1 && i % 4 != 0)).collect();
+    assert_eq!(answers.iter().map(|(answer, _, put_back)| (*answer, *put_back)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn where_none_is_kept_each_call_has_its_own() {
+    let (_sandbox, loaded) = loaded(0);
+    assert!(answers(&loaded, 5, |_| false).iter().all(|(answer, _, put_back)| *answer == 1.0 && !put_back));
+}
