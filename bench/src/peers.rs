@@ -105,7 +105,7 @@ fn measure(running: &[Running], connections: usize) -> Result<(), Error> {
         entrants.push(Entrant { server, load: Load { requests: requests.max(connections), ..load } });
     }
     for (Running { title, server, .. }, standing) in running.iter().zip(take(&entrants)?) {
-        let Standing { requests_per_s, p50_us, p99_us, cpu_us, ratio } = standing;
+        let Standing { requests_per_s, p50_us, p99_us, cpu_us, ratio, .. } = standing;
         let megabytes = server.processes().memory()? as f64 / 1e6;
         println!(
             "| {connections} | {title} | {requests_per_s:.0} | {p50_us:.0} | {p99_us:.0} | {cpu_us:.0} | {ratio:.2} | {megabytes:.0} |"

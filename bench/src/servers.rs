@@ -46,7 +46,8 @@ impl Server {
         let mut child = command.arg(NATIVE_SERVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             for model in models {
-                writeln!(stdin, "{}", serde_json::to_string(&model.description.card)?)?;
+                let described = (&model.description.card, &model.description.references);
+                writeln!(stdin, "{}", serde_json::to_string(&described)?)?;
             }
         }
         Self::ready(child)

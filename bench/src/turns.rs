@@ -24,6 +24,8 @@ pub(crate) struct Standing {
     pub(crate) cpu_us: f64,
     /// CPU time a request, in those of the first: the median of the turns.
     pub(crate) ratio: f64,
+    /// The same in those of the one before.
+    pub(crate) ratio_to_last: f64,
 }
 
 /// Sums over one server's turns.
@@ -33,13 +35,14 @@ struct Sums {
     wall: Duration,
     cpu: Duration,
     ratios: Vec<f64>,
+    ratios_to_last: Vec<f64>,
 }
 
 /// Lets them take their turns.
 pub(crate) fn take(entrants: &[Entrant<'_>]) -> Result<Vec<Standing>, Error> {
     let mut sums: Vec<Sums> = entrants.iter().map(|_| Sums::default()).collect();
     for _ in 0..ROUNDS {
-        let mut first = None;
+        let (mut first, mut last) = (None, None);
         for (entrant, sum) in entrants.iter().zip(&mut sums) {
             let processes = entrant.server.processes();
             let before = processes.cpu_time()?;
@@ -47,6 +50,7 @@ pub(crate) fn take(entrants: &[Entrant<'_>]) -> Result<Vec<Standing>, Error> {
             let cpu = processes.cpu_time()?.saturating_sub(before);
             let each = cpu.as_secs_f64() / outcome.latencies.len() as f64;
             sum.ratios.push(each / *first.get_or_insert(each));
+            sum.ratios_to_last.push(each / last.replace(each).unwrap_or(each));
             sum.cpu += cpu;
             sum.wall += outcome.wall;
             sum.latencies.extend(outcome.latencies);
@@ -65,6 +69,7 @@ impl Sums {
             p99_us: latencies.rank_us(0.99),
             cpu_us: self.cpu.as_secs_f64() * 1e6 / requests,
             ratio: median(self.ratios),
+            ratio_to_last: median(self.ratios_to_last),
         }
     }
 }

@@ -24,6 +24,8 @@ impl Run {
         let child = Command::new("valgrind")
             // Loading is not counted, nor are other threads: only what this function calls.
             .args(["--quiet", "--tool=callgrind", "--toggle-collect=*::counted_call"])
+            // The first calls fault and go on: all registers must be right then.
+            .arg("--vex-iropt-register-updates=allregs-at-mem-access")
             .arg(format!("--callgrind-out-file={}", counts.display()))
             .arg(std::env::current_exe()?)
             .arg(COUNTED_CALLS)
@@ -60,15 +62,7 @@ pub(super) fn measured_with() -> Result<String, Error> {
     let (valgrind, rustc, libc) =
         (said("valgrind", "--version")?, said("rustc", "--version")?, said("getconf", "GNU_LIBC_VERSION")?);
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let kernel = if clears_by_pagemap(&said("uname", "-r")?) { "PAGEMAP_SCAN" } else { "no PAGEMAP_SCAN" };
-    Ok([&valgrind, &rustc, &libc, processor(), kernel, &format!("{profile} profile")].join(", "))
-}
-
-/// Whether the kernel (6.7 and later) tells which pages a guest has touched:
-/// without it wasmtime clears all of them.
-fn clears_by_pagemap(release: &str) -> bool {
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(7))
+    Ok([&valgrind, &rustc, &libc, processor(), &format!("{profile} profile")].join(", "))
 }
 
 #[cfg(target_arch = "x86_64")]

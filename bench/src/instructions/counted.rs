@@ -40,8 +40,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let model = Model::read(std::fs::read(&options.file)?)?;
     let body = model.v2_body(options.rows);
-    // One instance: valgrind has too little address space for many.
-    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: MEMORY_MAX_BYTES };
+    // Few instances: valgrind has too little address space for many.
+    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 1, memory_max_bytes: MEMORY_MAX_BYTES };
     let sandbox = Sandbox::new(settings)?;
     let card = Arc::new(model.description.card);
     let loaded = sandbox.load(&model.component, Arc::new(card.schema.clone()), Metering::Fuel, None)?;
@@ -77,9 +77,11 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         output_max_bytes: 8 << 20,
         asker: None,
     };
+    let report = loaded.predict(&inputs, &limits);
+    loaded.restock(report.spent, 1, &limits)?;
     let answer = Answer {
         card: card.clone(),
-        outputs: loaded.predict(&inputs, &limits).outcome?,
+        outputs: report.outcome?,
         model: card.name.clone(),
         version: "1".into(),
         digest: Some(digest.clone()),

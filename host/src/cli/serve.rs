@@ -6,7 +6,7 @@ use crate::http::{Bound, Tokens, serve};
 use crate::memory::small_pages;
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
-use crate::serving::{thread_woke, threads_max};
+use crate::serving::{thread_sleeps, thread_woke, threads_max};
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use crate::threads::be_prompt;
@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
         .on_thread_start(be_prompt)
+        .on_thread_park(thread_sleeps)
         .on_thread_unpark(thread_woke)
         .enable_all()
         .build()?;

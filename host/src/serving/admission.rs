@@ -9,6 +9,10 @@ use std::time::Duration;
 /// goes on at a low priority, and another call takes the place.
 pub(super) const SLICE: Duration = Duration::from_millis(5);
 
+/// Below this a call takes hardly longer than a thread to be woken for it and
+/// to fall asleep again.
+const BRIEF: Duration = Duration::from_micros(30);
+
 /// What a model may have of the compute pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {
@@ -68,6 +72,11 @@ impl Admission {
     /// What the next call will use of a processor, as far as one can tell.
     pub(super) fn expected_cpu(&self) -> Duration {
         self.cpu.get()
+    }
+
+    /// Whether a call is known to take hardly longer than waking a thread for it.
+    pub(super) fn is_brief(&self) -> bool {
+        self.is_known() && self.expected_cpu() < BRIEF
     }
 
     /// How long one more call would wait behind so many.

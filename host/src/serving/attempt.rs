@@ -3,6 +3,7 @@
 //! Never outlasts its window: whatever the guest does, the request goes on.
 
 use super::budget::Window;
+use super::here::keeps_up;
 use super::job::{Call, Job, Link, Waiting};
 use super::predict::Asked;
 use super::routes::Served;
@@ -87,7 +88,11 @@ impl Predictor {
         link: Arc<Link>,
         give_up: Instant,
     ) -> Result<T, CallError> {
-        self.compute.submit(admission, job).map_err(|_| CallError::Overload)?;
+        let submitted = match admission.is_brief() && !keeps_up(Instant::now()) {
+            true => self.compute.submit_brief(admission, job),
+            false => self.compute.submit(admission, job),
+        };
+        submitted.map_err(|_| CallError::Overload)?;
         let waiting = Waiting(link);
         match tokio::time::timeout_at(give_up.into(), answered).await {
             Ok(Ok(outcome)) => Ok(outcome),

@@ -27,6 +27,7 @@ mod watch;
 pub use admission::{Admission, LaneLimits};
 pub use budget::Reserve;
 pub use circuit::{Circuit, CircuitState};
+pub use compute::thread_sleeps;
 pub use compute::threads_max;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use found::{Found, FoundReport};

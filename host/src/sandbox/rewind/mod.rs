@@ -67,7 +67,7 @@ impl Learned {
     /// where that does not pay.
     pub(super) fn track(&self, store: &mut Store<Context>, memory: Memory) -> Option<Tracked> {
         let bytes = memory.data_size(&*store);
-        if bytes == 0 || rustix::param::page_size() != PAGE_BYTES {
+        if bytes == 0 || !pages::are_the_systems() {
             return None;
         }
         let image = self.image(memory.data(&*store))?;

@@ -107,6 +107,13 @@ impl Pages {
     }
 }
 
+/// Whether the system's pages are such pages: of larger ones it would open several.
+pub(super) fn are_the_systems() -> bool {
+    // SAFETY: no arguments to be wrong, and no memory of ours.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes) == Ok(PAGE_BYTES)
+}
+
 fn bit(page: usize) -> u64 {
     1 << (page % 64)
 }

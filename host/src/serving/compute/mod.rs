@@ -9,8 +9,10 @@
 
 mod overseer;
 mod queue;
+mod wakeups;
 
 pub(super) use queue::Refused;
+pub use wakeups::thread_sleeps;
 
 use super::Admission;
 use crate::threads::{Cores, Priority, compute, demote, thread_cpu};
@@ -19,6 +21,7 @@ use queue::{Class, Pick, Picked, Queue};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use wakeups::{Wake, hold};
 
 /// Busy patient threads for each prompt one, at most: each holds a call that
 /// outlived its slice.
@@ -132,15 +135,24 @@ impl<W: Work> Compute<W> {
     /// Hands over a call; refused at once where there is no room to wait, or
     /// waiting would be in vain.
     pub(super) fn submit(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
-        let shared = &*self.shared;
-        let mut state = shared.lock();
-        let ready = state.queue.push(admission, work, Instant::now())?;
-        let sleeper = ready.and_then(|class| state.idle(class).pop());
-        drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.thread.unpark();
+        let ready = self.shared.lock().queue.push(admission, work, Instant::now())?;
+        if let Some(class) = ready {
+            self.shared.wake(class);
         }
-        shared.overseer.wake();
+        self.shared.overseer.wake();
+        Ok(())
+    }
+
+    /// The same for a brief call, from a thread that has more to do: a thread is
+    /// woken for a few of them.
+    pub(super) fn submit_brief(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
+        let ready = self.shared.lock().queue.push(admission, work, Instant::now())?;
+        match ready {
+            Some(Class::Prompt) => hold(&self.shared),
+            Some(Class::Patient) => self.shared.wake(Class::Patient),
+            None => {}
+        }
+        self.shared.overseer.wake();
         Ok(())
     }
 
@@ -180,11 +192,10 @@ impl<W: Work> Drop for Place<'_, W> {
         (self.shared.account)(self.admission, cpu);
         let mut state = self.shared.lock();
         let class = state.queue.done(self.admission, Duration::ZERO, cpu);
-        // Whoever came meanwhile waits for this place.
-        let sleeper = class.and_then(|class| state.idle(class).pop());
         drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.thread.unpark();
+        // Whoever came meanwhile waits for this place.
+        if let Some(class) = class {
+            self.shared.wake(class);
         }
     }
 }
@@ -217,6 +228,11 @@ impl<W: Work> State<W> {
         self.threads.iter().all(|thread| thread.busy.is_none()) && !has_work(Class::Prompt) && !has_work(Class::Patient)
     }
 
+    /// A thread that sleeps though it would find something.
+    fn forgotten(&mut self) -> Option<Sleeper> {
+        if self.queue.has_work(Class::Prompt) { self.idle(Class::Prompt).pop() } else { None }
+    }
+
     fn busy_patient(&self) -> usize {
         self.threads.iter().filter(|thread| thread.class == Class::Patient && thread.busy.is_some()).count()
     }
@@ -230,6 +246,14 @@ impl<W: Work> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         // No work runs under the lock, so a poisoned queue is a sound one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes a thread, where one of this class sleeps.
+    fn wake(&self, class: Class) {
+        let sleeper = self.lock().idle(class).pop();
+        if let Some(sleeper) = sleeper {
+            sleeper.thread.unpark();
+        }
     }
 
     /// Starts a thread; it inherits the priority of whoever starts it, so no
@@ -316,6 +340,17 @@ impl<W: Work> Shared<W> {
         // Nobody else woke it: the time was over, or it woke by itself.
         state.idle(class).retain(|sleeper| sleeper.id != id);
         state
+    }
+}
+
+impl<W: Work> Wake for Shared<W> {
+    fn wake(&self) {
+        let mut state = self.lock();
+        let sleeper = state.forgotten();
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.thread.unpark();
+        }
     }
 }
 

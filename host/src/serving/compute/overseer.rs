@@ -1,6 +1,6 @@
 //! The thread that looks after the compute threads: takes the priority of those
 //! that have been at one call for a whole slice, starts others in their place,
-//! and keeps the patient ones off the quiet processors while quick models are
+//! wakes whoever was not woken, and keeps the patient ones off the quiet processors while quick models are
 //! asked. Sleeps when nothing runs.
 //!
 //! Never runs a guest, never touches the queue's order.
@@ -69,7 +69,11 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
         }
         let is_idle = state.is_idle();
         let orders = look(&mut state, shared.prompt_threads, Instant::now());
+        let forgotten = state.forgotten();
         drop(state);
+        if let Some(sleeper) = forgotten {
+            sleeper.thread.unpark();
+        }
         orders.demote.into_iter().for_each(|thread| demote(thread, Priority::Patient));
         orders.confine.into_iter().for_each(|(thread, is_confined)| shared.cores.confine(thread, is_confined));
         for class in orders.start {

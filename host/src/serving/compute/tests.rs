@@ -89,6 +89,17 @@ fn next(queue: &mut Queue<Task>, class: Class, now: Instant) -> Option<(usize, V
 }
 
 #[test]
+fn a_brief_call_is_run_though_nobody_was_woken_for_it() {
+    let (compute, _) = pool(1, 10);
+    let lane = Arc::new(test_lane(1, 10));
+    for _ in 0..20 {
+        let (say, said) = channel();
+        compute.submit_brief(&lane, doing(later(), move || say.send(()).unwrap())).unwrap();
+        said.recv_timeout(Duration::from_secs(5)).expect("it was forgotten");
+    }
+}
+
+#[test]
 fn within_a_lane_the_most_urgent_goes_first_and_a_panic_costs_no_thread() {
     let ((compute, _), lane) = (pool(1, 3), Arc::new(test_lane(2, 10)));
     let held = hold(&compute, &lane);
