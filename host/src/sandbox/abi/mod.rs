@@ -10,6 +10,10 @@ mod tests;
 
 use super::call::CallError;
 use scry_card::{Batch, Tensor, Text, Values};
+use zerocopy::{Immutable, IntoBytes};
+
+#[cfg(target_endian = "big")]
+compile_error!("a guest's memory is little-endian, and lists are copied as they lie");
 
 /// `tensor`: its shape, the kind of its values and they, its validity.
 const TENSOR_BYTES: usize = 40;
@@ -31,43 +35,23 @@ const RESULT_BYTES: usize = 48;
 
 /// A guest's memory, and its own allocator.
 pub(super) trait Heap {
-    /// Room for so many bytes, where the guest wants it.
+    /// Room for so many bytes, where the guest wants it; it may be written.
     fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError>;
-    /// A part of the memory, to be written.
-    fn at(&mut self, start: usize, bytes: usize) -> Result<&mut [u8], CallError>;
+    /// The memory, of which only such room may be written.
+    fn memory(&mut self) -> &mut [u8];
 }
 
-/// An element of a flat list, as it lies in memory.
-trait Element: Copy {
-    fn store(list: &[Self], to: &mut [u8]);
-    fn load(from: &[u8]) -> Vec<Self>;
+/// A flat list of a tensor, and where its record says so.
+struct List<'a> {
+    at: usize,
+    count: usize,
+    align: usize,
+    bytes: &'a [u8],
 }
 
-macro_rules! elements {
-    ($($ty:ty),*) => {$(
-        impl Element for $ty {
-            fn store(list: &[Self], to: &mut [u8]) {
-                let (chunks, _) = to.as_chunks_mut::<{ size_of::<$ty>() }>();
-                chunks.iter_mut().zip(list).for_each(|(to, element)| *to = element.to_le_bytes());
-            }
-
-            fn load(from: &[u8]) -> Vec<Self> {
-                let (chunks, _) = from.as_chunks::<{ size_of::<$ty>() }>();
-                chunks.iter().map(|bytes| Self::from_le_bytes(*bytes)).collect()
-            }
-        }
-    )*};
-}
-
-elements!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
-
-impl Element for bool {
-    fn store(list: &[Self], to: &mut [u8]) {
-        to.iter_mut().zip(list).for_each(|(to, element)| *to = u8::from(*element));
-    }
-
-    fn load(from: &[u8]) -> Vec<Self> {
-        from.iter().map(|byte| *byte != 0).collect()
+impl<'a> List<'a> {
+    fn new<T: IntoBytes + Immutable>(at: usize, list: &'a [T]) -> Self {
+        Self { at, count: list.len(), align: align_of::<T>(), bytes: list.as_bytes() }
     }
 }
 
@@ -75,53 +59,58 @@ impl Element for bool {
 pub(super) fn lower(batch: &Batch, heap: &mut impl Heap) -> Result<(u32, u32), CallError> {
     let columns = batch.columns.len();
     let start = heap.allocate(TENSOR_ALIGN, columns.saturating_mul(TENSOR_BYTES))?;
+    // A guest that allocates may move what is at hand of its memory: first all room.
+    let mut room = Vec::with_capacity(4 * columns);
+    for list in batch.columns.iter().flat_map(|tensor| lists(tensor).1).flatten() {
+        room.push(heap.allocate(list.align, list.bytes.len())?);
+    }
+    let (mut room, memory) = (room.into_iter(), heap.memory());
     for (i, tensor) in batch.columns.iter().enumerate() {
         let mut record = [0; TENSOR_BYTES];
-        put(&mut record, 0, lower_list(&tensor.shape, heap)?);
-        let (kind, values) = lower_values(&tensor.values, heap)?;
+        let (kind, lists) = lists(tensor);
         put(&mut record, VALUES_KIND, [kind]);
-        put(&mut record, VALUES, values);
-        if let Some(validity) = &tensor.validity {
-            put(&mut record, VALIDITY_KIND, [1]);
-            put(&mut record, VALIDITY, lower_list(validity, heap)?);
+        for (list, start) in lists.iter().flatten().zip(&mut room) {
+            put(&mut record, list.at, word(start).to_le_bytes());
+            put(&mut record, list.at + 4, word(list.count).to_le_bytes());
+            if list.at == VALIDITY {
+                put(&mut record, VALIDITY_KIND, [1]);
+            }
+            copy(memory, start, list.bytes);
         }
-        heap.at(start + i * TENSOR_BYTES, TENSOR_BYTES)?.copy_from_slice(&record);
+        copy(memory, start + i * TENSOR_BYTES, &record);
     }
     Ok((word(start), word(columns)))
 }
 
-/// The kind of some values, and where their one or two lists lie.
-fn lower_values(values: &Values, heap: &mut impl Heap) -> Result<(u8, [u8; 16]), CallError> {
-    let (kind, list) = match values {
-        Values::Bool(list) => (0, lower_list(list, heap)?),
-        Values::Int8(list) => (1, lower_list(list, heap)?),
-        Values::Int16(list) => (2, lower_list(list, heap)?),
-        Values::Int32(list) => (3, lower_list(list, heap)?),
-        Values::Int64(list) => (4, lower_list(list, heap)?),
-        Values::Uint8(list) => (5, lower_list(list, heap)?),
-        Values::Uint16(list) => (6, lower_list(list, heap)?),
-        Values::Uint32(list) => (7, lower_list(list, heap)?),
-        Values::Uint64(list) => (8, lower_list(list, heap)?),
-        Values::Fp32(list) => (9, lower_list(list, heap)?),
-        Values::Fp64(list) => (10, lower_list(list, heap)?),
-        Values::Bytes(text) => (11, lower_list(text.ends(), heap)?),
+/// The kind of a tensor's values, and its lists.
+fn lists(tensor: &Tensor) -> (u8, [Option<List<'_>>; 4]) {
+    let (kind, values) = match &tensor.values {
+        Values::Bool(list) => (0, List::new(VALUES, list)),
+        Values::Int8(list) => (1, List::new(VALUES, list)),
+        Values::Int16(list) => (2, List::new(VALUES, list)),
+        Values::Int32(list) => (3, List::new(VALUES, list)),
+        Values::Int64(list) => (4, List::new(VALUES, list)),
+        Values::Uint8(list) => (5, List::new(VALUES, list)),
+        Values::Uint16(list) => (6, List::new(VALUES, list)),
+        Values::Uint32(list) => (7, List::new(VALUES, list)),
+        Values::Uint64(list) => (8, List::new(VALUES, list)),
+        Values::Fp32(list) => (9, List::new(VALUES, list)),
+        Values::Fp64(list) => (10, List::new(VALUES, list)),
+        Values::Bytes(text) => (11, List::new(VALUES, text.ends())),
     };
-    let mut lists = [0; 16];
-    put(&mut lists, 0, list);
-    if let Values::Bytes(text) = values {
-        put(&mut lists, SECOND_LIST, lower_list(text.utf8().as_bytes(), heap)?);
-    }
-    Ok((kind, lists))
+    let utf8 = match &tensor.values {
+        Values::Bytes(text) => Some(List::new(VALUES + SECOND_LIST, text.utf8().as_bytes())),
+        _ => None,
+    };
+    let validity = tensor.validity.as_deref().map(|list| List::new(VALIDITY, list));
+    (kind, [Some(List::new(0, &tensor.shape)), Some(values), utf8, validity])
 }
 
-fn lower_list<T: Element>(list: &[T], heap: &mut impl Heap) -> Result<[u8; 8], CallError> {
-    let bytes = size_of_val(list);
-    let start = heap.allocate(align_of::<T>(), bytes)?;
-    T::store(list, heap.at(start, bytes)?);
-    let mut pair = [0; 8];
-    put(&mut pair, 0, word(start).to_le_bytes());
-    put(&mut pair, 4, word(list.len()).to_le_bytes());
-    Ok(pair)
+/// Into room that was allocated.
+fn copy(memory: &mut [u8], start: usize, bytes: &[u8]) {
+    if let Some(to) = start.checked_add(bytes.len()).and_then(|end| memory.get_mut(start..end)) {
+        to.copy_from_slice(bytes);
+    }
 }
 
 /// What lies in a guest's memory has such a place and length.
@@ -133,6 +122,30 @@ fn word(number: usize) -> u32 {
 fn put<const N: usize>(record: &mut [u8], at: usize, bytes: [u8; N]) {
     if let Some(to) = record.get_mut(at..at + N) {
         to.copy_from_slice(&bytes);
+    }
+}
+
+/// An element of a flat list, as it lies in memory.
+trait Element: Sized {
+    fn load(from: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! elements {
+    ($($ty:ty),*) => {$(
+        impl Element for $ty {
+            fn load(from: &[u8]) -> Vec<Self> {
+                let (chunks, _) = from.as_chunks::<{ size_of::<$ty>() }>();
+                chunks.iter().map(|bytes| Self::from_le_bytes(*bytes)).collect()
+            }
+        }
+    )*};
+}
+
+elements!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);
+
+impl Element for bool {
+    fn load(from: &[u8]) -> Vec<Self> {
+        from.iter().map(|byte| *byte != 0).collect()
     }
 }
 

@@ -11,8 +11,8 @@ impl Heap for Bump {
         Ok(start)
     }
 
-    fn at(&mut self, start: usize, bytes: usize) -> Result<&mut [u8], CallError> {
-        Ok(&mut self.0[start..start + bytes])
+    fn memory(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }
 

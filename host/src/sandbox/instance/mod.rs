@@ -148,27 +148,21 @@ impl Instance {
 
 impl Heap for Instance {
     fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError> {
-        let too_large = |_| CallError::Memory;
-        let (align_u32, bytes) = (u32::try_from(align).map_err(too_large)?, u32::try_from(bytes).map_err(too_large)?);
-        let start = self.realloc.call(&mut self.store, (0, 0, align_u32, bytes)).map_err(classify)? as usize;
-        if !start.is_multiple_of(align) {
-            return Err(CallError::InvalidOutput(format!(
-                "its allocator gave {start}, which is not aligned to {align}"
-            )));
+        let word = |number| u32::try_from(number).map_err(|_| CallError::Memory);
+        let params = (0, 0, word(align)?, word(bytes)?);
+        let start = self.realloc.call(&mut self.store, params).map_err(classify)? as usize;
+        let range = start..start.saturating_add(bytes);
+        let is_there = start.is_multiple_of(align)
+            && range.end <= self.memory.data_size(&self.store)
+            && self.tracked.as_ref().is_none_or(|tracked| tracked.open(range));
+        match is_there {
+            true => Ok(start),
+            false => Err(CallError::InvalidOutput(format!("its allocator gave {start} for {bytes} bytes"))),
         }
-        Ok(start)
     }
 
-    fn at(&mut self, start: usize, bytes: usize) -> Result<&mut [u8], CallError> {
-        let range = start..start.saturating_add(bytes);
-        let outside =
-            || CallError::InvalidOutput(format!("its allocator gave {bytes} bytes at {start}, outside of its memory"));
-        if range.end > self.memory.data_size(&self.store)
-            || !self.tracked.as_ref().is_none_or(|tracked| tracked.open(range.clone()))
-        {
-            return Err(outside());
-        }
-        self.memory.data_mut(&mut self.store).get_mut(range).ok_or_else(outside)
+    fn memory(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
     }
 }
 
