@@ -12,6 +12,8 @@
 mod checker;
 mod kind;
 #[cfg(feature = "rules")]
+mod plain;
+#[cfg(feature = "rules")]
 pub(crate) mod rules;
 pub(crate) mod scan;
 mod settings;

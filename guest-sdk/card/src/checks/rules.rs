@@ -5,6 +5,7 @@
 //! bounded. A rule one of whose fields is missing in a row holds, as a CHECK
 //! does in SQL.
 
+use super::plain::Plain;
 use super::scan::one_of;
 use super::verdict::Draft;
 use super::{CheckKind, Policy, Rule};
@@ -28,6 +29,8 @@ pub(crate) struct Compiled {
     rule: Rule,
     policy: Policy,
     ast: AST,
+    /// The same, where it can be run without the engine.
+    plain: Option<Plain>,
     /// The inputs that it names, and their columns.
     inputs: Vec<(String, usize)>,
 }
@@ -70,7 +73,7 @@ impl Compiled {
                 Ok(_) | Err(_) => {}
             }
         }
-        Ok(Self { rule: rule.clone(), policy, ast, inputs })
+        Ok(Self { rule: rule.clone(), policy, plain: Plain::new(&ast, &inputs), ast, inputs })
     }
 
     /// Runs the rule on every row. The columns have their fields' form.
@@ -94,20 +97,42 @@ impl Compiled {
     fn each_row(&self, batch: &Batch, mut found: impl FnMut(usize, &[&Tensor], Result<bool, Box<EvalAltResult>>)) {
         let tensors: Vec<_> = self.inputs.iter().filter_map(|(_, column)| batch.columns.get(*column)).collect();
         let mut scope = Scope::new();
-        for (name, _) in &self.inputs {
-            scope.push_dynamic(name.as_str(), Dynamic::UNIT);
-        }
         for row in 0..batch.rows {
             if !tensors.iter().all(|tensor| tensor.is_valid(row)) {
                 continue;
             }
-            for ((name, _), tensor) in self.inputs.iter().zip(&tensors) {
-                if let Some(value) = scope.get_mut(name) {
-                    *value = element(tensor, row);
-                }
-            }
-            found(row, &tensors, ENGINE.eval_ast_with_scope::<bool>(&mut scope, &self.ast));
+            let plain = self.plain.as_ref().and_then(|plain| plain.holds(&tensors, row));
+            found(row, &tensors, plain.map_or_else(|| self.ask_engine(&tensors, row, &mut scope), Ok));
         }
+    }
+
+    fn ask_engine(
+        &self,
+        tensors: &[&Tensor],
+        row: usize,
+        scope: &mut Scope<'static>,
+    ) -> Result<bool, Box<EvalAltResult>> {
+        for ((name, _), tensor) in self.inputs.iter().zip(tensors) {
+            let value = element(tensor, row);
+            match scope.get_mut(name) {
+                Some(known) => *known = value,
+                None => drop(scope.push_dynamic(name.as_str(), value)),
+            }
+        }
+        ENGINE.eval_ast_with_scope::<bool>(scope, &self.ast)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    /// What a plain rule says of the first row, and what the engine does.
+    #[cfg(test)]
+    pub(super) fn both(&self, batch: &Batch) -> (Option<bool>, Result<bool, Box<EvalAltResult>>) {
+        let tensors: Vec<_> = self.inputs.iter().filter_map(|(_, column)| batch.columns.get(*column)).collect();
+        let plain = self.plain.as_ref().and_then(|plain| plain.holds(&tensors, 0));
+        (plain, self.ask_engine(&tensors, 0, &mut Scope::new()))
     }
 
     fn describe(&self, row: usize, tensors: &[&Tensor], echo: Echo, error: Option<Box<EvalAltResult>>) -> Invalid {

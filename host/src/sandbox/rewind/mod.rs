@@ -25,9 +25,12 @@ use wasmtime::{Memory, Store};
 /// Pages of the snapshot that are held for putting back, a megabyte at most.
 const KNOWN_MAX: usize = 256;
 /// So many instances in a row that could not be put back, and it is not tried
-/// for so many others.
+/// for so many others; for twice as many the next time, up to a million: each
+/// try takes the time of the whole process, since the system tells all its
+/// processors which pages are open.
 const FAILURES_MAX: u32 = 16;
 const UNTRIED: u32 = 1024;
+const UNTRIED_MAX: u32 = 1 << 20;
 /// Calls after which all pages are closed, where more than `OPEN_FEW` are open:
 /// what only some calls need is not copied back for all of them.
 const CLOSED_EACH: u32 = 256;
@@ -43,6 +46,8 @@ struct State {
     image: Arc<Image>,
     failures: u32,
     untried: u32,
+    /// How many were left untried the last time, since one was put back.
+    last_untried: u32,
 }
 
 /// Pages of the snapshot, in ascending order.
@@ -109,9 +114,14 @@ impl Learned {
                 state.known.insert(page);
             }
         }
-        state.failures = if was_put_back { 0 } else { state.failures + 1 };
+        if was_put_back {
+            (state.failures, state.last_untried) = (0, 0);
+            return;
+        }
+        state.failures += 1;
         if state.failures >= FAILURES_MAX {
-            *state = State { untried: UNTRIED, ..State::default() };
+            let untried = (state.last_untried * 2).clamp(UNTRIED, UNTRIED_MAX);
+            *state = State { untried, last_untried: untried, ..State::default() };
         }
     }
 

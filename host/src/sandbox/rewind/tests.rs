@@ -230,9 +230,16 @@ fn code_that_is_never_put_back_is_left_alone_for_a_while() {
     let guest = Guest::new(&learned);
     assert!(guest.tracked.is_some(), "not so many in a row");
     guest.tracked.as_ref().unwrap().give_up(&learned);
-    assert!((0..UNTRIED).all(|_| learned.image(&[]).is_none()));
-    assert!(Guest::new(&learned).tracked.is_some());
-    assert!(learned.state().known.is_empty(), "it begins anew");
+    for turn in 0..12 {
+        let untried = (UNTRIED << turn).min(UNTRIED_MAX);
+        assert!((0..untried).all(|_| learned.image(&[]).is_none()), "the {turn}th time");
+        assert!(Guest::new(&learned).tracked.is_some(), "the {turn}th time");
+        assert!(learned.state().known.is_empty(), "it begins anew");
+        (0..FAILURES_MAX).for_each(|_| learned.tried(false, &[]));
+    }
+    learned.tried(true, &[]);
+    (0..FAILURES_MAX).for_each(|_| learned.tried(false, &[]));
+    assert_eq!(learned.state().untried, UNTRIED, "it was well meanwhile");
 }
 
 #[test]
