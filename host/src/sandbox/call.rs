@@ -125,12 +125,12 @@ impl Spent {
 }
 
 impl Loaded {
-    /// Predicts in a fresh instance.
+    /// Predicts, from the snapshot.
     pub fn predict(&self, inputs: &Batch, limits: &CallLimits) -> CallReport {
         self.call(Function::Predict, inputs, limits)
     }
 
-    /// Runs only the feature pipeline, in a fresh instance.
+    /// Runs only the feature pipeline, from the snapshot.
     pub fn transform(&self, inputs: &Batch, limits: &CallLimits) -> CallReport {
         self.call(Function::Transform, inputs, limits)
     }

@@ -74,6 +74,12 @@ impl std::fmt::Debug for Stock {
 }
 
 impl Loaded {
+    /// The same code with new instances only: whoever waits for nobody's call
+    /// takes none from those who wait, and has no lock in common with them.
+    pub fn apart(&self) -> Self {
+        Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
+    }
+
     /// Has an instance ready for the next call, where fewer than `each` wait for
     /// one: what is left of the last call, put back to the snapshot, or a new
     /// one. Best done when nobody waits for this thread.

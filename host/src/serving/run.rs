@@ -31,7 +31,10 @@ pub(super) fn run(
     let now = Instant::now();
     let had = until.saturating_duration_since(now);
     let live = metrics.instance();
-    let mut report = target.loaded.predict(inputs, &limits);
+    let mut report = match is_awaited {
+        true => target.loaded.predict(inputs, &limits),
+        false => target.loaded.apart().predict(inputs, &limits),
+    };
     drop(live);
     if had < fair && matches!(report.outcome, Err(CallError::Timeout)) {
         report.outcome = Err(CallError::ShortOfTime);

@@ -62,7 +62,7 @@ impl Skew {
     }
 
     fn count(&self, loaded: &Loaded, limits: &EffectiveLimits, inputs: &Batch) {
-        match loaded.transform(inputs, &limits.of_call()).outcome {
+        match loaded.apart().transform(inputs, &limits.of_call()).outcome {
             Ok(features) => {
                 self.side.saw(&features);
                 self.sampled.fetch_add(1, Ordering::Relaxed);
