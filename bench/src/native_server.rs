@@ -20,21 +20,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct Model {
     card: Arc<Card>,
     predict: Native,
-    checks: Checks,
+    inputs: Side,
+    outputs: Side,
 }
 
-/// What the host does with values beside predicting from them.
-struct Checks {
-    inputs: Checker,
-    outputs: Checker,
-    drift: Vec<Drift>,
-}
-
-/// Rows counted in the bins of a reference.
-struct Drift {
-    of_outputs: bool,
-    counter: Counter,
-    counts: Mutex<Counts>,
+/// What the host does with the values of one side beside predicting: it checks
+/// them, and counts them in the bins of a reference.
+struct Side {
+    checker: Checker,
+    drift: Option<(Counter, Mutex<Counts>)>,
 }
 
 /// Serves until the process is ended. Reads the models' cards and references as
@@ -46,7 +40,13 @@ pub(crate) fn run() -> Result<(), Error> {
         std::io::stdin().read_line(&mut line)?;
         let (card, references): (serde_json::Value, Option<References>) = serde_json::from_str(&line)?;
         let card = Arc::new(Card::from_json(card.to_string().as_bytes())?);
-        let model = Arc::new(Model { predict: native(name)?, checks: Checks::new(&card, references)?, card });
+        let (fields, outputs) = (&card.schema, Checker::outputs(&card.schema.outputs, &card.checks));
+        let inputs = Checker::new(&fields.inputs, &card.checks)?;
+        let (of_inputs, of_outputs) =
+            references.as_ref().map_or((None, None), |all| (Some(&all.inputs), all.outputs.as_ref()));
+        let inputs = Side::new(inputs, of_inputs, &fields.inputs)?;
+        let outputs = Side::new(outputs, of_outputs, &fields.outputs)?;
+        let model = Arc::new(Model { predict: native(name)?, inputs, outputs, card });
         let path = format!("/v2/models/{name}/infer");
         app = app.route(&path, post(infer::<false>).with_state(model.clone()));
         app = app.route(&format!("/checked{path}"), post(infer::<true>).with_state(model));
@@ -76,12 +76,12 @@ fn answer(model: &Model, body: &[u8], checked: bool) -> Result<Vec<u8>, Error> {
     let inputs = assemble(&model.card.schema.inputs, request.inputs)?;
     let rows = inputs.rows;
     if checked {
-        model.checks.check(&inputs, false)?;
+        model.inputs.check(&inputs)?;
     }
     let columns = (model.predict)(inputs.columns).map_err(|failure| failure.to_string())?;
     let outputs = Batch { rows, columns };
     if checked {
-        model.checks.check(&outputs, true)?;
+        model.outputs.check(&outputs)?;
     }
     let answer = Answer {
         card: model.card.clone(),
@@ -97,31 +97,23 @@ fn answer(model: &Model, body: &[u8], checked: bool) -> Result<Vec<u8>, Error> {
     Ok(response.to_json()?)
 }
 
-impl Checks {
-    fn new(card: &Card, references: Option<References>) -> Result<Self, Error> {
-        let drift = |of_outputs, reference: &Reference, fields: &[Field]| -> Result<Drift, Error> {
-            let counter = Counter::new(reference, fields)?;
-            Ok(Drift { of_outputs, counts: Mutex::new(counter.start()), counter })
-        };
-        let mut drifts = Vec::new();
-        if let Some(references) = references {
-            drifts.push(drift(false, &references.inputs, &card.schema.inputs)?);
-            if let Some(outputs) = references.outputs {
-                drifts.push(drift(true, &outputs, &card.schema.outputs)?);
-            }
-        }
-        let inputs = Checker::new(&card.schema.inputs, &card.checks)?;
-        Ok(Self { inputs, outputs: Checker::outputs(&card.schema.outputs, &card.checks), drift: drifts })
+impl Side {
+    fn new(checker: Checker, reference: Option<&Reference>, fields: &[Field]) -> Result<Self, Error> {
+        let counter = reference.map(|reference| Counter::new(reference, fields)).transpose()?;
+        let drift = counter.map(|counter| {
+            let counts = Mutex::new(counter.start());
+            (counter, counts)
+        });
+        Ok(Self { checker, drift })
     }
 
-    fn check(&self, batch: &Batch, of_outputs: bool) -> Result<(), Error> {
-        let checker = if of_outputs { &self.outputs } else { &self.inputs };
-        let verdict = checker.check(batch, &Detail::default());
+    fn check(&self, batch: &Batch) -> Result<(), Error> {
+        let verdict = self.checker.check(batch, &Detail::default());
         if verdict.decision() > Decision::Warn {
             return Err(verdict.findings.first().map(|finding| finding.invalid.to_string()).unwrap_or_default().into());
         }
-        for drift in self.drift.iter().filter(|drift| drift.of_outputs == of_outputs) {
-            drift.counter.count(&mut drift.counts.lock().unwrap_or_else(PoisonError::into_inner), batch)?;
+        if let Some((counter, counts)) = &self.drift {
+            counter.count(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), batch)?;
         }
         Ok(())
     }

@@ -95,33 +95,25 @@ impl ResourceLimiter for Context {
     }
 }
 
+/// The contract's, in its order.
+const LEVELS: [tracing::Level; 4] =
+    [tracing::Level::DEBUG, tracing::Level::INFO, tracing::Level::WARN, tracing::Level::ERROR];
+
 /// Types only: nothing to call.
 impl types::Host for Context {}
 
 impl logging::Host for Context {
     fn log(&mut self, level: logging::Level, message: String) {
-        self.logged(
-            match level {
-                logging::Level::Debug => tracing::Level::DEBUG,
-                logging::Level::Info => tracing::Level::INFO,
-                logging::Level::Warn => tracing::Level::WARN,
-                logging::Level::Error => tracing::Level::ERROR,
-            },
-            message.as_bytes(),
-        );
+        let level = LEVELS.get(level as usize).copied();
+        self.logged(level.unwrap_or(tracing::Level::ERROR), message.as_bytes());
     }
 }
 
 /// The log as a core module calls it, with a text in its memory. No more of it
 /// is looked at than is kept.
 pub(super) fn log(mut caller: Caller<'_, Context>, level: u32, start: u32, bytes: u32) -> wasmtime::Result<()> {
-    let level = match level {
-        0 => tracing::Level::DEBUG,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::WARN,
-        3 => tracing::Level::ERROR,
-        other => return Err(wasmtime::Error::msg(format!("{other} is no log level"))),
-    };
+    let known = LEVELS.get(level as usize).copied();
+    let level = known.ok_or_else(|| wasmtime::Error::msg(format!("{level} is no log level")))?;
     let Some(Extern::Memory(memory)) = caller.get_export(MEMORY) else {
         return Err(wasmtime::Error::msg("a log line without a memory"));
     };

@@ -5,7 +5,10 @@ use serde_json::json;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
-use wasm_encoder::{ComponentImportSection, ComponentSection, ComponentTypeRef, TypeBounds};
+use wasm_encoder::{
+    ComponentImportSection, ComponentSection, ComponentTypeRef, ExportKind, ExportSection, MemorySection, MemoryType,
+    Module, ModuleSection, TypeBounds,
+};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 /// Enough for the largest output, and soon full: memory must run out before time does.
@@ -287,6 +290,21 @@ fn a_component_that_imports_what_is_not_granted_is_refused_by_name() {
     for args in [["publish", path], ["inspect", path], ["test", path]] {
         host.scry(&args).code(1).says(&["evil:net/socket@0.1.0", "not granted"]);
     }
+}
+
+#[test]
+fn a_component_whose_calls_could_be_another_modules_is_refused() {
+    let mut exports = ExportSection::new();
+    exports.export("scry:model/predictor@0.1.0#predict", ExportKind::Memory, 0);
+    let mut memory = MemorySection::new();
+    memory.memory(MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None });
+    let mut second = Module::new();
+    second.section(&memory).section(&exports);
+    let mut bytes = guest("steady").bytes();
+    ModuleSection(&second).append_to_component(&mut bytes);
+    let host = Host::start();
+    host.admin_post("/v1/models", &bytes).error(422, &["expected one core module", "found 2", "scry build"]);
+    host.get("/v2/models/steady").status(404);
 }
 
 #[test]

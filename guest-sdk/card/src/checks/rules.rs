@@ -5,11 +5,11 @@
 //! bounded. A rule one of whose fields is missing in a row holds, as a CHECK
 //! does in SQL.
 
-use super::plain::Plain;
+use super::plain::{Plain, Value, element};
 use super::scan::one_of;
 use super::verdict::Draft;
 use super::{CheckKind, Policy, Rule};
-use crate::{Batch, Datatype, Echo, Field, Invalid, Tensor, Values};
+use crate::{Batch, Datatype, Echo, Field, Invalid, Tensor};
 use rhai::packages::{ArithmeticPackage, BasicMathPackage, LogicPackage, Package};
 use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, OptimizationLevel, ParseErrorType, Scope};
 use std::sync::LazyLock;
@@ -113,7 +113,7 @@ impl Compiled {
         scope: &mut Scope<'static>,
     ) -> Result<bool, Box<EvalAltResult>> {
         for ((name, _), tensor) in self.inputs.iter().zip(tensors) {
-            let value = element(tensor, row);
+            let value = dynamic(tensor, row);
             match scope.get_mut(name) {
                 Some(known) => *known = value,
                 None => drop(scope.push_dynamic(name.as_str(), value)),
@@ -235,23 +235,13 @@ fn is_of_types(error: &EvalAltResult) -> bool {
     )
 }
 
-/// One value as a rule sees it: an `i64` where it fits, else an `f64`.
-fn element(tensor: &Tensor, row: usize) -> Dynamic {
-    let value = match &tensor.values {
-        Values::Bool(list) => list.get(row).map(|&v| Dynamic::from(v)),
-        Values::Int8(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Int16(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Int32(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Int64(list) => list.get(row).map(|&v| Dynamic::from(v)),
-        Values::Uint8(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Uint16(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Uint32(list) => list.get(row).map(|&v| Dynamic::from(i64::from(v))),
-        Values::Uint64(list) => {
-            list.get(row).map(|&v| i64::try_from(v).map_or_else(|_| Dynamic::from(v as f64), Dynamic::from))
-        }
-        Values::Fp32(list) => list.get(row).map(|&v| Dynamic::from(f64::from(v))),
-        Values::Fp64(list) => list.get(row).map(|&v| Dynamic::from(v)),
-        Values::Bytes(text) => text.get(row).map(|v| Dynamic::from(ImmutableString::from(v))),
-    };
-    value.unwrap_or(Dynamic::UNIT)
+/// One value as the engine sees it.
+fn dynamic(tensor: &Tensor, row: usize) -> Dynamic {
+    match element(tensor, row) {
+        Some(Value::Bool(value)) => value.into(),
+        Some(Value::Int(value)) => value.into(),
+        Some(Value::Float(value)) => value.into(),
+        Some(Value::Text(value)) => value.into(),
+        None => Dynamic::UNIT,
+    }
 }

@@ -135,10 +135,11 @@ impl<W: Work> Compute<W> {
     /// Hands over a call; refused at once where there is no room to wait, or
     /// waiting would be in vain.
     pub(super) fn submit(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
-        let ready = self.shared.lock().queue.push(admission, work, Instant::now())?;
-        if let Some(class) = ready {
-            self.shared.wake(class);
-        }
+        let mut state = self.shared.lock();
+        let ready = state.queue.push(admission, work, Instant::now())?;
+        let sleeper = ready.and_then(|class| state.idle(class).pop());
+        drop(state);
+        wake(sleeper);
         self.shared.overseer.wake();
         Ok(())
     }
@@ -146,11 +147,8 @@ impl<W: Work> Compute<W> {
     /// The same for a brief call, from a thread that has more to do: a thread is
     /// woken for a few of them.
     pub(super) fn submit_brief(&self, admission: &Arc<Admission>, work: W) -> Result<(), Refused> {
-        let ready = self.shared.lock().queue.push(admission, work, Instant::now())?;
-        match ready {
-            Some(Class::Prompt) => hold(&self.shared),
-            Some(Class::Patient) => self.shared.wake(Class::Patient),
-            None => {}
+        if self.shared.lock().queue.push(admission, work, Instant::now())?.is_some() {
+            hold(&self.shared);
         }
         self.shared.overseer.wake();
         Ok(())
@@ -192,11 +190,10 @@ impl<W: Work> Drop for Place<'_, W> {
         (self.shared.account)(self.admission, cpu);
         let mut state = self.shared.lock();
         let class = state.queue.done(self.admission, Duration::ZERO, cpu);
-        drop(state);
         // Whoever came meanwhile waits for this place.
-        if let Some(class) = class {
-            self.shared.wake(class);
-        }
+        let sleeper = class.and_then(|class| state.idle(class).pop());
+        drop(state);
+        wake(sleeper);
     }
 }
 
@@ -230,7 +227,8 @@ impl<W: Work> State<W> {
 
     /// A thread that sleeps though it would find something.
     fn forgotten(&mut self) -> Option<Sleeper> {
-        if self.queue.has_work(Class::Prompt) { self.idle(Class::Prompt).pop() } else { None }
+        let mut of = |class| if self.queue.has_work(class) { self.idle(class).pop() } else { None };
+        of(Class::Prompt).or_else(|| of(Class::Patient))
     }
 
     fn busy_patient(&self) -> usize {
@@ -246,14 +244,6 @@ impl<W: Work> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         // No work runs under the lock, so a poisoned queue is a sound one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes a thread, where one of this class sleeps.
-    fn wake(&self, class: Class) {
-        let sleeper = self.lock().idle(class).pop();
-        if let Some(sleeper) = sleeper {
-            sleeper.thread.unpark();
-        }
     }
 
     /// Starts a thread; it inherits the priority of whoever starts it, so no
@@ -306,10 +296,8 @@ impl<W: Work> Shared<W> {
                     class = thread.class;
                     // What it cost may make the lane the other threads' to serve.
                     let others = state.queue.class_of(&admission);
-                    if others != class
-                        && let Some(sleeper) = state.idle(others).pop()
-                    {
-                        sleeper.thread.unpark();
+                    if others != class {
+                        wake(state.idle(others).pop());
                     }
                 }
                 _ if state.closed => return,
@@ -344,13 +332,16 @@ impl<W: Work> Shared<W> {
 }
 
 impl<W: Work> Wake for Shared<W> {
-    fn wake(&self) {
-        let mut state = self.lock();
-        let sleeper = state.forgotten();
-        drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.thread.unpark();
-        }
+    fn wake_for_work(&self) {
+        let sleeper = self.lock().forgotten();
+        wake(sleeper);
+    }
+}
+
+/// Best done without the lock, which whoever wakes wants first.
+fn wake(sleeper: Option<Sleeper>) {
+    if let Some(sleeper) = sleeper {
+        sleeper.thread.unpark();
     }
 }
 

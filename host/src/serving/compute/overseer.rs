@@ -1,12 +1,12 @@
 //! The thread that looks after the compute threads: takes the priority of those
 //! that have been at one call for a whole slice, starts others in their place,
-//! wakes whoever was not woken, and keeps the patient ones off the quiet processors while quick models are
-//! asked. Sleeps when nothing runs.
+//! wakes whoever was not woken, and keeps the patient ones off the quiet
+//! processors while quick models are asked. Sleeps when nothing runs.
 //!
 //! Never runs a guest, never touches the queue's order.
 
 use super::queue::Class;
-use super::{PATIENT_PER_PROMPT, Shared, State, Work};
+use super::{PATIENT_PER_PROMPT, Shared, State, Work, wake};
 use crate::serving::admission::SLICE;
 use crate::threads::{Priority, be_prompt, cpu_of, demote};
 use rustix::process::Pid;
@@ -71,9 +71,7 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
         let orders = look(&mut state, shared.prompt_threads, Instant::now());
         let forgotten = state.forgotten();
         drop(state);
-        if let Some(sleeper) = forgotten {
-            sleeper.thread.unpark();
-        }
+        wake(forgotten);
         orders.demote.into_iter().for_each(|thread| demote(thread, Priority::Patient));
         orders.confine.into_iter().for_each(|(thread, is_confined)| shared.cores.confine(thread, is_confined));
         for class in orders.start {

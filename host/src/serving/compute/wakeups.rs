@@ -14,7 +14,7 @@ const HELD_MAX: u32 = 4;
 /// Who is woken.
 pub(super) trait Wake: Send + Sync {
     /// Has a thread look for work, where there is any and one sleeps.
-    fn wake(&self);
+    fn wake_for_work(&self);
 }
 
 thread_local! {
@@ -37,7 +37,7 @@ pub(super) fn hold(wake: &Arc<impl Wake + 'static>) {
 /// A thread that hands over calls is about to sleep: who is to be woken is woken now.
 pub fn thread_sleeps() {
     if let Some((_, wake)) = HELD.take() {
-        wake.wake();
+        wake.wake_for_work();
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
     struct Woken(AtomicU32);
 
     impl Wake for Woken {
-        fn wake(&self) {
+        fn wake_for_work(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

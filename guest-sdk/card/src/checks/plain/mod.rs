@@ -53,7 +53,7 @@ enum Operation {
 
 /// A value as a rule sees it.
 #[derive(Debug, Clone, Copy)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Bool(bool),
     Int(i64),
     Float(f64),
@@ -219,7 +219,7 @@ impl Operation {
 }
 
 /// One value: an `i64` where it fits, else an `f64`.
-fn element<'a>(tensor: &'a Tensor, row: usize) -> Option<Value<'a>> {
+pub(super) fn element<'a>(tensor: &'a Tensor, row: usize) -> Option<Value<'a>> {
     match &tensor.values {
         Values::Bool(list) => list.get(row).map(|&v| Value::Bool(v)),
         Values::Int8(list) => list.get(row).map(|&v| Value::Int(v.into())),
