@@ -154,7 +154,7 @@ async fn predict(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let Asked { request, sent, received, header_timeout } =
+    let Asked { request, sent, served, received, header_timeout } =
         ask(app, &model, headers, body, InferRequest::from_json).await?;
     let timeout = shorter(request.timeout_us, header_timeout);
     let key = header_key(headers)?.or(request.key);
@@ -172,12 +172,11 @@ async fn predict(
         let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let response =
-        InferResponse { model_name: &model, id: request.id.as_deref(), answer: &answer, outputs: &request.outputs };
-    let json = response.to_json().map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-    let mut response = json_response(StatusCode::OK, json);
-    name_source(response.headers_mut(), &answer);
-    Ok(response)
+    let (id, outputs) = (request.id, request.outputs);
+    respond(app, &served, received, answer, move |answer| {
+        InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs }.to_json()
+    })
+    .await
 }
 
 /// What a client asks for.
@@ -185,6 +184,7 @@ pub(super) struct Asked<T> {
     pub(super) request: T,
     /// The request as it came.
     sent: Bytes,
+    pub(super) served: Arc<Served>,
     pub(super) received: Instant,
     pub(super) header_timeout: Option<Duration>,
 }
@@ -204,32 +204,38 @@ pub(super) async fn ask<T: Send + 'static>(
     let sent = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     app.predictor.admit(&served, received).await?;
     let header_timeout = header_timeout(headers)?;
-    let request = read_aside(app, &served, sent.clone(), received, header_timeout, read).await?;
-    Ok(Asked { request, sent, received, header_timeout })
+    let (body, time) = (sent.clone(), (received, header_timeout));
+    let request = app.predictor.read(&served, time, sent.len(), move || read(&body)).await??;
+    Ok(Asked { request, sent, served, received, header_timeout })
 }
 
-/// A body longer than this is read by the compute threads, in the model's own
-/// time: the threads that do I/O have none to spare.
-const READ_INLINE_MAX_BYTES: usize = 64 << 10;
+/// A number in JSON, or what stands around it: the mean of what clients get.
+const ELEMENT_BYTES: usize = 12;
 
-async fn read_aside<T: Send + 'static>(
+/// What predictions in every form end with.
+pub(super) async fn respond(
     app: &Shared,
     served: &Served,
-    body: Bytes,
     received: Instant,
-    timeout: Option<Duration>,
-    read: fn(&[u8]) -> Result<T, ProtocolError>,
-) -> Result<T, HttpError> {
-    if body.len() <= READ_INLINE_MAX_BYTES {
-        return Ok(read(&body)?);
-    }
-    Ok(app.predictor.aside(served, received, timeout, move || read(&body)).await??)
+    answer: Answer,
+    write: impl FnOnce(&Answer) -> serde_json::Result<Vec<u8>> + Send + 'static,
+) -> Result<Response, HttpError> {
+    let elements: usize = answer.outputs.columns.iter().map(|column| column.values.len()).sum();
+    let write = move || (write(&answer), answer);
+    let (json, answer) = app.predictor.write(served, received, elements * ELEMENT_BYTES, write).await?;
+    let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    let mut response = json_response(StatusCode::OK, json);
+    name_source(response.headers_mut(), &answer);
+    Ok(response)
 }
+
+/// A longer request that failed is not read again.
+const NAMES_MAX_BYTES: usize = 64 << 10;
 
 /// The names of a request's tensors in its own order, once it has failed; of a
 /// large one nobody's time is worth that.
 fn names(sent: &[u8]) -> Vec<String> {
-    let again = (sent.len() <= READ_INLINE_MAX_BYTES).then(|| InferRequest::from_json(sent).ok()).flatten();
+    let again = (sent.len() <= NAMES_MAX_BYTES).then(|| InferRequest::from_json(sent).ok()).flatten();
     again.map(|request| request.inputs.into_iter().map(|input| input.name).collect()).unwrap_or_default()
 }
 

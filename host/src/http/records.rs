@@ -2,8 +2,8 @@
 //! clients of TensorFlow Serving and KServe V1 send them. Errors are problems of
 //! RFC 9457.
 
-use super::error::{HttpError, Parts, json_response};
-use super::prediction::{App, Asked, Shared, ask, header_key, name_source, parse_version, shorter};
+use super::error::{HttpError, Parts};
+use super::prediction::{App, Asked, Shared, ask, header_key, parse_version, respond, shorter};
 use crate::catalog::VersionRef;
 use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use crate::serving::{Call, Rows};
@@ -50,7 +50,7 @@ async fn answer(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let Asked { request, received, header_timeout, .. } =
+    let Asked { request, served, received, header_timeout, .. } =
         ask(app, &model, headers, body, RecordsRequest::from_json).await?;
     let wishes = request.parameters;
     let call = Call {
@@ -64,9 +64,5 @@ async fn answer(
     };
     let predicted = app.predictor.predict(call).await;
     let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
-    let json = RecordsResponse(&answer).to_json();
-    let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-    let mut response = json_response(StatusCode::OK, json);
-    name_source(response.headers_mut(), &answer);
-    Ok(response)
+    respond(app, &served, received, answer, |answer| RecordsResponse(answer).to_json()).await
 }

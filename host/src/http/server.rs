@@ -6,7 +6,7 @@ use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
 use crate::config::Config;
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
-use crate::serving::Predictor;
+use crate::serving::{Predictor, Sizes};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,7 +55,13 @@ pub async fn serve(
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
     let (threads, compute) = (config.compute_threads(), &config.compute);
     let metrics = registry.shared_metrics();
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, compute.quiet_cores, metrics)?;
+    let sizes = Sizes {
+        threads,
+        io_threads: config.io_threads(),
+        queue_max: compute.queue_max,
+        quiet_cores: compute.quiet_cores,
+    };
+    let predictor = Predictor::new(registry.routes(), sizes, metrics)?;
     let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
     let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 

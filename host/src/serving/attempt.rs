@@ -2,19 +2,17 @@
 //!
 //! Never outlasts its window: whatever the guest does, the request goes on.
 
+use super::Predictor;
 use super::budget::Window;
 use super::here::keeps_up;
 use super::job::{Call, Job, Link, Waiting};
-use super::predict::Asked;
-use super::routes::Served;
 use super::run::Attempt;
 use super::target::Target;
-use super::{PredictError, Predictor};
 use crate::sandbox::CallError;
 use crate::serving::Admission;
 use scry_card::Batch;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 impl Predictor {
@@ -43,44 +41,8 @@ impl Predictor {
         self.wait(&target.admission, Job::Call(Box::new(call)), answered, link, window.give_up).await?
     }
 
-    /// Work of the host's own that grows with a request: done by the compute
-    /// threads, in a lane of the model's, so that it is the model's time.
-    pub async fn aside<T: Send + 'static>(
-        &self,
-        served: &Served,
-        received: Instant,
-        timeout: Option<Duration>,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, PredictError> {
-        let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
-        let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
-        match self.on_compute(&served.reading, deadline, work).await {
-            Ok(done) => {
-                asked.goes_on();
-                Ok(done)
-            }
-            Err(error) => {
-                asked.answered(error.reason());
-                Err(PredictError::NoAnswer(error))
-            }
-        }
-    }
-
-    /// Has the compute threads do something of the host's own.
-    pub(super) async fn on_compute<T: Send + 'static>(
-        &self,
-        lane: &Arc<Admission>,
-        deadline: Instant,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, CallError> {
-        let (answer, answered) = oneshot::channel();
-        let link = Arc::<Link>::default();
-        let run = Box::new(move || drop(answer.send(work())));
-        let job = Job::Aside { deadline, link: link.clone(), run };
-        self.wait(lane, job, answered, link, deadline).await
-    }
-
-    async fn wait<T>(
+    /// Waits for work to be done, within its window.
+    pub(super) async fn wait<T>(
         &self,
         admission: &Arc<Admission>,
         job: Job,

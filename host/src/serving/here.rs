@@ -79,6 +79,11 @@ pub(super) fn keeps_up(now: Instant) -> bool {
     BUSY_SINCE.get().is_none_or(|since| now.saturating_duration_since(since) < BUSY_MAX)
 }
 
+/// Whether it was when a request came that it has been at ever since.
+pub(super) fn kept_up(received: Instant) -> bool {
+    keeps_up(received) && BUSY_SINCE.get().is_none_or(|since| since <= received)
+}
+
 /// Loses interest when the slice is over.
 #[derive(Debug)]
 struct Slice {
@@ -149,6 +154,9 @@ mod tests {
         thread_woke();
         assert!(keeps_up(now));
         assert!(!keeps_up(Instant::now() + BUSY_MAX));
+        assert!(kept_up(now + BUSY_MAX / 2), "what it began in time it may end");
+        assert!(!kept_up(now + BUSY_MAX * 2), "it has had others before");
+        assert!(!kept_up(now - BUSY_MAX), "it has slept since");
         BUSY_SINCE.set(None);
     }
 

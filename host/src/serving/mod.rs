@@ -4,6 +4,7 @@
 //! of `predict`; what they decide by is in `routes` and `budget`.
 
 mod admission;
+mod aside;
 mod attempt;
 mod behind;
 mod budget;
@@ -15,6 +16,7 @@ mod here;
 mod job;
 mod observed;
 mod predict;
+mod refusals;
 mod routes;
 mod run;
 mod shadow;
@@ -33,7 +35,7 @@ pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use found::{Found, FoundReport};
 pub use here::thread_woke;
 pub use observed::{LastError, Observed};
-pub use predict::{Answer, Call, PredictError, Predictor, Remarks};
+pub use predict::{Answer, Call, PredictError, Predictor, Remarks, Sizes};
 pub use routes::{Link, Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use standing::Standing;

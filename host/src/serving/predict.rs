@@ -4,9 +4,9 @@ use super::Admission;
 use super::behind::Behind;
 use super::budget::{Behind as Rest, Window};
 use super::compute::Compute;
-use super::here::keeps_up;
 use super::job::Job;
 use super::observed::LastError;
+use super::refusals::Refusals;
 use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
 use super::validation::{Bypass, Refusal, Rows};
@@ -21,9 +21,6 @@ use std::time::{Duration, Instant};
 
 /// Why a spare answers a request that the model itself must not see.
 pub(super) const INVALID_INPUT: &str = "invalid-input";
-/// How long a request is held for which there was no room. Callers that come
-/// back at once, and again, would have the processor that the others need.
-const HELD: Duration = Duration::from_millis(1);
 
 /// A prediction request.
 #[derive(Debug)]
@@ -107,28 +104,38 @@ impl PredictError {
     }
 }
 
+/// How large a predictor is.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Threads that run guests.
+    pub threads: usize,
+    /// Threads that read requests.
+    pub io_threads: usize,
+    /// Calls that may wait, over all models.
+    pub queue_max: usize,
+    /// Processors that long calls leave to the others.
+    pub quiet_cores: usize,
+}
+
 /// Answers requests from whatever is routed at the moment.
 #[derive(Debug)]
 pub struct Predictor {
     routes: Arc<ArcSwap<Routes>>,
     pub(super) compute: Compute<Job>,
     behind: Behind,
+    refusals: Refusals,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Predictor {
     /// A predictor on the given routes; starts the threads that run guests.
-    pub fn new(
-        routes: Arc<ArcSwap<Routes>>,
-        threads: usize,
-        queue_max: usize,
-        quiet_cores: usize,
-        metrics: Arc<Metrics>,
-    ) -> std::io::Result<Self> {
+    pub fn new(routes: Arc<ArcSwap<Routes>>, sizes: Sizes, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        let Sizes { threads, io_threads, queue_max, quiet_cores } = sizes;
         let books = metrics.clone();
         let account = Box::new(move |lane: &Admission, cpu| books.used_cpu(&lane.model, cpu));
         let compute = Compute::start(threads, queue_max, Cores::keeping_quiet(quiet_cores), account)?;
-        Ok(Self { routes, compute, behind: Behind::start()?, metrics })
+        let refusals = Refusals::new(io_threads);
+        Ok(Self { routes, compute, behind: Behind::start()?, refusals, metrics })
     }
 
     /// The model of this name, as it is served now.
@@ -177,7 +184,7 @@ impl Predictor {
             return Ok(());
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
-        hold_back(received + served.limits.deadline).await;
+        self.refusals.wait(received + served.limits.deadline).await;
         asked.answered(CallError::Overload.reason());
         Err(PredictError::NoAnswer(CallError::Overload))
     }
@@ -228,7 +235,7 @@ impl Predictor {
             Err(error) => error,
         };
         if matches!(first, CallError::Overload) || (chain.is_empty() && matches!(first, CallError::CircuitOpen)) {
-            hold_back(deadline).await;
+            self.refusals.wait(deadline).await;
         }
         let answer = self.fall_back(served, &target.card, chain, &inputs, deadline, first.reason()).await;
         answer.ok_or(PredictError::NoAnswer(first)).and_then(|answer| checked.complete(answer))
@@ -344,17 +351,6 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.count(CallError::Abandoned.reason());
     }
-}
-
-/// Waits a little, where there is time for it; a thread that has enough to do
-/// is late anyway.
-async fn hold_back(deadline: Instant) {
-    let now = Instant::now();
-    if !keeps_up(now) {
-        return;
-    }
-    let left = deadline.saturating_duration_since(now);
-    tokio::time::sleep(HELD.min(left / 8)).await;
 }
 
 /// The window of a component that `rest` stands behind.

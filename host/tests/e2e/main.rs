@@ -17,6 +17,7 @@ mod edge;
 mod hostile;
 mod oci;
 mod ontime;
+mod overload;
 mod profile;
 mod registries;
 mod restart;

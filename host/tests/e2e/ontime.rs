@@ -1,5 +1,5 @@
 //! Answers in time or not at all: deadlines that cannot be met, clients that
-//! leave, models that burn all that they get, joined requests, full queues.
+//! leave, models that burn all that they get, joined requests.
 
 use crate::support::{Host, Reply, eventually, features, guest, rows};
 use crate::swap::process;
@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A row that takes `steady` with `slow` some milliseconds.
-const SLOW: f64 = 2000.0;
-const CONSTANT: &str = r#"constant:{"y":-1}"#;
+pub(crate) const SLOW: f64 = 2000.0;
+pub(crate) const CONSTANT: &str = r#"constant:{"y":-1}"#;
 
 /// Deadlines that only a hang misses; no fuel, so that nothing else ends a loop.
 fn host(limits: &str) -> Host {
@@ -31,14 +31,14 @@ fn hostile(limits: &str, deployment: &[&str]) -> Host {
 }
 
 /// `steady` that takes its time over large numbers.
-fn slow(limits: &str, deployment: &[&str]) -> Host {
+pub(crate) fn slow(limits: &str, deployment: &[&str]) -> Host {
     let host = host(limits);
     host.publish(&features("steady", "slow"));
     host.deploy(&[&["steady"], deployment].concat()).ok();
     host
 }
 
-fn steady(host: &Host, x: &[f64]) -> Reply {
+pub(crate) fn steady(host: &Host, x: &[f64]) -> Reply {
     host.post("/v2/models/steady/infer", &rows("", x))
 }
 
@@ -60,11 +60,11 @@ fn asks(host: &Host, model: &str, behaviour: &str) -> TcpStream {
 }
 
 /// Calls that components of a model have run.
-fn runs(host: &Host, model: &str) -> f64 {
+pub(crate) fn runs(host: &Host, model: &str) -> f64 {
     host.metric(&format!(r#"scry_sandbox_seconds_count{{model="{model}"}}"#))
 }
 
-fn answers(host: &Host, model: &str, outcome: &str) -> f64 {
+pub(crate) fn answers(host: &Host, model: &str, outcome: &str) -> f64 {
     host.metric(&format!(r#"scry_requests_total{{model="{model}",outcome="{outcome}",version="1"}}"#))
 }
 
@@ -77,7 +77,7 @@ fn live(host: &Host) -> f64 {
 }
 
 /// As many at once, each with its number; the answers in that order.
-fn at_once<T: Send>(count: usize, ask: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<T: Send>(count: usize, ask: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (ask, all_there) = (&ask, &Barrier::new(count));
     thread::scope(|scope| {
         let asked = |n| {
@@ -327,33 +327,6 @@ fn a_spare_that_was_measured_answers_in_time_every_time() {
         assert_eq!(reply.y(), 2.0 * SLOW);
     }
     assert_eq!(answers(&host, "hostile", "degraded"), 20.0);
-}
-
-#[test]
-fn whoever_finds_no_room_is_refused_at_once_and_the_others_are_answered() {
-    let host = slow("in_flight_max = 1\nqueue_max = 1\n", &[]);
-    let replies = at_once(10, |_| steady(&host, &[SLOW; 50]));
-    let (accepted, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
-    assert!(!accepted.is_empty() && !refused.is_empty());
-    assert!(accepted.iter().all(|reply| reply.y() == 2.0 * SLOW));
-    let counted = (accepted.len() as f64, refused.len() as f64);
-    for reply in refused {
-        let reply = reply.error(503, &[]);
-        assert_eq!((reply.header("scry-reason"), reply.header("retry-after")), (Some("overload"), Some("1")));
-    }
-    assert_eq!((answers(&host, "steady", "ok"), answers(&host, "steady", "overload")), counted);
-    assert_eq!(runs(&host, "steady"), counted.0);
-}
-
-#[test]
-fn whoever_finds_no_room_gets_the_fallback() {
-    let host = slow("in_flight_max = 1\nqueue_max = 1\n", &["--fallback", CONSTANT]);
-    let replies = at_once(10, |_| steady(&host, &[SLOW; 50]).status(200));
-    let (degraded, good): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.header("scry-degraded").is_some());
-    assert!(!degraded.is_empty() && !good.is_empty());
-    assert!(degraded.iter().all(|reply| (reply.header("scry-degraded"), reply.y()) == (Some("overload"), -1.0)));
-    assert!(good.iter().all(|reply| reply.y() == 2.0 * SLOW));
-    assert_eq!(runs(&host, "steady"), good.len() as f64);
 }
 
 /// Calls that compute threads took up, and so were not made by the thread that read the request.

@@ -1,0 +1,94 @@
+//! The host's own work that grows with a request: large ones are read, and
+//! large answers written, by the compute threads, in a lane of the model's, so
+//! that it is the model's time.
+//!
+//! A thread that does I/O does only what is short itself, and the more it has
+//! to do, the less is short: all that come after wait for it, refusals too.
+
+use super::here::{keeps_up, kept_up};
+use super::job::{Job, Link};
+use super::predict::Asked;
+use super::routes::Served;
+use super::{Admission, PredictError, Predictor};
+use crate::sandbox::CallError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// JSON that is read or written on the spot.
+const SHORT_MAX_BYTES: usize = 64 << 10;
+/// The same where others wait for it: as long as a hand-over takes.
+const SHORT_BUSY_MAX_BYTES: usize = 4 << 10;
+
+fn is_short(bytes: usize, received: Instant) -> bool {
+    let has_time = keeps_up(Instant::now()) || kept_up(received);
+    bytes <= if has_time { SHORT_MAX_BYTES } else { SHORT_BUSY_MAX_BYTES }
+}
+
+impl Predictor {
+    /// Reads a request of so many bytes.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        served: &Served,
+        (received, timeout): (Instant, Option<Duration>),
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PredictError> {
+        if is_short(bytes, received) {
+            return Ok(work());
+        }
+        let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
+        let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
+        match self.on_compute(&served.reading, deadline, work).await {
+            Ok(done) => {
+                asked.goes_on();
+                Ok(done)
+            }
+            Err(error) => {
+                asked.answered(error.reason());
+                Err(PredictError::NoAnswer(error))
+            }
+        }
+    }
+
+    /// Writes an answer of about so many bytes. It is there already: where no
+    /// compute thread has time for it, this thread takes it.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        served: &Served,
+        received: Instant,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PredictError> {
+        if is_short(bytes, received) {
+            return Ok(work());
+        }
+        let ours = Arc::new(Mutex::new(Some(work)));
+        let theirs = ours.clone();
+        let done = self.on_compute(&served.reading, received + served.limits.deadline, move || Some(take(&theirs)?()));
+        match done.await {
+            Ok(Some(written)) => Ok(written),
+            Ok(None) => Err(PredictError::NoAnswer(CallError::Timeout)),
+            Err(error) => take(&ours).map(|work| work()).ok_or(PredictError::NoAnswer(error)),
+        }
+    }
+
+    /// Has the compute threads do something of the host's own.
+    pub(super) async fn on_compute<T: Send + 'static>(
+        &self,
+        lane: &Arc<Admission>,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let link = Arc::<Link>::default();
+        let run = Box::new(move || drop(answer.send(work())));
+        let job = Job::Aside { deadline, link: link.clone(), run };
+        self.wait(lane, job, answered, link, deadline).await
+    }
+}
+
+/// Whoever takes it does it.
+fn take<W>(work: &Mutex<Option<W>>) -> Option<W> {
+    work.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
