@@ -19,6 +19,12 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 const EVENTS_MAX: usize = 256;
 
+/// Processor time of this thread.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// The connections, and what has become of their requests.
 struct Crowd<'a> {
     server: SocketAddr,
@@ -44,7 +50,7 @@ struct Member {
 pub(crate) fn run(plan: &OpenLoop<'_>, time: Duration) -> io::Result<Tally> {
     be_prompt();
     let mut crowd = Crowd::open(plan)?;
-    let start = Instant::now();
+    let (start, began) = (Instant::now(), thread_cpu());
     let mut number = 0;
     let mut events = Vec::with_capacity(EVENTS_MAX);
     loop {
@@ -72,7 +78,7 @@ pub(crate) fn run(plan: &OpenLoop<'_>, time: Duration) -> io::Result<Tally> {
     }
     let lost = crowd.members.len() - crowd.idle.len();
     (0..lost).for_each(|_| crowd.tally.lose("no answer within half a minute".into()));
-    Ok(Tally { wall: start.elapsed(), ..crowd.tally })
+    Ok(Tally { wall: start.elapsed(), cpu: thread_cpu() - began, ..crowd.tally })
 }
 
 impl<'a> Crowd<'a> {

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) late: Vec<Duration>,
     /// From the first request to the last answer.
     pub(crate) wall: Duration,
+    /// What the generator took of a processor meanwhile.
+    pub(crate) cpu: Duration,
 }
 
 impl Tally {
@@ -57,6 +59,7 @@ impl Tally {
         self.silent_503 += other.silent_503;
         self.late.extend(other.late);
         self.wall += other.wall;
+        self.cpu += other.cpu;
     }
 
     /// Answers of the kinds that are wanted.

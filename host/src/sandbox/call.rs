@@ -198,6 +198,7 @@ impl Loaded {
         inputs: &Batch,
         output_max_bytes: u64,
     ) -> Result<Batch, CallError> {
+        instance.clear_away()?;
         let lowered = abi::lower(inputs, instance)?;
         let columns = instance.call(function, lowered, |memory, at| abi::lift(memory, at, output_max_bytes))??;
         let fields = match function {

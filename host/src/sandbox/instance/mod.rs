@@ -86,6 +86,8 @@ pub(super) struct Instance {
     transform: Callable,
     globals: Vec<(Global, Val)>,
     tracked: Option<Tracked>,
+    /// What the last answer left in the memory, and whose it was.
+    answered: Option<(Function, u32)>,
     pub(super) was_put_back: bool,
 }
 
@@ -111,10 +113,22 @@ impl Instance {
         let learned = learned.filter(|_| exports.globals.is_some());
         let tracked = learned.and_then(|learned| learned.track(&mut store, memory));
         let memory_bytes = memory.data_size(&store);
-        Ok(Self { store, memory, memory_bytes, realloc, predict, transform, globals, tracked, was_put_back: false })
+        let (answered, was_put_back) = (None, false);
+        Ok(Self { store, memory, memory_bytes, realloc, predict, transform, globals, tracked, answered, was_put_back })
     }
 
-    /// Calls a function; `read` has its answer before the guest clears it away.
+    /// Has the guest clear the last answer away, where it is called once more as
+    /// it stands. One that is put back or dropped has no need to.
+    pub(super) fn clear_away(&mut self) -> Result<(), CallError> {
+        let Some((function, at)) = self.answered.take() else { return Ok(()) };
+        let after = match function {
+            Function::Predict => &self.predict.after,
+            Function::Transform => &self.transform.after,
+        };
+        after.as_ref().map_or(Ok(()), |after| after.call(&mut self.store, at).map_err(classify))
+    }
+
+    /// Calls a function, and reads its answer.
     pub(super) fn call<T>(
         &mut self,
         function: Function,
@@ -126,11 +140,8 @@ impl Instance {
             Function::Transform => &self.transform,
         };
         let at = callable.call.call(&mut self.store, (start, columns)).map_err(classify)?;
-        let answer = read(self.memory.data(&self.store), at);
-        if let Some(after) = &callable.after {
-            after.call(&mut self.store, at).map_err(classify)?;
-        }
-        Ok(answer)
+        self.answered = Some((function, at));
+        Ok(read(self.memory.data(&self.store), at))
     }
 
     /// Makes it as if it had never been called; false where that cannot be.
@@ -140,6 +151,7 @@ impl Instance {
             tracked.give_up(learned);
             return false;
         }
+        self.answered = None;
         self.was_put_back = tracked.put_back(self.memory.data_mut(&mut self.store), learned)
             && self.globals.iter().all(|(global, value)| global.set(&mut self.store, *value).is_ok());
         self.was_put_back

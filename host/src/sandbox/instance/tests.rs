@@ -1,5 +1,5 @@
 use super::super::core_module::{MEMORY, REALLOC, after, function};
-use super::super::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use super::super::{CallError, CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_card::{Batch, Datatype, Field, Schema, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,8 @@ const NUMBER: u32 = 136;
 
 /// A guest that counts its calls in a global, and where it last allocated in
 /// another. `predict` answers the one plus a hundred times what it finds in
-/// memory, `transform` the same after it has made its memory larger.
+/// memory, `transform` the same after it has made its memory larger. To clear an
+/// answer of `predict` away counts as ten calls.
 fn counting() -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32; 4], [ValType::I32]);
@@ -68,9 +69,10 @@ fn counting() -> Vec<u8> {
         I::I32Store(word(8192)),
         I::I32Const(0),
     ];
+    let clear = [I::GlobalGet(1), I::I32Const(10), I::I32Add, I::GlobalSet(1)];
     let grow = [I::I32Const(1), I::MemoryGrow(0), I::Drop];
     let mut bodies = CodeSection::new();
-    for code in [allocate.to_vec(), answer.to_vec(), [grow.as_slice(), &answer].concat(), Vec::new()] {
+    for code in [allocate.to_vec(), answer.to_vec(), [grow.as_slice(), &answer].concat(), clear.to_vec()] {
         let mut body = Function::new([]);
         code.iter().chain([&I::End]).for_each(|instruction| {
             body.instruction(instruction);
@@ -114,16 +116,24 @@ fn limits() -> CallLimits {
     CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, asker: None }
 }
 
+fn row() -> Batch {
+    let column = Tensor { shape: vec![1], values: Values::Fp64(vec![3.0]), validity: None };
+    Batch { rows: 1, columns: vec![column] }
+}
+
+fn number(outcome: Result<Batch, CallError>) -> f64 {
+    let Values::Fp64(answer) = &outcome.unwrap().columns[0].values else { panic!("no FP64") };
+    answer[0]
+}
+
 /// Answers of calls one after the other, what fuel each used, and whether its
 /// instance was put back.
 fn answers(loaded: &Loaded, calls: usize, transform: impl Fn(usize) -> bool) -> Vec<(f64, u64, bool)> {
-    let column = Tensor { shape: vec![1], values: Values::Fp64(vec![3.0]), validity: None };
-    let inputs = Batch { rows: 1, columns: vec![column] };
+    let inputs = row();
     let call = |i| {
         let report = if transform(i) { Loaded::transform } else { Loaded::predict }(loaded, &inputs, &limits());
         loaded.restock(report.spent, 1, &limits()).unwrap();
-        let Values::Fp64(answer) = &report.outcome.unwrap().columns[0].values else { panic!("no FP64") };
-        (answer[0], report.fuel.unwrap(), report.was_put_back)
+        (number(report.outcome), report.fuel.unwrap(), report.was_put_back)
     };
     (0..calls).map(call).collect()
 }
@@ -150,4 +160,13 @@ fn one_that_grew_is_not_put_back() {
 fn where_none_is_kept_each_call_has_its_own() {
     let (_sandbox, loaded) = loaded(0);
     assert!(answers(&loaded, 5, |_| false).iter().all(|(answer, _, put_back)| *answer == 1.0 && !put_back));
+}
+
+#[test]
+fn an_instance_that_goes_on_clears_the_last_answer_away_before_the_next_call() {
+    let (_sandbox, loaded) = loaded(1);
+    let mut session = loaded.session(&limits()).unwrap();
+    let answers: Vec<f64> = (0..3).map(|_| number(session.predict(&row(), &limits()).outcome)).collect();
+    // What a call leaves in memory counts a hundred times.
+    assert_eq!(answers, [1.0, 512.0, 523.0]);
 }
