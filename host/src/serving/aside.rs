@@ -26,7 +26,8 @@ fn is_short(bytes: usize, received: Instant) -> bool {
 }
 
 impl Predictor {
-    /// Reads a request of so many bytes.
+    /// Reads a request of so many bytes. One that has a spare behind it is read in
+    /// any case.
     pub async fn read<T: Send + 'static>(
         &self,
         served: &Served,
@@ -39,7 +40,7 @@ impl Predictor {
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
         let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
-        match self.on_compute(&served.reading, deadline, work).await {
+        match self.by_whoever_can(&served.reading, deadline, !served.fallback.is_empty(), work).await {
             Ok(done) => {
                 asked.goes_on();
                 Ok(done)
@@ -63,13 +64,25 @@ impl Predictor {
         if is_short(bytes, received) {
             return Ok(work());
         }
+        let deadline = received + served.limits.deadline;
+        self.by_whoever_can(&served.reading, deadline, true, work).await.map_err(PredictError::NoAnswer)
+    }
+
+    /// Done by the compute threads; where they have no room or time for what is
+    /// owed, by this one.
+    async fn by_whoever_can<T: Send + 'static>(
+        &self,
+        lane: &Arc<Admission>,
+        deadline: Instant,
+        is_owed: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallError> {
         let ours = Arc::new(Mutex::new(Some(work)));
         let theirs = ours.clone();
-        let done = self.on_compute(&served.reading, received + served.limits.deadline, move || Some(take(&theirs)?()));
-        match done.await {
-            Ok(Some(written)) => Ok(written),
-            Ok(None) => Err(PredictError::NoAnswer(CallError::Timeout)),
-            Err(error) => take(&ours).map(|work| work()).ok_or(PredictError::NoAnswer(error)),
+        match self.on_compute(lane, deadline, move || Some(take(&theirs)?())).await {
+            Ok(done) => done.ok_or(CallError::Timeout),
+            Err(error) if is_owed => take(&ours).map(|work| work()).ok_or(error),
+            Err(error) => Err(error),
         }
     }
 

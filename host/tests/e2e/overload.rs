@@ -83,3 +83,23 @@ fn large_requests_for_which_there_is_no_room_are_refused_and_counted_once() {
     let counted = (answers(&host, "steady", "ok"), answers(&host, "steady", "overload"));
     assert_eq!(counted, (good as f64, refused as f64));
 }
+
+#[test]
+fn large_requests_for_which_there_is_no_room_get_the_fallback() {
+    let host = slow("in_flight_max = 1\nqueue_max = 2\n", &["--fallback", CONSTANT]);
+    let (clients, each) = (24, 20);
+    let degraded = at_once(clients, |client| {
+        let rows_of = many_rows(client);
+        let is_degraded = |_: &usize| {
+            let reply = ask_many(&host, &rows_of).status(200);
+            let is_degraded = reply.header("scry-degraded").is_some();
+            assert!(is_degraded || has_all(&reply, &rows_of), "{reply:#?}");
+            is_degraded
+        };
+        (0..each).filter(is_degraded).count()
+    });
+    let degraded: usize = degraded.iter().sum();
+    assert!(degraded > 0 && degraded < clients * each, "{degraded} degraded");
+    let good = (clients * each - degraded) as f64;
+    assert_eq!((answers(&host, "steady", "ok"), answers(&host, "steady", "degraded")), (good, degraded as f64));
+}
