@@ -9,7 +9,7 @@ use crate::pace::OpenLoop;
 use crate::tally::Tally;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use scry::threads::be_prompt;
+use scry::threads::{be_prompt, thread_cpu};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
@@ -18,12 +18,6 @@ use std::time::{Duration, Instant};
 /// How long the last answers may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const EVENTS_MAX: usize = 256;
-
-/// Processor time of this thread.
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
 
 /// The connections, and what has become of their requests.
 struct Crowd<'a> {

@@ -6,8 +6,8 @@
 //! fast as they are served. The generator must not be the bottleneck: requests
 //! are rendered once, one thread has all connections, and the table says what
 //! was really offered. The best and the overload take turns. What the generator
-//! takes of the processors, more at overload, the host cannot have: what it answers
-//! is held against what is left to it.
+//! takes of the processors, more at overload, the host cannot have: the table also
+//! says what it answered for what was left to it.
 
 use crate::Error;
 use crate::admin::Admin;
@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         options.rounds, options.turn_s
     );
     println!(
-        "| model | best /s | offered /s (× best) | accepted /s (× best; of what is left to it, at least {KEPT_MIN}) | accepted p50 / p99 ms, at most {} | answers \
+        "| model | best /s | offered /s (× best) | accepted /s (× best, at least {KEPT_MIN}; for what was left to it) | accepted p50 / p99 ms, at most {} | answers \
          | refused at {MODERATE}×: p99 ms, below {REFUSAL_MS_MAX} | Retry-After | MiB before, after | others % CPU |",
         DEADLINE_MS + LATE_MS_MAX
     );
@@ -163,7 +163,7 @@ impl Found {
              | {} of {refusals} {} | {:.0}, {:.0} {} | {:.0} |",
             offered / best,
             accepted / best,
-            claims.mark(kept >= KEPT_MIN),
+            claims.mark(accepted >= KEPT_MIN * best),
             ms(&taken, 0.5),
             ms(&taken, 0.99),
             claims.mark(ms(&taken, 0.99) <= DEADLINE_MS + LATE_MS_MAX),

@@ -13,6 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use scry_card::Values;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -209,7 +210,7 @@ pub(super) async fn ask<T: Send + 'static>(
     Ok(Asked { request, sent, served, received, header_timeout })
 }
 
-/// A number in JSON, or what stands around it: the mean of what clients get.
+/// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
 /// What predictions in every form end with.
@@ -220,9 +221,13 @@ pub(super) async fn respond(
     answer: Answer,
     write: impl FnOnce(&Answer) -> serde_json::Result<Vec<u8>> + Send + 'static,
 ) -> Result<Response, HttpError> {
-    let elements: usize = answer.outputs.columns.iter().map(|column| column.values.len()).sum();
+    let bytes_of = |values: &Values| match values {
+        Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
+        numbers => numbers.len() * ELEMENT_BYTES,
+    };
+    let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
     let write = move || (write(&answer), answer);
-    let (json, answer) = app.predictor.write(served, received, elements * ELEMENT_BYTES, write).await?;
+    let (json, answer) = app.predictor.write(served, received, bytes, write).await?;
     let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     let mut response = json_response(StatusCode::OK, json);
     name_source(response.headers_mut(), &answer);

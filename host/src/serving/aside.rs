@@ -26,8 +26,8 @@ fn is_short(bytes: usize, received: Instant) -> bool {
 }
 
 impl Predictor {
-    /// Reads a request of so many bytes. One that has a spare behind it is read in
-    /// any case.
+    /// Reads a request of so many bytes. One that has a spare behind it finds
+    /// somebody who does, unless it would keep this thread from all others.
     pub async fn read<T: Send + 'static>(
         &self,
         served: &Served,
@@ -40,7 +40,8 @@ impl Predictor {
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
         let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
-        match self.by_whoever_can(&served.reading, deadline, !served.fallback.is_empty(), work).await {
+        let is_owed = bytes <= SHORT_MAX_BYTES && !served.fallback.is_empty();
+        match self.by_whoever_can(&served.reading, deadline, is_owed, work).await {
             Ok(done) => {
                 asked.goes_on();
                 Ok(done)
