@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 /// How long the last answers may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 const EVENTS_MAX: usize = 256;
+const PART_BYTES: usize = 16 << 10;
 
 /// The connections, and what has become of their requests.
 struct Crowd<'a> {
@@ -27,6 +28,8 @@ struct Crowd<'a> {
     members: Vec<Member>,
     /// Those that have no request under way.
     idle: Vec<usize>,
+    /// What is read goes through here.
+    part: Vec<u8>,
     tally: Tally,
 }
 
@@ -80,7 +83,7 @@ impl<'a> Crowd<'a> {
         let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let (members, idle) = (Vec::new(), (0..plan.connections).collect());
         let (server, request, tally) = (plan.server, plan.request, Tally::default());
-        let mut crowd = Self { server, request, ready, members, idle, tally };
+        let mut crowd = Self { server, request, ready, members, idle, part: vec![0; PART_BYTES], tally };
         for i in 0..plan.connections {
             let stream = crowd.connect(i)?;
             crowd.members.push(Member { stream, since: None, sent: 0, came: Vec::new() });
@@ -99,10 +102,13 @@ impl<'a> Crowd<'a> {
     /// Sends a request on a connection that has none under way, where there is one.
     fn send_next(&mut self) -> bool {
         let Some(next) = self.idle.pop() else { return false };
-        if let Some(member) = self.members.get_mut(next) {
-            (member.since, member.sent) = (Some(Instant::now()), 0);
+        let Some(member) = self.members.get_mut(next) else { return false };
+        let since = Instant::now();
+        (member.since, member.sent) = (Some(since), 0);
+        // Its answer is not there yet: to look for it costs as much as to read it.
+        if let Err(error) = member.send(self.request) {
+            self.ended(next, since, Err(error));
         }
-        self.go_on(next);
         true
     }
 
@@ -111,11 +117,18 @@ impl<'a> Crowd<'a> {
         let Some(member) = self.members.get_mut(number) else { return };
         // One that has no request under way was ended by the server, or is new.
         let Some(since) = member.since else { return };
-        let Some(answer) = member.go_on(self.request).transpose() else { return };
-        let took = since.elapsed();
-        member.since = None;
+        let answer = member.send(self.request).and_then(|()| member.read(&mut self.part)).transpose();
+        if let Some(answer) = answer {
+            self.ended(number, since, answer);
+        }
+    }
+
+    fn ended(&mut self, number: usize, since: Instant, answer: io::Result<Answer>) {
+        if let Some(member) = self.members.get_mut(number) {
+            member.since = None;
+        }
         let ends = answer.as_ref().map_or(true, |answer| answer.closes);
-        self.tally.add(answer, took);
+        self.tally.add(answer, since.elapsed());
         if ends {
             self.replace(number);
         }
@@ -133,9 +146,8 @@ impl<'a> Crowd<'a> {
 }
 
 impl Member {
-    /// Its answer, once it is whole.
-    fn go_on(&mut self, request: &[u8]) -> io::Result<Option<Answer>> {
-        let would_block = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+    /// What can be sent now of a request.
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
         while let Some(rest) = request.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(written) => self.sent += written,
@@ -143,9 +155,13 @@ impl Member {
                 Err(error) => return Err(error),
             }
         }
-        let mut part = [0; 4096];
+        Ok(())
+    }
+
+    /// Its answer, once it is whole.
+    fn read(&mut self, part: &mut [u8]) -> io::Result<Option<Answer>> {
         loop {
-            match self.stream.read(&mut part) {
+            match self.stream.read(part) {
                 Ok(0) => {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended without an answer"));
                 }
@@ -159,4 +175,8 @@ impl Member {
             }
         }
     }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }

@@ -49,7 +49,8 @@ fn measure(sandbox: &Sandbox, model: &Model, rows: usize) -> Result<Vec<String>,
     let load = |sandbox: &Sandbox, metering| sandbox.load(&model.component, schema.clone(), metering, None);
     let (off, fuel) = (load(sandbox, Metering::Off)?, load(sandbox, Metering::Fuel)?);
     // Where none is kept, none is watched.
-    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: 256 << 20 };
+    let settings =
+        SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: 256 << 20, quiet_cores: 0 };
     let keeps_none = Sandbox::new(settings)?;
     let new = load(&keeps_none, Metering::Fuel)?;
     let mut variants = [

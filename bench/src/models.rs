@@ -42,7 +42,12 @@ impl Workbench {
 
 /// Where components are built and tried.
 pub(crate) fn sandbox() -> Result<Sandbox, Error> {
-    Ok(Sandbox::new(SandboxSettings { instances_max: 16, instances_ahead_max: 16, memory_max_bytes: 256 << 20 })?)
+    Ok(Sandbox::new(SandboxSettings {
+        instances_max: 16,
+        instances_ahead_max: 16,
+        memory_max_bytes: 256 << 20,
+        quiet_cores: 0,
+    })?)
 }
 
 impl Model {

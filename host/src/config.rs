@@ -140,8 +140,9 @@ pub struct Compute {
     pub io_threads: usize,
     /// Calls that may wait for a thread, over all models. Default 1,024.
     pub queue_max: usize,
-    /// Processors that calls which outlive their slice leave to everybody else,
-    /// while quick models are asked; one is left to them in any case. Default 1.
+    /// Processors that calls which outlive their slice leave to everybody else
+    /// while quick models are asked, and compiling, golden examples and shadows
+    /// at any time; one is left to them in any case. Default 1.
     pub quiet_cores: usize,
     /// Instances that may be kept ready ahead of need, over all components; with 0
     /// each call makes its own. Default 64.

@@ -63,16 +63,19 @@ pub(crate) fn demote(thread: Pid, to: Priority) {
     }
 }
 
-/// The same for the calling thread.
-pub(crate) fn give_way(to: Priority) {
-    demote(rustix::thread::gettid(), to);
+/// The same for the calling thread, and keeps it off the quiet processors: what
+/// runs there leaves its code and data behind, however low its priority.
+pub(crate) fn give_way(to: Priority, cores: &Cores) {
+    let thread = rustix::thread::gettid();
+    demote(thread, to);
+    cores.confine(thread, true);
 }
 
 /// Does something that others should not wait for, on a thread of its own.
-pub(crate) fn patiently<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn patiently<T: Send>(cores: &Cores, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let patient = || {
-            give_way(Priority::Patient);
+            give_way(Priority::Patient, cores);
             work()
         };
         scope.spawn(patient).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -99,7 +102,7 @@ fn schedule(thread: Pid, nice: i32, slice: Duration) -> std::io::Result<()> {
 }
 
 /// The processors that this process may use, and which of them are kept quiet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cores {
     all: CpuSet,
     /// All but the quiet ones; at least one.
@@ -150,11 +153,15 @@ mod tests {
     #[test]
     fn a_thread_that_is_demoted_says_so() {
         let nice = std::thread::spawn(|| {
-            give_way(Priority::Patient);
+            give_way(Priority::Patient, &Cores::keeping_quiet(0));
             rustix::process::getpriority_process(None).unwrap()
         });
         assert_eq!(nice.join().unwrap(), Priority::Patient.nice());
-        assert_eq!(patiently(|| rustix::process::getpriority_process(None).unwrap()), 10);
+        let cores = Cores::keeping_quiet(1);
+        let seen = patiently(&cores, || {
+            (rustix::process::getpriority_process(None).unwrap(), sched_getaffinity(None).unwrap())
+        });
+        assert_eq!(seen, (Priority::Patient.nice(), cores.others), "and keeps off the quiet ones");
     }
 
     #[test]

@@ -41,7 +41,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let model = Model::read(std::fs::read(&options.file)?)?;
     let body = model.v2_body(options.rows);
     // Few instances: valgrind has too little address space for many.
-    let settings = SandboxSettings { instances_max: 1, instances_ahead_max: 1, memory_max_bytes: MEMORY_MAX_BYTES };
+    let settings = SandboxSettings {
+        instances_max: 1,
+        instances_ahead_max: 1,
+        memory_max_bytes: MEMORY_MAX_BYTES,
+        quiet_cores: 0,
+    };
     let sandbox = Sandbox::new(settings)?;
     let card = Arc::new(model.description.card);
     let loaded = sandbox.load(&model.component, Arc::new(card.schema.clone()), Metering::Fuel, None)?;

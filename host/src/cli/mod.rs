@@ -144,6 +144,7 @@ fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
         instances_max: 4,
         instances_ahead_max: 0,
         memory_max_bytes: config.limits.memory_max_bytes,
+        quiet_cores: 0,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::threads::be_prompt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Run a host until SIGTERM or Ctrl-C, then let requests finish.
@@ -51,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
+        .thread_keep_alive(CHANGE_THREAD_IDLE_MAX)
         .on_thread_start(be_prompt)
         .on_thread_park(thread_sleeps)
         .on_thread_unpark(thread_woke)
@@ -69,6 +71,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
+/// How long a thread that made a change is kept for the next one.
+const CHANGE_THREAD_IDLE_MAX: Duration = Duration::from_millis(500);
 /// A shorter token gets a warning.
 const TOKEN_LEN_SAFE: usize = 16;
 
@@ -97,6 +101,7 @@ pub(super) async fn host(
         instances_max: u32::try_from(threads_max(config.compute_threads()) + config.io_threads() + 8)?,
         instances_ahead_max: config.compute.instances_ahead_max,
         memory_max_bytes: config.limits.memory_max_bytes,
+        quiet_cores: config.compute.quiet_cores,
     };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();

@@ -11,7 +11,7 @@ use crate::golden;
 use crate::sandbox::Metering;
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference};
-use crate::threads::patiently;
+use crate::threads::{Cores, patiently};
 use scry_card::Checker;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -266,12 +266,13 @@ impl Registry {
         passing.passed(&mut prepared.gates, "warm", "an instance starts");
         let (loaded, schema, golden) = (&code.loaded, &code.card.schema, &code.golden);
         // Whoever publishes waits; callers of other models should not.
-        patiently(|| golden::check_all(loaded, schema, golden, || limits.of_call()))?;
+        let cores = Cores::keeping_quiet(self.config.compute.quiet_cores);
+        patiently(&cores, || golden::check_all(loaded, schema, golden, || limits.of_call()))?;
         let examples = code.golden.examples.len();
         passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
         if limits.batch_max_rows > 1 {
             let rows_max = limits.batch_max_rows;
-            patiently(|| golden::check_joined(loaded, schema, golden, rows_max, || limits.of_call()))?;
+            patiently(&cores, || golden::check_joined(loaded, schema, golden, rows_max, || limits.of_call()))?;
             passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
         }
         prepared.proved.insert(key);

@@ -7,7 +7,7 @@
 use super::canonical::canonical;
 use super::core_module::extract;
 use crate::memory::give_back;
-use crate::threads::{Priority, give_way};
+use crate::threads::{Cores, Priority, give_way};
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use wasmtime::component::Component;
@@ -23,11 +23,11 @@ pub(super) struct Compiler {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Compiler {
-    /// Starts the thread; it ends with the sandbox.
-    pub(super) fn start() -> std::io::Result<Self> {
+    /// Starts the thread, on what is left by the quiet processors; it ends with the sandbox.
+    pub(super) fn start(cores: Cores) -> std::io::Result<Self> {
         let (jobs, waiting) = channel::<Job>();
         std::thread::Builder::new().name("scry-compile".into()).spawn(move || {
-            give_way(Priority::Last);
+            give_way(Priority::Last, &cores);
             for compile in waiting {
                 compile();
                 // Some 20 MiB after a few versions.
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn whatever_is_compiled_has_canonical_nans() {
         let engine = Engine::default();
-        let component = Compiler::start().unwrap().component(&engine, &divides()).unwrap();
+        let component = Compiler::start(Cores::keeping_quiet(0)).unwrap().component(&engine, &divides()).unwrap();
         let mut store = wasmtime::Store::new(&engine, ());
         let instance = wasmtime::component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();
         let run = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "run").unwrap();

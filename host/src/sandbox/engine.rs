@@ -9,6 +9,7 @@ use super::rewind::Learned;
 use super::stock::{Shelf, Stock};
 use super::ticker::Ticker;
 use crate::store::Digest;
+use crate::threads::Cores;
 use scry_card::Schema;
 use std::sync::Arc;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, PoolingAllocationConfig};
@@ -31,6 +32,8 @@ pub struct SandboxSettings {
     pub instances_ahead_max: u32,
     /// The most linear memory that any deployment may grant, in bytes.
     pub memory_max_bytes: u64,
+    /// Processors that compiling leaves to the others.
+    pub quiet_cores: usize,
 }
 
 /// Why a component cannot be run at all.
@@ -85,7 +88,8 @@ impl Sandbox {
             |metering| Engine::new(&config(settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")));
         let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
         let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
-        let compiler = Compiler::start().map_err(|e| SandboxError::Setup(e.to_string()))?;
+        let compiler = Compiler::start(Cores::keeping_quiet(settings.quiet_cores))
+            .map_err(|e| SandboxError::Setup(e.to_string()))?;
         let shelf = Arc::new(Shelf::new(settings.instances_ahead_max as usize));
         Ok(Self { fuel, off, compiler, shelf, ticker: Arc::new(ticker) })
     }

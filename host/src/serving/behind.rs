@@ -4,7 +4,7 @@
 //! Shares no lock with the threads that answer: whoever holds a lock at the
 //! lowest priority may hold it for long.
 
-use crate::threads::{Priority, give_way};
+use crate::threads::{Cores, Priority, give_way};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -18,11 +18,11 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Behind(SyncSender<Job>);
 
 impl Behind {
-    /// Starts the thread.
-    pub(super) fn start() -> std::io::Result<Self> {
+    /// Starts the thread, on what is left by the quiet processors.
+    pub(super) fn start(cores: Cores) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
         std::thread::Builder::new().name("scry-behind".into()).spawn(move || {
-            give_way(Priority::Last);
+            give_way(Priority::Last, &cores);
             for job in waiting {
                 // A bug in one job must not end the thread.
                 if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_job_that_never_ends_fills_the_room_and_keeps_nobody_waiting() {
-        let behind = Behind::start().unwrap();
+        let behind = Behind::start(Cores::keeping_quiet(1)).unwrap();
         let ((hold, held), (say, said)) = (channel::<()>(), channel());
         let begun = say.clone();
         assert!(behind.submit(move || {

@@ -113,7 +113,7 @@ pub struct Sizes {
     pub io_threads: usize,
     /// Calls that may wait, over all models.
     pub queue_max: usize,
-    /// Processors that long calls leave to the others.
+    /// Processors that long calls, and what nobody waits for, leave to the others.
     pub quiet_cores: usize,
 }
 
@@ -133,9 +133,11 @@ impl Predictor {
         let Sizes { threads, io_threads, queue_max, quiet_cores } = sizes;
         let books = metrics.clone();
         let account = Box::new(move |lane: &Admission, cpu| books.used_cpu(&lane.model, cpu));
-        let compute = Compute::start(threads, queue_max, Cores::keeping_quiet(quiet_cores), account)?;
+        let cores = Cores::keeping_quiet(quiet_cores);
+        let behind = Behind::start(cores.clone())?;
+        let compute = Compute::start(threads, queue_max, cores, account)?;
         let refusals = Refusals::new(io_threads);
-        Ok(Self { routes, compute, behind: Behind::start()?, refusals, metrics })
+        Ok(Self { routes, compute, behind, refusals, metrics })
     }
 
     /// The model of this name, as it is served now.
@@ -225,6 +227,7 @@ impl Predictor {
         let window = window(served, chain, deadline);
         let first = match self.attempt(target, &inputs, window).await {
             Ok((outputs, took)) => {
+                self.refusals.answered();
                 target.sample_features(&self.behind, &inputs);
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
                     shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);

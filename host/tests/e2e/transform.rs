@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// A component in a sandbox of this process, as a host has it.
 fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
-    let settings = SandboxSettings { instances_max: 4, instances_ahead_max: 0, memory_max_bytes: 256 << 20 };
+    let settings =
+        SandboxSettings { instances_max: 4, instances_ahead_max: 0, memory_max_bytes: 256 << 20, quiet_cores: 0 };
     let sandbox = Sandbox::new(settings).unwrap();
     let bytes = std::fs::read(path).unwrap();
     let schema = scry::component::Description::read(&bytes).unwrap().card.schema;

@@ -93,7 +93,7 @@ fn counting() -> Vec<u8> {
 }
 
 fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
-    let settings = SandboxSettings { instances_max: 2, instances_ahead_max, memory_max_bytes: 1 << 20 };
+    let settings = SandboxSettings { instances_max: 2, instances_ahead_max, memory_max_bytes: 1 << 20, quiet_cores: 0 };
     let sandbox = Sandbox::new(settings).unwrap();
     let field = Field {
         name: "y".into(),
