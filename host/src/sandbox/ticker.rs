@@ -9,7 +9,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 /// How often an overdue guest is noticed.
-const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(2);
 /// Ticks without a call before the thread sleeps: under load it never does, so
 /// that no request pays for waking it.
 const IDLE_TICKS_MAX: u32 = 200;

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Where nothing is answered, refusals of one reading thread are so far apart in
-/// the long run. Each takes processors some 40 µs, the system's part included.
+/// the long run. Each takes processors some 40 µs, the system's part included:
+/// a sixth of one.
 const EACH: Duration = Duration::from_micros(250);
-/// Answers that pay for one more: as many as there are at half as much again as
-/// the host can answer.
+/// Answers that pay for one more: there are two for each refusal where half as
+/// much again is asked as can be answered.
 const ANSWERS_EACH: u32 = 2;
 /// So much unused time may be used at once: overload comes in waves.
 const SAVED_MAX: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// How often it looks.
-const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(2);
 /// Ticks without a call before it sleeps: under load it never does, so that no
 /// request pays for waking it.
 const IDLE_TICKS_MAX: u32 = 200;
