@@ -196,12 +196,12 @@ fn models_that_burn_every_processor_keep_nobody_from_an_answer_and_are_charged()
     }
 }
 
-/// How many processors each compute thread of the host may use.
-fn processors(host: &Host) -> Vec<u32> {
+/// How many processors each of the host's threads of that name may use.
+fn processors(host: &Host, name: &str) -> Vec<u32> {
     let tasks = std::fs::read_dir(process(host).join("task")).unwrap().map(|task| task.unwrap().path());
     // One may end meanwhile.
     let of = |task: std::path::PathBuf| {
-        let is_ours = std::fs::read_to_string(task.join("comm")).ok()?.starts_with("scry-compute");
+        let is_ours = std::fs::read_to_string(task.join("comm")).ok()?.starts_with(name);
         let tid = Pid::from_raw(task.file_name()?.to_str()?.parse().ok()?);
         is_ours.then(|| sched_getaffinity(tid).ok().map(|set| set.count()))?
     };
@@ -222,17 +222,31 @@ fn calls_that_burn_leave_a_processor_to_whoever_is_quick() {
         if quiet_cores == 0 {
             for _ in 0..100 {
                 ask();
-                assert!(processors(&host).iter().all(|&processors| processors == all));
+                assert!(processors(&host, "scry-compute").iter().all(|&processors| processors == all));
             }
             continue;
         }
         let left = (all - quiet_cores).max(1);
         eventually("it keeps off one", || {
             ask();
-            processors(&host).contains(&left)
+            processors(&host, "scry-compute").contains(&left)
         });
-        assert!(processors(&host).contains(&all), "the others have them all");
+        assert!(processors(&host, "scry-compute").contains(&all), "the others have them all");
         drop(client);
+    }
+}
+
+#[test]
+fn what_can_wait_keeps_off_the_quiet_processors_at_any_time() {
+    let all = sched_getaffinity(None).unwrap().count();
+    for quiet_cores in [1, 0] {
+        let host = Host::with(&format!("compute.quiet_cores = {quiet_cores}\n"));
+        host.publish(&guest("steady"));
+        let left = (all - quiet_cores).max(1);
+        for name in ["scry-compile", "scry-behind"] {
+            assert_eq!(processors(&host, name), [left], "{name} with {quiet_cores} quiet");
+        }
+        assert!(processors(&host, "scry-compute").iter().all(|&processors| processors == all));
     }
 }
 
