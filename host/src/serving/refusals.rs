@@ -68,7 +68,7 @@ impl Refusals {
         let latest = now + (deadline.saturating_duration_since(now) / WAIT_SHARE).min(WAIT_MAX);
         let saved = now.checked_sub(SAVED_MAX).unwrap_or(now);
         let paid = self.each * self.answers.swap(0, Ordering::Relaxed) / ANSWERS_EACH;
-        let owed = used_until.checked_sub(paid).unwrap_or(now);
+        let owed = used_until.checked_sub(paid).unwrap_or(saved);
         // What comes in spite of the share is not owed for ever.
         *used_until = (owed.max(saved) + self.each).min(latest);
         used_until.max(now + held).min(latest)
