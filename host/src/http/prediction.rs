@@ -15,6 +15,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use scry_card::Values;
 use serde_json::{Value, json};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -149,89 +151,116 @@ fn unavailable(why: String) -> HttpError {
 }
 
 async fn predict(
-    app: &Shared,
+    app: &Arc<Shared>,
     model: String,
     version: Option<VersionRef>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let Asked { request, sent, served, received, header_timeout } =
-        ask(app, &model, headers, body, InferRequest::from_json).await?;
-    let timeout = shorter(request.timeout_us, header_timeout);
-    let key = header_key(headers)?.or(request.key);
-    let by_row = request.invalid_rows == InvalidRows::RefuseRow;
-    let inputs = Rows::Columns(request.inputs);
-    let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
-    let predicted = app.predictor.predict(call).await;
-    let answer = predicted.map_err(|error| {
-        let names = if error.has_findings() { names(&sent) } else { Vec::new() };
-        HttpError::predicting(error, Surface::V2(&names))
-    })?;
-    let fields = &answer.card.schema.outputs;
-    if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
-        let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-        let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
-        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-    }
-    let (id, outputs) = (request.id, request.outputs);
-    respond(app, &served, received, answer, move |answer| {
-        InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs }.to_json()
+    let arrived = arrive(app, &model, headers, body).await?;
+    answer(arrived, |arrived| async move {
+        let request = arrived.read(InferRequest::from_json).await?;
+        let timeout = shorter(request.timeout_us, arrived.timeout);
+        let key = arrived.key.clone().or(request.key);
+        let by_row = request.invalid_rows == InvalidRows::RefuseRow;
+        let (inputs, received) = (Rows::Columns(request.inputs), arrived.received);
+        let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
+        let predicted = arrived.app.predictor.predict(call).await;
+        let answer = predicted.map_err(|error| {
+            let names = if error.has_findings() { names(&arrived.sent) } else { Vec::new() };
+            HttpError::predicting(error, Surface::V2(&names))
+        })?;
+        let fields = &answer.card.schema.outputs;
+        if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
+            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
+            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+        }
+        let (id, outputs) = (request.id, request.outputs);
+        let write = move |answer: &Answer| {
+            InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs }.to_json()
+        };
+        arrived.respond(answer, write).await
     })
     .await
 }
 
-/// What a client asks for.
-pub(super) struct Asked<T> {
-    pub(super) request: T,
-    /// The request as it came.
-    sent: Bytes,
+/// A request to predict that was admitted.
+pub(super) struct Arrived {
+    pub(super) app: Arc<Shared>,
     pub(super) served: Arc<Served>,
+    /// The body as it came.
+    sent: Bytes,
     pub(super) received: Instant,
-    pub(super) header_timeout: Option<Duration>,
+    /// What the headers ask for.
+    pub(super) timeout: Option<Duration>,
+    pub(super) key: Option<String>,
 }
 
 /// What predictions in every form begin with: a model that is there, and a
-/// body that is admitted and reads.
-pub(super) async fn ask<T: Send + 'static>(
-    app: &Shared,
+/// body that is admitted.
+pub(super) async fn arrive(
+    app: &Arc<Shared>,
     model: &str,
     headers: &HeaderMap,
     body: Body,
-    read: fn(&[u8]) -> Result<T, ProtocolError>,
-) -> Result<Asked<T>, HttpError> {
+) -> Result<Arrived, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
+    if let Err(refused) = app.predictor.admit(&served, received).await {
+        // Its connection is good for another request then.
+        read_parts(body, app.body_max_bytes, app.body_timeout, drop).await?;
+        return Err(refused.into());
+    }
     let sent = read_body(body, app.body_max_bytes, app.body_timeout).await?;
+    // It may have taken its time.
     app.predictor.admit(&served, received).await?;
-    let header_timeout = header_timeout(headers)?;
-    let (body, time) = (sent.clone(), (received, header_timeout));
-    let request = app.predictor.read(&served, time, sent.len(), move || read(&body)).await??;
-    Ok(Asked { request, sent, served, received, header_timeout })
+    let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
+    Ok(Arrived { app: app.clone(), served, sent, received, timeout, key })
+}
+
+/// Answers a request; `how` is all that is left to do for it.
+pub(super) async fn answer<F>(arrived: Arrived, how: impl FnOnce(Arrived) -> F) -> Result<Response, HttpError>
+where
+    F: Future<Output = Result<Response, HttpError>> + Send + 'static,
+{
+    let (app, served) = (arrived.app.clone(), arrived.served.clone());
+    let (time, bytes) = ((arrived.received, arrived.timeout), arrived.sent.len());
+    app.predictor.whole(&served, time, bytes, how(arrived)).await?
 }
 
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
-/// What predictions in every form end with.
-pub(super) async fn respond(
-    app: &Shared,
-    served: &Served,
-    received: Instant,
-    answer: Answer,
-    write: impl FnOnce(&Answer) -> serde_json::Result<Vec<u8>> + Send + 'static,
-) -> Result<Response, HttpError> {
-    let bytes_of = |values: &Values| match values {
-        Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
-        numbers => numbers.len() * ELEMENT_BYTES,
-    };
-    let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
-    let write = move || (write(&answer), answer);
-    let (json, answer) = app.predictor.write(served, received, bytes, write).await?;
-    let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-    let mut response = json_response(StatusCode::OK, json);
-    name_source(response.headers_mut(), &answer);
-    Ok(response)
+impl Arrived {
+    /// What predictions in every form go on with: a body that reads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: fn(&[u8]) -> Result<T, ProtocolError>,
+    ) -> Result<T, HttpError> {
+        let (body, time) = (self.sent.clone(), (self.received, self.timeout));
+        Ok(self.app.predictor.read(&self.served, time, self.sent.len(), move || read(&body)).await??)
+    }
+
+    /// What they end with.
+    pub(super) async fn respond(
+        &self,
+        answer: Answer,
+        write: impl FnOnce(&Answer) -> serde_json::Result<Vec<u8>> + Send + 'static,
+    ) -> Result<Response, HttpError> {
+        let bytes_of = |values: &Values| match values {
+            Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
+            numbers => numbers.len() * ELEMENT_BYTES,
+        };
+        let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
+        let write = move || (write(&answer), answer);
+        let (json, answer) = self.app.predictor.write(&self.served, self.received, bytes, write).await?;
+        let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+        let mut response = json_response(StatusCode::OK, json);
+        name_source(response.headers_mut(), &answer);
+        Ok(response)
+    }
 }
 
 /// A longer request that failed is not read again.
@@ -309,35 +338,55 @@ pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpErro
     }
 }
 
-/// Reads a body within its limits of size and time; nothing of one that says
-/// that it is longer.
+/// Room that is made for a body that comes in parts before they are there.
+const ROOM_MAX_BYTES: usize = 64 << 10;
+
+/// Reads a body within its limits of size and time.
 pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -> Result<Bytes, HttpError> {
+    let room = usize::try_from(body.size_hint().lower()).unwrap_or(ROOM_MAX_BYTES).min(ROOM_MAX_BYTES);
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    read_parts(body, max_bytes, timeout, |part| {
+        if first.is_empty() {
+            first = part;
+            return;
+        }
+        if all.is_empty() {
+            all.reserve(room);
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&part);
+    })
+    .await?;
+    Ok(if all.is_empty() { first } else { all.into() })
+}
+
+/// Reads a body part by part; nothing of one that says that it is too long.
+async fn read_parts(
+    mut body: Body,
+    max_bytes: usize,
+    timeout: Duration,
+    mut take: impl FnMut(Bytes),
+) -> Result<(), HttpError> {
     let too_large = || HttpError::refused(Refusal::BodyTooLarge, format!("the body is longer than {max_bytes} bytes"));
+    let unreadable =
+        |error| HttpError::refused(Refusal::BodyUnreadable, format!("the body could not be read: {error}"));
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(timeout, axum::body::to_bytes(body, max_bytes)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(HttpError::refused(Refusal::BodyUnreadable, format!("the body could not be read: {error}")))
+    let parts = async {
+        let mut left = max_bytes;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            if let Ok(part) = frame.map_err(unreadable)?.into_data() {
+                left = left.checked_sub(part.len()).ok_or_else(too_large)?;
+                take(part);
+            }
         }
-        Err(_) => {
-            let message = format!("the body took longer than {} ms to arrive", timeout.as_millis());
-            Err(HttpError::refused(Refusal::BodyTimeout, message))
-        }
-    }
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+        Ok(())
+    };
+    tokio::time::timeout(timeout, parts).await.unwrap_or_else(|_| {
+        let message = format!("the body took longer than {} ms to arrive", timeout.as_millis());
+        Err(HttpError::refused(Refusal::BodyTimeout, message))
+    })
 }
 
 impl From<HttpError> for Response {

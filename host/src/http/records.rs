@@ -3,7 +3,7 @@
 //! RFC 9457.
 
 use super::error::{HttpError, Parts};
-use super::prediction::{App, Asked, Shared, ask, header_key, parse_version, respond, shorter};
+use super::prediction::{self, App, Shared, arrive, parse_version, shorter};
 use crate::catalog::VersionRef;
 use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use crate::serving::{Call, Rows};
@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use std::sync::Arc;
 
 /// What follows a model's or a version's name.
 const VERB: &str = ":predict";
@@ -44,25 +45,28 @@ fn verb_of(name: &str) -> Result<&str, HttpError> {
 }
 
 async fn answer(
-    app: &Shared,
+    app: &Arc<Shared>,
     model: String,
     version: Option<VersionRef>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    let Asked { request, served, received, header_timeout, .. } =
-        ask(app, &model, headers, body, RecordsRequest::from_json).await?;
-    let wishes = request.parameters;
-    let call = Call {
-        model,
-        version,
-        key: header_key(headers)?.or(wishes.key),
-        inputs: Rows::Records(request.instances),
-        received,
-        timeout: shorter(wishes.timeout, header_timeout),
-        by_row: wishes.invalid_rows == InvalidRows::RefuseRow,
-    };
-    let predicted = app.predictor.predict(call).await;
-    let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
-    respond(app, &served, received, answer, |answer| RecordsResponse(answer).to_json()).await
+    let arrived = arrive(app, &model, headers, body).await?;
+    prediction::answer(arrived, |arrived| async move {
+        let request = arrived.read(RecordsRequest::from_json).await?;
+        let wishes = request.parameters;
+        let call = Call {
+            model,
+            version,
+            key: arrived.key.clone().or(wishes.key),
+            inputs: Rows::Records(request.instances),
+            received: arrived.received,
+            timeout: shorter(wishes.timeout, arrived.timeout),
+            by_row: wishes.invalid_rows == InvalidRows::RefuseRow,
+        };
+        let predicted = arrived.app.predictor.predict(call).await;
+        let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
+        arrived.respond(answer, |answer| RecordsResponse(answer).to_json()).await
+    })
+    .await
 }

@@ -1,10 +1,11 @@
 //! The Open Inference Protocol (V2) in JSON.
 //!
-//! Elements go straight into typed columns, plain numbers by the shortest way.
+//! Elements go straight into typed columns; the usual request is read in one pass.
 //! `data` may be flat or nested; a tensor's members may come in any order, each once.
 
 mod plain;
 mod response;
+mod straight;
 
 pub use response::{InferResponse, metadata};
 
@@ -16,8 +17,17 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Elements that room is made for before any is seen.
+/// Elements that room is made for before any is seen, at most.
 const CAPACITY_MAX: usize = 1 << 16;
+
+/// The same for a list that should have so many.
+fn capacity(expected: Option<usize>) -> usize {
+    expected.unwrap_or(0).min(CAPACITY_MAX)
+}
+
+/// A request whose bytes are worth looking at only once: of a smaller one
+/// most is names, which the JSON reader reads best.
+const LARGE_MIN_BYTES: usize = 2 << 10;
 
 /// Longest key of a request.
 pub const KEY_MAX_BYTES: usize = 256;
@@ -72,7 +82,8 @@ struct RawOutput {
 impl InferRequest {
     /// Reads a request.
     pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
-        let raw: RawRequest<'_> = serde_json::from_slice(body)?;
+        let straight = if body.len() < LARGE_MIN_BYTES { None } else { straight::request(body) };
+        let raw: RawRequest<'_> = straight.map_or_else(|| serde_json::from_slice(body), Ok)?;
         let timeout_us = match raw.parameters.get("timeout") {
             None => None,
             Some(value) => Some(value.as_u64().ok_or_else(|| {
@@ -119,6 +130,9 @@ struct RawTensor<'a> {
     /// Read when its type is known, which may come later.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+    /// What was read of it already.
+    #[serde(skip)]
+    column: Option<Column>,
 }
 
 /// A column, or the first element that does not fit it.
@@ -130,11 +144,15 @@ impl RawTensor<'_> {
         let missing = |what| serde_json::Error::custom(format!("tensor `{name}` has no `{what}`"));
         let shape = self.shape.ok_or_else(|| missing("shape"))?;
         let kind = self.datatype.ok_or_else(|| missing("datatype"))?;
-        let data = self.data.ok_or_else(|| missing("data"))?;
         let datatype = datatype(&kind)
             .ok_or_else(|| wrong(&name, None, "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES", kind))?;
         let expected = element_count(&shape);
-        let Column { values, validity } = elements(&name, datatype, expected, data.get())?.map_err(|(at, found)| {
+        let elements = match (self.column, self.data) {
+            (Some(column), _) => Ok(column),
+            (None, Some(data)) => elements(&name, datatype, expected, data.get())?,
+            (None, None) => return Err(missing("data").into()),
+        };
+        let Column { values, validity } = elements.map_err(|(at, found)| {
             let rows = shape.first().copied().unwrap_or(1).max(1);
             let count = expected.unwrap_or(0) as u64;
             let row = at as u64 / (count / rows).max(1);
@@ -159,8 +177,8 @@ fn elements(name: &str, datatype: Datatype, expected: Option<usize>, list: &str)
     if let Some(found) = found {
         return Err(wrong(name, None, "a list of elements as `data`", found));
     }
-    let capacity = expected.unwrap_or(0).min(CAPACITY_MAX);
-    if let Some(column) = plain::column(datatype, list, capacity) {
+    let capacity = capacity(expected);
+    if let Some((column, [])) = plain::column(datatype, list.as_bytes(), capacity) {
         return Ok(Ok(column));
     }
     Ok(ElementsSeed { datatype, capacity }.deserialize(&mut serde_json::Deserializer::from_str(list))?)

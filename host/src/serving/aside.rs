@@ -9,6 +9,7 @@ use super::here::{keeps_up, kept_up};
 use super::job::{Job, Link};
 use super::predict::Asked;
 use super::routes::Served;
+use super::whole::is_whole;
 use super::{Admission, PredictError, Predictor};
 use crate::sandbox::CallError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +21,10 @@ const SHORT_MAX_BYTES: usize = 64 << 10;
 /// The same where others wait for it: as long as a hand-over takes.
 const SHORT_BUSY_MAX_BYTES: usize = 4 << 10;
 
-fn is_short(bytes: usize, received: Instant) -> bool {
+/// Whether reading or writing so much is short enough for this thread.
+pub(super) fn is_short(bytes: usize, received: Instant) -> bool {
     let has_time = keeps_up(Instant::now()) || kept_up(received);
-    bytes <= if has_time { SHORT_MAX_BYTES } else { SHORT_BUSY_MAX_BYTES }
+    is_whole() || bytes <= if has_time { SHORT_MAX_BYTES } else { SHORT_BUSY_MAX_BYTES }
 }
 
 impl Predictor {

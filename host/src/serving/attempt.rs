@@ -8,6 +8,7 @@ use super::here::keeps_up;
 use super::job::{Call, Job, Link, Waiting};
 use super::run::Attempt;
 use super::target::Target;
+use super::whole::is_whole;
 use crate::sandbox::CallError;
 use crate::serving::Admission;
 use scry_card::Batch;
@@ -21,7 +22,11 @@ impl Predictor {
         let now = Instant::now();
         target.admission.can_meet(window.until.saturating_duration_since(now)).map_err(CallError::DeadlineTooShort)?;
         let pass = target.enter()?;
-        if let Some(attempt) = self.attempt_here(target, inputs, &window) {
+        let made = match is_whole() {
+            true => self.attempt_whole(target, inputs, &window),
+            false => self.attempt_here(target, inputs, &window),
+        };
+        if let Some(attempt) = made {
             pass.tell(&attempt);
             return attempt;
         }

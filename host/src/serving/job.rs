@@ -23,6 +23,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Takes the work up; of all who try, one does.
+    pub(super) fn begin(&self) -> bool {
+        !self.started.swap(true, Ordering::Relaxed)
+    }
+
     pub(super) fn has_started(&self) -> bool {
         self.started.load(Ordering::Relaxed)
     }
@@ -103,8 +108,9 @@ impl Work for Job {
     fn run(self, joined: Vec<Self>) {
         match self {
             Self::Aside { link, run, .. } => {
-                link.started.store(true, Ordering::Relaxed);
-                run();
+                if link.begin() {
+                    run();
+                }
             }
             Self::Call(call) if joined.is_empty() => {
                 call.begin();

@@ -25,6 +25,7 @@ mod target;
 mod validation;
 mod voice;
 mod watch;
+mod whole;
 
 pub use admission::{Admission, LaneLimits};
 pub use budget::Reserve;

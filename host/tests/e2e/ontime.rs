@@ -51,7 +51,11 @@ fn within(host: &Host, timeout_ms: u64, model: &str, body: &Value) -> Reply {
 
 /// A client that has asked and can leave without an answer.
 fn asks(host: &Host, model: &str, behaviour: &str) -> TcpStream {
-    let body = rows(behaviour, &[1.0]).to_string();
+    asks_for(host, model, &rows(behaviour, &[1.0]))
+}
+
+fn asks_for(host: &Host, model: &str, body: &Value) -> TcpStream {
+    let body = body.to_string();
     let mut client = TcpStream::connect(host.prediction.strip_prefix("http://").unwrap()).unwrap();
     let head = format!("POST /v2/models/{model}/infer HTTP/1.1\r\nhost: x\r\ncontent-length: {}", body.len());
     client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
@@ -167,6 +171,26 @@ fn queued_calls_of_clients_that_left_never_run() {
     // Behind all of them.
     assert_eq!(host.predict("hostile", "well", 3.5).status(200).y(), 3.5);
     assert_eq!(runs(&host, "hostile"), 2.0, "the one that looped and the last one");
+}
+
+#[test]
+fn large_requests_end_as_others_do_and_count_once() {
+    let host = hostile("in_flight_max = 1\nqueue_max = 4\n", &[]);
+    let large = |behaviour| rows(behaviour, &[3.5; 20_000]);
+    let reply = within(&host, 200, "hostile", &large("loop")).error(504, &[]);
+    assert_eq!(reply.header("scry-reason"), Some("timeout"));
+    host.post("/v2/models/hostile/infer", &large("trap")).error(500, &[]);
+    let holder = asks_for(&host, "hostile", &large("loop"));
+    eventually("the guest loops", || live(&host) == 1.0);
+    let queued: Vec<_> = (0..5).map(|_| asks_for(&host, "hostile", &large("well"))).collect();
+    eventually("one is refused: four wait", || queued.iter().any(|client| client.peek(&mut [0]).is_ok()));
+    drop(queued);
+    eventually("those that waited have left", || answers(&host, "hostile", "abandoned") == 4.0);
+    drop(holder);
+    eventually("so has the one that looped", || answers(&host, "hostile", "abandoned") == 5.0);
+    assert_eq!(host.predict("hostile", "well", 3.5).status(200).y(), 3.5);
+    let counts = ["ok", "timeout", "trap", "overload", "abandoned"].map(|outcome| answers(&host, "hostile", outcome));
+    assert_eq!(counts, [1.0, 1.0, 1.0, 1.0, 5.0]);
 }
 
 #[test]
