@@ -5,7 +5,9 @@ use super::error::{HttpError, Parts, Refusal, json_response};
 use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
-use crate::protocol::{InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, metadata};
+use crate::protocol::{
+    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
+};
 use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -225,9 +227,9 @@ pub(super) async fn answer<F>(arrived: Arrived, how: impl FnOnce(Arrived) -> F) 
 where
     F: Future<Output = Result<Response, HttpError>> + Send + 'static,
 {
-    let (app, served) = (arrived.app.clone(), arrived.served.clone());
-    let (time, bytes) = ((arrived.received, arrived.timeout), arrived.sent.len());
-    app.predictor.whole(&served, time, bytes, how(arrived)).await?
+    let (app, served, sent) = (arrived.app.clone(), arrived.served.clone(), arrived.sent.clone());
+    let time = (arrived.received, arrived.timeout);
+    app.predictor.whole(&served, time, sent.len(), || !may_have_timeout(&sent), how(arrived)).await?
 }
 
 /// A number in JSON with its comma, roughly.

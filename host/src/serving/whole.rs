@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+/// What is larger fits no cache, and is no request that anybody waits for.
+const WHOLE_MAX_BYTES: usize = 256 << 10;
+
 /// What a compute thread that makes a whole request has for it.
 struct Hand {
     /// A place in this lane.
@@ -50,19 +53,22 @@ enum Outcome<T, F> {
 }
 
 impl Predictor {
-    /// Does all that is left to do for a request of so many bytes.
+    /// Does all that is left to do for a request of so many bytes. One that may
+    /// say a deadline of its own is read before it waits.
     pub async fn whole<F>(
         &self,
         served: &Served,
         (received, timeout): (Instant, Option<Duration>),
         bytes: usize,
+        may_wait: impl FnOnce() -> bool,
         rest: F,
     ) -> Result<F::Output, PredictError>
     where
         F: Future<Output: Send> + Send + 'static,
     {
         let is_alone = served.fallback.is_empty() && served.canary_fallback.is_empty();
-        if !is_alone || served.limits.batch_max_rows > 1 || is_short(bytes, received) {
+        let may_be = is_alone && served.limits.batch_max_rows < 2 && bytes <= WHOLE_MAX_BYTES;
+        if !may_be || is_short(bytes, received) || !may_wait() {
             return Ok(rest.await);
         }
         let longest = served.limits.deadline;

@@ -5,7 +5,7 @@ use crate::support::{Host, Reply, eventually, features, guest, rows};
 use crate::swap::process;
 use rustix::process::Pid;
 use rustix::thread::sched_getaffinity;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Barrier;
@@ -176,7 +176,7 @@ fn queued_calls_of_clients_that_left_never_run() {
 #[test]
 fn large_requests_end_as_others_do_and_count_once() {
     let host = hostile("in_flight_max = 1\nqueue_max = 4\n", &[]);
-    let large = |behaviour| rows(behaviour, &[3.5; 20_000]);
+    let large = |behaviour| rows(behaviour, &[3.5; 10_000]);
     let reply = within(&host, 200, "hostile", &large("loop")).error(504, &[]);
     assert_eq!(reply.header("scry-reason"), Some("timeout"));
     host.post("/v2/models/hostile/infer", &large("trap")).error(500, &[]);
@@ -186,11 +186,15 @@ fn large_requests_end_as_others_do_and_count_once() {
     eventually("one is refused: four wait", || queued.iter().any(|client| client.peek(&mut [0]).is_ok()));
     drop(queued);
     eventually("those that waited have left", || answers(&host, "hostile", "abandoned") == 4.0);
+    let mut hurried = large("well");
+    hurried["parameters"] = json!({ "timeout": 100_000 });
+    host.post("/v2/models/hostile/infer", &hurried).error(503, &[]);
+    assert_eq!(live(&host), 1.0, "its own deadline ended it, not the other's");
     drop(holder);
     eventually("so has the one that looped", || answers(&host, "hostile", "abandoned") == 5.0);
     assert_eq!(host.predict("hostile", "well", 3.5).status(200).y(), 3.5);
     let counts = ["ok", "timeout", "trap", "overload", "abandoned"].map(|outcome| answers(&host, "hostile", outcome));
-    assert_eq!(counts, [1.0, 1.0, 1.0, 1.0, 5.0]);
+    assert_eq!(counts, [1.0, 1.0, 1.0, 2.0, 5.0]);
 }
 
 #[test]
