@@ -36,13 +36,14 @@ impl Usage {
         })
     }
 
-    /// Waits until memory and threads are back at the plateau, or patience ends;
-    /// gives what is held then.
+    /// Waits until memory, threads and descriptors are back at the plateau, or
+    /// patience ends; gives what is held then.
     pub(crate) fn settled(process: u32, plateau: &Self, patience: Duration) -> io::Result<Self> {
         let end = Instant::now() + patience;
         loop {
             let now = Self::of(process)?;
-            if now.is_back_at(plateau) || Instant::now() > end {
+            let is_back = now.is_back_at(plateau) && now.descriptors <= plateau.descriptors;
+            if is_back || Instant::now() > end {
                 return Ok(now);
             }
             std::thread::sleep(Duration::from_millis(100));
