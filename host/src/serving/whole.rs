@@ -27,13 +27,15 @@ use tokio::sync::oneshot;
 /// What is larger fits no cache, and is no request that anybody waits for.
 const WHOLE_MAX_BYTES: usize = 256 << 10;
 
+/// What a call has left behind, for after the answer.
+type Left = Option<(Arc<Target>, Spent)>;
+
 /// What a compute thread that makes a whole request has for it.
 struct Hand {
     /// A place in this lane.
     lane: Arc<Admission>,
     link: Arc<Link>,
-    /// What its call has left behind, for after the answer.
-    spent: Option<(Arc<Target>, Spent)>,
+    spent: Left,
 }
 
 thread_local! {
@@ -119,11 +121,7 @@ impl Predictor {
 }
 
 /// Goes as far as it goes without waiting.
-fn make<F: Future>(
-    mut rest: Pin<Box<F>>,
-    hand: Hand,
-    runtime: &Handle,
-) -> (Outcome<F::Output, F>, Option<(Arc<Target>, Spent)>) {
+fn make<F: Future>(mut rest: Pin<Box<F>>, hand: Hand, runtime: &Handle) -> (Outcome<F::Output, F>, Left) {
     /// Also where there is a panic.
     struct Emptied;
     impl Drop for Emptied {
