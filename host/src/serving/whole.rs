@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// What is larger fits no cache, and is no request that anybody waits for.
+/// What is larger stays in no cache from one step to the next.
 const WHOLE_MAX_BYTES: usize = 256 << 10;
 
 /// What a call has left behind, for after the answer.
