@@ -21,13 +21,17 @@ const SHORT_MAX_BYTES: usize = 64 << 10;
 /// The same where others wait for it: as long as a hand-over takes.
 const SHORT_BUSY_MAX_BYTES: usize = 4 << 10;
 
-/// Whether reading or writing so much is short enough for this thread.
-pub(super) fn is_short(bytes: usize, received: Instant) -> bool {
-    let has_time = keeps_up(Instant::now()) || kept_up(received);
-    is_whole() || bytes <= if has_time { SHORT_MAX_BYTES } else { SHORT_BUSY_MAX_BYTES }
-}
-
 impl Predictor {
+    /// Whether reading or writing so much is short enough for this thread. What
+    /// will wait for a compute thread anyway is theirs from the beginning.
+    pub(super) fn is_short(&self, served: &Served, bytes: usize, received: Instant) -> bool {
+        if is_whole() || bytes <= SHORT_BUSY_MAX_BYTES {
+            return true;
+        }
+        let has_time = keeps_up(Instant::now()) || kept_up(received);
+        bytes <= SHORT_MAX_BYTES && has_time && !self.compute.is_waited_for(&served.admission, &served.reading)
+    }
+
     /// Reads a request of so many bytes. One that has a spare behind it finds
     /// somebody who does, unless it would keep this thread from all others.
     pub async fn read<T: Send + 'static>(
@@ -37,7 +41,7 @@ impl Predictor {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PredictError> {
-        if is_short(bytes, received) {
+        if self.is_short(served, bytes, received) {
             return Ok(work());
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
@@ -64,7 +68,7 @@ impl Predictor {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PredictError> {
-        if is_short(bytes, received) {
+        if self.is_short(served, bytes, received) {
             return Ok(work());
         }
         let deadline = received + served.limits.deadline;

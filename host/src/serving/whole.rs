@@ -6,7 +6,6 @@
 //! without whoever is at it. What would have to wait there goes back to whoever
 //! asked, and goes on from where it was.
 
-use super::aside::is_short;
 use super::budget::Window;
 use super::job::{Job, Link, tidy};
 use super::predict::{Asked, window};
@@ -70,7 +69,7 @@ impl Predictor {
     {
         let is_alone = served.fallback.is_empty() && served.canary_fallback.is_empty();
         let may_be = is_alone && served.limits.batch_max_rows < 2 && bytes <= WHOLE_MAX_BYTES;
-        if !may_be || is_short(bytes, received) || !may_wait() {
+        if !may_be || self.is_short(served, bytes, received) || !may_wait() {
             return Ok(rest.await);
         }
         let longest = served.limits.deadline;

@@ -166,6 +166,11 @@ impl<W: Work> Compute<W> {
     pub(super) fn has_room(&self, admission: &Admission, reading: &Admission) -> bool {
         self.shared.lock().queue.has_room(admission, reading, Instant::now())
     }
+
+    /// Whether others wait in this lane already.
+    pub(super) fn is_waited_for(&self, admission: &Admission, reading: &Admission) -> bool {
+        self.shared.lock().queue.is_waited_for(admission, reading)
+    }
 }
 
 /// A place among a lane's running calls, held by a thread of somebody else.

@@ -166,6 +166,11 @@ impl<W: Work> Queue<W> {
         before < room && self.waiting < self.queue_max && !is_long(waits, admission)
     }
 
+    /// Whether a call of this lane, or a request that is still to be read for it, waits.
+    pub(super) fn is_waited_for(&self, admission: &Admission, reading: &Admission) -> bool {
+        [admission, reading].iter().any(|lane| self.lanes.get(&lane.lane).is_some_and(|lane| !lane.jobs.is_empty()))
+    }
+
     /// The next work for a thread of this class. Work that nobody waits for
     /// any more is dropped on the way.
     pub(super) fn pop(&mut self, class: Class, now: Instant) -> Pick<W> {
