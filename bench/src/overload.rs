@@ -90,7 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     );
     println!(
         "| model | best /s | offered /s (× best) | accepted /s (× best, at least {KEPT_MIN}; for what was left to it) | accepted p50 / p99 ms, at most {} | answers \
-         | refused at {MODERATE}×: p99 ms, below {REFUSAL_MS_MAX} | Retry-After | MiB before, after | others % CPU |",
+         | refused at {MODERATE}×: p99 ms, below {REFUSAL_MS_MAX}; at {OVERLOAD}× | Retry-After | MiB before, after | others % CPU |",
         DEADLINE_MS + LATE_MS_MAX
     );
     println!("|---|--:|--:|--:|--:|---|--:|---|--:|--:|");
@@ -153,13 +153,13 @@ impl Found {
         let ms = |sample: &Sample, rank| sample.rank_us(rank) / 1e3;
         let taken = self.overload.times(Kind::is_ok);
         let is_refusal = |kind: &Kind| kind.status == 503;
-        let refused = self.moderate.times(is_refusal);
+        let [refused, flooded] = [&self.moderate, &self.overload].map(|tally| tally.times(is_refusal));
         let refusals = self.moderate.count(is_refusal) + self.overload.count(is_refusal);
         let silent = self.moderate.silent_503 + self.overload.silent_503;
         let all = [&self.best, &self.moderate, &self.overload];
         let others: usize = all.iter().map(|tally| tally.failed() - tally.count(is_refusal)).sum();
         println!(
-            "| {title} | {best:.0} | {offered:.0} ({:.1}) | {accepted:.0} ({:.2}; {kept:.2}) {} | {:.0} / {:.0} {} | {} {} | {:.1} of {} {} \
+            "| {title} | {best:.0} | {offered:.0} ({:.1}) | {accepted:.0} ({:.2}; {kept:.2}) {} | {:.0} / {:.0} {} | {} {} | {:.1} of {} {}; {:.0} \
              | {} of {refusals} {} | {:.0}, {:.0} {} | {:.0} |",
             offered / best,
             accepted / best,
@@ -172,6 +172,7 @@ impl Found {
             ms(&refused, 0.99),
             self.moderate.count(is_refusal),
             claims.mark(ms(&refused, 0.99) < REFUSAL_MS_MAX),
+            ms(&flooded, 0.99),
             refusals - silent,
             claims.mark(silent == 0 && refusals > 0),
             before.rss_mib,

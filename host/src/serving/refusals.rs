@@ -1,6 +1,6 @@
 //! What refusing may cost: a share of what answering does. Callers that come back
 //! at once, and again, would have the time that the others need; so beyond that
-//! share they wait for their refusal.
+//! share they wait for their refusal, and a flood of them has but a quarter of it.
 //!
 //! Never keeps a refusal for long, nor for more than a share of its request's time.
 
@@ -19,6 +19,15 @@ const EACH: Duration = Duration::from_micros(250);
 const ANSWERS_EACH: u32 = 2;
 /// So much unused time may be used at once: overload comes in waves.
 const SAVED_MAX: Duration = Duration::from_secs(1);
+/// More are to be refused than that: a flood. What it gets is cut to a quarter,
+/// since all of it would be paid with answers.
+const FLOOD_TIMES: u32 = 4;
+/// It is over when it has left so much of that unused,
+const CALM: Duration = Duration::from_millis(10);
+/// or is looked at again after this time,
+const FLOOD: Duration = Duration::from_secs(1);
+/// with so much to be used at once.
+const AGAIN: Duration = Duration::from_millis(25);
 /// A few callers are held for so long, where the thread that reads has time: they
 /// would come back thousands of times a second. Of a crowd the others come anyway.
 const HELD: Duration = Duration::from_millis(1);
@@ -31,19 +40,26 @@ const WAIT_SHARE: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Refusals {
     each: Duration,
-    /// Until when the share is used.
-    used_until: Mutex<Instant>,
+    pace: Mutex<Pace>,
     /// Answers that have not paid yet.
     answers: AtomicU32,
     /// For those who are held.
     places: Semaphore,
 }
 
+#[derive(Debug)]
+struct Pace {
+    /// Until when the share is used.
+    used_until: Instant,
+    /// Until when there is a flood, at the longest.
+    flood_until: Option<Instant>,
+}
+
 impl Refusals {
     pub(super) fn new(io_threads: usize) -> Self {
         let threads = u32::try_from(io_threads).unwrap_or(u32::MAX).max(1);
-        let (used_until, places) = (Mutex::new(Instant::now()), Semaphore::new(HELD_MAX));
-        Self { each: EACH / threads, used_until, answers: AtomicU32::new(0), places }
+        let pace = Mutex::new(Pace { used_until: Instant::now(), flood_until: None });
+        Self { each: EACH / threads, pace, answers: AtomicU32::new(0), places: Semaphore::new(HELD_MAX) }
     }
 
     /// A request was answered by whom it was meant for.
@@ -64,14 +80,22 @@ impl Refusals {
 
     /// When one that is decided now may be sent.
     fn due(&self, now: Instant, held: Duration, deadline: Instant) -> Instant {
-        let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = now + (deadline.saturating_duration_since(now) / WAIT_SHARE).min(WAIT_MAX);
-        let saved = now.checked_sub(SAVED_MAX).unwrap_or(now);
         let paid = self.each * self.answers.swap(0, Ordering::Relaxed) / ANSWERS_EACH;
-        let owed = used_until.checked_sub(paid).unwrap_or(saved);
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = |time: Instant, by: Duration| time.checked_sub(by).unwrap_or(now);
+        let mut used_until = before(pace.used_until, paid).max(before(now, SAVED_MAX));
+        if pace.flood_until.is_some_and(|until| now >= until || used_until + CALM <= now) {
+            pace.flood_until = None;
+            used_until = used_until.min(before(now, AGAIN));
+        }
+        used_until += self.each * if pace.flood_until.is_some() { FLOOD_TIMES } else { 1 };
+        if used_until > now && pace.flood_until.is_none() {
+            pace.flood_until = Some(now + FLOOD);
+        }
         // What comes in spite of the share is not owed for ever.
-        *used_until = (owed.max(saved) + self.each).min(latest);
-        used_until.max(now + held).min(latest)
+        pace.used_until = used_until.min(latest);
+        pace.used_until.max(now + held).min(latest)
     }
 }
 
@@ -82,23 +106,60 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_millis(300);
 
+    /// How long each of so many waits that are decided at once.
+    fn waits(refusals: &Refusals, now: Instant, count: u32) -> Vec<Duration> {
+        let wait = |_| refusals.due(now, Duration::ZERO, now + DEADLINE).saturating_duration_since(now);
+        (0..count).map(wait).collect()
+    }
+
     #[test]
     fn a_wave_is_refused_at_once_and_a_flood_at_its_pace() {
-        let (refusals, now) = (Refusals::new(1), Instant::now());
-        let wait = |after: Duration| {
-            let now = now + after;
-            refusals.due(now, Duration::ZERO, now + DEADLINE).saturating_duration_since(now)
-        };
-        let quiet = Duration::from_secs(1);
+        let (refusals, begin) = (Refusals::new(1), Instant::now());
+        let quiet = begin + Duration::from_secs(1);
         let wave = u32::try_from(SAVED_MAX.as_micros() / EACH.as_micros()).unwrap();
-        assert!((0..wave).all(|_| wait(quiet).is_zero()));
-        let flood: Vec<Duration> = (0..20).map(|_| wait(quiet)).collect();
-        assert_eq!(flood, (1..=20).map(|i| EACH * i).collect::<Vec<_>>());
-        (0..ANSWERS_EACH * 20).for_each(|_| refusals.answered());
-        assert_eq!(wait(quiet), EACH, "twenty are paid for");
-        assert!(wait(quiet * 2).is_zero(), "after a quiet moment it is as before");
-        assert_eq!(refusals.due(now + quiet * 3, HELD, now + quiet * 4), now + quiet * 3 + HELD);
+        assert!(waits(&refusals, quiet, wave).iter().all(Duration::is_zero));
+        let price = EACH * FLOOD_TIMES;
+        assert_eq!(waits(&refusals, quiet, 10), (0..10).map(|i| EACH + price * i).collect::<Vec<_>>());
+        (0..ANSWERS_EACH * FLOOD_TIMES * 5).for_each(|_| refusals.answered());
+        assert_eq!(waits(&refusals, quiet, 1), [EACH + price * 5], "five are paid for");
+        let later = quiet + EACH + price * 5;
+        assert_eq!(waits(&refusals, later + CALM, 1), [Duration::ZERO], "it is over");
+        assert_eq!(waits(&refusals, later + CALM, 100).iter().filter(|wait| wait.is_zero()).count(), 99);
+        let third = quiet + SAVED_MAX * 2;
+        assert_eq!(refusals.due(third, HELD, third + DEADLINE), third + HELD);
         assert_eq!(Refusals::new(4).each, EACH / 4, "each thread has its share");
+    }
+
+    /// What becomes of so many refusals a second beside so many answers, ten
+    /// milliseconds at a time: how many waited, and how many were not put off
+    /// to the latest.
+    fn second(refusals: &Refusals, begin: Instant, per_s: u32, answers_per_s: u32) -> (usize, usize) {
+        let at = |i: u32| {
+            (0..answers_per_s / 100).for_each(|_| refusals.answered());
+            waits(refusals, begin + Duration::from_millis(10) * i, per_s / 100)
+        };
+        let waits: Vec<_> = (0..100).flat_map(at).collect();
+        let latest = DEADLINE / WAIT_SHARE;
+        (waits.iter().filter(|wait| !wait.is_zero()).count(), waits.iter().filter(|&&wait| wait < latest).count())
+    }
+
+    #[test]
+    fn half_as_much_again_never_waits_and_a_flood_leaves_no_trace() {
+        let refusals = Refusals::new(1);
+        let mut now = Instant::now();
+        let mut next = |per_s| {
+            now += Duration::from_secs(1);
+            second(&refusals, now, per_s, 5000)
+        };
+        assert_eq!([next(3000).0, next(3000).0, next(3000).0], [0; 3]);
+        next(15_000);
+        for _ in 0..3 {
+            let (waited, paid) = next(15_000);
+            // A quarter of 6,500, and what is used at once when it is looked at again.
+            assert!(waited > 14_500 && (1500..2200).contains(&paid), "{waited} waited, {paid} were paid for");
+        }
+        next(3000);
+        assert_eq!([next(3000).0, next(3000).0], [0; 2]);
     }
 
     proptest! {
