@@ -22,7 +22,7 @@ const EVENTS_MAX: usize = 256;
 /// By a schedule, what is due is sent and what came is read so often: waking for
 /// each would take a tenth of the processors from the host. It makes no request
 /// look faster than it was.
-const BEAT: Duration = Duration::from_micros(250);
+const BEAT: Duration = Duration::from_micros(500);
 const PART_BYTES: usize = 16 << 10;
 
 /// The connections, and what has become of their requests.

@@ -37,10 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Turns that the best and the overload take
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 8)]
     rounds: u64,
     /// How long a turn lasts, s
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 3.0)]
     turn_s: f64,
     /// Only models whose title holds this
     #[arg(long)]
@@ -158,6 +158,9 @@ impl Found {
         let silent = self.moderate.silent_503 + self.overload.silent_503;
         let all = [&self.best, &self.moderate, &self.overload];
         let others: usize = all.iter().map(|tally| tally.failed() - tally.count(is_refusal)).sum();
+        if others > 0 {
+            eprintln!("{title}: at the best {}; at {MODERATE}× {}", self.best.kinds(), self.moderate.kinds());
+        }
         println!(
             "| {title} | {best:.0} | {offered:.0} ({:.1}) | {accepted:.0} ({:.2}; {kept:.2}) {} | {:.0} / {:.0} {} | {} {} | {:.1} of {} {}; {:.0} \
              | {} of {refusals} {} | {:.0}, {:.0} {} | {:.0} |",

@@ -9,5 +9,5 @@ pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, metadata
 /// Whether a body may say a deadline of its own; most say none. One that spells
 /// the word with escapes is believed to say none.
 pub fn may_have_timeout(body: &[u8]) -> bool {
-    std::str::from_utf8(body).is_ok_and(|text| text.contains("\"timeout\""))
+    memchr::memmem::find(body, b"\"timeout\"").is_some()
 }
