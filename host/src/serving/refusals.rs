@@ -30,7 +30,7 @@ const FLOOD: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(25);
 /// Those that wait in it go out together, so often: one alone wakes a thread
 /// that reads, and the request that follows it another time.
-const BUNCH: Duration = Duration::from_millis(10);
+const BUNCH: Duration = Duration::from_millis(4);
 /// A few callers are held for so long, where the thread that reads has time: they
 /// would come back thousands of times a second. Of a crowd the others come anyway.
 const HELD: Duration = Duration::from_millis(1);
@@ -135,7 +135,7 @@ mod tests {
         let wave = u32::try_from(SAVED_MAX.as_micros() / EACH.as_micros()).unwrap();
         assert!(waits(&refusals, quiet, wave).iter().all(Duration::is_zero) && !is_flood(&refusals));
         let price = EACH * FLOOD_TIMES;
-        // Together with those that are due until ten milliseconds later, and never before they are decided.
+        // Together with those that are due a little later, and never before they are decided.
         let bunched = |wait: Duration| refusals.bunched(quiet + wait).saturating_duration_since(quiet);
         assert_eq!(waits(&refusals, quiet, 10), (0..10).map(|i| bunched(EACH + price * i)).collect::<Vec<_>>());
         assert!(is_flood(&refusals));
