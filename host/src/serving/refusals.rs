@@ -43,7 +43,6 @@ const WAIT_SHARE: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Refusals {
     each: Duration,
-    since: Instant,
     pace: Mutex<Pace>,
     /// Answers that have not paid yet.
     answers: AtomicU32,
@@ -55,16 +54,15 @@ pub(super) struct Refusals {
 struct Pace {
     /// Until when the share is used.
     used_until: Instant,
-    /// Until when there is a flood, at the longest.
-    flood_until: Option<Instant>,
+    /// Since when there is a flood, where there is one.
+    flood_since: Option<Instant>,
 }
 
 impl Refusals {
     pub(super) fn new(io_threads: usize) -> Self {
         let threads = u32::try_from(io_threads).unwrap_or(u32::MAX).max(1);
-        let since = Instant::now();
-        let pace = Mutex::new(Pace { used_until: since, flood_until: None });
-        Self { each: EACH / threads, since, pace, answers: AtomicU32::new(0), places: Semaphore::new(HELD_MAX) }
+        let pace = Mutex::new(Pace { used_until: Instant::now(), flood_since: None });
+        Self { each: EACH / threads, pace, answers: AtomicU32::new(0), places: Semaphore::new(HELD_MAX) }
     }
 
     /// A request was answered by whom it was meant for.
@@ -90,25 +88,25 @@ impl Refusals {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let before = |time: Instant, by: Duration| time.checked_sub(by).unwrap_or(now);
         let mut used_until = before(pace.used_until, paid).max(before(now, SAVED_MAX));
-        if pace.flood_until.is_some_and(|until| now >= until || used_until + CALM <= now) {
-            pace.flood_until = None;
+        if pace.flood_since.is_some_and(|since| now >= since + FLOOD || used_until + CALM <= now) {
+            pace.flood_since = None;
             used_until = used_until.min(before(now, AGAIN));
         }
-        used_until += self.each * if pace.flood_until.is_some() { FLOOD_TIMES } else { 1 };
-        if used_until > now && pace.flood_until.is_none() {
-            pace.flood_until = Some(now + FLOOD);
+        used_until += self.each * if pace.flood_since.is_some() { FLOOD_TIMES } else { 1 };
+        if used_until > now && pace.flood_since.is_none() {
+            pace.flood_since = Some(now);
         }
         // What comes in spite of the share is not owed for ever.
         pace.used_until = used_until.min(latest);
         let due = pace.used_until.max(now + held).min(latest);
-        if pace.flood_until.is_some() { self.bunched(due).max(now) } else { due }
+        pace.flood_since.map_or(due, |since| bunched(due, since).max(now))
     }
+}
 
-    /// The last time up to this one at which a bunch goes out.
-    fn bunched(&self, due: Instant) -> Instant {
-        let over = due.saturating_duration_since(self.since).as_nanos() % BUNCH.as_nanos();
-        due - Duration::from_nanos(u64::try_from(over).unwrap_or(0))
-    }
+/// The last time up to this one at which a bunch of a flood goes out.
+fn bunched(due: Instant, since: Instant) -> Instant {
+    let over = due.saturating_duration_since(since).as_nanos() % BUNCH.as_nanos();
+    due - Duration::from_nanos(u64::try_from(over).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -125,7 +123,7 @@ mod tests {
     }
 
     fn is_flood(refusals: &Refusals) -> bool {
-        refusals.pace.lock().unwrap().flood_until.is_some()
+        refusals.pace.lock().unwrap().flood_since.is_some()
     }
 
     #[test]
@@ -136,7 +134,7 @@ mod tests {
         assert!(waits(&refusals, quiet, wave).iter().all(Duration::is_zero) && !is_flood(&refusals));
         let price = EACH * FLOOD_TIMES;
         // Together with those that are due a little later, and never before they are decided.
-        let bunched = |wait: Duration| refusals.bunched(quiet + wait).saturating_duration_since(quiet);
+        let bunched = |wait: Duration| bunched(quiet + wait, quiet) - quiet;
         assert_eq!(waits(&refusals, quiet, 10), (0..10).map(|i| bunched(EACH + price * i)).collect::<Vec<_>>());
         assert!(is_flood(&refusals));
         (0..ANSWERS_EACH * FLOOD_TIMES * 5).for_each(|_| refusals.answered());
@@ -153,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_bunch_goes_out_every_so_often() {
-        let refusals = Refusals::new(1);
-        let at = |ms_x10: u32| (refusals.bunched(refusals.since + BUNCH * ms_x10 / 100) - refusals.since).as_micros();
+        let since = Instant::now();
+        let at = |percent: u32| (bunched(since + BUNCH * percent / 100, since) - since).as_micros();
         let bunch = BUNCH.as_micros();
         assert_eq!([0, 1, 99, 100, 101, 250].map(at), [0, 0, 0, bunch, bunch, 2 * bunch]);
     }
