@@ -13,6 +13,7 @@ pub mod memory;
 pub mod offline;
 pub mod protocol;
 pub mod registry;
+mod rhythm;
 pub mod sandbox;
 pub mod serving;
 pub mod store;

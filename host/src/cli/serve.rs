@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         .on_thread_start(be_prompt)
         .on_thread_park(thread_sleeps)
         .on_thread_unpark(thread_woke)
+        .on_thread_stop(thread_sleeps)
         .enable_all()
         .build()?;
     runtime.block_on(async {

@@ -1,8 +1,8 @@
 //! The admin listener: everything that changes what is served, and what only
 //! operators may see. Every path wants a bearer token.
 
+use super::body::read_body;
 use super::error::{HttpError, Parts, json_response};
-use super::prediction::read_body;
 use super::tokens::{Tokens, Who};
 use super::{shown, shown_validation};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};

@@ -6,12 +6,11 @@ use super::error::{HttpError, Refusal, Unread, no_place};
 use super::progress::{Phase, Seen, Timeouts, Watchdog, Watched};
 use crate::telemetry::Metrics;
 use axum::Router;
-use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -19,12 +18,12 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
+use tower_service::Service;
 
 /// Of a request's line and headers. Hyper takes at most 100 headers.
 const HEAD_MAX_BYTES: usize = 32 << 10;
@@ -46,11 +45,26 @@ async fn stopped(stopping: &mut Stopping) {
     let _ = stopping.wait_for(|&stop| stop).await;
 }
 
+/// An answer on its way: in a box of its own, since an open connection has room for one.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// What answers a listener's requests.
+pub(super) type App = Box<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>;
+
+/// Has a router answer.
+pub(super) fn routed(router: &Router, request: Request<Incoming>) -> Answering {
+    let answering = router.clone().call(request);
+    Box::pin(async {
+        let Ok(response) = answering.await;
+        response
+    })
+}
+
 /// What the connections of one listener share.
 pub(super) struct Edge {
     /// `prediction` or `admin`.
     pub(super) listener: &'static str,
-    pub(super) router: Router,
+    pub(super) app: App,
     pub(super) connections_max: usize,
     pub(super) timeouts: Timeouts,
     pub(super) metrics: Arc<Metrics>,
@@ -124,7 +138,7 @@ impl Edge {
         is_unread: &AtomicBool,
         mut stopping: Stopping,
     ) -> Option<Ended> {
-        let service = Answers { edge: self, seen, is_unread };
+        let service = service_fn(|request| self.answer(request, seen, is_unread));
         let io = TokioIo::new(Watched { tcp, seen });
         // Hyper's own timeout knows no difference between a head and silence, and sets a timer for each request.
         let mut http = http1::Builder::new();
@@ -143,6 +157,27 @@ impl Edge {
                 }
             }
         }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        seen: &Seen,
+        is_unread: &AtomicBool,
+    ) -> Result<Response, Infallible> {
+        seen.begins();
+        let response = match unknown_encoding(request.headers()) {
+            Some(refused) => refused.into_response(),
+            None => (self.app)(request).await,
+        };
+        seen.is_answered();
+        if let Some(Unread(refusal)) = response.extensions().get() {
+            is_unread.store(true, Ordering::Relaxed);
+            if let Some(refusal) = refusal {
+                self.metrics.request_refused(refusal.name());
+            }
+        }
+        Ok(response)
     }
 }
 
@@ -187,60 +222,6 @@ impl Ended {
             Self::BadRequest => "bad-request",
             Self::ClientLeft => "client-left",
         }
-    }
-}
-
-/// Answers one connection's requests.
-struct Answers<'a> {
-    edge: &'a Edge,
-    seen: &'a Seen,
-    is_unread: &'a AtomicBool,
-}
-
-impl<'a> hyper::service::Service<Request<Incoming>> for Answers<'a> {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answering<'a>;
-
-    fn call(&self, request: Request<Incoming>) -> Answering<'a> {
-        self.seen.begins();
-        let answer = match unknown_encoding(request.headers()) {
-            Some(refused) => Answer::Refused(Some(refused.into_response())),
-            None => Answer::Routed(tower_service::Service::call(&mut self.edge.router.clone(), request)),
-        };
-        Answering { edge: self.edge, seen: self.seen, is_unread: self.is_unread, answer }
-    }
-}
-
-/// An answer on its way.
-struct Answering<'a> {
-    edge: &'a Edge,
-    seen: &'a Seen,
-    is_unread: &'a AtomicBool,
-    answer: Answer,
-}
-
-enum Answer {
-    Routed(RouteFuture<Infallible>),
-    Refused(Option<Response>),
-}
-
-impl Future for Answering<'_> {
-    type Output = Result<Response, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.answer {
-            Answer::Routed(routed) => ready!(Pin::new(routed).poll(cx))?,
-            Answer::Refused(response) => response.take().unwrap_or_default(),
-        };
-        self.seen.is_answered();
-        if let Some(Unread(refusal)) = response.extensions().get() {
-            self.is_unread.store(true, Ordering::Relaxed);
-            if let Some(refusal) = refusal {
-                self.edge.metrics.request_refused(refusal.name());
-            }
-        }
-        Poll::Ready(Ok(response))
     }
 }
 

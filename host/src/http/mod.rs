@@ -2,6 +2,7 @@
 //! decides: policy is in `serving` and `catalog`.
 
 mod admin;
+mod body;
 mod connections;
 mod drift;
 mod error;

@@ -1,7 +1,9 @@
 //! The prediction listener: Open Inference Protocol V2; records are `records`'.
 //! Nothing here changes state.
 
-use super::error::{HttpError, Parts, Refusal, json_response};
+use super::body::{SentBody, read_body, read_parts};
+use super::connections::{App as Answers, Answering, routed};
+use super::error::{HttpError, Parts, json_response};
 use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
@@ -10,15 +12,14 @@ use crate::protocol::{
 };
 use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use scry_card::Values;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,14 +35,36 @@ pub(super) struct Shared {
 
 pub(super) type App = State<Arc<Shared>>;
 
-/// The listener's routes.
-pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Listener) -> Router {
-    let shared = Shared {
+/// What answers the listener's requests.
+pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Listener) -> Answers {
+    let shared = Arc::new(Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,
         body_timeout: Duration::from_millis(settings.body_timeout_ms),
         is_ready,
+    });
+    let router = router(shared.clone());
+    Box::new(move |request| infer_straight(&shared, request).unwrap_or_else(|request| routed(&router, request)))
+}
+
+/// The one path that nearly everything comes by, without what a router keeps for
+/// any path: that is a large part of a small request. Whatever is not plainly
+/// this path is the router's.
+fn infer_straight(app: &Arc<Shared>, request: Request<Incoming>) -> Result<Answering, Request<Incoming>> {
+    let name = request.uri().path().strip_prefix("/v2/models/").and_then(|rest| rest.strip_suffix("/infer"));
+    let is_plain = |name: &&str| !name.is_empty() && !name.contains(['/', '%']);
+    let Some(model) = name.filter(|name| request.method() == Method::POST && is_plain(name)).map(str::to_owned) else {
+        return Err(request);
     };
+    let app = app.clone();
+    let answer = async move {
+        let (head, body) = request.into_parts();
+        predict(arrive(&app, &model, &head.headers, body).await?, model, None).await
+    };
+    Ok(Box::pin(async { answer.await.into_response() }))
+}
+
+fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v2", get(server))
         .route("/v2/health/live", get(|| async { ok(&json!({ "live": true })) }))
@@ -58,7 +81,7 @@ pub(super) fn router(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: 
             HttpError::no_path(&headers, "no such path; the interface is under /v2 and /v1")
         })
         .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
-        .with_state(Arc::new(shared))
+        .with_state(shared)
 }
 
 fn ok(value: &Value) -> Response {
@@ -104,7 +127,7 @@ async fn infer(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    predict(&app, name, None, &headers, body).await
+    predict(arrive(&app, &name, &headers, body).await?, name, None).await
 }
 
 async fn infer_version(
@@ -114,7 +137,7 @@ async fn infer_version(
     body: Body,
 ) -> Result<Response, HttpError> {
     let version = parse_version(&version).map_err(HttpError::unread)?;
-    predict(&app, name, Some(version), &headers, body).await
+    predict(arrive(&app, &name, &headers, body).await?, name, Some(version)).await
 }
 
 pub(super) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
@@ -152,14 +175,7 @@ fn unavailable(why: String) -> HttpError {
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("the model is not available: {why}"))
 }
 
-async fn predict(
-    app: &Arc<Shared>,
-    model: String,
-    version: Option<VersionRef>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, HttpError> {
-    let arrived = arrive(app, &model, headers, body).await?;
+async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -> Result<Response, HttpError> {
     answer(arrived, |arrived| async move {
         let request = arrived.read(InferRequest::from_json).await?;
         let timeout = shorter(request.timeout_us, arrived.timeout);
@@ -205,7 +221,7 @@ pub(super) async fn arrive(
     app: &Arc<Shared>,
     model: &str,
     headers: &HeaderMap,
-    body: Body,
+    body: impl SentBody,
 ) -> Result<Arrived, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
@@ -338,57 +354,6 @@ pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpErro
             Err(HttpError::new(StatusCode::BAD_REQUEST, message))
         }
     }
-}
-
-/// Room that is made for a body that comes in parts before they are there.
-const ROOM_MAX_BYTES: usize = 64 << 10;
-
-/// Reads a body within its limits of size and time.
-pub(super) async fn read_body(body: Body, max_bytes: usize, timeout: Duration) -> Result<Bytes, HttpError> {
-    let room = usize::try_from(body.size_hint().lower()).unwrap_or(ROOM_MAX_BYTES).min(ROOM_MAX_BYTES);
-    let (mut first, mut all) = (Bytes::new(), Vec::new());
-    read_parts(body, max_bytes, timeout, |part| {
-        if first.is_empty() {
-            first = part;
-            return;
-        }
-        if all.is_empty() {
-            all.reserve(room);
-            all.extend_from_slice(&first);
-        }
-        all.extend_from_slice(&part);
-    })
-    .await?;
-    Ok(if all.is_empty() { first } else { all.into() })
-}
-
-/// Reads a body part by part; nothing of one that says that it is too long.
-async fn read_parts(
-    mut body: Body,
-    max_bytes: usize,
-    timeout: Duration,
-    mut take: impl FnMut(Bytes),
-) -> Result<(), HttpError> {
-    let too_large = || HttpError::refused(Refusal::BodyTooLarge, format!("the body is longer than {max_bytes} bytes"));
-    let unreadable =
-        |error| HttpError::refused(Refusal::BodyUnreadable, format!("the body could not be read: {error}"));
-    if body.size_hint().lower() > max_bytes as u64 {
-        return Err(too_large());
-    }
-    let parts = async {
-        let mut left = max_bytes;
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            if let Ok(part) = frame.map_err(unreadable)?.into_data() {
-                left = left.checked_sub(part.len()).ok_or_else(too_large)?;
-                take(part);
-            }
-        }
-        Ok(())
-    };
-    tokio::time::timeout(timeout, parts).await.unwrap_or_else(|_| {
-        let message = format!("the body took longer than {} ms to arrive", timeout.as_millis());
-        Err(HttpError::refused(Refusal::BodyTimeout, message))
-    })
 }
 
 impl From<HttpError> for Response {

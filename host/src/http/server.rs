@@ -1,6 +1,6 @@
 //! Listening, answering, and ending without losing a request.
 
-use super::connections::Edge;
+use super::connections::{Edge, routed};
 use super::files::prediction_connections;
 use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
@@ -62,20 +62,20 @@ pub async fn serve(
         quiet_cores: compute.quiet_cores,
     };
     let predictor = Predictor::new(registry.routes(), sizes, metrics)?;
-    let prediction_app = prediction::router(predictor, registry.ready(), &config.prediction);
-    let admin_app = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
+    let prediction_app = prediction::app(predictor, registry.ready(), &config.prediction);
+    let admin_router = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
 
     let (predictions, changes) = (&config.prediction, &config.admin);
     let prediction_edge = Edge {
         listener: "prediction",
-        router: prediction_app,
+        app: prediction_app,
         connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
     };
     let admin_edge = Edge {
         listener: "admin",
-        router: admin_app,
+        app: Box::new(move |request| routed(&admin_router, request)),
         connections_max: changes.connections_max,
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),

@@ -263,15 +263,18 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
     }
     // Ticks drift under load; the wall clock does not.
     let (deadline, asker) = (limits.deadline, limits.asker.clone());
+    let (ticker, mut has_met_one) = (ticker.clone(), false);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        if Instant::now() >= deadline {
-            return Err(Stopped::Deadline.into());
+        let stopped = match Instant::now() {
+            now if now >= deadline => Some(Stopped::Deadline),
+            _ if asker.as_deref().is_some_and(Asker::has_gone) => Some(Stopped::Abandoned),
+            _ => None,
+        };
+        if stopped.is_some() || std::mem::replace(&mut has_met_one, true) {
+            ticker.met_long_call();
         }
-        if asker.as_deref().is_some_and(Asker::has_gone) {
-            return Err(Stopped::Abandoned.into());
-        }
-        Ok(UpdateDeadline::Continue(1))
+        stopped.map_or(Ok(UpdateDeadline::Continue(1)), |stopped| Err(stopped.into()))
     });
 }
 

@@ -1,18 +1,13 @@
 //! Advances the engines' epochs while calls run, so that overdue guests are
 //! noticed. Sleeps when nothing runs: an idle host uses no time.
 
+use crate::rhythm::{Found, Rhythm};
 use crate::threads::be_prompt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::Instant;
 use wasmtime::Engine;
-
-/// How often an overdue guest is noticed.
-const TICK: Duration = Duration::from_millis(2);
-/// Ticks without a call before the thread sleeps: under load it never does, so
-/// that no request pays for waking it.
-const IDLE_TICKS_MAX: u32 = 200;
 
 /// The ticking thread, for the life of a sandbox.
 #[derive(Debug)]
@@ -28,6 +23,7 @@ pub(super) struct Awake(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     running: AtomicUsize,
+    has_long: AtomicBool,
     asleep: AtomicBool,
     stopped: AtomicBool,
 }
@@ -49,20 +45,28 @@ impl Ticker {
         }
         Awake(self.state.clone())
     }
+
+    /// A call was stopped, or has met a second tick.
+    pub(super) fn met_long_call(&self) {
+        self.state.has_long.store(true, Ordering::Relaxed);
+    }
 }
 
 impl State {
     fn tick(&self, engines: &[Engine]) {
-        let mut idle_ticks = 0;
+        let mut rhythm = Rhythm::default();
         be_prompt();
         while !self.stopped.load(Ordering::SeqCst) {
-            std::thread::sleep(TICK);
-            engines.iter().for_each(Engine::increment_epoch);
-            idle_ticks = if self.running.load(Ordering::SeqCst) == 0 { idle_ticks + 1 } else { 0 };
-            if idle_ticks > IDLE_TICKS_MAX {
-                self.sleep();
-                idle_ticks = 0;
+            let found = match self.running.load(Ordering::SeqCst) {
+                _ if self.has_long.swap(false, Ordering::Relaxed) => Found::LongCalls,
+                0 => Found::Nothing,
+                _ => Found::Calls,
+            };
+            match rhythm.next(found, Instant::now()) {
+                Some(pause) => std::thread::sleep(pause),
+                None => self.sleep(),
             }
+            engines.iter().for_each(Engine::increment_epoch);
         }
     }
 

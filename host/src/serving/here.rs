@@ -8,10 +8,11 @@
 
 use super::Predictor;
 use super::budget::Window;
+use super::compute::wake_held;
 use super::job::tidy;
 use super::run::{Attempt, run};
 use super::target::Target;
-use crate::sandbox::{Asker, CallError};
+use crate::sandbox::{Asker, CallError, Spent};
 use crate::threads::thread_cpu;
 use scry_card::Batch;
 use std::cell::Cell;
@@ -67,6 +68,21 @@ impl Trust {
 thread_local! {
     /// Since when this thread has not been idle, where it says so at all.
     static BUSY_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// What the last call on this thread has left behind.
+    static LEFT: Cell<Option<(Arc<Target>, Spent)>> = const { Cell::new(None) };
+}
+
+/// A thread that reads requests has answered all it has: what is left is done
+/// before it sleeps.
+pub fn thread_sleeps() {
+    wake_held();
+    tidy_left();
+}
+
+fn tidy_left() {
+    if let Some((target, spent)) = LEFT.take() {
+        tidy(&target, spent);
+    }
 }
 
 /// A thread that reads requests woke up.
@@ -105,14 +121,14 @@ impl Predictor {
         if !target.observed.trust().covers(inputs.rows) || !keeps_up(Instant::now()) {
             return None;
         }
+        tidy_left();
         let place = self.compute.enter(&target.admission)?;
         self.metrics.inline_call(&target.model);
         let slice = Arc::new(Slice { until: place.began() + SLICE });
         let (attempt, spent) = run(target, inputs, 1, window.until, window.fair, Some(slice), &self.metrics);
         drop(place);
-        // After the answer: it is written before this thread looks at another task.
-        let used = target.clone();
-        tokio::spawn(async move { tidy(&used, spent) });
+        // After the answer: it is written before this thread sleeps.
+        LEFT.set(Some((target.clone(), spent)));
         if matches!(attempt, Err(CallError::Abandoned)) {
             target.observed.trust().failed();
             return None;

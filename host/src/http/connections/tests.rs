@@ -32,9 +32,10 @@ async fn pending() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<&'static st
     let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
     let (stop, stopping) = watch::channel(false);
+    let router = Router::new().route("/", path);
     let edge = Edge {
         listener: "prediction",
-        router: Router::new().route("/", path),
+        app: Box::new(move |request| routed(&router, request)),
         connections_max: 2,
         timeouts: TIMEOUTS,
         metrics: Arc::new(Metrics::new().unwrap()),

@@ -12,7 +12,7 @@ mod queue;
 mod wakeups;
 
 pub(super) use queue::Refused;
-pub use wakeups::thread_sleeps;
+pub(super) use wakeups::wake_held;
 
 use super::Admission;
 use crate::threads::{Cores, Priority, compute, demote, thread_cpu};

@@ -7,6 +7,7 @@
 
 use super::queue::Class;
 use super::{PATIENT_PER_PROMPT, Shared, State, Work, wake};
+use crate::rhythm::{Found, Rhythm};
 use crate::serving::admission::SLICE;
 use crate::threads::{Priority, be_prompt, cpu_of, demote};
 use rustix::process::Pid;
@@ -15,11 +16,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// How often it looks.
-const TICK: Duration = Duration::from_millis(2);
-/// Ticks without a call before it sleeps: under load it never does, so that no
-/// request pays for waking it.
-const IDLE_TICKS_MAX: u32 = 200;
+/// A call that has been at it for so long is worth a closer look: it may be about
+/// to use its slice.
+const LONG: Duration = Duration::from_millis(2);
 /// How long after a quick call the quiet processors are kept for the next one.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -58,17 +57,17 @@ impl Overseer {
 }
 
 fn watch<W: Work>(watched: &Weak<Shared<W>>) {
-    let mut idle_ticks = 0;
+    let mut rhythm = Rhythm::default();
     be_prompt();
     loop {
-        std::thread::sleep(TICK);
         let Some(shared) = watched.upgrade() else { return };
         let mut state = shared.lock();
         if state.closed {
             return;
         }
-        let is_idle = state.is_idle();
-        let orders = look(&mut state, shared.prompt_threads, Instant::now());
+        let now = Instant::now();
+        let found = found(&state, now);
+        let orders = look(&mut state, shared.prompt_threads, now);
         let forgotten = state.forgotten();
         drop(state);
         wake(forgotten);
@@ -79,10 +78,12 @@ fn watch<W: Work>(watched: &Weak<Shared<W>>) {
                 tracing::warn!(%error, "a compute thread could not be started; trying again");
             }
         }
-        idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
-        if idle_ticks > IDLE_TICKS_MAX {
-            sleep(&shared);
-            idle_ticks = 0;
+        match rhythm.next(found, now) {
+            None => sleep(&shared),
+            Some(pause) => {
+                drop(shared);
+                std::thread::sleep(pause);
+            }
         }
     }
 }
@@ -98,6 +99,15 @@ fn sleep<W: Work>(shared: &Shared<W>) {
         std::thread::park();
     }
     shared.overseer.asleep.store(false, Ordering::SeqCst);
+}
+
+fn found<W: Work>(state: &State<W>, now: Instant) -> Found {
+    let is_long = |(since, _)| now.saturating_duration_since(since) >= LONG;
+    match state {
+        _ if state.is_idle() => Found::Nothing,
+        _ if state.threads.iter().filter_map(|thread| thread.busy).any(is_long) => Found::LongCalls,
+        _ => Found::Calls,
+    }
 }
 
 fn look<W: Work>(state: &mut State<W>, prompt_threads: usize, now: Instant) -> Orders {

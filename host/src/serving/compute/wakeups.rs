@@ -30,12 +30,12 @@ pub(super) fn hold(wake: &Arc<impl Wake + 'static>) {
         *calls
     });
     if held >= HELD_MAX {
-        thread_sleeps();
+        wake_held();
     }
 }
 
 /// A thread that hands over calls is about to sleep: who is to be woken is woken now.
-pub fn thread_sleeps() {
+pub(in crate::serving) fn wake_held() {
     if let Some((_, wake)) = HELD.take() {
         wake.wake_for_work();
     }
@@ -65,10 +65,10 @@ mod tests {
         assert_eq!(after(HELD_MAX - 1), 0);
         assert_eq!(after(1), 1);
         assert_eq!(after(2 * HELD_MAX + 1), 3);
-        thread_sleeps();
+        wake_held();
         assert_eq!(after(0), 4);
-        thread_sleeps();
+        wake_held();
         assert_eq!(after(HELD_MAX - 1), 4, "it began anew");
-        thread_sleeps();
+        wake_held();
     }
 }
