@@ -77,6 +77,9 @@ pub(crate) struct Options {
     seed: u64,
 }
 
+/// A guest that grows has that before its deadline also where pages are slow to come.
+const MEMORY_MAX_BYTES: u64 = 128 << 20;
+
 /// A host with a good model, and hostile ones with and without a spare.
 pub(crate) struct Arena {
     // Before the folder, which must not go while the server runs.
@@ -181,6 +184,7 @@ impl Arena {
         let mut has_breaker = false;
         for model in ["hostile", "hostile-spare"] {
             admin.publish(model, &hostile.component)?;
+            admin.deploy(model, &json!({ "limits": { "memory_max_bytes": MEMORY_MAX_BYTES } }))?;
             if !breaker {
                 admin.deploy(model, &json!({ "limits": { "fuel": 0 } }))?;
                 has_breaker = admin.hold_closed(model)?;

@@ -2,7 +2,7 @@
 //! Nothing here changes state.
 
 use super::body::{SentBody, read_body, read_parts};
-use super::connections::{App as Answers, Answering, routed};
+use super::connections::{Answering, App as Answers, routed};
 use super::error::{HttpError, Parts, json_response};
 use super::records;
 use crate::catalog::VersionRef;
@@ -17,8 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use scry_card::Values;
 use hyper::body::Incoming;
+use scry_card::Values;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,24 +44,27 @@ pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Li
         is_ready,
     });
     let router = router(shared.clone());
-    Box::new(move |request| infer_straight(&shared, request).unwrap_or_else(|request| routed(&router, request)))
+    Box::new(move |request| match plain_model(&request) {
+        Some(model) => infer_straight(shared.clone(), model, request),
+        None => routed(&router, request),
+    })
 }
 
-/// The one path that nearly everything comes by, without what a router keeps for
-/// any path: that is a large part of a small request. Whatever is not plainly
-/// this path is the router's.
-fn infer_straight(app: &Arc<Shared>, request: Request<Incoming>) -> Result<Answering, Request<Incoming>> {
-    let name = request.uri().path().strip_prefix("/v2/models/").and_then(|rest| rest.strip_suffix("/infer"));
-    let is_plain = |name: &&str| !name.is_empty() && !name.contains(['/', '%']);
-    let Some(model) = name.filter(|name| request.method() == Method::POST && is_plain(name)).map(str::to_owned) else {
-        return Err(request);
-    };
-    let app = app.clone();
+/// The model that is asked by the one path that nearly everything comes by.
+/// Whatever is not plainly that path is the router's.
+fn plain_model(request: &Request<Incoming>) -> Option<String> {
+    let name = request.uri().path().strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    let is_plain = !name.is_empty() && !name.contains(['/', '%']);
+    (is_plain && request.method() == Method::POST).then(|| name.to_owned())
+}
+
+/// Without what a router keeps for any path: a large part of a small request.
+fn infer_straight(app: Arc<Shared>, model: String, request: Request<Incoming>) -> Answering {
     let answer = async move {
         let (head, body) = request.into_parts();
         predict(arrive(&app, &model, &head.headers, body).await?, model, None).await
     };
-    Ok(Box::pin(async { answer.await.into_response() }))
+    Box::pin(async { answer.await.into_response() })
 }
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -183,11 +183,16 @@ impl Predictor {
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
     pub async fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
-        if !served.fallback.is_empty() || self.compute.has_room(&served.admission, &served.reading) {
+        let has_room = || !served.fallback.is_empty() || self.compute.has_room(&served.admission, &served.reading);
+        if has_room() {
             return Ok(());
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
-        self.refusals.wait(received + served.limits.deadline).await;
+        // Who had to wait for a refusal may need none any more: it would only ask again.
+        if self.refusals.wait(received + served.limits.deadline).await && has_room() {
+            asked.goes_on();
+            return Ok(());
+        }
         asked.answered(CallError::Overload.reason());
         Err(PredictError::NoAnswer(CallError::Overload))
     }

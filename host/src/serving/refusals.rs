@@ -70,8 +70,8 @@ impl Refusals {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until one may be sent.
-    pub(super) async fn wait(&self, deadline: Instant) {
+    /// Waits until one may be sent; whether it had to.
+    pub(super) async fn wait(&self, deadline: Instant) -> bool {
         let now = Instant::now();
         let place = self.places.try_acquire().ok().filter(|_| keeps_up(now));
         let held = if place.is_some() { HELD } else { Duration::ZERO };
@@ -79,6 +79,7 @@ impl Refusals {
         if due > now {
             tokio::time::sleep_until(due.into()).await;
         }
+        due > now
     }
 
     /// When one that is decided now may be sent.
@@ -147,6 +148,18 @@ mod tests {
         let third = calm + SAVED_MAX * 2;
         assert_eq!(refusals.due(third, HELD, third + DEADLINE), third + HELD);
         assert_eq!(Refusals::new(4).each, EACH / 4, "each thread has its share");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_in_a_flood_somebody_has_to_wait_and_is_told_so() {
+        let refusals = Refusals::new(1);
+        let deadline = Instant::now() + DEADLINE;
+        let _others: Vec<_> = (0..HELD_MAX).map(|_| refusals.places.try_acquire().unwrap()).collect();
+        assert!(!refusals.wait(deadline).await);
+        waits(&refusals, Instant::now(), 1000);
+        let before = tokio::time::Instant::now();
+        assert!(is_flood(&refusals) && refusals.wait(deadline).await);
+        assert!(before.elapsed() > WAIT_MAX / 2, "{:?}", before.elapsed());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod hostile;
 mod oci;
 mod ontime;
 mod overload;
+mod paths;
 mod profile;
 mod registries;
 mod restart;

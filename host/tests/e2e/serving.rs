@@ -246,38 +246,6 @@ fn every_wrong_row_is_named_up_to_a_limit() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_what_is_not_done_so_is_405() {
-    let host = host();
-    for path in ["/", "/v2/nothing", "/v1/models", "/metrics", "/v2/models", "/v2/models/", "/v2/models/nobody/nothing"]
-    {
-        host.get(path).error(404, &[]);
-    }
-    for path in ["/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/no%2Fbody", "/v2/models/nobody/versions/1"]
-    {
-        host.get(path).error(404, &["is not known"]);
-    }
-    let unread = host.post("/v2/models/nobody/infer", &json!({})).error(404, &["model `nobody` is not known"]);
-    assert_eq!(unread.header("connection"), Some("close"), "its body was not read: no request may follow it");
-    host.get("/v2/models/steady/versions/9").error(404, &["no version `9`"]);
-    host.get("/v2/models/steady/versions/Nine").error(404, &["not a version"]);
-    host.get("/v2/models/%ff").error(400, &[]);
-    for (method, path) in [
-        ("GET", "/v2/models/steady/infer"),
-        ("DELETE", "/v2/models/steady"),
-        ("POST", "/v2/health/live"),
-        ("PUT", "/v2"),
-    ] {
-        host.send(method, &format!("{}{path}", host.prediction), &[], b"").error(405, &[]);
-    }
-    // Whoever is refused by the head alone may still be sending: that connection is over, and the answer says so.
-    for (method, path, status) in [("PUT", "/v1/nothing", 404), ("PUT", "/v2/models/steady", 405)] {
-        let url = format!("{}{path}", host.prediction);
-        assert_eq!(host.send(method, &url, &[], b"{}").error(status, &[]).header("connection"), Some("close"));
-    }
-    assert_eq!(host.get("/v1/nothing").error(404, &[]).header("connection"), None);
-}
-
-#[test]
 fn a_body_that_is_too_long_is_413() {
     let host = host();
     let url = format!("{}/v2/models/steady/infer", host.prediction);
