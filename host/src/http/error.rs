@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -145,26 +146,23 @@ impl HttpError {
             StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
             status => status,
         };
-        let mut problem = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": self.message,
-        });
-        if let Some(map) = problem.as_object_mut() {
-            map.extend(self.reason.map(|reason| ("reason".into(), Value::from(reason))));
-            if !self.details.is_empty() {
-                map.insert("errors".into(), self.details.clone().into());
-            }
-        }
-        let mut response = Self { status, ..self }.with_body(problem);
+        let problem = Problem {
+            detail: &self.message,
+            errors: &self.details,
+            reason: self.reason,
+            status: status.as_u16(),
+            title: status.canonical_reason(),
+            r#type: "about:blank",
+        };
+        let body = to_json(&problem);
+        let mut response = Self { status, ..self }.with_body(body);
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
         response
     }
 
-    fn with_body(self, body: Value) -> Response {
-        let mut response = json_response(self.status, body.to_string().into_bytes());
+    fn with_body(self, body: Vec<u8>) -> Response {
+        let mut response = json_response(self.status, body);
         let headers = response.headers_mut();
         if let Some(reason) = self.reason {
             headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
@@ -184,12 +182,35 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut body = json!({ "error": self.message });
-        if let Some(map) = body.as_object_mut().filter(|_| !self.details.is_empty()) {
-            map.insert("errors".into(), self.details.clone().into());
-        }
+        let body = to_json(&Plain { error: &self.message, errors: &self.details });
         self.with_body(body)
     }
+}
+
+/// An error as most clients read it.
+#[derive(Serialize)]
+struct Plain<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    errors: &'a [Value],
+}
+
+/// The same as RFC 9457 has it.
+#[derive(Serialize)]
+struct Problem<'a> {
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    errors: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    status: u16,
+    title: Option<&'a str>,
+    r#type: &'a str,
+}
+
+/// Texts, numbers and values: nothing that JSON does not have.
+fn to_json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
 }
 
 /// A path's or a query's parts; what does not read is an error like any other.

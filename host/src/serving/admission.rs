@@ -2,7 +2,7 @@
 //! and what its calls have cost so far. Only numbers: the compute queue keeps
 //! to them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A call that takes longer than this on a processor gives up its place: it
@@ -40,6 +40,7 @@ pub struct Admission {
     cpu: Pace,
     /// What a call that succeeds takes at least, roughly.
     quick: Quick,
+    failing: Share,
     /// Calls that had too little time.
     refused: AtomicU64,
 }
@@ -49,8 +50,8 @@ impl Admission {
     pub fn new(model: &str, limits: LaneLimits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let lane = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (wall, cpu, quick) = (Pace::default(), Pace::default(), Quick::default());
-        Self { lane, model: model.to_owned(), limits, wall, cpu, quick, refused: AtomicU64::new(1) }
+        let (wall, cpu, quick, failing) = (Pace::default(), Pace::default(), Quick::default(), Share::default());
+        Self { lane, model: model.to_owned(), limits, wall, cpu, quick, failing, refused: AtomicU64::new(1) }
     }
 
     /// What it may have.
@@ -58,10 +59,10 @@ impl Admission {
         &self.limits
     }
 
-    /// Its calls usually take longer than a slice: they start at a low
+    /// Its calls usually take longer than a slice, or fail: they start at a low
     /// priority, and it is the others that lose no time.
     pub(super) fn is_patient(&self) -> bool {
-        self.cpu.get() > SLICE
+        self.cpu.get() > SLICE || self.failing.is_most()
     }
 
     /// Whether any of its calls has ended yet.
@@ -108,6 +109,12 @@ impl Admission {
 
     pub(super) fn succeeded(&self, took: Duration) {
         self.quick.record(took);
+        self.failing.record(false);
+    }
+
+    /// By the component's fault.
+    pub(super) fn failed(&self) {
+        self.failing.record(true);
     }
 }
 
@@ -125,6 +132,26 @@ impl Pace {
         let (mean, took) = (self.0.load(Ordering::Relaxed), nanos(took));
         let next = if mean == 0 { took } else { mean - mean / 8 + took / 8 };
         self.0.store(next, Ordering::Relaxed);
+    }
+}
+
+/// A share that forgets: the last sixteen or so count.
+#[derive(Debug, Default)]
+struct Share(AtomicU32);
+
+impl Share {
+    const ALL: u32 = 1 << 16;
+    const LAST: u32 = 16;
+
+    fn is_most(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > Self::ALL / 2
+    }
+
+    /// A count lost between threads is not missed.
+    fn record(&self, counts: bool) {
+        let share = self.0.load(Ordering::Relaxed);
+        let more = if counts { Self::ALL / Self::LAST } else { 0 };
+        self.0.store(share - share / Self::LAST + more, Ordering::Relaxed);
     }
 }
 
@@ -181,6 +208,27 @@ mod tests {
             lane.is_patient()
         });
         assert!((20..40).contains(&calls.count()), "it takes some good calls");
+    }
+
+    #[test]
+    fn a_model_that_mostly_fails_turns_patient_and_one_that_seldom_does_never() {
+        let lane = lane(2, 10);
+        for _ in 0..1000 {
+            (0..3).for_each(|_| lane.failed());
+            (0..7).for_each(|_| lane.succeeded(Duration::from_micros(50)));
+            assert!(!lane.is_patient(), "three of ten");
+        }
+        let failures = (1..100).take_while(|_| {
+            lane.failed();
+            !lane.is_patient()
+        });
+        assert!((5..12).contains(&failures.count()));
+        (0..10_000).for_each(|_| lane.failed());
+        let good = (1..100).take_while(|_| {
+            lane.succeeded(Duration::from_micros(50));
+            lane.is_patient()
+        });
+        assert!((8..14).contains(&good.count()), "it recovers");
     }
 
     proptest! {

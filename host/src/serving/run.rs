@@ -77,6 +77,10 @@ pub(super) fn run(
         // That says nothing about the version.
         Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}
         Err(error) => {
+            // A client's fault is none of the model's, nor is a shadow's.
+            if is_awaited && !matches!(error, CallError::InvalidInput(_)) {
+                target.admission.failed();
+            }
             target.observed.trust().failed();
             let (digest, cause) = (target.version.digest, error.to_string());
             target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));

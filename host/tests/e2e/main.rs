@@ -15,6 +15,7 @@ mod desired;
 mod drift;
 mod edge;
 mod hostile;
+mod joined;
 mod oci;
 mod ontime;
 mod overload;

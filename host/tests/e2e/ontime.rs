@@ -1,5 +1,5 @@
 //! Answers in time or not at all: deadlines that cannot be met, clients that
-//! leave, models that burn all that they get, joined requests.
+//! leave, models that burn all that they get.
 
 use crate::support::{Host, Reply, eventually, features, guest, rows};
 use crate::swap::process;
@@ -17,12 +17,12 @@ pub(crate) const SLOW: f64 = 2000.0;
 pub(crate) const CONSTANT: &str = r#"constant:{"y":-1}"#;
 
 /// Deadlines that only a hang misses; no fuel, so that nothing else ends a loop.
-fn host(limits: &str) -> Host {
+pub(crate) fn host(limits: &str) -> Host {
     Host::with(&format!("[limits]\ndeadline_ms = 60000\nfuel = 0\n{limits}"))
 }
 
 /// `hostile`, however often it fails.
-fn hostile(limits: &str, deployment: &[&str]) -> Host {
+pub(crate) fn hostile(limits: &str, deployment: &[&str]) -> Host {
     let host = host(limits);
     host.publish(&guest("hostile"));
     host.deploy(&[&["hostile"], deployment].concat()).ok();
@@ -43,7 +43,7 @@ pub(crate) fn steady(host: &Host, x: &[f64]) -> Reply {
 }
 
 /// With a deadline of the client's own.
-fn within(host: &Host, timeout_ms: u64, model: &str, body: &Value) -> Reply {
+pub(crate) fn within(host: &Host, timeout_ms: u64, model: &str, body: &Value) -> Reply {
     let url = format!("{}/v2/models/{model}/infer", host.prediction);
     let header = ("x-request-timeout-ms", &*timeout_ms.to_string());
     host.send("POST", &url, &[header], body.to_string().as_bytes())
@@ -265,6 +265,20 @@ fn calls_that_burn_leave_a_processor_to_whoever_is_quick() {
 }
 
 #[test]
+fn a_model_that_only_fails_leaves_a_processor_to_whoever_is_quick() {
+    let all = sched_getaffinity(None).unwrap().count();
+    let left = (all - 1).max(1);
+    let host = hostile("", &[]);
+    host.publish(&guest("steady"));
+    eventually("it keeps off one", || {
+        host.predict("hostile", "trap", 1.0).status(500);
+        host.predict("steady", "", 1.0).status(200);
+        processors(&host, "scry-compute").contains(&left)
+    });
+    assert!(processors(&host, "scry-compute").contains(&all), "the others have them all");
+}
+
+#[test]
 fn what_can_wait_keeps_off_the_quiet_processors_at_any_time() {
     let all = sched_getaffinity(None).unwrap().count();
     for quiet_cores in [1, 0] {
@@ -276,55 +290,6 @@ fn what_can_wait_keeps_off_the_quiet_processors_at_any_time() {
         }
         assert!(processors(&host, "scry-compute").iter().all(|&processors| processors == all));
     }
-}
-
-#[test]
-fn requests_that_are_answered_together_get_each_its_own_answer() {
-    // Nobody waits so long: a full batch goes at once.
-    let host = host("batch_max_rows = 8\nbatch_delay_ms = 20000\n");
-    host.publish(&guest("steady"));
-    for round in 0..3 {
-        let replies = at_once(8, |n| host.predict("steady", "", (round * 8 + n) as f64));
-        for (n, reply) in replies.into_iter().enumerate() {
-            assert_eq!(reply.status(200).y(), 2.0 * (round * 8 + n) as f64);
-        }
-    }
-    assert_eq!(host.metric(r#"scry_batch_requests_count{model="steady"}"#), 3.0);
-    assert_eq!(host.metric(r#"scry_batch_requests_sum{model="steady"}"#), 24.0);
-    assert_eq!((runs(&host, "steady"), answers(&host, "steady", "ok")), (3.0, 24.0));
-}
-
-#[test]
-fn a_request_that_fails_a_joined_call_spoils_no_other_answer() {
-    let host = hostile("", &["--batch-max-rows", "8", "--batch-delay-ms", "20000"]);
-    // The first row decides what the guest does; the most urgent is first.
-    let replies = at_once(8, |n| {
-        let (behaviour, timeout_ms) = if n == 0 { ("trap", 50_000) } else { ("well", 60_000) };
-        within(&host, timeout_ms, "hostile", &rows(behaviour, &[n as f64]))
-    });
-    for (n, reply) in replies.into_iter().enumerate() {
-        match n {
-            0 => assert_eq!(reply.error(500, &[]).header("scry-reason"), Some("trap")),
-            _ => assert_eq!(reply.status(200).y(), n as f64),
-        }
-    }
-    assert_eq!(runs(&host, "hostile"), 1.0 + 8.0, "together, then each alone");
-    assert_eq!(host.metric(r#"scry_batch_requests_count{model="hostile"}"#), 0.0);
-}
-
-#[test]
-fn a_model_whose_rows_depend_on_each_other_is_not_joined() {
-    let host = host("");
-    host.publish(&guest("steady"));
-    let gates = host.deploy(&["steady", "--batch-max-rows", "8"]).ok().stdout;
-    assert!(gates.contains("answered together"), "{gates}");
-    let crowd = features("steady", "crowd");
-    let publish = ["publish", crowd.path.to_str().unwrap(), "--name", "crowd"];
-    host.scry(&publish).ok();
-    let refused = host.deploy(&["crowd", "--batch-max-rows", "8"]).code(1);
-    refused.says(&["`nothing from nothing`", "together with others", "--batch-max-rows 0"]);
-    host.deploy(&["crowd", "--batch-max-rows", "0"]).ok();
-    assert_eq!(host.predict("crowd", "", 2.0).status(200).y(), 4.0);
 }
 
 #[test]
