@@ -188,7 +188,7 @@ impl Predictor {
             return Ok(());
         }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
-        // Who had to wait for a refusal may need none any more: it would only ask again.
+        // Who had to wait long for a refusal may need none any more: it would only ask again.
         if self.refusals.wait(received + served.limits.deadline).await && has_room() {
             asked.goes_on();
             return Ok(());

@@ -70,7 +70,7 @@ impl Refusals {
         self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until one may be sent; whether it had to.
+    /// Waits until one may be sent; whether that was long, as it is in a flood.
     pub(super) async fn wait(&self, deadline: Instant) -> bool {
         let now = Instant::now();
         let place = self.places.try_acquire().ok().filter(|_| keeps_up(now));
@@ -79,7 +79,7 @@ impl Refusals {
         if due > now {
             tokio::time::sleep_until(due.into()).await;
         }
-        due > now
+        due > now + held
     }
 
     /// When one that is decided now may be sent.
@@ -154,6 +154,7 @@ mod tests {
     async fn only_in_a_flood_somebody_has_to_wait_and_is_told_so() {
         let refusals = Refusals::new(1);
         let deadline = Instant::now() + DEADLINE;
+        assert!(!refusals.wait(deadline).await, "held for a moment");
         let _others: Vec<_> = (0..HELD_MAX).map(|_| refusals.places.try_acquire().unwrap()).collect();
         assert!(!refusals.wait(deadline).await);
         waits(&refusals, Instant::now(), 1000);
