@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// So soon an overdue call is noticed where one was long a moment ago,
 const CLOSE: Duration = Duration::from_millis(2);
 /// and so soon where none was.
-const CALM: Duration = Duration::from_millis(8);
+const CALM: Duration = Duration::from_millis(4);
 /// How long a moment is. One that knew of it could keep a thread for `CALM`, so often.
 const MOMENT: Duration = Duration::from_secs(1);
 /// Without any call, until it sleeps: under load it never does, so that no
