@@ -31,7 +31,9 @@ const AGAIN: Duration = Duration::from_millis(25);
 /// Those that wait in it go out together, so often: one alone wakes a thread
 /// that reads, and the request that follows it another time.
 const BUNCH: Duration = Duration::from_millis(4);
-/// A few callers are held for so long, where the thread that reads has time: they
+/// While so much is unused, nobody is held for a moment, either.
+const RARE: Duration = Duration::from_millis(50);
+/// Otherwise a few callers are for so long, where the thread that reads has time: they
 /// would come back thousands of times a second. Of a crowd the others come anyway.
 const HELD: Duration = Duration::from_millis(1);
 const HELD_MAX: usize = 8;
@@ -99,6 +101,7 @@ impl Refusals {
         }
         // What comes in spite of the share is not owed for ever.
         pace.used_until = used_until.min(latest);
+        let held = if used_until + RARE > now { held } else { Duration::ZERO };
         let due = pace.used_until.max(now + held).min(latest);
         pace.flood_since.map_or(due, |since| bunched(due, since).max(now))
     }
@@ -145,9 +148,17 @@ mod tests {
         assert!(waits(&refusals, calm, again).iter().all(Duration::is_zero) && !is_flood(&refusals));
         waits(&refusals, calm, 1);
         assert!(is_flood(&refusals));
-        let third = calm + SAVED_MAX * 2;
-        assert_eq!(refusals.due(third, HELD, third + DEADLINE), third + HELD);
         assert_eq!(Refusals::new(4).each, EACH / 4, "each thread has its share");
+    }
+
+    #[test]
+    fn a_few_are_held_only_once_half_of_the_share_is_used() {
+        let (refusals, begin) = (Refusals::new(1), Instant::now());
+        let now = begin + Duration::from_secs(1);
+        let wait = |_: u128| refusals.due(now, HELD, now + DEADLINE) - now;
+        let rare = (SAVED_MAX - RARE).as_micros() / EACH.as_micros();
+        assert!((0..rare).map(wait).all(|wait| wait.is_zero()));
+        assert!((0..rare).map(wait).all(|wait| wait == HELD) && !is_flood(&refusals));
     }
 
     #[tokio::test(start_paused = true)]

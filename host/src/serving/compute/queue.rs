@@ -257,10 +257,10 @@ impl<W: Work> Queue<W> {
     }
 }
 
-/// The last third of the limit is for estimates that prove too short: a refusal
-/// should come at once, and not when the limit ends the wait.
+/// Half of the limit is for estimates that prove too short: a refusal should
+/// come at once, and not when the limit ends the wait.
 fn is_long(waits: Duration, admission: &Admission) -> bool {
-    waits * 3 / 2 > admission.limits.queue_time_max
+    waits * 2 > admission.limits.queue_time_max
 }
 
 impl<W> Picked<W> {
