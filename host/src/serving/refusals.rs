@@ -31,10 +31,10 @@ const AGAIN: Duration = Duration::from_millis(25);
 /// Those that wait in it go out together, so often: one alone wakes a thread
 /// that reads, and the request that follows it another time.
 const BUNCH: Duration = Duration::from_millis(4);
-/// While so much is unused, nobody is held for a moment, either.
-const RARE: Duration = Duration::from_millis(50);
-/// Otherwise a few callers are for so long, where the thread that reads has time: they
-/// would come back thousands of times a second. Of a crowd the others come anyway.
+/// What is neither paid nor so rare comes from callers that come back at once,
+const RARE: Duration = Duration::from_millis(5);
+/// thousands of times a second: a few are held for so long, where the thread that
+/// reads has time. Of a crowd the others come anyway.
 const HELD: Duration = Duration::from_millis(1);
 const HELD_MAX: usize = 8;
 /// What a refusal may wait, and of the time that it has left.
@@ -56,6 +56,8 @@ pub(super) struct Refusals {
 struct Pace {
     /// Until when the share is used.
     used_until: Instant,
+    /// Until when what may be refused without holding anybody is.
+    rare_until: Instant,
     /// Since when there is a flood, where there is one.
     flood_since: Option<Instant>,
 }
@@ -63,7 +65,8 @@ struct Pace {
 impl Refusals {
     pub(super) fn new(io_threads: usize) -> Self {
         let threads = u32::try_from(io_threads).unwrap_or(u32::MAX).max(1);
-        let pace = Mutex::new(Pace { used_until: Instant::now(), flood_since: None });
+        let now = Instant::now();
+        let pace = Mutex::new(Pace { used_until: now, rare_until: now, flood_since: None });
         Self { each: EACH / threads, pace, answers: AtomicU32::new(0), places: Semaphore::new(HELD_MAX) }
     }
 
@@ -87,10 +90,14 @@ impl Refusals {
     /// When one that is decided now may be sent.
     fn due(&self, now: Instant, held: Duration, deadline: Instant) -> Instant {
         let latest = now + (deadline.saturating_duration_since(now) / WAIT_SHARE).min(WAIT_MAX);
-        let paid = self.each * self.answers.swap(0, Ordering::Relaxed) / ANSWERS_EACH;
+        let answers = self.answers.swap(0, Ordering::Relaxed);
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let before = |time: Instant, by: Duration| time.checked_sub(by).unwrap_or(now);
-        let mut used_until = before(pace.used_until, paid).max(before(now, SAVED_MAX));
+        let unused = |until, each: Duration| before(until, each * answers / ANSWERS_EACH).max(before(now, SAVED_MAX));
+        let rare_until = unused(pace.rare_until, RARE) + RARE;
+        let held = if rare_until > now { held } else { Duration::ZERO };
+        pace.rare_until = rare_until.min(now);
+        let mut used_until = unused(pace.used_until, self.each);
         if pace.flood_since.is_some_and(|since| now >= since + FLOOD || used_until + CALM <= now) {
             pace.flood_since = None;
             used_until = used_until.min(before(now, AGAIN));
@@ -101,7 +108,6 @@ impl Refusals {
         }
         // What comes in spite of the share is not owed for ever.
         pace.used_until = used_until.min(latest);
-        let held = if used_until + RARE > now { held } else { Duration::ZERO };
         let due = pace.used_until.max(now + held).min(latest);
         pace.flood_since.map_or(due, |since| bunched(due, since).max(now))
     }
@@ -152,13 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_few_are_held_only_once_half_of_the_share_is_used() {
+    fn what_is_rare_or_paid_is_not_held() {
         let (refusals, begin) = (Refusals::new(1), Instant::now());
-        let now = begin + Duration::from_secs(1);
-        let wait = |_: u128| refusals.due(now, HELD, now + DEADLINE) - now;
-        let rare = (SAVED_MAX - RARE).as_micros() / EACH.as_micros();
-        assert!((0..rare).map(wait).all(|wait| wait.is_zero()));
-        assert!((0..rare).map(wait).all(|wait| wait == HELD) && !is_flood(&refusals));
+        let mut now = begin + Duration::from_secs(1);
+        let mut next = |pause| {
+            now += pause;
+            refusals.due(now, HELD, now + DEADLINE) - now
+        };
+        let rare = SAVED_MAX.as_micros() / RARE.as_micros();
+        assert!((0..rare).all(|_| next(Duration::ZERO).is_zero()));
+        assert!((0..rare).all(|_| next(Duration::from_micros(100)) == HELD));
+        assert!((0..1000).all(|_| next(RARE).is_zero()));
+        (0..ANSWERS_EACH * 10).for_each(|_| refusals.answered());
+        assert!((0..10).all(|_| next(Duration::ZERO).is_zero()) && next(Duration::ZERO) == HELD);
+        assert!(!is_flood(&refusals));
     }
 
     #[tokio::test(start_paused = true)]
