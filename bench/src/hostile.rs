@@ -58,10 +58,10 @@ const PUBLISHING: &str = "publishing lazy-load";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Turns that quiet and storm take
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     rounds: u64,
     /// How long a turn lasts, s
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.0)]
     turn_s: f64,
     /// Requests to the good model, per second
     #[arg(long, default_value_t = 200.0)]
