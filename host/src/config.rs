@@ -175,7 +175,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Calls of one model that may wait. Default 256.
     pub queue_max: usize,
-    /// How long one may wait, in milliseconds. Default 0: half of the deadline.
+    /// How long one may wait, in milliseconds. One that would probably wait for more
+    /// than half of it is refused at once. Default 0: half of the deadline.
     pub queue_time_max_ms: u64,
     /// Rows of waiting requests that one call may answer together. Default 0:
     /// each request is a call of its own.

@@ -155,6 +155,12 @@ fn a_call_that_would_wait_in_vain_is_refused_at_once() {
     assert_eq!(push(3, 30), Err(Refused::Late), "20 ms to wait and 20 to run");
     assert_eq!(push(4, 50), Ok(()));
     assert_eq!(push(5, 50), Err(Refused::Late), "two wait in front");
+    let mut lane = test_lane(1, 100);
+    lane.limits.queue_time_max = Duration::from_millis(100);
+    lane.ran(Duration::from_millis(20), Duration::ZERO);
+    let lane = Arc::new(lane);
+    let refused = (0..100).position(|name| queue.push(&lane, task(name, later()), now) == Err(Refused::Late));
+    assert_eq!(refused, Some(4), "one has a place; behind three, 60 ms are more than half");
 }
 
 #[test]
