@@ -2,7 +2,7 @@
 
 use super::each;
 use super::folder::config;
-use super::life::{Life, Lived};
+use super::life::{Dice, Life, Lived};
 use super::picture::{Hurt, serves};
 use crate::support::{Fallen, Host};
 use scry::store::write_steps;
@@ -11,7 +11,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 use std::time::Instant;
 
-const KILLS: usize = 1000;
+/// How many kills a run makes where `SCRY_CRASH_KILLS` does not say.
+const KILLS: usize = 300;
+
+/// A longer run: `SCRY_CRASH_KILLS=1000`.
+const KILLS_ENV: &str = "SCRY_CRASH_KILLS";
 
 /// Repeats one kill: `SCRY_CRASH_SEED=LIFE.STEP`.
 const SEED: &str = "SCRY_CRASH_SEED";
@@ -31,6 +35,7 @@ impl Drop for Repeat<'_> {
 #[test]
 fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
     let started = Instant::now();
+    let wanted = std::env::var(KILLS_ENV).map_or(KILLS, |kills| kills.parse().unwrap());
     let seed = std::env::var(SEED).ok();
     let only = seed.as_deref().map(|seed| {
         let (life, step) = seed.split_once('.').unwrap();
@@ -38,18 +43,13 @@ fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
     });
     let lives: Vec<(usize, Lived)> = match only {
         Some((life, _)) => vec![(life, Lived::of(Life::of(life)))],
-        None => {
-            let mut kills = 0;
-            let enough = |(_, lived): &(usize, Lived)| {
-                let more = kills < KILLS;
-                kills += lived.steps.len();
-                more
-            };
-            (0..).map(|number| (number, Lived::of(Life::of(number)))).take_while(enough).collect()
-        }
+        None => lives(wanted),
     };
     let all = lives.iter().flat_map(|(number, lived)| (1..=lived.steps.len()).map(move |step| (*number, lived, step)));
-    let all: Vec<_> = all.filter(|(number, _, step)| only.is_none_or(|only| only == (*number, *step))).collect();
+    let all: Vec<_> = match only {
+        Some(only) => all.filter(|(number, _, step)| only == (*number, *step)).collect(),
+        None => sampled(all.collect(), wanted),
+    };
     let seen = Mutex::new(BTreeSet::new());
     each(&all, |(number, lived, step)| {
         let _repeat = Repeat(lived, format!("{number}.{step}"));
@@ -58,15 +58,38 @@ fn a_kill_at_any_write_leaves_the_old_state_or_the_new_one() {
     });
     println!("{} kills in {} lives, {:?}", all.len(), lives.len(), started.elapsed());
     if only.is_none() {
-        assert!(all.len() >= KILLS);
-        let whats: Vec<&str> = lives.iter().flat_map(|(_, lived)| lived.whats()).collect();
-        for kind in
-            ["publish", "--to", "--alias", "--canary", "--promote", "withdraw", "roll back", "everything", "apply"]
-        {
-            assert!(whats.iter().any(|what| what.contains(kind)), "no {kind} among {whats:#?}");
-        }
+        assert!(all.len() >= wanted);
         assert_eq!(seen.into_inner().unwrap(), write_steps().into_iter().collect());
     }
+}
+
+/// Lives in their fixed order: as many as have this many write steps and every kind of change between them.
+fn lives(steps_min: usize) -> Vec<(usize, Lived)> {
+    const LIVES_MAX: usize = 1000;
+    let mut missing =
+        vec!["publish", "--to", "--alias", "--canary", "--promote", "withdraw", "roll back", "everything", "apply"];
+    let (mut lives, mut steps) = (Vec::new(), 0);
+    while steps < steps_min || !missing.is_empty() {
+        assert!(lives.len() < LIVES_MAX, "no life has {missing:?}");
+        let lived = Lived::of(Life::of(lives.len()));
+        steps += lived.steps.len();
+        missing.retain(|kind| !lived.whats().any(|what| what.contains(kind)));
+        lives.push((lives.len(), lived));
+    }
+    lives
+}
+
+/// A sample of this many kills, the same in every run. Each kind of write step is in it.
+fn sampled(mut all: Vec<(usize, &Lived, usize)>, wanted: usize) -> Vec<(usize, &Lived, usize)> {
+    let mut dice = Dice(1);
+    for at in (1..all.len()).rev() {
+        all.swap(at, dice.below(at + 1));
+    }
+    let mut kinds = BTreeSet::new();
+    // A stable sort: the first kill of each kind comes before all others.
+    all.sort_by_cached_key(|(_, lived, step)| !kinds.insert(lived.steps[step - 1].clone()));
+    all.truncate(wanted);
+    all
 }
 
 /// A life up to a step, and what comes after. Tells where the host was killed.
