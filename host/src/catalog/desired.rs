@@ -274,7 +274,7 @@ impl Desired {
             let serving = wanted.serving(name, live, &next, now_ms).map_err(of(name))?;
             next = next.with_serving(name, serving).map_err(of(name))?;
         }
-        next.check_all_fallbacks().map_err(|error| {
+        next.check_all_fallbacks().and_then(|()| next.check_own_fallbacks(before)).map_err(|error| {
             let model = if let CatalogError::Fallback { model, .. } = &error { model.clone() } else { String::new() };
             DesiredError::Catalog { model, error }
         })?;

@@ -292,6 +292,11 @@ impl Catalog {
         warm
     }
 
+    /// Whether a component is a version of any model.
+    pub fn binds(&self, digest: &Digest) -> bool {
+        self.models.values().any(|model| model.number_of(digest).is_some())
+    }
+
     /// Every component that how things are served refers to.
     pub fn referenced(&self) -> BTreeSet<Digest> {
         let of = |(name, numbers): (String, BTreeSet<u32>)| {

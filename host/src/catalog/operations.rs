@@ -5,7 +5,9 @@
 
 use super::reference::is_alias;
 use super::rollout::{Bounds, Canary, Shadow, Step};
-use super::{Bound, Catalog, CatalogError, LimitsPatch, Model, Serving, Spare, Version, VersionRef, shortened};
+use super::{
+    Bound, Catalog, CatalogError, LimitsPatch, Model, Reference, Serving, Spare, Version, VersionRef, shortened,
+};
 use crate::store::{Digest, OciReference};
 use scry_card::ChecksPatch;
 use serde::{Deserialize, Serialize};
@@ -152,7 +154,9 @@ impl Catalog {
         if let Some(checks) = &change.checks {
             serving.checks.clone_from(checks);
         }
-        self.serve(name, serving)
+        let next = self.serve(name, serving)?;
+        next.check_own_fallbacks(self)?;
+        Ok(next)
     }
 
     /// Sets how a model is served, as a whole.
@@ -231,6 +235,31 @@ impl Catalog {
         served.into_iter().try_for_each(|(name, serving)| self.check_fallback(name, &serving.fallback))
     }
 
+    /// A version that fails would only fail again as its own fallback. A chain
+    /// that is so already stays: an earlier host may have taken it, and it must
+    /// not stop other changes.
+    pub(super) fn check_own_fallbacks(&self, before: &Self) -> Result<(), CatalogError> {
+        for name in self.models.keys() {
+            let own = self.own_fallback(name);
+            let Some((number, link)) = own.filter(|own| before.own_fallback(name) != Some(*own)) else { continue };
+            let message = format!("version {number} would be its own fallback: `{link}` is the same component");
+            return Err(CatalogError::Fallback { model: name.clone(), message });
+        }
+        Ok(())
+    }
+
+    /// Which version of a model its own chain leads back to, and by which link.
+    fn own_fallback(&self, name: &str) -> Option<(u32, &Reference)> {
+        let model = self.models.get(name)?;
+        let serving = model.serving.as_ref()?;
+        let canary = serving.canary.as_ref().map(|canary| canary.to);
+        [Some(serving.live), canary].into_iter().flatten().find_map(|number| {
+            let digest = model.at(number)?.digest;
+            let is_same = |link: &&Reference| self.resolve(link).is_ok_and(|found| found.digest == digest);
+            serving.spares().find(is_same).map(|link| (number, link))
+        })
+    }
+
     fn check_fallback(&self, name: &str, fallback: &[Spare]) -> Result<(), CatalogError> {
         let wrong = |message: String| Err(CatalogError::Fallback { model: name.to_owned(), message });
         if fallback.len() > FALLBACK_MAX {
@@ -302,8 +331,11 @@ fn route(
     if let Some(steps) = &change.canary {
         let running = serving.canary.take();
         let version = to.map(|to| to.number).or(running.as_ref().map(|canary| canary.to)).ok_or_else(none_runs)?;
-        let bounds = change.bounds.or(running.map(|canary| canary.bounds)).unwrap_or_default();
-        serving.canary = Some(Canary { to: version, steps: steps.clone(), step: 0, since_ms: now_ms, bounds });
+        let bounds = change.bounds.or(running.as_ref().map(|canary| canary.bounds)).unwrap_or_default();
+        let fresh = Canary { to: version, steps: steps.clone(), step: 0, since_ms: now_ms, bounds };
+        // One that is asked for as it runs goes on: nothing changes.
+        let same = running.filter(|running| Canary { since_ms: now_ms, ..running.clone() } == fresh);
+        serving.canary = Some(same.unwrap_or(fresh));
         return Ok(());
     }
     if change.promote || change.no_canary {

@@ -150,7 +150,7 @@ fn fallback_chains_end_and_never_lead_to_themselves() {
     let chain = |spares: Vec<Spare>| Deployment { fallback: Some(spares), ..Deployment::default() };
     let model = |text: &str| Spare::Model(text.parse().unwrap());
     let constant = || Spare::Constant(Map::new());
-    let good = deployed(&catalog, &chain(vec![model("n"), model("m@1"), constant()]));
+    let good = deployed(&catalog, &chain(vec![model("n"), model("m@2"), constant()]));
     assert!(refused(&catalog, &chain(vec![model("m")])).contains("cannot stand in for itself"));
     assert!(refused(&catalog, &chain(vec![model("nobody")])).contains("nobody"));
     assert!(refused(&catalog, &chain(vec![constant(), model("n")])).contains("last"));
@@ -158,6 +158,50 @@ fn fallback_chains_end_and_never_lead_to_themselves() {
     // Whoever stands in cannot be taken away.
     let error = good.withdraw("n").unwrap_err().to_string();
     assert!(error.contains("fallback of `m`"), "{error}");
+}
+
+#[test]
+fn no_version_becomes_its_own_fallback_by_any_name() {
+    // `n` has the component of `m@1`.
+    let catalog = published(&[1, 2]).publish("n", digest(1), None).unwrap().0;
+    let aliased = |alias: &str, number: u32| {
+        let aliases = [(alias.into(), VersionRef::Number(number))].into();
+        Deployment { aliases, ..Deployment::default() }
+    };
+    let catalog = deployed(&catalog, &aliased("a", 1));
+    let chain = |link: &str| {
+        let fallback = Some(vec![Spare::Model(link.parse().unwrap())]);
+        Deployment { fallback, ..Deployment::default() }
+    };
+    for link in ["m@1", "m@a", &format!("m@{}", digest(1)), "n", "n@1"] {
+        assert!(refused(&catalog, &chain(link)).contains("version 1 would be its own fallback"), "{link}");
+    }
+    let good = deployed(&catalog, &chain("m@2"));
+    for change in [to("2"), aliased("a", 2), canary("2", &[10.0])] {
+        let (next, text) = (good.deploy("m", &change, 0), "version 2 would be its own fallback");
+        match next {
+            Ok(next) => assert_eq!(serving(&next).aliases["a"], 2, "an alias that no chain names may move"),
+            Err(error) => assert!(error.to_string().contains(text), "{error}"),
+        }
+    }
+    let good = deployed(&deployed(&catalog, &aliased("a", 2)), &chain("m@a"));
+    assert!(refused(&good, &aliased("a", 1)).contains("version 1 would be its own fallback"));
+    // A state from before it was refused stays, and stops nothing else.
+    let old = catalog.serve("m", Serving { fallback: chain("m@1").fallback.unwrap(), ..Serving::of(1) }).unwrap();
+    assert_eq!(deployed(&old, &aliased("b", 2)).models["m"].serving.as_ref().unwrap().aliases["b"], 2);
+}
+
+#[test]
+fn a_deployment_of_what_runs_changes_nothing() {
+    let running = deployed(&published(&[1, 2]), &canary("2", &[10.0, 100.0]));
+    let again = running.deploy("m", &canary("2", &[10.0, 100.0]), 99).unwrap();
+    assert_eq!(again, running, "it goes on where it is");
+    let other = running.deploy("m", &canary("2", &[20.0, 100.0]), 99).unwrap();
+    assert_eq!(serving(&other).canary.as_ref().unwrap().since_ms, 99);
+    // Past its first step, to ask for it is to begin anew.
+    let advanced = running.advance("m", 50).unwrap();
+    let anew = advanced.deploy("m", &canary("2", &[10.0, 100.0]), 99).unwrap();
+    assert_eq!(serving(&anew).canary.as_ref().map(|canary| (canary.step, canary.since_ms)), Some((0, 99)));
 }
 
 #[test]
@@ -288,6 +332,18 @@ fn is_sound(catalog: &Catalog) {
     }
 }
 
+/// Models of which a version would be asked again when it fails.
+fn own_fallbacks(catalog: &Catalog) -> Vec<String> {
+    let served = catalog.models.iter().filter_map(|(name, model)| Some((name, model, model.serving.as_ref()?)));
+    let own = served.filter(|(_, model, serving)| {
+        let canary = serving.canary.as_ref().map(|canary| canary.to);
+        let asked: Vec<_> =
+            [Some(serving.live), canary].into_iter().flatten().map(|n| model.versions[&n].digest).collect();
+        serving.spares().any(|link| asked.contains(&catalog.resolve(link).unwrap().digest))
+    });
+    own.map(|(name, ..)| name.clone()).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     /// Any sequence of operations against what should hold: every state is
@@ -301,6 +357,10 @@ proptest! {
         for (now_ms, op) in (1u64..).zip(&ops) {
             let Some((next, restored)) = operate(&catalog, &history, op, now_ms) else { continue };
             is_sound(&next);
+            if !matches!(op, Op::Back(_) | Op::Restore(_)) {
+                let before = own_fallbacks(&catalog);
+                prop_assert!(own_fallbacks(&next).iter().all(|name| before.contains(name)));
+            }
             for (name, model) in &next.models {
                 for version in model.all() {
                     let first = *bound.entry((name.clone(), version.number)).or_insert(version.digest);

@@ -317,7 +317,8 @@ async fn state(app: App) -> Result<Response> {
 
 async fn metrics(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
-    let text = shown::scrape(&routes).and_then(|scrape| app.registry.metrics().render(&scrape));
+    let text = shown::scrape(&routes)
+        .and_then(|scrape| app.registry.metrics().render(&scrape, |model, version| routes.has(model, version)));
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

@@ -8,7 +8,6 @@ use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
 use crate::sandbox::CallError;
 use crate::serving::PredictError;
-use crate::store::StoreError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
@@ -320,10 +319,12 @@ impl From<ChangeError> for HttpError {
             | ChangeError::Fallback(_)
             | ChangeError::Desired(_)
             | ChangeError::Unavailable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            ChangeError::Breaking { .. } | ChangeError::Contended => StatusCode::CONFLICT,
+            ChangeError::Breaking { .. } | ChangeError::Contended | ChangeError::NotInHand { .. } => {
+                StatusCode::CONFLICT
+            }
             ChangeError::History(_) => StatusCode::NOT_FOUND,
             ChangeError::Oci(_) => StatusCode::BAD_GATEWAY,
-            ChangeError::Store(StoreError::Full { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            ChangeError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             ChangeError::Store(_) | ChangeError::Recovery(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

@@ -65,12 +65,7 @@ impl Registry {
             }
         }
         let catalog = self.catalog();
-        let mut wanted = history.referenced();
-        wanted.extend(catalog.referenced());
-        for (name, numbers) in self.warm(&catalog, &history) {
-            let model = catalog.model(&name)?;
-            wanted.extend(numbers.iter().filter_map(|number| model.versions.get(number)).map(|bound| bound.digest));
-        }
+        let wanted = self.wanted(&catalog, &history);
         self.remove_unwanted(&wanted, Duration::from_millis(retention_ms), &mut cleaned)?;
         Ok(cleaned)
     }

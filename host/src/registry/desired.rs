@@ -68,9 +68,11 @@ impl Registry {
         if dry_run {
             return Ok(Applied { changes, number: self.routes.load().number, dry_run, gates: prepared.gates });
         }
-        let number =
+        let committed =
             self.change(&mut prepared, |before| Ok((desired.onto(before, &bound, unix_ms())?, entry.clone())))?;
-        Ok(Applied { changes, number, dry_run, gates: prepared.gates })
+        // Another change may have come first: what counts is what this one has changed.
+        let changes = differences(&committed.before, &committed.after);
+        Ok(Applied { changes, number: committed.number, dry_run, gates: prepared.gates })
     }
 
     /// What each version of a document is; one that only says where it comes

@@ -81,13 +81,33 @@ pub enum ChangeError {
     Oci(Box<OciError>),
     /// The data folder failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// It has no room for what the change writes.
+    #[error("{0}; nothing has changed: free space, e.g. with `scry gc`, and try again")]
+    Full(StoreError),
+    /// The change would lead requests to code that is not loaded; a fault of the host.
+    #[error("version {number} of `{model}` is not in hand: nothing has changed; try again")]
+    NotInHand {
+        /// The model.
+        model: String,
+        /// The version.
+        number: u32,
+    },
     /// The history in the data folder does not lead to a state.
     #[error("{0}")]
     Recovery(String),
     /// Other changes came first.
     #[error("other changes are being made; try again in a moment")]
     Contended,
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full { .. } => Self::Full(error),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl From<OciError> for ChangeError {

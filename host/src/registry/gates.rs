@@ -4,11 +4,12 @@
 //!
 //! Never changes what is served; what it has proved is handed to the commit.
 
+use super::pace::{Step, step};
 use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
-use crate::catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, breaking};
+use crate::catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
 use crate::golden;
-use crate::sandbox::Metering;
+use crate::sandbox::{Loaded, Metering};
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference};
 use crate::threads::{Cores, patiently};
@@ -16,6 +17,9 @@ use scry_card::Checker;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
+
+/// The one gate that depends on what a version replaces.
+const SCHEMA: &str = "schema";
 
 /// One gate that one version passed.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +34,9 @@ pub struct Gate {
     pub ms: f64,
     /// What there is to say of it.
     pub note: String,
+    /// What passed; its number may turn out another when the change is made.
+    #[serde(skip)]
+    digest: Digest,
 }
 
 /// What a change brings along and what it has proved so far.
@@ -45,7 +52,14 @@ pub(super) struct Prepared {
     pub(super) model: Option<String>,
     /// Whether callers may be broken.
     pub(super) allow_breaking: bool,
+    /// Code that the change relies on, loaded for it or in use when it was
+    /// looked up: held until the change is made, however often it begins again.
     pub(super) code: HashMap<(Digest, Metering), Code>,
+    /// What was compiled for it, and is not in the cache yet.
+    pub(super) compiled: Vec<(Digest, Loaded)>,
+    /// Components that it has put in the store.
+    pub(super) stored: BTreeSet<Digest>,
+    /// What has passed its gates; its code is held.
     pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
     pub(super) gates: Vec<Gate>,
 }
@@ -60,7 +74,8 @@ pub(super) struct Passing<'a> {
 impl Passing<'_> {
     pub(super) fn passed(&mut self, gates: &mut Vec<Gate>, gate: &'static str, note: impl Into<String>) {
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
-        gates.push(Gate { gate, model: self.model.to_owned(), version: self.version.number, ms, note: note.into() });
+        let (model, Version { number: version, digest }) = (self.model.to_owned(), self.version);
+        gates.push(Gate { gate, model, version, ms, note: note.into(), digest });
         self.started = Instant::now();
     }
 }
@@ -70,22 +85,38 @@ impl Prepared {
     pub(super) fn tell_fetch(&mut self, model: &str, version: Version) {
         if let Some((from, took)) = self.fetched.remove(&version.digest) {
             let (ms, note) = (took.as_secs_f64() * 1000.0, format!("from {from}"));
-            self.gates.push(Gate { gate: "fetch", model: model.to_owned(), version: version.number, ms, note });
+            let (model, Version { number: version, digest }) = (model.to_owned(), version);
+            self.gates.push(Gate { gate: "fetch", model, version, ms, note, digest });
         }
+    }
+
+    /// The gates as the state that was committed numbers its versions.
+    pub(super) fn settle(&mut self, after: &Catalog) {
+        self.gates.retain_mut(|gate| {
+            let reference = VersionRef::Digest(gate.digest);
+            let found = after.models.get(&gate.model).and_then(|model| model.resolve(&gate.model, &reference).ok());
+            found.is_some_and(|version| {
+                gate.version = version.number;
+                true
+            })
+        });
     }
 }
 
 impl Registry {
-    /// Everything that `after` needs and `before` did not prove.
+    /// Everything that `after` needs and `before` did not prove. What depends
+    /// on `before` is proved again each time; what does not is held.
     pub(super) fn prepare(
         &self,
         before: &Catalog,
         after: &Catalog,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
+        // Of a state that another change has replaced since.
+        prepared.gates.retain(|gate| gate.gate != SCHEMA);
         if let Some((name, digest)) = prepared.also.clone() {
             let model = after.model(&name)?;
-            let version = model.resolve(&name, &crate::catalog::VersionRef::Digest(digest))?;
+            let version = model.resolve(&name, &VersionRef::Digest(digest))?;
             self.prove(&name, model, version, &effective(&self.config, model.limits()), prepared)?;
         }
         // What comes in is a model before it gets a number, even if nothing routes to it.
@@ -101,9 +132,15 @@ impl Registry {
                 self.prepare_model(name, model, serving, was, after, prepared)?;
             }
         }
+        // A model's limits may ask for other code of versions that only another model's chain leads to.
+        let lacking = self.lacking(&self.lock(), before, after, prepared);
+        for (name, number) in lacking {
+            let model = after.model(&name)?;
+            let limits = effective(&self.config, model.limits());
+            self.prove(&name, model, model.version(&name, number)?, &limits, prepared)?;
+        }
         // What is kept is kept before anything refers to it.
-        prepared.arrived.values().try_for_each(|bytes| self.store.put(bytes).map(drop))?;
-        Ok(())
+        Ok(self.store_arrived(prepared)?)
     }
 
     fn prepare_model(
@@ -129,12 +166,12 @@ impl Registry {
                 proved => proved?,
             }
         }
-        if was.is_none_or(|was| was.checks != serving.checks)
-            && let Some(code) = self.code(prepared, model.version(name, serving.live)?.digest, metering(&limits))
-            && let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..]
-        {
-            let message = format!("`{unknown}` is no field and no rule of version {}", serving.live);
-            return Err(CatalogError::Checks { model: name.to_owned(), message }.into());
+        if was.is_none_or(|was| was.checks != serving.checks) {
+            let code = self.held(name, model.version(name, serving.live)?, metering(&limits), prepared)?;
+            if let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..] {
+                let message = format!("`{unknown}` is no field and no rule of version {}", serving.live);
+                return Err(CatalogError::Checks { model: name.to_owned(), message }.into());
+            }
         }
         if let Some(was) = was {
             self.compare_schemas(name, model, serving, was, prepared)?;
@@ -158,15 +195,24 @@ impl Registry {
         let was_limits = effective(&self.config, was.limits);
         let limits = effective(&self.config, serving.limits);
         for (old, new) in pairs.into_iter().filter(|(old, new)| old != new) {
-            let version = model.version(name, new)?;
+            step(Step::Compare);
+            let (old_version, version) = (model.version(name, old)?, model.version(name, new)?);
             let mut passing = Passing { model: name, version, started: Instant::now() };
-            let (old_version, key) = (model.version(name, old)?, metering(&limits));
-            let old_code = self.code(prepared, old_version.digest, metering(&was_limits));
-            let (Some(old_code), Some(new_code)) = (old_code, self.code(prepared, version.digest, key)) else {
-                passing.passed(&mut prepared.gates, "schema", format!("version {old} is not there to compare with"));
-                continue;
+            let new_card = self.card(name, model, version, metering(&limits), prepared);
+            let new_card = match new_card {
+                Err(error) if !prepared.allow_breaking => return Err(error),
+                new_card => new_card,
             };
-            let breaking = breaking(&old_code.card.schema, &new_code.card.schema);
+            let old_card = self.card(name, model, old_version, metering(&was_limits), prepared);
+            let (old_card, new_card) = match (old_card, new_card) {
+                (Ok(old_card), Ok(new_card)) => (old_card, new_card),
+                // It answers nothing, and has to be replaced all the more.
+                (Err(error), _) | (_, Err(error)) => {
+                    passing.passed(&mut prepared.gates, SCHEMA, format!("there is nothing to compare: {error}"));
+                    continue;
+                }
+            };
+            let breaking = breaking(&old_card.schema, &new_card.schema);
             if !breaking.is_empty() && !prepared.allow_breaking {
                 let (model, replaced) = (name.to_owned(), old);
                 return Err(ChangeError::Breaking { model, number: new, replaced, breaking });
@@ -175,7 +221,7 @@ impl Registry {
                 0 => format!("callers of version {old} can go on"),
                 n => format!("{n} breaks for callers of version {old}, allowed"),
             };
-            passing.passed(&mut prepared.gates, "schema", note);
+            passing.passed(&mut prepared.gates, SCHEMA, note);
         }
         Ok(())
     }
@@ -191,8 +237,7 @@ impl Registry {
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
         let metering = metering(&effective(&self.config, serving.limits));
-        let live = model.version(name, serving.live)?;
-        let Some(live) = self.code(prepared, live.digest, metering) else { return Ok(()) };
+        let live = self.held(name, model.version(name, serving.live)?, metering, prepared)?;
         for spare in &serving.fallback {
             let reference = match spare {
                 Spare::Constant(row) => {
@@ -222,9 +267,8 @@ impl Registry {
         }
         if let Some(shadow) = &serving.shadow {
             let version = model.version(name, shadow.to)?;
-            if let Some(code) = self.code(prepared, version.digest, metering) {
-                correspond(name, &live.card.schema, name, version, &code.card.schema)?;
-            }
+            let code = self.held(name, version, metering, prepared)?;
+            correspond(name, &live.card.schema, name, version, &code.card.schema)?;
         }
         Ok(())
     }
@@ -243,11 +287,13 @@ impl Registry {
         if prepared.proved.contains(&key) {
             return Ok(());
         }
+        step(Step::Load);
         prepared.tell_fetch(name, version);
         if self.code(prepared, version.digest, metering(limits)).is_some() {
             passing.passed(&mut prepared.gates, "compile", "in use already");
         }
         let code = self.load(name, model, version, limits, prepared)?;
+        step(Step::Prove);
         passing.started = Instant::now();
         // Rules that cannot be run are the author's to mend, before anybody calls.
         let card = &code.card;

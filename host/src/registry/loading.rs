@@ -10,7 +10,8 @@ use crate::catalog::{Bound, Catalog, Model, Serving, Version};
 use crate::component::Description;
 use crate::sandbox::{CodeSource, Metering};
 use crate::serving::EffectiveLimits;
-use crate::store::{Digest, OciReference, Pulled};
+use crate::store::{OciReference, Pulled};
+use scry_card::Card;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,11 +31,7 @@ impl Registry {
             return Ok(code);
         }
         let mut passing = Passing { model: name, version, started: Instant::now() };
-        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
-        let bytes = match prepared.arrived.get(&digest) {
-            Some(bytes) => bytes.clone(),
-            None => self.bytes(name, version, from, prepared)?,
-        };
+        let bytes = self.arrived_or_kept(name, model, version, prepared)?;
         prepared.tell_fetch(name, version);
         passing.started = Instant::now();
         let description = Description::read(&bytes)?;
@@ -48,6 +45,9 @@ impl Registry {
         };
         passing.passed(&mut prepared.gates, "compile", source);
         let references = description.references.map(|references| Arc::new(references.without_samples()));
+        if loaded.source == CodeSource::Compiled {
+            prepared.compiled.push((digest, loaded.clone()));
+        }
         let code = Code { card, golden: Arc::new(description.golden), references, loaded };
         prepared.code.insert((digest, metering), code.clone());
         Ok(code)
@@ -87,9 +87,45 @@ impl Registry {
         Ok(pulled)
     }
 
-    pub(super) fn code(&self, prepared: &Prepared, digest: Digest, metering: Metering) -> Option<Code> {
-        let key = (digest, metering);
-        prepared.code.get(&key).cloned().or_else(|| self.lock().bench.code.get(&key).cloned())
+    /// A version's card: from its code, or from its bytes, which need not be
+    /// compiled for that.
+    pub(super) fn card(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        metering: Metering,
+        prepared: &mut Prepared,
+    ) -> Result<Arc<Card>, ChangeError> {
+        if let Some(code) = self.code(prepared, version.digest, metering) {
+            return Ok(code.card);
+        }
+        let bytes = self.arrived_or_kept(name, model, version, prepared)?;
+        Ok(Arc::new(Description::read(&bytes)?.card))
+    }
+
+    fn arrived_or_kept(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        prepared: &mut Prepared,
+    ) -> Result<Vec<u8>, ChangeError> {
+        if let Some(bytes) = prepared.arrived.get(&version.digest) {
+            return Ok(bytes.clone());
+        }
+        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
+        self.bytes(name, version, from, prepared)
+    }
+
+    /// Keeps on disk what was compiled for a change that is made. One that is
+    /// not leaves nothing there, and a component that is kept has the room first.
+    pub(super) fn cache_compiled(&self, catalog: &Catalog, prepared: &mut Prepared) {
+        for (digest, loaded) in prepared.compiled.drain(..) {
+            if catalog.binds(&digest) {
+                self.sandbox.keep(&loaded, &digest, &self.cache);
+            }
+        }
     }
 
     /// Makes ready what a catalog serves, as far as it can be; what cannot is
@@ -128,6 +164,7 @@ impl Registry {
                 self.lock().bench.faults.insert(version.digest, why);
             }
         }
+        self.cache_compiled(catalog, &mut prepared);
         self.lock().bench.take_in(&mut prepared);
     }
 }

@@ -9,8 +9,13 @@ mod desired;
 mod drift;
 mod error;
 mod gates;
+mod in_hand;
+#[cfg(test)]
+mod interleaved;
+mod leftovers;
 mod loading;
 mod operations;
+mod pace;
 mod recovery;
 mod refetch;
 mod rollouts;
@@ -31,12 +36,13 @@ use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;
 use crate::sandbox::{CodeCache, Sandbox};
 use crate::serving::Routes;
-use crate::store::{Digest, Journal, Registries, Store};
+use crate::store::{Digest, Journal, Registries, Store, StoreError};
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use gates::Prepared;
+use pace::{Step, step};
 use routing::Workbench;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -61,6 +67,8 @@ pub struct Registry {
     keeper: Mutex<drift::Keeper>,
     /// Read while gates run, written while components are removed.
     cleaning: RwLock<()>,
+    /// Components that failed changes have put in the store.
+    leftovers: Mutex<BTreeSet<Digest>>,
     /// Held for the moment of a change, never while anything is prepared.
     state: Mutex<State>,
 }
@@ -70,6 +78,18 @@ struct State {
     history: History,
     journal: Journal,
     bench: Workbench,
+}
+
+/// A change that was made.
+#[derive(Debug)]
+struct Committed {
+    /// The state that it led to.
+    number: u64,
+    /// The state that it was proved against.
+    before: Arc<Catalog>,
+    after: Arc<Catalog>,
+    /// Whether the two differ.
+    is_changed: bool,
 }
 
 /// Who changes what, for the history.
@@ -105,6 +125,7 @@ impl Registry {
             rollouts: Mutex::default(),
             keeper: Mutex::default(),
             cleaning: RwLock::default(),
+            leftovers: Mutex::default(),
             state: Mutex::new(state),
         };
         registry.load_all(&recovered.catalog);
@@ -155,21 +176,40 @@ impl Registry {
         &self,
         prepared: &mut Prepared,
         decide: impl Fn(&Catalog) -> Result<(Catalog, Entry), ChangeError>,
-    ) -> Result<u64, ChangeError> {
+    ) -> Result<Committed, ChangeError> {
+        let under_way = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
+        let made = self.try_change(prepared, decide);
+        match &made {
+            Ok(committed) => self.cache_compiled(&committed.after, prepared),
+            // The next start may find its record, and need its component.
+            Err(ChangeError::Store(StoreError::Poisoned { .. })) => {}
+            Err(_) => self.leave(prepared),
+        }
+        drop(under_way);
+        self.sweep();
+        made
+    }
+
+    fn try_change(
+        &self,
+        prepared: &mut Prepared,
+        decide: impl Fn(&Catalog) -> Result<(Catalog, Entry), ChangeError>,
+    ) -> Result<Committed, ChangeError> {
         const TRIES_MAX: usize = 32;
         let started = Instant::now();
-        let _cleaning = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..TRIES_MAX {
             let before = self.catalog();
+            step(Step::Decide);
             let (after, entry) = decide(&before)?;
             self.prepare(&before, &after, prepared)?;
+            step(Step::Commit);
             let mut state = self.lock();
             if !Arc::ptr_eq(&before, &self.catalog()) {
                 continue;
             }
-            let number = self.commit(&mut state, &before, after, prepared, entry)?;
+            let committed = self.commit(&mut state, before, after, prepared, entry)?;
             self.metrics.swapped(started.elapsed());
-            return Ok(number);
+            return Ok(committed);
         }
         Err(ChangeError::Contended)
     }
@@ -179,16 +219,18 @@ impl Registry {
     fn commit(
         &self,
         state: &mut State,
-        before: &Catalog,
+        before: Arc<Catalog>,
         after: Catalog,
         prepared: &mut Prepared,
         entry: Entry,
-    ) -> Result<u64, ChangeError> {
+    ) -> Result<Committed, ChangeError> {
+        self.refuse_lacking(state, &before, &after, prepared)?;
         let at_ms = unix_ms();
-        let after = after.begun(before, at_ms);
-        let models = Change::between(before, &after);
+        let after = after.begun(&before, at_ms);
+        let models = Change::between(&before, &after);
+        let is_changed = !models.is_empty();
         // A file is remembered even when it says what is so already: it is not applied again.
-        if !models.is_empty() || entry.file.is_some() {
+        if is_changed || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
             let number = state.history.last() + 1;
             let change = Change { number, at_ms, by, what, restored, file, models };
@@ -201,20 +243,27 @@ impl Registry {
             let checkpoint = recovery::line(&state.history.checkpoint(after.clone()))?;
             // Only a copy: it is there for the day on which the history is damaged.
             if let Err(error) = state.journal.checkpoint(&checkpoint) {
-                tracing::warn!(%error, "the checkpoint was not written");
+                tracing::warn!(%error, "the change is made; its checkpoint was not written");
             }
         }
+        prepared.settle(&after);
         state.bench.take_in(prepared);
-        self.take_over(state, Arc::new(after));
-        Ok(state.history.last())
+        // Where nothing has changed, other changes that are being prepared need not begin again.
+        let after = if is_changed { Arc::new(after) } else { before.clone() };
+        self.take_over(state, after.clone());
+        Ok(Committed { number: state.history.last(), before, after, is_changed })
     }
 
     /// Swaps the routes: from here on requests see the new picture.
     fn take_over(&self, state: &mut State, catalog: Arc<Catalog>) {
         let warm = self.warm(&catalog, &state.history);
         state.bench.keep(&catalog, &warm, &self.config);
-        let routes = state.bench.routes(&catalog, &warm, &self.config, state.history.last());
-        self.routes.store(Arc::new(routes));
+        let routes = Arc::new(state.bench.routes(&catalog, &warm, &self.config, state.history.last()));
+        let before = self.routes.swap(routes.clone());
+        // While no other change can bring them back.
+        if before.has_more_than(&routes) {
+            self.metrics.keep(|model, version| routes.has(model, version));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,7 @@
 //! Never decides what a catalog allows; says what is to change and who says so.
 
 use super::gates::{Gate, Prepared};
-use super::{ChangeError, Entry, Registry};
+use super::{ChangeError, Committed, Entry, Registry};
 use crate::catalog::{CatalogError, Deployment, HistoryError, ReferenceError, Version, VersionRef};
 use crate::component::{ComponentError, Description};
 use crate::store::{Digest, OciError, OciReference, Pulled};
@@ -74,11 +74,11 @@ impl Registry {
         named.validate().map_err(ComponentError::Card)?;
         let mut prepared = Prepared { also: Some((name.clone(), digest)), ..Prepared::default() };
         prepared.arrived.insert(digest, bytes);
-        let number = self.change(&mut prepared, |before| {
+        let committed = self.change(&mut prepared, |before| {
             let (catalog, version) = before.publish(&name, digest, None)?;
             Ok((catalog, Entry::new(by, format!("publish {name}@{}", version.number))))
         })?;
-        self.changed(&name, Some(digest), number, prepared)
+        changed(&name, Some(digest), &committed, prepared)
     }
 
     /// Changes what is live, what is tried, what stands in, and within which limits.
@@ -104,7 +104,7 @@ impl Registry {
                 pulled_from = Some((digest, pinned));
             }
         }
-        let number = self.change(&mut prepared, |before| {
+        let committed = self.change(&mut prepared, |before| {
             let mut catalog = before.clone();
             let mut what = format!("deploy {name}{}", deployment.told());
             if let Some((digest, pinned)) = &pulled_from {
@@ -117,23 +117,25 @@ impl Registry {
             }
             Ok((catalog.deploy(name, &deployment, unix_ms())?, Entry::new(by, what)))
         })?;
-        let asked = self.catalog();
-        let asked = deployment.to.as_ref().and_then(|to| asked.model(name).ok()?.resolve(name, to).ok());
-        self.changed(name, asked.map(|version| version.digest), number, prepared)
+        // An alias means what it meant when it was resolved.
+        let asked = deployment.to.as_ref().and_then(|to| committed.before.model(name).ok()?.resolve(name, to).ok());
+        let asked = asked.map(|version| version.digest).or(pulled_from.map(|(digest, _)| digest));
+        changed(name, asked, &committed, prepared)
     }
 
     /// Stops serving a model; its versions and its history stay.
     pub fn withdraw(&self, by: &str, name: &str) -> Result<u64, ChangeError> {
-        self.change(&mut Prepared::default(), |before| {
+        let withdrawn = self.change(&mut Prepared::default(), |before| {
             Ok((before.withdraw(name)?, Entry::new(by, format!("withdraw {name}"))))
-        })
+        });
+        Ok(withdrawn?.number)
     }
 
     /// Brings a model back to how it was served before, or at state `to`.
     pub fn roll_back(&self, by: &str, name: &str, to: Option<u64>) -> Result<Changed, ChangeError> {
         // Its callers lived with that state.
         let mut prepared = Prepared { model: Some(name.to_owned()), allow_breaking: true, ..Prepared::default() };
-        let number = self.change(&mut prepared, |before| {
+        let committed = self.change(&mut prepared, |before| {
             let now = before.model(name)?.serving.as_ref();
             let state = self.lock();
             let (restored, serving) = match to {
@@ -147,46 +149,48 @@ impl Registry {
             };
             drop(state);
             let what = format!("roll back {name} to state {restored}");
+            let is_same = now == Some(&serving);
             Ok((
-                before.serve(name, serving.begun(unix_ms()))?,
+                before.serve(name, if is_same { serving } else { serving.begun(unix_ms()) })?,
                 Entry { restored: Some(restored), ..Entry::new(by, what) },
             ))
         })?;
-        self.changed(name, None, number, prepared)
+        changed(name, None, &committed, prepared)
     }
 
     /// Brings all models back to how they were served at state `to`.
     pub fn restore(&self, by: &str, to: u64) -> Result<u64, ChangeError> {
         let mut prepared = Prepared { allow_breaking: true, ..Prepared::default() };
-        self.change(&mut prepared, |before| {
+        let restored = self.change(&mut prepared, |before| {
             let state = self.lock().history.state(to)?;
             let entry = Entry { restored: Some(to), ..Entry::new(by, format!("roll back everything to state {to}")) };
             Ok((before.restored(&state, unix_ms())?, entry))
-        })
+        });
+        Ok(restored?.number)
     }
+}
 
-    fn changed(
-        &self,
-        name: &str,
-        digest: Option<Digest>,
-        number: u64,
-        prepared: Prepared,
-    ) -> Result<Changed, ChangeError> {
-        let catalog = self.catalog();
-        let model = catalog.model(name)?;
-        let live = model.serving.as_ref().map(|serving| serving.live);
-        let asked = digest.and_then(|digest| model.resolve(name, &VersionRef::Digest(digest)).ok());
-        let shown = match (asked, live) {
-            (Some(version), _) => version,
-            (None, Some(live)) => model.version(name, live)?,
-            (None, None) => return Err(CatalogError::Withdrawn(name.to_owned()).into()),
-        };
-        let Version { number: version, digest } = shown;
-        let live = live == Some(version);
-        let canary = model.serving.as_ref().and_then(|serving| serving.canary.as_ref());
-        let canary = canary.map(|canary| Tried { to: canary.to, percent: canary.percent() });
-        Ok(Changed { model: name.to_owned(), version, digest, live, canary, number, gates: prepared.gates })
-    }
+/// What the change itself led to, whatever came after it.
+fn changed(
+    name: &str,
+    digest: Option<Digest>,
+    committed: &Committed,
+    prepared: Prepared,
+) -> Result<Changed, ChangeError> {
+    let model = committed.after.model(name)?;
+    let live = model.serving.as_ref().map(|serving| serving.live);
+    let asked = digest.and_then(|digest| model.resolve(name, &VersionRef::Digest(digest)).ok());
+    let shown = match (asked, live) {
+        (Some(version), _) => version,
+        (None, Some(live)) => model.version(name, live)?,
+        (None, None) => return Err(CatalogError::Withdrawn(name.to_owned()).into()),
+    };
+    let Version { number: version, digest } = shown;
+    let live = live == Some(version);
+    let canary = model.serving.as_ref().and_then(|serving| serving.canary.as_ref());
+    let canary = canary.map(|canary| Tried { to: canary.to, percent: canary.percent() });
+    let (model, number) = (name.to_owned(), committed.number);
+    Ok(Changed { model, version, digest, live, canary, number, gates: prepared.gates })
 }
 
 /// A model may get its first version from a registry: its name must be one.

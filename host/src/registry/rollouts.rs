@@ -118,7 +118,7 @@ impl Registry {
             Verdict::RollBack(why) => format!("canary {name}@{to} rolled back: {why}"),
         };
         let mut prepared = Prepared { allow_breaking: true, ..Prepared::default() };
-        self.change(&mut prepared, |before| {
+        let committed = self.change(&mut prepared, |before| {
             let entry = Entry::new("scry", what.clone());
             let serving = before.serving(name)?;
             if serving.canary.as_ref() != Some(canary) {
@@ -131,7 +131,9 @@ impl Registry {
             };
             Ok((next, entry))
         })?;
-        if let Verdict::RollBack(why) = verdict {
+        if let Verdict::RollBack(why) = verdict
+            && committed.is_changed
+        {
             tracing::warn!(model = %name, version = to, %why, "a canary was rolled back");
             self.metrics.canary_rolled_back(name);
         }

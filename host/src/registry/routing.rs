@@ -4,6 +4,7 @@
 //! what is not on the bench is not available.
 
 use super::Registry;
+use super::in_hand::Key;
 use super::watching::Kind;
 use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
@@ -52,7 +53,18 @@ pub(super) struct Workbench {
     pub(super) besides: HashMap<(String, Kind), Arc<Beside>>,
     /// By model, for as long as the same two versions are compared.
     seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
+    /// What the picture leads requests to.
+    routed: BTreeSet<Key>,
+    /// What the picture that is being made has taken up: all else ends with the one before.
+    used: Used,
     metrics: Arc<Metrics>,
+}
+
+/// Versions and models whose records a picture holds.
+#[derive(Debug, Default)]
+struct Used {
+    versions: HashSet<Key>,
+    lanes: HashSet<String>,
 }
 
 impl Registry {
@@ -86,6 +98,8 @@ impl Workbench {
             watches: BTreeMap::new(),
             besides: HashMap::new(),
             seen: HashMap::new(),
+            routed: BTreeSet::new(),
+            used: Used::default(),
             metrics,
         }
     }
@@ -104,7 +118,7 @@ impl Workbench {
         self.code.contains_key(&(*digest, metering(&effective(config, model.limits()))))
     }
 
-    /// Lets go of what is not served any more; calls that still run keep it.
+    /// Lets go of code that is not kept ready any more; calls that still run keep it.
     pub(super) fn keep(&mut self, catalog: &Catalog, warm: &Warm, config: &Config) {
         let mut wanted = HashSet::new();
         for (name, numbers) in warm {
@@ -117,25 +131,48 @@ impl Workbench {
         self.code.retain(|key, _| wanted.contains(key));
         self.proved.retain(|(digest, limits)| wanted.contains(&(*digest, metering(limits))));
         self.faults.retain(|digest, _| is_wanted(digest));
-        self.lanes.retain(|name, _| catalog.models.contains_key(name));
-        self.turns.retain(|name, _| catalog.models.contains_key(name));
-        let is_warm = |(name, number): &(String, u32)| warm.get(name).is_some_and(|numbers| numbers.contains(number));
-        self.observed.retain(|version, _| is_warm(version));
-        self.found.retain(|version, _| is_warm(version));
-        self.circuits.retain(|version, _| is_warm(version));
-        self.watches.retain(|version, _| is_warm(version));
     }
 
     /// The picture of a catalog.
     pub(super) fn routes(&mut self, catalog: &Arc<Catalog>, warm: &Warm, config: &Config, number: u64) -> Routes {
+        self.reroute(catalog);
         let served = catalog.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
         let models = served.map(|(name, serving)| {
             let numbers = warm.get(name);
             (name.clone(), Arc::new(self.served(catalog, name, serving, numbers, config)))
         });
         let models = models.collect();
+        self.let_go(catalog);
         let (circuits, watches) = (self.circuits.clone(), self.watches.clone());
         Routes { models, circuits, watches, catalog: catalog.clone(), number }
+    }
+
+    /// Failures end with the routes that led to them: without requests nothing
+    /// would ever close the circuit. One that an operator holds stays held.
+    fn reroute(&mut self, catalog: &Catalog) {
+        let all = catalog.warm(0).into_iter();
+        let routed: BTreeSet<Key> =
+            all.flat_map(|(name, numbers)| numbers.into_iter().map(move |number| (name.clone(), number))).collect();
+        for key in self.routed.difference(&routed) {
+            if self.circuits.get(key).is_some_and(|circuit| !circuit.state().forced) {
+                self.circuits.remove(key);
+            }
+        }
+        self.routed = routed;
+    }
+
+    /// Whatever the picture has not taken up ends; calls that still run keep it.
+    fn let_go(&mut self, catalog: &Catalog) {
+        let Used { versions, lanes } = std::mem::take(&mut self.used);
+        self.lanes.retain(|name, _| lanes.contains(name));
+        self.turns.retain(|name, _| lanes.contains(name));
+        self.observed.retain(|key, _| versions.contains(key));
+        self.found.retain(|key, _| versions.contains(key));
+        self.circuits.retain(|key, _| versions.contains(key));
+        self.watches.retain(|key, _| versions.contains(key));
+        let is_served = |name: &String| catalog.models.get(name).is_some_and(|model| model.serving.is_some());
+        self.besides.retain(|(name, _), _| is_served(name));
+        self.seen.retain(|name, _| is_served(name));
     }
 
     fn served(
@@ -245,6 +282,7 @@ impl Workbench {
             return Err(self.faults.get(&version.digest).cloned().map_or(Missing::Cold, Missing::Fault));
         };
         let key = (name.to_owned(), number);
+        self.used.versions.insert(key.clone());
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
         let [admission, _] = self.lanes_of(name, model.limits(), config);
         let found = self.found.entry(key.clone()).or_default().clone();
@@ -312,6 +350,7 @@ impl Workbench {
             batch_max_rows: patch.batch_max_rows.unwrap_or(limits.batch_max_rows),
             batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
         };
+        self.used.lanes.insert(name.to_owned());
         let fresh = || [Arc::new(Admission::new(name, limits)), Arc::new(Admission::new(name, limits))];
         let lanes = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
         if lanes.iter().any(|lane| *lane.limits() != limits) {

@@ -94,7 +94,7 @@ impl Sandbox {
         Ok(Self { fuel, off, compiler, shelf, ticker: Arc::new(ticker) })
     }
 
-    /// Compiles a component, or takes its code from the cache.
+    /// Compiles a component, or takes its code from the cache; `keep` puts it there.
     pub fn load(
         &self,
         bytes: &[u8],
@@ -109,15 +109,17 @@ impl Sandbox {
             Some(module) => (module, CodeSource::Cache),
             None => (self.compiler.model(engine, bytes).map_err(wrong)?, CodeSource::Compiled),
         };
-        if let (Some(cache), CodeSource::Compiled) = (cache, source) {
-            cache.keep(engine, &digest, &module);
-        }
         let mut linker = Linker::<Context>::new(engine);
         linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
         let pre = linker.instantiate_pre(&module).map_err(wrong)?;
         let (exports, learned) = (Arc::new(Exports::of(&module)?), Arc::<Learned>::default());
         let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
         Ok(Loaded { pre, exports, learned, schema, ticker, stock, metering, source })
+    }
+
+    /// Keeps in the cache what was compiled.
+    pub fn keep(&self, loaded: &Loaded, digest: &Digest, cache: &CodeCache) {
+        cache.keep(self.engine(loaded.metering), digest, loaded.pre.module());
     }
 
     /// The folders of its code in a cache; code in any other is of no use.

@@ -79,12 +79,17 @@ impl Observed {
         if let Some(error) = error {
             // Whoever sees the error sees its request.
             self.errors.fetch_add(1, Ordering::Release);
-            let mut last = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.len() >= Self::LAST_MAX {
-                last.pop_front();
-            }
-            last.push_back(error);
+            self.note(error);
         }
+    }
+
+    /// Keeps an error that no request met, such as a shadow's.
+    pub fn note(&self, error: LastError) {
+        let mut last = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= Self::LAST_MAX {
+            last.pop_front();
+        }
+        last.push_back(error);
     }
 
     /// Counts one request that its open circuit kept from it. It took no time

@@ -13,7 +13,7 @@ use super::validation::{Bypass, Refusal, Rows};
 use super::whole::is_whole;
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
-use crate::telemetry::{Metrics, unix_ms};
+use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use crate::threads::Cores;
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, CheckKind, Detail, Field, Finding, Invalid, check};
@@ -149,7 +149,7 @@ impl Predictor {
 
     /// The same for a request to predict: one for a model that is not there counts.
     pub fn asked(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
-        self.served(model).inspect_err(|_| self.metrics.refused("unknown"))
+        self.served(model).inspect_err(|_| self.metrics.refused(UNKNOWN))
     }
 
     /// Answers one request, within its deadline.
@@ -352,7 +352,9 @@ impl Asked<'_> {
     }
 
     fn count(&self, outcome: &'static str) {
-        self.metrics.answered(&self.served.name, self.number, outcome, self.received.elapsed());
+        // One that is not kept ready has no series of its own.
+        let version = self.served.versions.contains_key(&self.number).then_some(self.number);
+        self.metrics.answered(&self.served.name, version, outcome, self.received.elapsed());
     }
 }
 

@@ -75,6 +75,28 @@ pub enum Link {
     Unavailable(String),
 }
 
+impl Routes {
+    /// Whether requests may be led to a version; without a number, to any of the model.
+    pub fn has(&self, model: &str, version: Option<u32>) -> bool {
+        let is_kept = |number: u32| self.models.get(model).is_some_and(|served| served.versions.contains_key(&number));
+        let is_called = |number: u32| self.circuits.contains_key(&(model.to_owned(), number));
+        match version {
+            Some(number) => is_kept(number) || is_called(number),
+            None => self.models.contains_key(model) || self.circuits.keys().any(|(name, _)| name == model),
+        }
+    }
+
+    /// Whether there is a model or version here that others do not have.
+    pub fn has_more_than(&self, others: &Self) -> bool {
+        let versions = self.models.iter().flat_map(|(name, served)| {
+            let numbers = served.versions.keys().map(|&number| Some(number));
+            numbers.chain([None]).map(move |number| (name, number))
+        });
+        let called = self.circuits.keys().map(|(name, number)| (name, Some(*number)));
+        versions.chain(called).any(|(name, number)| !others.has(name, number))
+    }
+}
+
 impl Served {
     /// The version that a request means, as a number that exists.
     pub fn resolve(&self, version: &VersionRef) -> Result<u32, CatalogError> {

@@ -61,12 +61,11 @@ pub(super) fn run(
         tracing::warn!(target: "scry::guest", %model, version, dropped, unsaid, "the guest logged too much");
     }
     match &report.outcome {
+        // A shadow's call is no request, and says nothing about the model that is asked.
+        Ok(_) if !is_awaited => {}
         Ok(outputs) => {
             target.admission.succeeded(report.duration);
-            // What nobody waits for is no live traffic.
-            if is_awaited {
-                target.saw(inputs, outputs);
-            }
+            target.saw(inputs, outputs);
             // Counting is this thread's time, too.
             target.observed.trust().answered(inputs.rows, now.elapsed());
             (0..requests).for_each(|_| target.observed.record(report.duration, None));
@@ -77,13 +76,19 @@ pub(super) fn run(
         // That says nothing about the version.
         Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}
         Err(error) => {
-            // A client's fault is none of the model's, nor is a shadow's.
+            // A client's fault is none of the model's.
             if is_awaited && !matches!(error, CallError::InvalidInput(_)) {
                 target.admission.failed();
             }
-            target.observed.trust().failed();
             let (digest, cause) = (target.version.digest, error.to_string());
-            target.observed.record(report.duration, Some(LastError::new(unix_ms(), error.reason(), &cause)));
+            let last = LastError::new(unix_ms(), error.reason(), &cause);
+            match is_awaited {
+                true => {
+                    target.observed.trust().failed();
+                    target.observed.record(report.duration, Some(last));
+                }
+                false => target.observed.note(last),
+            }
             if let Some(unsaid) = target.voice.failures.take(now) {
                 let (reason, rows) = (error.reason(), inputs.rows);
                 tracing::warn!(%model, version, %digest, reason, rows, %cause, unsaid, "a call failed");

@@ -55,6 +55,11 @@ impl Store {
         Ok(digest)
     }
 
+    /// Whether there is a file of this component, sound or not.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        self.component_path(digest).exists()
+    }
+
     /// A component's bytes, hashed again. Damaged ones go to quarantine.
     pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.component_path(digest);

@@ -19,10 +19,7 @@ pub enum StoreError {
         error: std::io::Error,
     },
     /// No room for what was to be written.
-    #[error(
-        "{}: the disk or its quota is full ({error}); nothing has changed: free space, e.g. with `scry gc`, and try again",
-        path.display()
-    )]
+    #[error("{}: the disk or its quota is full ({error})", path.display())]
     Full {
         /// What was being written.
         path: PathBuf,

@@ -1,17 +1,23 @@
 //! Prometheus metrics.
 //!
-//! `model` is a published name or `unknown`; `version` a number; `listener`,
-//! outcomes and reasons are fixed names.
+//! `model` is a served name or `unknown`; `version` the number of one that is
+//! kept ready, or `unknown`; `listener`, outcomes and reasons are fixed names.
+//! A series ends with its model or version.
 
 use super::Scrape;
 use crate::sandbox::CodeSource;
-use prometheus::core::Collector;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::proto::{LabelPair, Metric};
 use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, exponential_buckets,
 };
 use scry_card::Tally;
+use std::collections::HashMap;
 use std::time::Duration;
+
+/// The label of a model or version that is not there.
+pub const UNKNOWN: &str = "unknown";
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
@@ -173,11 +179,39 @@ impl Metrics {
         ]
     }
 
-    /// The text that Prometheus scrapes, with the versions of this moment.
-    pub fn render(&self, scrape: &Scrape) -> Result<String, prometheus::Error> {
+    /// The text that Prometheus scrapes, with the versions of this moment. Of
+    /// models and versions that are gone a last call may still count something.
+    pub fn render(
+        &self,
+        scrape: &Scrape,
+        is_there: impl Fn(&str, Option<u32>) -> bool,
+    ) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
+        for family in &mut families {
+            let mut metrics = family.take_metric();
+            metrics.retain(|metric| !is_gone(metric, &is_there));
+            family.set_metric(metrics);
+        }
+        families.retain(|family| !family.get_metric().is_empty());
         families.extend(scrape.families());
         TextEncoder::new().encode_to_string(&families)
+    }
+
+    /// Lets go of the series of models and versions that are gone.
+    pub fn keep(&self, is_there: impl Fn(&str, Option<u32>) -> bool) {
+        prune(&self.requests, &is_there);
+        prune(&self.cpu_seconds, &is_there);
+        let counters = [
+            &self.fallbacks,
+            &self.findings,
+            &self.inline_calls,
+            &self.instances_put_back,
+            &self.canaries_rolled_back,
+            &self.circuit_transitions,
+        ];
+        counters.into_iter().for_each(|counters| prune(counters, &is_there));
+        let histograms = [&self.request_seconds, &self.queue_seconds, &self.sandbox_seconds, &self.batch_requests];
+        histograms.into_iter().for_each(|histograms| prune(histograms, &is_there));
     }
 
     /// A connection that is open until the result is dropped.
@@ -204,12 +238,13 @@ impl Metrics {
 
     /// A request that named no model or version that exists.
     pub fn refused(&self, model: &str) {
-        self.requests.with_label_values(&[model, "unknown", "not-found"]).inc();
+        self.requests.with_label_values(&[model, UNKNOWN, "not-found"]).inc();
     }
 
-    /// A request that was answered, one way or another.
-    pub fn answered(&self, model: &str, version: u32, outcome: &str, took: Duration) {
-        self.requests.with_label_values(&[model, version.to_string().as_str(), outcome]).inc();
+    /// A request that was answered, one way or another; the version is one that is kept ready.
+    pub fn answered(&self, model: &str, version: Option<u32>, outcome: &str, took: Duration) {
+        let version = version.map_or_else(|| UNKNOWN.to_owned(), |number| number.to_string());
+        self.requests.with_label_values(&[model, version.as_str(), outcome]).inc();
         self.request_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
     }
 
@@ -292,6 +327,24 @@ impl Metrics {
     pub fn swapped(&self, took: Duration) {
         self.swap_seconds.observe(took.as_secs_f64());
     }
+}
+
+/// Removes the series of models and versions that are gone.
+fn prune<T: MetricVecBuilder>(series: &MetricVec<T>, is_there: &impl Fn(&str, Option<u32>) -> bool) {
+    for metric in series.collect().iter().flat_map(|family| family.get_metric()) {
+        if is_gone(metric, is_there) {
+            let labels: HashMap<&str, &str> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            // It may have been removed meanwhile.
+            let _ = series.remove(&labels);
+        }
+    }
+}
+
+fn is_gone(metric: &Metric, is_there: &impl Fn(&str, Option<u32>) -> bool) -> bool {
+    let label = |name: &str| metric.get_label().iter().find(|label| label.name() == name).map(LabelPair::value);
+    let version = label("version").and_then(|version| version.parse().ok());
+    label("model").is_some_and(|model| model != UNKNOWN && !is_there(model, version))
 }
 
 impl Drop for LiveInstance<'_> {

@@ -6,7 +6,7 @@ mod metrics;
 mod scrape;
 
 pub use log::init as init_log;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, UNKNOWN};
 pub use scrape::Scrape;
 
 /// The wall clock, in milliseconds of Unix time.

@@ -73,6 +73,7 @@ fn at_each_step(beginning: Beginning, act: Act) {
         let host = Host::begin(beginning.folder(), &config(), &case.failpoint()).unwrap();
         let (before, after) = (&lived.start, &lived.done[0].after);
         let act = &lived.done[0].act;
+        let kept = stored(&host);
         let reply = act.on(&host).unwrap();
         let is_done = reply.status == 200;
         let step = &lived.steps[case.step - 1];
@@ -80,8 +81,15 @@ fn at_each_step(beginning: Beginning, act: Act) {
         if !case.stays() && ["cache.", "checkpoint."].iter().any(|copy| step.starts_with(copy)) {
             assert!(is_done, "{step}: {}", reply.text);
         }
-        if !is_done {
+        if is_done {
+            // Whatever could not be written beside it.
+            assert!(!host.log().contains("nothing has changed"), "{}", host.log());
+        } else {
             case.is_refused(reply);
+            // A disk on which nothing can be removed any more is excused.
+            if case.is_full() || !case.stays() {
+                assert_eq!(stored(&host), kept);
+            }
         }
         serves(&host, if is_done { after } else { before }, Hurt::default());
         if !case.stays() {
@@ -102,6 +110,12 @@ fn at_each_step(beginning: Beginning, act: Act) {
         }
         serves(&host, if is_done { after } else { before }, Hurt::default());
     });
+}
+
+/// Files of components and of compiled code.
+fn stored(host: &Host) -> Vec<PathBuf> {
+    let all = files(&host.data()).into_keys();
+    all.filter(|path| path.starts_with("components") || path.starts_with("cache")).collect()
 }
 
 /// SIGKILL, and a host whose disk is as it should be.

@@ -37,6 +37,9 @@ fn a_shadow_is_compared_number_by_number_and_never_heard() {
         assert!(seen[latency].as_f64().unwrap() > 0.0, "{seen:#}");
     }
     assert_eq!(shown(&host)["shadow"], json!({ "to": 2, "percent": 100.0, "report": seen }));
+    // Copies are no requests.
+    let versions = shown(&host)["versions"].clone();
+    assert_eq!([0, 1].map(|at| versions[at]["requests"].as_u64().unwrap()), [1, 0], "{versions:#}");
     let listed = host.scry(&["models"]).ok().stdout;
     for part in [
         "shadow: version 2 on 100 %: 10 of 10 rows differ;",
@@ -69,6 +72,9 @@ fn a_shadow_that_fails_is_counted_by_reason_and_fails_nobody() {
     }
     let seen = report(&host, |report| samples(report) == 5);
     assert_eq!((&seen["errors"], &seen["rows"]), (&json!({ "trap": 5 }), &json!(0)));
+    let tried = shown(&host)["versions"][1].clone();
+    assert_eq!((&tried["requests"], &tried["errors"]), (&json!(0), &json!(0)), "{tried:#}");
+    assert_eq!(tried["last_errors"].as_array().unwrap().len(), 5, "what happened is shown all the same");
     let listed = host.scry(&["models"]).ok().stdout;
     assert!(listed.contains("failed 5 times: trap"), "{listed}");
 }

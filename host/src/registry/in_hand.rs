@@ -1,0 +1,89 @@
+//! Which code a change must have in hand before it is recorded: that of every
+//! version to which the new state leads requests.
+//!
+//! Never loads anything. Never asks for code that the state before lacked too:
+//! a damaged version must not block changes that have nothing to do with it.
+
+use super::gates::Prepared;
+use super::routing::{Code, Workbench, effective, metering};
+use super::{ChangeError, Registry, State};
+use crate::catalog::{Catalog, Version};
+use crate::config::Config;
+use crate::sandbox::Metering;
+use crate::store::Digest;
+use std::collections::{BTreeSet, HashMap};
+
+/// A model's name and a version's number.
+pub(super) type Key = (String, u32);
+
+impl Registry {
+    /// Code that is prepared or in use. The change holds it from here on, since
+    /// another change may drop it before this one is made.
+    pub(super) fn code(&self, prepared: &mut Prepared, digest: Digest, metering: Metering) -> Option<Code> {
+        let key = (digest, metering);
+        if let Some(code) = prepared.code.get(&key) {
+            return Some(code.clone());
+        }
+        let code = self.lock().bench.code.get(&key).cloned()?;
+        prepared.code.insert(key, code.clone());
+        Some(code)
+    }
+
+    /// Code of a version that has passed its gates.
+    pub(super) fn held(
+        &self,
+        name: &str,
+        version: Version,
+        metering: Metering,
+        prepared: &mut Prepared,
+    ) -> Result<Code, ChangeError> {
+        let missing = || ChangeError::NotInHand { model: name.to_owned(), number: version.number };
+        self.code(prepared, version.digest, metering).ok_or_else(missing)
+    }
+
+    /// The versions to which `after` leads requests and whose code is not there,
+    /// without those that `before` lacked already.
+    pub(super) fn lacking(
+        &self,
+        state: &State,
+        before: &Catalog,
+        after: &Catalog,
+        prepared: &Prepared,
+    ) -> BTreeSet<Key> {
+        let lacked = state.bench.lacks(before, &self.config, &HashMap::new());
+        let mut lacking = state.bench.lacks(after, &self.config, &prepared.code);
+        lacking.retain(|key| !lacked.contains(key));
+        lacking
+    }
+
+    /// The last look before a change is recorded.
+    pub(super) fn refuse_lacking(
+        &self,
+        state: &State,
+        before: &Catalog,
+        after: &Catalog,
+        prepared: &Prepared,
+    ) -> Result<(), ChangeError> {
+        match self.lacking(state, before, after, prepared).pop_first() {
+            None => Ok(()),
+            Some((model, number)) => Err(ChangeError::NotInHand { model, number }),
+        }
+    }
+}
+
+impl Workbench {
+    /// The versions that a catalog leads requests to and whose code is neither here nor in `held`.
+    fn lacks(&self, catalog: &Catalog, config: &Config, held: &HashMap<(Digest, Metering), Code>) -> BTreeSet<Key> {
+        let mut lacks = BTreeSet::new();
+        for (name, numbers) in catalog.warm(0) {
+            let Some(model) = catalog.models.get(&name) else { continue };
+            let metering = metering(&effective(config, model.limits()));
+            let is_missing = |number: &u32| {
+                let key = model.versions.get(number).map(|bound| (bound.digest, metering));
+                key.is_none_or(|key| !self.code.contains_key(&key) && !held.contains_key(&key))
+            };
+            lacks.extend(numbers.into_iter().filter(is_missing).map(|number| (name.clone(), number)));
+        }
+        lacks
+    }
+}
