@@ -7,6 +7,7 @@
 mod clean;
 mod desired;
 mod drift;
+mod ending;
 mod error;
 mod gates;
 mod in_hand;
@@ -240,9 +241,12 @@ impl Registry {
                 tracing::info!(number, by = %change.by, what = %change.what, "changed");
                 state.history.push(change);
             }
-            let checkpoint = recovery::line(&state.history.checkpoint(after.clone()))?;
-            // Only a copy: it is there for the day on which the history is damaged.
-            if let Err(error) = state.journal.checkpoint(&checkpoint) {
+            // Only a copy, for the day on which the history is damaged: the change is made without it, too.
+            let copied = match recovery::line(&state.history.checkpoint(after.clone())) {
+                Ok(line) => state.journal.checkpoint(&line).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = copied {
                 tracing::warn!(%error, "the change is made; its checkpoint was not written");
             }
         }

@@ -4,6 +4,7 @@
 //! what is not on the bench is not available.
 
 use super::Registry;
+use super::ending::Used;
 use super::in_hand::Key;
 use super::watching::Kind;
 use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
@@ -43,28 +44,21 @@ pub(super) struct Workbench {
     /// Why a component is not there.
     pub(super) faults: HashMap<Digest, String>,
     /// Of each model: for its calls, and for reading its large requests.
-    lanes: HashMap<String, [Arc<Admission>; 2]>,
-    turns: HashMap<String, Arc<AtomicU64>>,
-    observed: HashMap<(String, u32), Arc<Observed>>,
-    found: HashMap<(String, u32), Arc<Found>>,
-    circuits: BTreeMap<(String, u32), Arc<Circuit>>,
+    pub(super) lanes: HashMap<String, [Arc<Admission>; 2]>,
+    pub(super) turns: HashMap<String, Arc<AtomicU64>>,
+    pub(super) observed: HashMap<(String, u32), Arc<Observed>>,
+    pub(super) found: HashMap<(String, u32), Arc<Found>>,
+    pub(super) circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     pub(super) watches: BTreeMap<(String, u32), Arc<Watch>>,
     /// By model and kind, for as long as the same two versions are compared.
     pub(super) besides: HashMap<(String, Kind), Arc<Beside>>,
     /// By model, for as long as the same two versions are compared.
-    seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
+    pub(super) seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
     /// What the picture leads requests to.
-    routed: BTreeSet<Key>,
+    pub(super) routed: BTreeSet<Key>,
     /// What the picture that is being made has taken up: all else ends with the one before.
-    used: Used,
+    pub(super) used: Used,
     metrics: Arc<Metrics>,
-}
-
-/// Versions and models whose records a picture holds.
-#[derive(Debug, Default)]
-struct Used {
-    versions: HashSet<Key>,
-    lanes: HashSet<String>,
 }
 
 impl Registry {
@@ -145,34 +139,6 @@ impl Workbench {
         self.let_go(catalog);
         let (circuits, watches) = (self.circuits.clone(), self.watches.clone());
         Routes { models, circuits, watches, catalog: catalog.clone(), number }
-    }
-
-    /// Failures end with the routes that led to them: without requests nothing
-    /// would ever close the circuit. One that an operator holds stays held.
-    fn reroute(&mut self, catalog: &Catalog) {
-        let all = catalog.warm(0).into_iter();
-        let routed: BTreeSet<Key> =
-            all.flat_map(|(name, numbers)| numbers.into_iter().map(move |number| (name.clone(), number))).collect();
-        for key in self.routed.difference(&routed) {
-            if self.circuits.get(key).is_some_and(|circuit| !circuit.state().forced) {
-                self.circuits.remove(key);
-            }
-        }
-        self.routed = routed;
-    }
-
-    /// Whatever the picture has not taken up ends; calls that still run keep it.
-    fn let_go(&mut self, catalog: &Catalog) {
-        let Used { versions, lanes } = std::mem::take(&mut self.used);
-        self.lanes.retain(|name, _| lanes.contains(name));
-        self.turns.retain(|name, _| lanes.contains(name));
-        self.observed.retain(|key, _| versions.contains(key));
-        self.found.retain(|key, _| versions.contains(key));
-        self.circuits.retain(|key, _| versions.contains(key));
-        self.watches.retain(|key, _| versions.contains(key));
-        let is_served = |name: &String| catalog.models.get(name).is_some_and(|model| model.serving.is_some());
-        self.besides.retain(|(name, _), _| is_served(name));
-        self.seen.retain(|name, _| is_served(name));
     }
 
     fn served(

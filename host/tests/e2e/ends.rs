@@ -27,7 +27,11 @@ fn kept(host: &Host) -> BTreeSet<PathBuf> {
     fn collect(dir: &Path, found: &mut BTreeSet<PathBuf>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten() {
             let path = entry.unwrap().path();
-            if path.is_dir() { collect(&path, found) } else { drop(found.insert(path)) }
+            if path.is_dir() {
+                collect(&path, found);
+            } else {
+                found.insert(path);
+            }
         }
     }
     let mut found = BTreeSet::new();
@@ -77,7 +81,7 @@ fn a_withdrawn_model_leaves_no_series() {
 #[test]
 fn a_version_that_is_let_go_of_leaves_no_series() {
     let host = forgetful();
-    ["", "triple", "shifted"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
+    ["", "triple", "fragile"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
     for version in [2, 3] {
         host.deploy(&["steady", "--to", &version.to_string()]).ok();
         host.predict("steady", "", 10.0).status(200);
@@ -116,7 +120,7 @@ fn a_rollback_leaves_no_open_circuit() {
 #[test]
 fn a_deployment_that_changes_nothing_makes_no_state() {
     let host = Host::start();
-    ["", "triple", "shifted"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
+    ["", "triple", "fragile"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
     for arguments in [
         ["--to", "2"].as_slice(),
         &["--alias", "champion=1"],
@@ -143,7 +147,7 @@ fn a_deployment_that_changes_nothing_makes_no_state() {
 #[test]
 fn a_version_is_never_its_own_fallback() {
     let host = Host::start();
-    ["", "triple", "shifted"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
+    ["", "triple", "fragile"].iter().for_each(|name| drop(host.publish(&features("steady", name))));
     // The same component by another name.
     host.scry(&["publish", guest("steady").path.to_str().unwrap(), "--name", "other"]).ok();
     host.deploy(&["steady", "--alias", "first=1", "--alias", "second=2"]).ok();
