@@ -6,9 +6,10 @@ mod defaults;
 
 use crate::store::is_registry;
 use scry_card::{Detail, Echo};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 /// Everything that `scry serve --config FILE` can set.
@@ -46,6 +47,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Listener {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8080`.
+    #[serde(deserialize_with = "listen_address")]
     pub listen: SocketAddr,
     /// Largest request body, in bytes. Default 16 MiB.
     pub body_max_bytes: usize,
@@ -70,6 +72,7 @@ pub struct Listener {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8081`.
+    #[serde(deserialize_with = "listen_address")]
     pub listen: SocketAddr,
     /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
     /// kept in the data folder.
@@ -238,10 +241,13 @@ pub enum LogFormat {
 }
 
 /// `[shutdown]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// How long requests may finish after SIGTERM, in milliseconds. Default 10,000.
+    /// How long a host goes on answering after SIGTERM while it says that it is not
+    /// ready, in milliseconds. Default 5,000.
+    pub grace_ms: u64,
+    /// How long requests may finish after that, in milliseconds. Default 10,000.
     pub drain_ms: u64,
 }
 
@@ -322,6 +328,8 @@ impl Config {
             ("compute.quiet_cores", self.compute.quiet_cores as u64, 0, 256),
             ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
             ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
+            ("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS),
+            ("shutdown.drain_ms", self.shutdown.drain_ms, 0, DAY_MS),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
         ] {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
@@ -367,6 +375,19 @@ impl Config {
             given => given,
         }
     }
+}
+
+/// An address to listen on: its host may be a name, and of several addresses of a
+/// name the first of IPv4 is taken, else the first.
+pub fn resolve(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |why: &str| format!("`{text}` is not an address such as `127.0.0.1:8080` or `localhost:8080`: {why}");
+    let all: Vec<_> = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?.collect();
+    let found = all.iter().find(|address| address.is_ipv4()).or(all.first());
+    found.copied().ok_or_else(|| wrong("the name has no address"))
+}
+
+fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    resolve(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 fn check(holds: bool, key: &'static str, expected: &str, found: String) -> Result<(), ConfigError> {
