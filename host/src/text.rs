@@ -115,7 +115,7 @@ mod tests {
             let shown = one_line(&text, max_bytes);
             prop_assert!(shown.len() <= max_bytes + '…'.len_utf8());
             prop_assert!(!shown.chars().any(char::is_control));
-            prop_assert_eq!(shown.lines().count().min(1), shown.lines().count());
+            prop_assert!(shown.lines().count() <= 1);
         }
     }
 }

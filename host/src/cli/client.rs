@@ -118,7 +118,10 @@ impl Client {
         body: &[u8],
     ) -> Result<Response<ureq::Body>, CliError> {
         let request = asking_first(self.agent.post(format!("{prediction_url}{path}")), body);
-        request.header("content-type", "application/json").send(body).map_err(|e| format!("{prediction_url} does not answer: {e}").into())
+        request
+            .header("content-type", "application/json")
+            .send(body)
+            .map_err(|e| format!("{prediction_url} does not answer: {e}").into())
     }
 
     fn bearer(&self) -> String {

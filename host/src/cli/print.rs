@@ -29,7 +29,11 @@ macro_rules! eprintln {
 pub(super) fn out(text: Arguments<'_>) {
     if STOPPED.get().is_none() {
         // What a program reads stays as it is; a terminal would obey it.
-        keep(if stdout().is_terminal() { stdout().write_all(escaped(text).as_bytes()) } else { stdout().write_fmt(text) });
+        keep(if stdout().is_terminal() {
+            stdout().write_all(escaped(text).as_bytes())
+        } else {
+            stdout().write_fmt(text)
+        });
     }
 }
 

@@ -111,8 +111,25 @@ mod tests {
             assert!(is_host(host.as_bytes()), "{host}");
         }
         let wrong = [
-            "a b", "x:y", "x:123456", "x:1:2", "::1", "[::1", "[::1]x", "[x]", "a/b", "a@b", "user:pass@b", "a,b c",
-            "http://x", "x?y", "x#y", "\"x\"", "a\\b", "<x>", "{x}",
+            "a b",
+            "x:y",
+            "x:123456",
+            "x:1:2",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "a/b",
+            "a@b",
+            "user:pass@b",
+            "a,b c",
+            "http://x",
+            "x?y",
+            "x#y",
+            "\"x\"",
+            "a\\b",
+            "<x>",
+            "{x}",
         ];
         for host in wrong {
             assert!(!is_host(host.as_bytes()), "{host}");
@@ -155,7 +172,9 @@ mod tests {
             unknown_transfer(request("/", Version::HTTP_11, &headers).headers()).map(|error| error.status.as_u16())
         };
         assert_eq!([refused(&[]), refused(&["chunked"]), refused(&["Chunked "])], [None; 3]);
-        for lines in [&["gzip, chunked"][..], &["gzip", "chunked"], &["chunked", "chunked"], &["chunked, chunked"], &[""]] {
+        for lines in
+            [&["gzip, chunked"][..], &["gzip", "chunked"], &["chunked", "chunked"], &["chunked, chunked"], &[""]]
+        {
             assert_eq!(refused(lines), Some(501), "{lines:?}");
         }
     }

@@ -39,12 +39,7 @@ pub(super) struct Shared {
 pub(super) type App = State<Arc<Shared>>;
 
 /// What answers the listener's requests.
-pub(super) fn app(
-    predictor: Predictor,
-    is_ready: Arc<AtomicBool>,
-    stopping: Stopping,
-    settings: &Listener,
-) -> Answers {
+pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, stopping: Stopping, settings: &Listener) -> Answers {
     let shared = Arc::new(Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,

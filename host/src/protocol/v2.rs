@@ -160,7 +160,12 @@ impl RawTensor<'_> {
         })?;
         if expected != Some(values.len()) {
             let expected = expected.map_or("a shape that can be counted".into(), |count| format!("{count} elements"));
-            return Err(wrong(&name, None, format!("{expected} for shape {}", ShownShape(&shape)), values.len().to_string()));
+            return Err(wrong(
+                &name,
+                None,
+                format!("{expected} for shape {}", ShownShape(&shape)),
+                values.len().to_string(),
+            ));
         }
         Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
     }
