@@ -3,13 +3,15 @@
 //! Every key is optional; an unknown one is an error. Never read again later.
 
 mod defaults;
+mod listen;
+
+pub use listen::resolve;
 
 use crate::store::is_registry;
 use scry_card::{Detail, Echo};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Everything that `scry serve --config FILE` can set.
@@ -47,7 +49,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Listener {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8080`.
-    #[serde(deserialize_with = "listen_address")]
+    #[serde(deserialize_with = "listen::address")]
     pub listen: SocketAddr,
     /// Largest request body, in bytes. Default 16 MiB.
     pub body_max_bytes: usize,
@@ -72,7 +74,7 @@ pub struct Listener {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8081`.
-    #[serde(deserialize_with = "listen_address")]
+    #[serde(deserialize_with = "listen::address")]
     pub listen: SocketAddr,
     /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
     /// kept in the data folder.
@@ -375,19 +377,6 @@ impl Config {
             given => given,
         }
     }
-}
-
-/// An address to listen on: its host may be a name, and of several addresses of a
-/// name the first of IPv4 is taken, else the first.
-pub fn resolve(text: &str) -> Result<SocketAddr, String> {
-    let wrong = |why: &str| format!("`{text}` is not an address such as `127.0.0.1:8080` or `localhost:8080`: {why}");
-    let all: Vec<_> = text.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?.collect();
-    let found = all.iter().find(|address| address.is_ipv4()).or(all.first());
-    found.copied().ok_or_else(|| wrong("the name has no address"))
-}
-
-fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    resolve(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 fn check(holds: bool, key: &'static str, expected: &str, found: String) -> Result<(), ConfigError> {

@@ -104,11 +104,9 @@ mod tests {
 
     const TIMES: Times = Times { grace: Duration::from_secs(5), drain: Duration::from_secs(10) };
 
-    fn after_s<T>(seconds: u64, value: T) -> impl Future<Output = T> {
-        async move {
-            sleep(Duration::from_secs(seconds)).await;
-            value
-        }
+    async fn after_s<T>(seconds: u64, value: T) -> T {
+        sleep(Duration::from_secs(seconds)).await;
+        value
     }
 
     /// How it ended, after how many seconds, and after how many of them each stage began.
