@@ -3,6 +3,9 @@
 //! Every key is optional; an unknown one is an error. Never read again later.
 
 mod defaults;
+mod listen;
+
+pub use listen::resolve;
 
 use crate::store::is_registry;
 use scry_card::{Detail, Echo};
@@ -46,6 +49,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Listener {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8080`.
+    #[serde(deserialize_with = "listen::address")]
     pub listen: SocketAddr,
     /// Largest request body, in bytes. Default 16 MiB.
     pub body_max_bytes: usize,
@@ -70,6 +74,7 @@ pub struct Listener {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8081`.
+    #[serde(deserialize_with = "listen::address")]
     pub listen: SocketAddr,
     /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
     /// kept in the data folder.
@@ -238,10 +243,13 @@ pub enum LogFormat {
 }
 
 /// `[shutdown]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// How long requests may finish after SIGTERM, in milliseconds. Default 10,000.
+    /// How long a host goes on answering after SIGTERM while it says that it is not
+    /// ready, in milliseconds. Default 5,000.
+    pub grace_ms: u64,
+    /// How long requests may finish after that, in milliseconds. Default 10,000.
     pub drain_ms: u64,
 }
 
@@ -322,6 +330,8 @@ impl Config {
             ("compute.quiet_cores", self.compute.quiet_cores as u64, 0, 256),
             ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
             ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
+            ("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS),
+            ("shutdown.drain_ms", self.shutdown.drain_ms, 0, DAY_MS),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
         ] {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };

@@ -18,4 +18,5 @@ pub mod sandbox;
 pub mod serving;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod threads;

@@ -29,7 +29,7 @@ pub struct Invalid {
 impl Invalid {
     /// Something wrong with a field as a whole.
     pub fn new(check: CheckKind, field: &str, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        let (expected, found) = (expected.into(), found.into());
+        let (expected, found) = (shortened(expected.into(), TEXT_MAX_BYTES), shortened(found.into(), TEXT_MAX_BYTES));
         Self { field: named(field), row: None, element: None, check, expected, found }
     }
 
@@ -73,6 +73,35 @@ fn named(name: &str) -> String {
     match name.char_indices().nth(NAME_MAX_CHARS) {
         None => name.to_owned(),
         Some((at, _)) => name.get(..at).unwrap_or_default().to_owned() + "…",
+    }
+}
+
+/// Of what one error says that it expected or found.
+const TEXT_MAX_BYTES: usize = 2048;
+
+/// A text, cut where it is longer than an error may be.
+pub fn shortened(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes));
+        text.shrink_to_fit();
+        text.push('…');
+    }
+    text
+}
+
+/// A shape as an error shows it: a client may send one of millions of dimensions.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownShape<'a>(pub &'a [u64]);
+
+impl fmt::Display for ShownShape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIMENSIONS_MAX: usize = 16;
+        match self.0.get(..DIMENSIONS_MAX) {
+            Some(first) if first.len() < self.0.len() => {
+                write!(f, "{first:?} and {} dimensions more", self.0.len() - DIMENSIONS_MAX)
+            }
+            _ => write!(f, "{:?}", self.0),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub use checks::{
 #[cfg(feature = "rules")]
 pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, differences};
-pub use invalid::{Detail, Echo, Invalid};
+pub use invalid::{Detail, Echo, Invalid, ShownShape, shortened};
 #[cfg(feature = "schema")]
 pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all};

@@ -4,7 +4,7 @@
 //! nullable.
 
 use crate::schema::unknown_field;
-use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, Tensor, Values};
+use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, ShownShape, Tensor, Values};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
@@ -61,7 +61,7 @@ fn push_row(column: &mut ColumnBuilder, field: &Field, value: &Value, echo: Echo
     push_value(column, &field.shape, value, echo).map_err(|(check, found)| {
         let expected = match field.shape.as_slice() {
             [] => format!("a {} value", field.datatype),
-            shape => format!("{} values of shape {shape:?}", field.datatype),
+            shape => format!("{} values of shape {}", field.datatype, ShownShape(shape)),
         };
         let element = (check == CheckKind::Type && !field.shape.is_empty()).then(|| column.len() - start);
         Invalid { element, ..Invalid::new(check, &field.name, expected, found) }

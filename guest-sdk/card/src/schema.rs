@@ -4,7 +4,7 @@
 
 use crate::checks::scan::{Limits, one_of};
 use crate::invalid::invalid;
-use crate::{Batch, CheckKind, Datatype, Detail, Echo, Invalid, Tensor, Values, element_count};
+use crate::{Batch, CheckKind, Datatype, Detail, Echo, Invalid, ShownShape, Tensor, Values, element_count};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -171,13 +171,13 @@ pub(crate) fn check_column(field: &Field, rows: u64, tensor: &Tensor) -> Result<
         return Err(Invalid::new(CheckKind::Type, &field.name, expected, found));
     }
     if tensor.shape != shape {
-        return wrong(format!("shape {shape:?}"), format!("shape {:?}", tensor.shape));
+        return wrong(format!("shape {}", ShownShape(&shape)), format!("shape {}", ShownShape(&tensor.shape)));
     }
     let Some(count) = element_count(&shape) else {
-        return wrong("a shape that can be counted".into(), format!("shape {shape:?}"));
+        return wrong("a shape that can be counted".into(), format!("shape {}", ShownShape(&shape)));
     };
     if tensor.values.len() != count {
-        return wrong(format!("{count} elements for shape {shape:?}"), tensor.values.len().to_string());
+        return wrong(format!("{count} elements for shape {}", ShownShape(&shape)), tensor.values.len().to_string());
     }
     match &tensor.validity {
         Some(flags) if flags.len() != count => wrong(format!("{count} validity flags"), flags.len().to_string()),
@@ -236,7 +236,7 @@ impl Field {
             return wrong("a name of 1 to 128 bytes", format!("{} bytes", self.name.len()));
         }
         if self.elements_per_row().is_none_or(|count| count == 0 || count > ROW_MAX_ELEMENTS) {
-            return wrong("a shape of 1 to 16777216 elements a row", format!("{:?}", self.shape));
+            return wrong("a shape of 1 to 16777216 elements a row", ShownShape(&self.shape).to_string());
         }
         let ranged = self.minimum.is_some() || self.maximum.is_some();
         if ranged && !self.datatype.is_numeric() {

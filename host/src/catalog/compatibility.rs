@@ -3,7 +3,7 @@
 //! Compares what two schemas promise, nothing else: never what the models
 //! answer. Whether a break is acceptable is the operator's to say.
 
-use scry_card::{Field, Schema};
+use scry_card::{Field, Schema, ShownShape};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
@@ -81,7 +81,7 @@ fn compare(side: Side, old: &Field, new: &Field) -> Vec<(String, String)> {
         }
     };
     report(old.datatype != new.datatype, &|field| field.datatype.to_string());
-    report(old.shape != new.shape, &|field| format!("shape {:?}", field.shape));
+    report(old.shape != new.shape, &|field| format!("shape {}", ShownShape(&field.shape)));
     report(old.unit != new.unit, &|field| match &field.unit {
         Some(unit) => format!("unit {unit}"),
         None => "no unit".into(),

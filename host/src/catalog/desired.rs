@@ -7,7 +7,8 @@ use super::{
     Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
 };
 use crate::store::{Digest, OciReference};
-use scry_card::ChecksPatch;
+use crate::text::whole_number;
+use scry_card::{ChecksPatch, shortened};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -181,7 +182,9 @@ fn is_first(step: &usize) -> bool {
 impl Desired {
     /// Reads a document.
     pub fn from_toml(text: &str) -> Result<Self, DesiredError> {
-        toml::from_str(text).map_err(|e| DesiredError::Unreadable(e.to_string()))
+        /// The line at fault is repeated, however long it is.
+        const MESSAGE_MAX_BYTES: usize = 4096;
+        toml::from_str(text).map_err(|e| DesiredError::Unreadable(shortened(e.to_string(), MESSAGE_MAX_BYTES)))
     }
 
     /// Writes it.
@@ -235,7 +238,7 @@ impl Desired {
                     number: key.chars().take(20).collect(),
                     message: message.into(),
                 };
-                let number = key.parse::<u32>().ok().filter(|&number| number > 0);
+                let number = whole_number(key).filter(|&number: &u32| number > 0);
                 let number = number.ok_or_else(|| wrong("expected a number from 1"))?;
                 if version.digest.is_none() && version.from.is_none() {
                     return Err(wrong("expected a `digest`, a `from`, or both"));

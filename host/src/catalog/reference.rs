@@ -1,6 +1,7 @@
 //! Names for versions: `fraud`, `fraud@champion`, `fraud@3`, `fraud@sha256:…`.
 
 use crate::store::Digest;
+use crate::text::whole_number;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -44,9 +45,9 @@ impl FromStr for VersionRef {
         if let Ok(digest) = text.parse() {
             return Ok(Self::Digest(digest));
         }
-        match text.parse::<u32>() {
-            Ok(number) if number > 0 => Ok(Self::Number(number)),
-            Err(_) if is_alias(text) => Ok(Self::Alias(text.to_owned())),
+        match whole_number(text) {
+            Some(number) if number > 0 => Ok(Self::Number(number)),
+            None if is_alias(text) => Ok(Self::Alias(text.to_owned())),
             _ => Err(ReferenceError(text.chars().take(80).collect())),
         }
     }

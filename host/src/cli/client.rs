@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ureq::Agent;
 use ureq::http::Response;
+use ureq::typestate::WithBody;
+use ureq::{Agent, RequestBuilder};
 
 /// Which host, and the right to change it.
 #[derive(Debug, Clone, clap::Args)]
@@ -74,13 +75,15 @@ impl Client {
 
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
-        let response = self.agent.post(&url).header("authorization", self.bearer()).send(body);
+        let request = asking_first(self.agent.post(&url), body);
+        let response = request.header("authorization", self.bearer()).send(body);
         read(response.map_err(|e| self.unreachable(&e))?)
     }
 
     pub(super) fn put<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
-        let response = self.agent.put(&url).header("authorization", self.bearer()).send(body);
+        let request = asking_first(self.agent.put(&url), body);
+        let response = request.header("authorization", self.bearer()).send(body);
         read(response.map_err(|e| self.unreachable(&e))?)
     }
 
@@ -114,8 +117,11 @@ impl Client {
         path: &str,
         body: &[u8],
     ) -> Result<Response<ureq::Body>, CliError> {
-        let request = self.agent.post(format!("{prediction_url}{path}")).header("content-type", "application/json");
-        request.send(body).map_err(|e| format!("{prediction_url} does not answer: {e}").into())
+        let request = asking_first(self.agent.post(format!("{prediction_url}{path}")), body);
+        request
+            .header("content-type", "application/json")
+            .send(body)
+            .map_err(|e| format!("{prediction_url} does not answer: {e}").into())
     }
 
     fn bearer(&self) -> String {
@@ -129,6 +135,13 @@ impl Client {
         )
         .into()
     }
+}
+
+/// A host that refuses a large body says so before it is sent: while it is, the
+/// connection would end first.
+fn asking_first(request: RequestBuilder<WithBody>, body: &[u8]) -> RequestBuilder<WithBody> {
+    const LARGE_MIN_BYTES: usize = 256 << 10;
+    if body.len() < LARGE_MIN_BYTES { request } else { request.header("expect", "100-continue") }
 }
 
 /// A good answer's JSON, or the error that the host gave.

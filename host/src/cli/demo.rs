@@ -11,7 +11,7 @@ use super::{CliError, local_sandbox, serve};
 use crate::build::{Request, build, ensure_target};
 use crate::catalog::Reference;
 use crate::config::Config;
-use crate::http::Bound;
+use crate::http::{Bound, Stop};
 use crate::sandbox::Sandbox;
 use crate::store::{Store, admin_token_path};
 use include_dir::{Dir, include_dir};
@@ -197,25 +197,27 @@ fn join(thread: JoinHandle<Result<(), String>>) -> Result<(), CliError> {
 fn serve_until(
     config: &Config,
     ready: mpsc::Sender<Bound>,
-    stopped: oneshot::Receiver<()>,
+    mut stopped: oneshot::Receiver<()>,
     until_interrupted: bool,
 ) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     let served = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-        let shutdown = async move {
+        let stop = async move || {
             tokio::select! {
                 _ = interrupt.recv(), if until_interrupted => {}
                 _ = terminate.recv() => {}
-                _ = stopped => {}
+                _ = &mut stopped, if !stopped.is_terminated() => {}
             }
+            // No request of others is at stake.
+            Stop::Promptly
         };
         // The demo may have given up already; then nobody listens.
         let announce = move |bound| {
             let _ = ready.send(bound);
         };
-        serve::host(config, announce, shutdown).await.map_err(|e| e.to_string())
+        serve::host(config, announce, stop).await.map_err(|e| e.to_string())
     });
     runtime.shutdown_background();
     served

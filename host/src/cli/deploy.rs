@@ -4,6 +4,7 @@ use super::client::{Client, Host, segment};
 use super::{CliError, print_gates, print_json, text};
 use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use crate::registry::Source;
+use crate::text::whole_number;
 use scry_card::{CheckKind, ChecksPatch, Policy};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -166,7 +167,7 @@ fn seconds(text: &str) -> Result<u64, String> {
         'd' => 86_400,
         _ => return Err(format!("`{text}` is not a time: use s, m, h or d")),
     };
-    let number: u64 = number.parse().map_err(|_| format!("`{text}` is not a time such as `10m`"))?;
+    let number: u64 = whole_number(number).ok_or_else(|| format!("`{text}` is not a time such as `10m`"))?;
     number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too long"))
 }
 

@@ -4,8 +4,9 @@
 //! Never ends a command: whoever has read enough, as `head` has, keeps it from
 //! nothing that it does beside printing.
 
-use std::fmt::Arguments;
-use std::io::{Error, ErrorKind, Write, stderr, stdout};
+use crate::text::Escaping;
+use std::fmt::{Arguments, Write as _};
+use std::io::{Error, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::sync::OnceLock;
 
 /// Why nothing more is printed.
@@ -27,13 +28,26 @@ macro_rules! eprintln {
 /// Prints on stdout.
 pub(super) fn out(text: Arguments<'_>) {
     if STOPPED.get().is_none() {
-        keep(stdout().write_fmt(text));
+        // What a program reads stays as it is; a terminal would obey it.
+        keep(if stdout().is_terminal() {
+            stdout().write_all(escaped(text).as_bytes())
+        } else {
+            stdout().write_fmt(text)
+        });
     }
 }
 
 /// Prints on stderr. Where that fails there is nowhere to say so.
 pub(super) fn err(text: Arguments<'_>) {
-    let _ = stderr().write_fmt(text);
+    let _ = stderr().write_all(escaped(text).as_bytes());
+}
+
+/// Text with what hosts, components and files may have put into it.
+fn escaped(text: Arguments<'_>) -> String {
+    let mut shown = String::new();
+    // A string takes everything.
+    let _ = Escaping::lines(&mut shown).write_fmt(text);
+    shown
 }
 
 /// Whether all was printed that somebody wanted to read: a full disk is an error.

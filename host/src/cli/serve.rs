@@ -1,8 +1,8 @@
 //! `scry serve`
 
 use super::CliError;
-use crate::config::Config;
-use crate::http::{Bound, Tokens, serve};
+use crate::config::{Config, resolve};
+use crate::http::{Bound, Stop, Tokens, serve};
 use crate::memory::small_pages;
 use crate::registry::Registry;
 use crate::sandbox::{Sandbox, SandboxSettings};
@@ -10,13 +10,16 @@ use crate::serving::{thread_sleeps, thread_woke, threads_max};
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use crate::threads::be_prompt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Run a host until SIGTERM or Ctrl-C, then let requests finish.
+///
+/// After SIGTERM it says that it is not ready and goes on answering for
+/// `shutdown.grace_ms`, so that others can take over; a second signal ends it at once.
 ///
 /// Prints one line on stdout when it is ready:
 /// `ready prediction=http://ADDR admin=http://ADDR`. Logs go to stderr.
@@ -29,21 +32,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where predictions are answered; port 0 takes a free one [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", env = "SCRY_LISTEN", value_parser = resolve)]
     listen: Option<SocketAddr>,
     /// Where changes are made; port 0 takes a free one [default: 127.0.0.1:8081].
-    #[arg(long, value_name = "ADDR", env = "SCRY_ADMIN", value_parser = admin_address)]
+    #[arg(long, value_name = "ADDR", env = "SCRY_ADMIN_LISTEN", value_parser = resolve)]
     admin_listen: Option<SocketAddr>,
     /// The admin token [default: the configured one, else one made on first start].
     #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
-}
-
-/// An address, or the URL that clients know it by.
-fn admin_address(text: &str) -> Result<SocketAddr, String> {
-    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    let wrong = || format!("`{text}` is not an address such as 127.0.0.1:8081");
-    plain.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(wrong)
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -62,10 +58,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let shutdown = async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let stop = async move || {
+            tokio::select! { _ = terminate.recv() => Stop::Gracefully, _ = interrupt.recv() => Stop::Promptly }
         };
-        host(&config, announce, shutdown).await
+        host(&config, announce, stop).await
     })?;
     // A guest may still be running; the process does not wait for it.
     runtime.shutdown_background();
@@ -81,11 +77,11 @@ fn announce(bound: Bound) {
     println!("ready prediction=http://{} admin=http://{}", bound.prediction, bound.admin);
 }
 
-/// Opens the data folder and serves it until `shutdown`.
+/// Opens the data folder and serves it until `stop`.
 pub(super) async fn host(
     config: &Config,
     ready: impl FnOnce(Bound),
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), CliError> {
     let store = Store::open(&config.data_dir)?;
     let token = match &config.admin.token {
@@ -109,7 +105,7 @@ pub(super) async fn host(
     let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);
     let registry = Arc::new(tokio::task::spawn_blocking(open).await??);
     let others = config.admin.tokens.iter().map(|(name, token)| (name.as_str(), token.as_str()));
-    serve(config, registry, Tokens::new(&token, others), ready, shutdown).await?;
+    serve(config, registry, Tokens::new(&token, others), ready, stop).await?;
     Ok(())
 }
 

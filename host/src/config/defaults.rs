@@ -125,6 +125,6 @@ impl Default for Log {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { drain_ms: 10_000 }
+        Self { grace_ms: 5000, drain_ms: 10_000 }
     }
 }

@@ -30,6 +30,19 @@ fn every_key_is_optional_and_an_unknown_one_is_refused() {
             .contains("`registries.plain_http`: expected `host` or `host:port`, found `http://lan`")
     );
     assert!(parse("[prediction]\nlisten = \"nowhere\"").is_err());
+    let refused = parse("[shutdown]\ngrace_ms = 86400001").unwrap_err();
+    assert!(refused.contains("`shutdown.grace_ms`: expected 0 to 86400000"), "{refused}");
+}
+
+#[test]
+fn a_listener_may_be_named() {
+    let named = parse("[admin]\nlisten = \"localhost:8085\"").unwrap().admin.listen;
+    assert!(named.ip().is_loopback() && named.port() == 8085, "{named}");
+    assert_eq!(parse("[admin]\nlisten = \"[::1]:1\"").unwrap().admin.listen.to_string(), "[::1]:1");
+    for wrong in ["localhost", "127.0.0.1", "127.0.0.1:99999", "http://127.0.0.1:1", ""] {
+        let refused = parse(&format!("[admin]\nlisten = \"{wrong}\"")).unwrap_err();
+        assert!(refused.contains(&format!("`{wrong}` is not an address such as")), "{refused}");
+    }
 }
 
 /// The documentation shows every key with its default.

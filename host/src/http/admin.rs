@@ -2,12 +2,14 @@
 //! operators may see. Every path wants a bearer token.
 
 use super::body::read_body;
+use super::ending::Stopping;
 use super::error::{HttpError, Parts, json_response};
 use super::tokens::{Tokens, Who};
 use super::{shown, shown_validation};
 use crate::catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
 use crate::registry::{ChangeError, Registry, Source};
 use crate::telemetry::unix_ms;
+use crate::text::whole_number;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
@@ -15,8 +17,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ struct Shared {
     registry: Arc<Registry>,
     tokens: Tokens,
     prediction: SocketAddr,
+    stopping: Stopping,
     component_max_bytes: usize,
 }
 
@@ -42,9 +45,10 @@ pub(super) fn router(
     registry: Arc<Registry>,
     tokens: Tokens,
     prediction: SocketAddr,
+    stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
-    let shared = Arc::new(Shared { registry, tokens, prediction, component_max_bytes });
+    let shared = Arc::new(Shared { registry, tokens, prediction, stopping, component_max_bytes });
     Router::new()
         .route("/v1/models", get(list).post(publish))
         .route("/v1/models/{model}", get(show))
@@ -65,6 +69,7 @@ pub(super) fn router(
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
         })
         .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), while_serving))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
         .with_state(shared)
 }
@@ -81,6 +86,14 @@ async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).unread().into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+/// What a host is told to change while it ends would be lost, or half done.
+async fn while_serving(app: App, request: Request, next: Next) -> Response {
+    if app.stopping.is_serving() || request.method().is_safe() {
+        return next.run(request).await;
+    }
+    HttpError::stopping().by_head(request.headers()).into_response()
 }
 
 #[derive(Deserialize)]
@@ -171,7 +184,13 @@ async fn restore(app: App, Extension(who): By, body: Body) -> Result<Response> {
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
     model: Option<String>,
+    #[serde(default, deserialize_with = "count")]
     limit: Option<usize>,
+}
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    whole_number(&text).map(Some).ok_or_else(|| D::Error::custom("limit: expected a whole number"))
 }
 
 async fn history(app: App, Parts(Query(query)): Parts<Query<HistoryQuery>>) -> Result<Response> {

@@ -2,11 +2,13 @@
 //! client does nothing for too long. Never looks into a body, never waits for a
 //! client while others do.
 
-use super::error::{HttpError, Refusal, Unread, no_place};
+use super::ending::{Stage, Stopping};
+use super::error::{Unread, no_place, other_version};
+use super::head;
 use super::progress::{Phase, Seen, Timeouts, Watchdog, Watched};
 use crate::telemetry::Metrics;
 use axum::Router;
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_service::Service;
 
@@ -31,19 +33,11 @@ const HEAD_MAX_BYTES: usize = 32 << 10;
 const FAREWELLS_MAX: usize = 64;
 /// How long and how much a client may still send that has its last answer.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
-const FAREWELL_MAX_BYTES: usize = 1 << 20;
+const FAREWELL_MAX_BYTES: usize = 128 << 20;
 /// Until it is tried again, when the system has no more files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two lines of the log that say the same.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// Turns true when the host stops.
-pub(super) type Stopping = watch::Receiver<bool>;
-
-async fn stopped(stopping: &mut Stopping) {
-    // An error means that the sender is gone, which is an end too.
-    let _ = stopping.wait_for(|&stop| stop).await;
-}
 
 /// An answer on its way: in a box of its own, since an open connection has room for one.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -71,7 +65,7 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// Accepts connections until the host stops, then waits for those that are open.
+    /// Accepts connections until the host drains, then waits for those that are open.
     pub(super) async fn serve(self, socket: TcpListener, mut stopping: Stopping) {
         let edge = Arc::new(self);
         let places = Arc::new(Semaphore::new(edge.connections_max));
@@ -79,7 +73,7 @@ impl Edge {
         let (mut failed, mut full) = (Seldom::default(), Seldom::default());
         loop {
             let accepted = tokio::select! {
-                () = stopped(&mut stopping) => break,
+                _ = stopping.after(Stage::Leaving) => break,
                 accepted = socket.accept() => accepted,
             };
             match accepted {
@@ -124,6 +118,7 @@ impl Edge {
         match ended {
             // The rest of the answer would stay with the system for as long as the client is silent.
             Some(Ended::WriteTimeout) => drop(tcp.set_zero_linger()),
+            Some(Ended::OtherVersion) => say_last(tcp, &other_version()).await,
             Some(Ended::BadRequest | Ended::HeadTooLarge) => farewell(tcp).await,
             _ if is_unread.into_inner() => farewell(tcp).await,
             _ => {}
@@ -138,23 +133,29 @@ impl Edge {
         is_unread: &AtomicBool,
         mut stopping: Stopping,
     ) -> Option<Ended> {
-        let service = service_fn(|request| self.answer(request, seen, is_unread));
-        let io = TokioIo::new(Watched { tcp, seen });
+        let is_leaving = AtomicBool::new(false);
+        let service = service_fn(|request| self.answer(request, seen, is_unread, &is_leaving));
+        let io = TokioIo::new(Watched::new(tcp, seen));
         // Hyper's own timeout knows no difference between a head and silence, and sets a timer for each request.
+        // A client that has closed its writing side gets its answer; `Watched` finds out whether it is there.
         let mut http = http1::Builder::new();
-        http.header_read_timeout(None).max_header_size(HEAD_MAX_BYTES);
+        http.header_read_timeout(None).max_header_size(HEAD_MAX_BYTES).half_close(true);
         let mut connection = pin!(http.serve_connection(io, service));
         let mut watchdog = Watchdog::new(seen, self.timeouts);
-        let mut is_stopping = false;
+        let mut stage = Stage::Serving;
         loop {
             tokio::select! {
                 biased;
+                // First: an answer that is made after it has to say so.
+                later = stopping.after(stage), if stage < Stage::Draining => {
+                    stage = later;
+                    is_leaving.store(true, Ordering::Relaxed);
+                    if stage == Stage::Draining {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
                 ended = connection.as_mut() => return ended.err().and_then(|error| Ended::of(&error)),
                 phase = watchdog.overdue() => return Ended::overdue(phase),
-                () = stopped(&mut stopping), if !is_stopping => {
-                    is_stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
             }
         }
     }
@@ -164,13 +165,17 @@ impl Edge {
         request: Request<Incoming>,
         seen: &Seen,
         is_unread: &AtomicBool,
+        is_leaving: &AtomicBool,
     ) -> Result<Response, Infallible> {
-        seen.begins();
-        let response = match unknown_encoding(request.headers()) {
+        seen.begins(request.version());
+        let mut response = match head::refuse(&request) {
             Some(refused) => refused.into_response(),
             None => (self.app)(request).await,
         };
         seen.is_answered();
+        if is_leaving.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(Unread(refusal)) = response.extensions().get() {
             is_unread.store(true, Ordering::Relaxed);
             if let Some(refusal) = refusal {
@@ -189,6 +194,8 @@ enum Ended {
     WriteTimeout,
     HeadTooLarge,
     BadRequest,
+    /// It began as HTTP/2 does; nothing was said to that yet.
+    OtherVersion,
     /// In the middle of a request or an answer.
     ClientLeft,
 }
@@ -197,6 +204,7 @@ impl Ended {
     fn of(error: &hyper::Error) -> Option<Self> {
         match error {
             _ if error.is_parse_too_large() => Some(Self::HeadTooLarge),
+            _ if error.is_parse_version_h2() => Some(Self::OtherVersion),
             _ if error.is_parse() => Some(Self::BadRequest),
             // It was over already.
             _ if error.is_shutdown() => None,
@@ -219,24 +227,19 @@ impl Ended {
             Self::IdleTimeout => "idle-timeout",
             Self::WriteTimeout => "write-timeout",
             Self::HeadTooLarge => "head-too-large",
-            Self::BadRequest => "bad-request",
+            Self::BadRequest | Self::OtherVersion => "bad-request",
             Self::ClientLeft => "client-left",
         }
     }
 }
 
-/// Nothing here decompresses: what would be a bomb stays what it is.
-fn unknown_encoding(headers: &HeaderMap) -> Option<HttpError> {
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let unknown = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
-    let found: String = String::from_utf8_lossy(unknown.as_bytes()).chars().take(40).collect();
-    let message = format!("header `content-encoding`: expected none or `identity`, found `{found}`");
-    Some(HttpError::refused(Refusal::ContentEncoding, message))
-}
-
 /// Tells a connection that there is no place for it.
 async fn turn_away(tcp: TcpStream, _farewell: OwnedSemaphorePermit) {
-    let answer = no_place();
+    say_last(tcp, &no_place()).await;
+}
+
+/// Writes a last answer to a client, and lets it read that.
+async fn say_last(tcp: TcpStream, answer: &str) {
     let told = timeout(FAREWELL_MAX, async {
         tcp.writable().await?;
         // It fits into the buffer of a connection on which nothing was written yet.

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
+use scry_card::shortened;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -43,6 +44,9 @@ pub(super) enum Refusal {
     BodyTimeout,
     BodyUnreadable,
     ContentEncoding,
+    TransferEncoding,
+    Host,
+    Target,
 }
 
 impl Refusal {
@@ -52,6 +56,9 @@ impl Refusal {
             Self::BodyTimeout => "body-timeout",
             Self::BodyUnreadable => "body-unreadable",
             Self::ContentEncoding => "content-encoding",
+            Self::TransferEncoding => "transfer-encoding",
+            Self::Host => "host",
+            Self::Target => "target",
         }
     }
 
@@ -59,7 +66,8 @@ impl Refusal {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Self::BodyUnreadable | Self::Host | Self::Target => StatusCode::BAD_REQUEST,
+            Self::TransferEncoding => StatusCode::NOT_IMPLEMENTED,
             Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
@@ -69,15 +77,32 @@ impl Refusal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unread(pub(super) Option<Refusal>);
 
-/// What a connection is told for which there is no place: bytes, since nothing of it is read.
+/// What a connection is told for which there is no place.
 pub(super) fn no_place() -> String {
-    let body = json!({ "error": "too many connections are open; come back in a second" }).to_string();
+    let message = "too many connections are open; come back in a second";
+    told("503 Service Unavailable", "scry-reason: overload\r\nretry-after: 1\r\n", message)
+}
+
+/// What a client is told that speaks HTTP/2 without having asked.
+pub(super) fn other_version() -> String {
+    let message = "the protocol: expected HTTP/1.1 or HTTP/1.0, found HTTP/2";
+    told("400 Bad Request", "scry-reason: http-version\r\n", message)
+}
+
+/// Bytes, since no request was read that could be answered.
+fn told(status: &str, headers: &str, message: &str) -> String {
+    let body = json!({ "error": message }).to_string();
     let length = body.len();
     format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-         scry-reason: overload\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         {headers}connection: close\r\n\r\n{body}"
     )
 }
+
+/// Of what an error says as a whole.
+const MESSAGE_MAX_BYTES: usize = 8 << 10;
+/// Of its body, details included.
+const BODY_MAX_BYTES: usize = 256 << 10;
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
@@ -115,6 +140,12 @@ impl HttpError {
         Self { is_unread: has_body, ..self }
     }
 
+    /// A host that ends answers, and changes nothing any more: others may.
+    pub(super) fn stopping() -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "the host is stopping; ask another");
+        Self { reason: Some("stopping"), is_lasting: true, ..error }
+    }
+
     /// A path that is not there.
     pub(super) fn no_path(headers: &HeaderMap, message: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, message).by_head(headers)
@@ -145,19 +176,36 @@ impl HttpError {
             StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
             status => status,
         };
-        let problem = Problem {
-            detail: &self.message,
-            errors: &self.details,
-            reason: self.reason,
-            status: status.as_u16(),
-            title: status.canonical_reason(),
-            r#type: "about:blank",
-        };
-        let body = to_json(&problem);
-        let mut response = Self { status, ..self }.with_body(body);
+        let mut error = Self { status, ..self };
+        let body = error.bounded(|error| {
+            to_json(&Problem {
+                detail: &error.message,
+                errors: &error.details,
+                reason: error.reason,
+                status: status.as_u16(),
+                title: status.canonical_reason(),
+                r#type: "about:blank",
+            })
+        });
+        let mut response = error.with_body(body);
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);
         response
+    }
+
+    /// The error as it is written, within its limits: what a message repeats may be
+    /// as long as its author likes.
+    fn bounded(&mut self, write: impl Fn(&Self) -> Vec<u8>) -> Vec<u8> {
+        self.message = shortened(std::mem::take(&mut self.message), MESSAGE_MAX_BYTES);
+        let (mut body, all) = (write(self), self.details.len());
+        while body.len() > BODY_MAX_BYTES && !self.details.is_empty() {
+            self.details.truncate(self.details.len() / 2);
+            let left_out = json!({ "msg": format!("{} more are left out", all - self.details.len()) });
+            self.details.push(left_out);
+            body = write(self);
+            self.details.pop();
+        }
+        body
     }
 
     fn with_body(self, body: Vec<u8>) -> Response {
@@ -181,8 +229,9 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let body = to_json(&Plain { error: &self.message, errors: &self.details });
-        self.with_body(body)
+        let mut error = self;
+        let body = error.bounded(|error| to_json(&Plain { error: &error.message, errors: &error.details }));
+        error.with_body(body)
     }
 }
 

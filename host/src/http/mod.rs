@@ -5,8 +5,10 @@ mod admin;
 mod body;
 mod connections;
 mod drift;
+mod ending;
 mod error;
 mod files;
+mod head;
 mod prediction;
 mod progress;
 mod records;
@@ -15,5 +17,6 @@ mod shown;
 mod shown_validation;
 mod tokens;
 
+pub use ending::Stop;
 pub use server::{Bound, ServeError, serve};
 pub use tokens::Tokens;

@@ -3,6 +3,7 @@
 
 use super::body::{SentBody, read_body, read_parts};
 use super::connections::{Answering, App as Answers, routed};
+use super::ending::Stopping;
 use super::error::{HttpError, Parts, json_response};
 use super::records;
 use crate::catalog::VersionRef;
@@ -11,6 +12,7 @@ use crate::protocol::{
     InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
 };
 use crate::serving::{Answer, Call, Predictor, Rows, Served};
+use crate::text::whole_number;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -31,17 +33,19 @@ pub(super) struct Shared {
     body_max_bytes: usize,
     body_timeout: Duration,
     is_ready: Arc<AtomicBool>,
+    stopping: Stopping,
 }
 
 pub(super) type App = State<Arc<Shared>>;
 
 /// What answers the listener's requests.
-pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, settings: &Listener) -> Answers {
+pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, stopping: Stopping, settings: &Listener) -> Answers {
     let shared = Arc::new(Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,
         body_timeout: Duration::from_millis(settings.body_timeout_ms),
         is_ready,
+        stopping,
     });
     let router = router(shared.clone());
     Box::new(move |request| match plain_model(&request) {
@@ -96,6 +100,9 @@ async fn server() -> Response {
 }
 
 async fn is_host_ready(app: App) -> Response {
+    if !app.stopping.is_serving() {
+        return HttpError::stopping().into_response();
+    }
     if app.is_ready.load(Ordering::Relaxed) {
         return ok(&json!({ "ready": true }));
     }
@@ -166,6 +173,9 @@ fn describe(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Re
 
 fn is_ready(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
     let served: Arc<Served> = app.predictor.served(name)?;
+    if !app.stopping.is_serving() {
+        return Err(HttpError::stopping());
+    }
     served.target(number(&served, version)?).map_err(unavailable)?;
     Ok(ok(&json!({ "name": name, "ready": true })))
 }
@@ -336,7 +346,7 @@ pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
 /// `X-Request-Timeout-Ms`: a deadline shorter than the model's.
 fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
-    let millis = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    let millis = value.to_str().ok().and_then(whole_number);
     let wrong = || {
         let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
         HttpError::new(

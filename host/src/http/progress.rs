@@ -3,8 +3,9 @@
 //! stores and one look at the clock; its one timer is set once a connection and
 //! moved only when it fires or has to fire sooner.
 
+use axum::http::Version;
 use std::future::poll_fn;
-use std::io::{Error, IoSlice, Result};
+use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -43,6 +44,8 @@ pub(super) enum Phase {
 pub(super) struct Seen {
     has_bytes: AtomicBool,
     has_request: AtomicBool,
+    /// Of HTTP/1.1, where answers may come before the answer.
+    takes_interim: AtomicBool,
     is_stuck: AtomicBool,
     written_bytes: AtomicU64,
 }
@@ -53,6 +56,7 @@ impl Default for Seen {
         Self {
             has_bytes: AtomicBool::new(true),
             has_request: AtomicBool::new(false),
+            takes_interim: AtomicBool::new(false),
             is_stuck: AtomicBool::new(false),
             written_bytes: AtomicU64::new(0),
         }
@@ -61,7 +65,8 @@ impl Default for Seen {
 
 impl Seen {
     /// A request's head was read.
-    pub(super) fn begins(&self) {
+    pub(super) fn begins(&self, version: Version) {
+        self.takes_interim.store(version >= Version::HTTP_11, Ordering::Relaxed);
         self.has_request.store(true, Ordering::Relaxed);
         self.has_bytes.store(false, Ordering::Relaxed);
     }
@@ -148,11 +153,69 @@ impl<'a> Watchdog<'a> {
     }
 }
 
+/// Between two looks at a client that sends nothing more and waits for an answer.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// What such a client may ignore, and what only one that is there can take.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// A connection's bytes, on their way past `Seen`.
 #[derive(Debug)]
 pub(super) struct Watched<'a> {
-    pub(super) tcp: &'a mut TcpStream,
-    pub(super) seen: &'a Seen,
+    tcp: &'a mut TcpStream,
+    seen: &'a Seen,
+    ended: Option<EndedSide>,
+}
+
+/// A client that has ended its side while its request is answered. Whether it is
+/// gone or waits shows only when something is sent to it.
+#[derive(Debug)]
+struct EndedSide {
+    next_look: Pin<Box<Sleep>>,
+    is_asked: bool,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn new(tcp: &'a mut TcpStream, seen: &'a Seen) -> Self {
+        Self { tcp, seen, ended: None }
+    }
+
+    /// An error once the client is gone whose request is being answered. To be
+    /// called when nothing waits to be written: it may write.
+    fn look(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if self.seen.phase() != Phase::Request {
+            self.ended = None;
+            return Ok(());
+        }
+        let ended = match &mut self.ended {
+            Some(ended) => ended,
+            None => {
+                let mut byte = [0];
+                // Costs no call of the system until something has come.
+                match self.tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+                    Poll::Ready(Ok(0)) => {}
+                    Poll::Ready(Err(error)) => return Err(error),
+                    Poll::Ready(Ok(_)) | Poll::Pending => return Ok(()),
+                }
+                self.ended.insert(EndedSide { next_look: Box::pin(sleep(LOOK_PAUSE)), is_asked: false })
+            }
+        };
+        while ended.next_look.as_mut().poll(cx).is_ready() {
+            if let Some(error) = self.tcp.take_error()? {
+                return Err(error);
+            }
+            if !ended.is_asked && self.seen.takes_interim.load(Ordering::Relaxed) {
+                ended.is_asked = true;
+                match self.tcp.try_write(INTERIM) {
+                    Ok(written) if written < INTERIM.len() => return Err(ErrorKind::WriteZero.into()),
+                    // A client that has not read its earlier answers has those to read.
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+            }
+            ended.next_look.as_mut().reset(Instant::now() + LOOK_PAUSE);
+        }
+        Ok(())
+    }
 }
 
 impl AsyncRead for Watched<'_> {
@@ -188,6 +251,10 @@ impl AsyncWrite for Watched<'_> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Error>> {
+        // Everything is written that was to be written.
+        if let Err(error) = self.look(cx) {
+            return Poll::Ready(Err(error));
+        }
         Pin::new(&mut *self.tcp).poll_flush(cx)
     }
 
@@ -226,7 +293,7 @@ mod tests {
         let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
         for _ in 0..10 {
             seen.reads();
-            seen.begins();
+            seen.begins(Version::HTTP_11);
             seen.reads();
             // A request has its own deadlines.
             assert_eq!(within(100, &mut watchdog).await, None);
@@ -237,7 +304,7 @@ mod tests {
         seen.reads();
         assert_eq!(within(4, &mut watchdog).await, None);
         assert_eq!(within(2, &mut watchdog).await, Some(Phase::Head));
-        seen.begins();
+        seen.begins(Version::HTTP_11);
         seen.is_answered();
         seen.writes(&Poll::Ready(Ok(100)));
         assert_eq!(within(59, &mut watchdog).await, None);
@@ -249,7 +316,7 @@ mod tests {
         let seen = Seen::default();
         let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
         for _ in 0..10 {
-            seen.begins();
+            seen.begins(Version::HTTP_11);
             seen.is_answered();
             seen.writes(&Poll::Ready(Ok(100)));
             assert_eq!(within(50, &mut watchdog).await, None);
@@ -260,7 +327,7 @@ mod tests {
     async fn an_answer_may_take_long_as_long_as_some_of_it_is_taken() {
         let seen = Seen::default();
         let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
-        seen.begins();
+        seen.begins(Version::HTTP_11);
         seen.is_answered();
         for _ in 0..20 {
             seen.writes(&Poll::Ready(Ok(1)));

@@ -1,18 +1,17 @@
 //! Listening, answering, and ending without losing a request.
 
 use super::connections::{Edge, routed};
+use super::ending::{self, Ended, Stop, Stopping, Times};
 use super::files::prediction_connections;
 use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
-use crate::config::Config;
+use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::serving::{Predictor, Sizes};
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 /// Why a host could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +40,14 @@ pub struct Bound {
     pub admin: SocketAddr,
 }
 
-/// Serves both listeners until `shutdown` is ready, then lets requests finish
-/// within the drain time. `ready` is told the addresses once both are bound.
+/// Serves both listeners until `stop` says so, then ends as it says; what `stop`
+/// says a second time ends it at once. `ready` is told the addresses once both are bound.
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
     tokens: Tokens,
     ready: impl FnOnce(Bound),
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    mut stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), ServeError> {
     let prediction = bind(config.prediction.listen, "--listen").await?;
     let admin = bind(config.admin.listen, "--admin-listen").await?;
@@ -62,8 +61,10 @@ pub async fn serve(
         quiet_cores: compute.quiet_cores,
     };
     let predictor = Predictor::new(registry.routes(), sizes, metrics)?;
-    let prediction_app = prediction::app(predictor, registry.ready(), &config.prediction);
-    let admin_router = admin::router(registry.clone(), tokens, bound.prediction, config.admin.component_max_bytes);
+    let (stage, stopping) = Stopping::new();
+    let prediction_app = prediction::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
+    let admin_router =
+        admin::router(registry.clone(), tokens, bound.prediction, stopping.clone(), config.admin.component_max_bytes);
 
     let (predictions, changes) = (&config.prediction, &config.admin);
     let prediction_edge = Edge {
@@ -80,7 +81,6 @@ pub async fn serve(
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
     };
-    let (stop, stopping) = watch::channel(false);
     let mut serving = tokio::spawn(async move {
         tokio::join!(prediction_edge.serve(prediction, stopping.clone()), admin_edge.serve(admin, stopping))
     });
@@ -92,18 +92,20 @@ pub async fn serve(
         tokio::spawn(refetch(registry)),
     ];
     ready(bound);
-    tokio::select! {
+    let first = tokio::select! {
         ended = &mut serving => return ended.map_err(std::io::Error::other).map(|_| ()).map_err(ServeError::Io),
-        () = shutdown => {}
-    }
-    tracing::info!(drain_ms = config.shutdown.drain_ms, "stopping: new connections are refused, requests may finish");
+        first = stop() => first,
+    };
+    let Shutdown { grace_ms, drain_ms } = config.shutdown;
+    tracing::info!(how = ?first, grace_ms, drain_ms, "stopping: not ready, each connection has its last answer");
     watching.iter().for_each(tokio::task::JoinHandle::abort);
-    // Every receiver may be gone already; then there is nothing to stop.
-    let _ = stop.send(true);
-    if tokio::time::timeout(Duration::from_millis(config.shutdown.drain_ms), &mut serving).await.is_err() {
-        tracing::warn!("the drain time is over; open requests are dropped");
-        serving.abort();
+    let times = Times { grace: Duration::from_millis(grace_ms), drain: Duration::from_millis(drain_ms) };
+    match ending::end(first, times, &stage, stop(), &mut serving).await {
+        Ended::Drained => {}
+        Ended::Overdue => tracing::warn!("the drain time is over; open requests are dropped"),
+        Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
+    serving.abort();
     tokio::task::spawn_blocking(move || keeper.keep_drift()).await.map_err(std::io::Error::other)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ mod straight;
 pub use response::{InferResponse, metadata};
 
 use super::records::InvalidRows;
-use scry_card::{CheckKind, Column, ColumnBuilder, Datatype, Invalid, NamedTensor, Tensor, element_count};
+use scry_card::{CheckKind, Column, ColumnBuilder, Datatype, Invalid, NamedTensor, ShownShape, Tensor, element_count};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -160,7 +160,12 @@ impl RawTensor<'_> {
         })?;
         if expected != Some(values.len()) {
             let expected = expected.map_or("a shape that can be counted".into(), |count| format!("{count} elements"));
-            return Err(wrong(&name, None, format!("{expected} for shape {shape:?}"), values.len().to_string()));
+            return Err(wrong(
+                &name,
+                None,
+                format!("{expected} for shape {}", ShownShape(&shape)),
+                values.len().to_string(),
+            ));
         }
         Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
     }

@@ -9,7 +9,7 @@ use super::instance::{Function, Instance};
 use super::limits::{Asker, CallLimits, Context, Stopped};
 use super::rewind::Learned;
 use super::ticker::Ticker;
-use scry_card::{Batch, check_form};
+use scry_card::{Batch, check_form, shortened};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -278,6 +278,9 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
     });
 }
 
+/// Of a backtrace: its names are the component's.
+const ERROR_MAX_BYTES: usize = 4096;
+
 pub(super) fn classify(error: wasmtime::Error) -> CallError {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         return match stopped {
@@ -292,8 +295,8 @@ pub(super) fn classify(error: wasmtime::Error) -> CallError {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => CallError::Fuel,
         Some(Trap::Interrupt) => CallError::Timeout,
-        Some(_) => CallError::Trap(format!("{error:?}")),
+        Some(_) => CallError::Trap(shortened(format!("{error:?}"), ERROR_MAX_BYTES)),
         // Not a trap: the host could not read what the guest gave it.
-        None => CallError::InvalidOutput(format!("{error:#}")),
+        None => CallError::InvalidOutput(shortened(format!("{error:#}"), ERROR_MAX_BYTES)),
     }
 }

@@ -11,7 +11,7 @@ use super::{Admission, Beside, Observed, Rows, Validation, Voice, Watch};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded, Spent};
 use crate::telemetry::Metrics;
-use scry_card::{Batch, Card, Field, Schema, Tensor, Values};
+use scry_card::{Batch, Card, Field, Schema, ShownShape, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -162,8 +162,12 @@ pub fn correspond(
         };
         if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
             return Err(wrong(format!(
-                "output `{}`: expected {} {:?}, found {} {:?}",
-                ours.name, ours.datatype, ours.shape, field.datatype, field.shape
+                "output `{}`: expected {} {}, found {} {}",
+                ours.name,
+                ours.datatype,
+                ShownShape(&ours.shape),
+                field.datatype,
+                ShownShape(&field.shape)
             )));
         }
         outputs.push(at);
@@ -174,7 +178,8 @@ pub fn correspond(
 /// Whether every value of `ours` fits a spare's field.
 fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
     if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
-        return Err(format!("expected {} {:?}, found {} {:?}", field.datatype, field.shape, ours.datatype, ours.shape));
+        let (expected, found) = (ShownShape(&field.shape), ShownShape(&ours.shape));
+        return Err(format!("expected {} {expected}, found {} {found}", field.datatype, ours.datatype));
     }
     if ours.nullable && !field.nullable {
         return Err("expected a nullable field, found a required one".into());

@@ -14,11 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LIVE: &str = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// A client that does what it likes.
-struct Client(TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream);
 
 impl Client {
     /// To one of the host's listeners.
-    fn to(url: &str) -> Self {
+    pub(crate) fn to(url: &str) -> Self {
         let tcp = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         tcp.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -26,19 +26,19 @@ impl Client {
     }
 
     /// One that has its first answer and says nothing more.
-    fn idle(host: &Host) -> Self {
+    pub(crate) fn idle(host: &Host) -> Self {
         let mut client = Self::to(&host.prediction);
         client.says(LIVE);
         assert!(client.hears("\"live\":true}").starts_with("HTTP/1.1 200"));
         client
     }
 
-    fn says(&mut self, text: &str) {
+    pub(crate) fn says(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
     /// Whatever comes until a text has come.
-    fn hears(&mut self, end: &str) -> String {
+    pub(crate) fn hears(&mut self, end: &str) -> String {
         let mut heard = Vec::new();
         while !heard.ends_with(end.as_bytes()) {
             let mut bytes = [0; 4096];
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// Whatever comes until the connection ends, one way or the other.
-    fn hears_out(&mut self) -> String {
+    pub(crate) fn hears_out(&mut self) -> String {
         let mut heard = Vec::new();
         match self.0.read_to_end(&mut heard) {
             Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("still open: {error}"),
@@ -91,7 +91,7 @@ fn open(host: &Host) -> f64 {
 }
 
 /// A whole refusal, in the one shape, that ends its connection.
-fn is_refusal(answer: &str, status: u16, reason: &str, says: &[&str]) {
+pub(crate) fn is_refusal(answer: &str, status: u16, reason: &str, says: &[&str]) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not an answer: {answer:?}"));
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     assert!(head.contains(&format!("scry-reason: {reason}")) && head.contains("connection: close"), "{answer}");
@@ -223,7 +223,7 @@ fn a_head_that_is_too_large_or_no_head_ends_its_connection() {
     }
     let mut http2 = Client::to(&host.prediction);
     http2.says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    assert_eq!(http2.hears_out(), "");
+    is_refusal(&http2.hears_out(), 400, "http-version", &["expected HTTP/1.1", "found HTTP/2"]);
     Client::to(&host.prediction).says("GET / HT");
     eventually("the one that left is counted", || ended(&host, "client-left") == 1.0);
     eventually("all ended", || (ended(&host, "head-too-large"), ended(&host, "bad-request")) == (3.0, 4.0));
@@ -302,11 +302,11 @@ fn a_client_that_does_not_read_its_answer_loses_it() {
 }
 
 #[test]
-fn a_stop_ends_idle_connections_at_once() {
+fn sigint_ends_idle_connections_at_once() {
     // Longer than this test would wait.
     let mut host = host("[shutdown]\ndrain_ms = 600000\n");
     let mut idle = Client::idle(&host);
-    host.terminate();
+    host.interrupt();
     assert_eq!(idle.hears_out(), "");
     assert!(host.wait().success());
 }

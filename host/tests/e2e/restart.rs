@@ -184,7 +184,7 @@ fn a_taken_port_is_named_with_the_option_that_changes_it() {
 
 #[test]
 fn sigterm_lets_a_request_finish_and_ends_cleanly() {
-    let mut host = Host::with("[limits]\ndeadline_ms = 3000\nfuel = 0\n");
+    let mut host = Host::with("[limits]\ndeadline_ms = 3000\nfuel = 0\n[shutdown]\ngrace_ms = 100\n");
     host.publish(&guest("hostile"));
     host.deploy(&["hostile", "--fallback", r#"constant:{"y":-1}"#]).ok();
     let host_ref = &host;
@@ -235,6 +235,8 @@ fn a_wrong_configuration_is_refused_by_key_before_anything_starts() {
         ("[limits]\nmemory_max_bytes = 5\n", vec!["limits.memory_max_bytes", "1 MiB to 4 GiB"]),
         ("[admin]\ntoken = \"\"\n", vec!["admin.token", "expected a token"]),
         ("[log]\nlevel = \"loud=very\"\n", vec!["log.level"]),
+        ("[log]\nlevel = \"loud\"\n", vec!["log.level", "off, error, warn, info, debug, trace", "found `loud`"]),
+        ("[shutdown]\ngrace_ms = -1\n", vec!["grace_ms"]),
         ("[log\n", vec!["scry.toml"]),
     ] {
         std::fs::write(&config, text).unwrap();

@@ -9,7 +9,7 @@
 mod tests;
 
 use super::call::CallError;
-use scry_card::{Batch, Tensor, Text, Values};
+use scry_card::{Batch, Tensor, Text, Values, shortened};
 use zerocopy::{Immutable, IntoBytes};
 
 #[cfg(target_endian = "big")]
@@ -221,8 +221,10 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A name or a message, as much of it as an error may say.
     fn string(&mut self, record: &[u8], at: usize) -> Result<String, String> {
-        String::from_utf8(self.list(record, at)?).map_err(|e| e.to_string())
+        const TEXT_MAX_BYTES: usize = 1024;
+        String::from_utf8(self.list(record, at)?).map(|text| shortened(text, TEXT_MAX_BYTES)).map_err(|e| e.to_string())
     }
 
     fn list<T: Element>(&mut self, record: &[u8], at: usize) -> Result<Vec<T>, String> {

@@ -132,15 +132,24 @@ impl Host {
         Self::run(dir, &config)
     }
 
-    /// SIGTERM, and the end.
+    /// SIGINT, which has no grace, and the end.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        self.terminate();
+        self.interrupt();
         self.wait()
     }
 
     /// SIGTERM; does not wait.
     pub(crate) fn terminate(&self) {
-        Ran::of(Command::new("kill").args(["-TERM", &self.child.id().to_string()])).ok();
+        self.signal("-TERM");
+    }
+
+    /// SIGINT; does not wait.
+    pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
+        Ran::of(Command::new("kill").args([signal, &self.child.id().to_string()])).ok();
     }
 
     /// The end of a host that was told to stop.

@@ -90,7 +90,9 @@ fn reading(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 /// The binary under test, without anything that the environment would say.
 pub(crate) fn scry() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scry"));
-    command.env_remove("SCRY_ADMIN").env_remove("SCRY_ADMIN_TOKEN").env_remove("SCRY_FAILPOINT");
+    for name in ["SCRY_ADMIN", "SCRY_ADMIN_TOKEN", "SCRY_ADMIN_LISTEN", "SCRY_LISTEN", "SCRY_FAILPOINT"] {
+        command.env_remove(name);
+    }
     command
 }
 
