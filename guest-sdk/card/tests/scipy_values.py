@@ -56,8 +56,9 @@ def ln_e(c, n):
 
 def by_chance(p, q):
     size = p.sum() * q.sum() / (p.sum() + q.sum())
-    means = (p + q) / (p.sum() + q.sum()) * size
-    deviation = [stats.poisson(mean).expect(lambda k: abs(k - mean), maxcount=10_000) for mean in means if mean > 0]
+    shares = (p + q) / (p.sum() + q.sum())
+    of_poisson = lambda mean: stats.poisson(mean).expect(lambda k: abs(k - mean), maxcount=10_000)
+    deviation = [of_poisson(share * size) * np.sqrt(1 - share) for share in shares if share > 0]
     return sum(deviation) / (2 * size)
 
 

@@ -26,7 +26,9 @@ fn print_columns(reference: &Reference) {
             Kind::Numeric(numeric) => {
                 let [low, high, mean] = [numeric.minimum, numeric.maximum, numeric.mean].map(|value| {
                     // Numbers with an origin are whole, but for the mean.
-                    numeric.origin.map_or_else(|| short(value), |origin| origin.saturating_add(value as i128).to_string())
+                    numeric
+                        .origin
+                        .map_or_else(|| short(value), |origin| origin.saturating_add(value as i128).to_string())
                 });
                 format!("{low} to {high}, mean {mean}, std {}", short(numeric.std_dev))
             }

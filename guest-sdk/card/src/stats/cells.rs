@@ -12,7 +12,7 @@ use crate::{Batch, Datatype, Field, Invalid, Tensor, Values};
 pub(super) enum Cell<'a> {
     Missing,
     Number(f64),
-    /// A whole number beyond ±2^53, which `f64` may round.
+    /// A whole number from ±2^53 on, where `f64` has not all of them.
     Whole(i128),
     /// Text, or a truth value as `true` or `false`.
     Text(&'a str),
@@ -104,17 +104,17 @@ impl Place {
     }
 }
 
-/// Up to here `f64` has every whole number.
-const EXACT_MAX: u64 = 1 << 53;
+/// Below it every whole number is an `f64` that no other rounds to.
+const EXACT_END: u64 = 1 << 53;
 
 #[inline]
 fn of_i64<'a>(value: i64) -> Cell<'a> {
-    if value.unsigned_abs() <= EXACT_MAX { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
+    if value.unsigned_abs() < EXACT_END { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
 }
 
 #[inline]
 fn of_u64<'a>(value: u64) -> Cell<'a> {
-    if value <= EXACT_MAX { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
+    if value < EXACT_END { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
 }
 
 /// A number less an origin, exact where both are whole and less than 2^53 apart.

@@ -136,7 +136,11 @@ fn of_column<'a>(reference: &ColumnReference, live: &'a ColumnReference) -> Resu
             });
             let count = live.present_count();
             found.moments = Some(Spread { mean: numeric.mean + apart, std_dev: numeric.std_dev, count });
-            found.sample.iter().flat_map(|sample| sample.iter()).for_each(|&value| bins.count_number(&mut tally, value, 1));
+            found
+                .sample
+                .iter()
+                .flat_map(|sample| sample.iter())
+                .for_each(|&value| bins.count_number(&mut tally, value, 1));
         }
         (Cells::Bins(bins), Kind::Categorical(categorical)) => {
             for category in &categorical.counts {

@@ -158,7 +158,8 @@ pub fn total_variation(reference: &[u64], live: &[u64]) -> f64 {
 ///
 /// A cell's count in a sample of the size that both sides come to is taken as
 /// a Poisson number with mean μ, whose mean absolute deviation is
-/// 2 e^-μ μ^(k+1) / k! with k = ⌊μ⌋, and √(2μ/π) where μ is large.
+/// 2 e^-μ μ^(k+1) / k! with k = ⌊μ⌋, and √(2μ/π) where μ is large; the less,
+/// the more of all rows the cell has, as of a binomial number.
 pub fn total_variation_by_chance(reference: &[u64], live: &[u64]) -> f64 {
     const EXACT_MAX: f64 = 1e3;
     let total = |counts: &[u64]| counts.iter().map(|&count| count as f64).sum::<f64>();
@@ -168,13 +169,14 @@ pub fn total_variation_by_chance(reference: &[u64], live: &[u64]) -> f64 {
     }
     let size = n * m / (n + m);
     let deviation = |(&r, &l): (&u64, &u64)| {
-        let mean = (r as f64 + l as f64) / (n + m) * size;
-        let whole = mean.floor();
-        match mean {
+        let share = (r as f64 + l as f64) / (n + m);
+        let (mean, whole) = (share * size, (share * size).floor());
+        let of_poisson = match mean {
             mean if mean > EXACT_MAX => (2.0 * mean / std::f64::consts::PI).sqrt(),
             mean if mean > 0.0 => 2.0 * ((whole + 1.0) * mean.ln() - mean - ln_gamma(whole + 1.0)).exp(),
             _ => 0.0,
-        }
+        };
+        of_poisson * (1.0 - share).max(0.0).sqrt()
     };
     (reference.iter().zip(live).map(deviation).sum::<f64>() / (2.0 * size)).min(1.0)
 }

@@ -31,8 +31,8 @@ pub use compare::{compare, compare_counts, compare_live, watch};
 pub use counter::Counter;
 pub use counts::Counts;
 pub use distance::{
-    Binned, Bounds, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, total_variation, total_variation_by_chance, wasserstein,
-    wasserstein_binned,
+    Binned, Bounds, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, total_variation, total_variation_by_chance,
+    wasserstein, wasserstein_binned,
 };
 pub use evidence::ln_e;
 pub use moments::Moments;

@@ -105,9 +105,8 @@ impl Profiler {
     /// with each other: the texts that are named are chosen by both.
     pub fn finish_both(self, other: Self) -> (Reference, Reference) {
         let pairs = self.columns.iter().zip(&other.columns).filter(|((_, one), (_, two))| one.is_text && two.is_text);
-        let chosen: Vec<_> = pairs
-            .map(|((place, one), (_, two))| (place.name.clone(), Texts::both(&one.texts, &two.texts)))
-            .collect();
+        let chosen: Vec<_> =
+            pairs.map(|((place, one), (_, two))| (place.name.clone(), Texts::both(&one.texts, &two.texts))).collect();
         let (mut one, mut two) = (self.finish(), other.finish());
         for (name, (first, second, pooled)) in chosen {
             one.name_texts(&name, first, pooled);

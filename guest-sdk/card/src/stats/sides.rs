@@ -57,7 +57,8 @@ impl Sides {
         let mut weights: Vec<f64> = reference.iter().map(|&count| count as f64 + prior).collect();
         // As often as values came once, others may be expected that never came
         // (Good & Turing).
-        let once = if categorical.is_complete() { reference.iter().filter(|count| **count == 1).count() as f64 } else { 0.0 };
+        let once =
+            if categorical.is_complete() { reference.iter().filter(|count| **count == 1).count() as f64 } else { 0.0 };
         weights.iter_mut().rev().take(1).for_each(|other| *other += once);
         let total: f64 = reference.iter().map(|&count| count as f64).sum();
         let unseen = (once + 2.0 * once.sqrt()) / total.max(1.0);

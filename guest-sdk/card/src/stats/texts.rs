@@ -113,8 +113,7 @@ impl Texts {
     /// These, which none of the counts chose.
     fn named(&self, names: &[String]) -> CategoricalReference {
         let count = |name: &String| self.counts.get(name).map_or(0, |halves| sum(halves));
-        let counts: Vec<_> =
-            names.iter().map(|name| Category { value: name.clone(), count: count(name) }).collect();
+        let counts: Vec<_> = names.iter().map(|name| Category { value: name.clone(), count: count(name) }).collect();
         let held_out: Vec<u64> = counts.iter().map(|category| category.count).collect();
         let other_count = self.count() - held_out.iter().sum::<u64>();
         let held_out = Some(HeldOut { counts: held_out, other_count });
@@ -132,9 +131,7 @@ impl Texts {
         let is_counted = |texts: &Self, value: &str| texts.is_exhaustive() || texts.counts.contains_key(value);
         let mut names: Vec<_> = together
             .into_iter()
-            .filter(|(value, count)| {
-                *count >= COMPARED_MIN && is_counted(one, value) && is_counted(other, value)
-            })
+            .filter(|(value, count)| *count >= COMPARED_MIN && is_counted(one, value) && is_counted(other, value))
             .collect();
         names.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
         names.truncate(COMPARED_MAX);

@@ -1,8 +1,8 @@
 //! Numbers of ours beside scipy's, on real data (`scipy_values.py` wrote them).
 
 use scry_card::stats::{
-    Counter, Kind, Profiler, Reference, Statistic, chi_square, fisher_exact, js_distance, jsd_bits, ks, ks_p_value,
-    compare, l_infinity, ln_e, psi, total_variation, total_variation_by_chance, wasserstein, watch,
+    Counter, Kind, Profiler, Reference, Statistic, chi_square, compare, fisher_exact, js_distance, jsd_bits, ks,
+    ks_p_value, l_infinity, ln_e, psi, total_variation, total_variation_by_chance, wasserstein, watch,
 };
 use scry_card::{Batch, Field, Tensor, Values};
 use serde::Deserialize;

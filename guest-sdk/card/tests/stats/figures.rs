@@ -79,7 +79,8 @@ impl Case {
     fn verdict(&self, way: Way, random: &mut Random) -> Verdict {
         let [reference, live] = [&self.reference, &self.live].map(|(rows, draw)| column(draw(random, *rows)));
         let fields = [field(reference.values.datatype())];
-        let [reference, live] = [reference, live].map(|column| Batch { rows: column.values.len(), columns: vec![column] });
+        let [reference, live] =
+            [reference, live].map(|column| Batch { rows: column.values.len(), columns: vec![column] });
         let read = |batch: &Batch, profiler: Profiler| {
             let mut profiler = profiler.sample_values(10_000);
             profiler.add(batch).unwrap();
@@ -217,7 +218,8 @@ pub(crate) fn undrifted() -> Vec<Case> {
 pub(crate) fn drifted() -> Vec<Case> {
     let case = |name: &str, reference, live| Case { name: name.to_owned(), reference, live };
     let always = |value: &'static str| texts(move |_| value.to_owned());
-    let quarter = |other: &'static str| texts(move |random| (if is_one_of(random, 0.25) { other } else { "a" }).to_owned());
+    let quarter =
+        |other: &'static str| texts(move |random| (if is_one_of(random, 0.25) { other } else { "a" }).to_owned());
     let large = 1i64 << 53;
     let mixed = move |share: f64| wholes(move |random| large + i64::from(is_one_of(random, share)));
     let far = move |middle: f64| wholes(move |random| (1 << 60) + ((random.normal() + middle) * 100.0) as i64);
@@ -231,10 +233,22 @@ pub(crate) fn drifted() -> Vec<Case> {
         case("half of 300 categories vanish", (20_000, uniform(0, 300)), (20_000, uniform(0, 150))),
         case("half of 3,000 categories vanish", (20_000, uniform(0, 3_000)), (20_000, uniform(0, 1_500))),
         case("300 categories are 300 others", (20_000, uniform(0, 300)), (20_000, uniform(300, 300))),
-        case("a shift of 3 σ beside 1 % sentinels", (2_000, numbers(|r| with_sentinel(r, 0.0))), (2_000, numbers(|r| with_sentinel(r, 3.0)))),
-        case("a shift of 0.5 σ beside 1 % sentinels", (2_000, numbers(|r| with_sentinel(r, 0.0))), (2_000, numbers(|r| with_sentinel(r, 0.5)))),
+        case(
+            "a shift of 3 σ beside 1 % sentinels",
+            (2_000, numbers(|r| with_sentinel(r, 0.0))),
+            (2_000, numbers(|r| with_sentinel(r, 3.0))),
+        ),
+        case(
+            "a shift of 0.5 σ beside 1 % sentinels",
+            (2_000, numbers(|r| with_sentinel(r, 0.0))),
+            (2_000, numbers(|r| with_sentinel(r, 0.5))),
+        ),
         case("a shift of 1 of heavy tails (Cauchy)", (2_000, numbers(heavy)), (2_000, numbers(|r| heavy(r) + 1.0))),
-        case("a shift of 1 σ in a small unit", (2_000, numbers(|r| 1e-6 * r.normal())), (2_000, numbers(|r| 1e-6 * (r.normal() + 1.0)))),
+        case(
+            "a shift of 1 σ in a small unit",
+            (2_000, numbers(|r| 1e-6 * r.normal())),
+            (2_000, numbers(|r| 1e-6 * (r.normal() + 1.0))),
+        ),
         case("2^53 and 2^53 + 1: half and half, then 1 to 9", (2_000, mixed(0.5)), (2_000, mixed(0.9))),
         case("a shift of 0.5 σ about 2^60", (2_000, far(0.0)), (2_000, far(0.5))),
         case("truth values: half true, then six tenths", (2_000, truth(0.5)), (2_000, truth(0.6))),
