@@ -20,7 +20,7 @@ fn comparisons_without_drift_raise_no_more_alarms_than_promised() {
     for case in undrifted() {
         for way in Way::ALL {
             let drift = case.verdicts(way, 1, TIMES).drift;
-            // One in 5 is expected; 4 come by chance in one of 25,000.
+            // 0.2 are expected; 4 or more come by chance in one of 25,000.
             assert!(drift <= 3, "{}, {}: {drift} of {TIMES}", case.name, way.name());
             (alarms, comparisons) = (alarms + drift, comparisons + TIMES);
         }
