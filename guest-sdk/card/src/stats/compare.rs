@@ -75,12 +75,19 @@ fn of_counts(rule: Rule, reference: &Reference, counts: &Counts, alpha: f64) -> 
 /// same names; where `live` has others, what it does not name counts as least
 /// unlike the reference.
 pub fn compare(reference: &Reference, live: &Reference, alpha: f64) -> Result<DriftReport, Invalid> {
-    let columns = reference.columns.iter().map(|column| {
-        let other = live.columns.iter().find(|other| other.name == column.name);
-        let other = other.ok_or_else(|| invalid(&column.name, None, "a column in both", "none in the live data"))?;
-        of_column(column, other)
-    });
-    report(Rule::Window, reference, live.rows, alpha, columns)
+    let find = |name: &str| {
+        let other = live.columns.iter().find(|other| other.name == *name);
+        other.ok_or_else(|| invalid(name, None, "a column in both", "none in the live data"))
+    };
+    let mut reference = reference.clone();
+    for column in &mut reference.columns {
+        let other = find(&column.name)?;
+        if let (Kind::Categorical(mine), Kind::Categorical(theirs)) = (&mut column.kind, &other.kind) {
+            *mine = mine.facing(theirs);
+        }
+    }
+    let columns = reference.columns.iter().map(|column| of_column(column, find(&column.name)?));
+    report(Rule::Window, &reference, live.rows, alpha, columns)
 }
 
 fn report<'a>(

@@ -120,19 +120,19 @@ impl Bins {
     fn count(&self, tally: &mut Tally, cell: Cell<'_>) {
         match cell {
             Cell::Number(value) => self.count_number(tally, from_origin(value, self.origin), 1),
-            Cell::Whole(value) => self.count_number(tally, self.from_origin(value), 1),
+            Cell::Whole(value) => self.count_number(tally, self.distance(value), 1),
             Cell::Missing => tally.null_count += 1,
             Cell::Text(_) => tally.nan_count += 1,
         }
     }
 
-    fn from_origin(&self, whole: i128) -> f64 {
+    fn distance(&self, whole: i128) -> f64 {
         whole.saturating_sub(self.origin.unwrap_or(0)) as f64
     }
 
     /// So many times the number that this text is, if it is one.
     pub(super) fn count_text(&self, tally: &mut Tally, text: &str, times: u64) -> bool {
-        let whole = text.parse::<i128>().ok().map(|value| self.from_origin(value));
+        let whole = text.parse::<i128>().ok().map(|value| self.distance(value));
         let number = || text.parse().ok().map(|value| from_origin(value, self.origin));
         let found = whole.or_else(number);
         found.is_some_and(|value| {

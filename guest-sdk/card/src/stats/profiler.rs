@@ -102,7 +102,8 @@ impl Profiler {
     }
 
     /// What the rows of two sets of the same fields looked like, to be compared
-    /// with each other: the texts that are named are chosen by both.
+    /// with each other and not to be kept: the texts that are named are chosen
+    /// by both, and may be more than a reference keeps.
     pub fn finish_both(self, other: Self) -> (Reference, Reference) {
         let pairs = self.columns.iter().zip(&other.columns).filter(|((_, one), (_, two))| one.is_text && two.is_text);
         let chosen: Vec<_> =

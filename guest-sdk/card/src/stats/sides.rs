@@ -3,8 +3,11 @@
 //! Never takes a cell that was chosen by counts it is compared by: the most
 //! frequent of many categories had luck, and would seem to fall in any other data.
 
+use super::cells::number_text;
 use super::texts::CHOOSING_MIN;
-use super::{CATEGORIES_MAX, CategoricalReference, ColumnReference, Kind, NumericReference};
+use super::texts::ranked;
+use super::{CATEGORIES_MAX, CategoricalReference, Category, ColumnReference, HeldOut, Kind, NumericReference};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the e-process expects of a cell that has had nothing: Jeffreys' prior.
 const HALF: f64 = 0.5;
@@ -95,30 +98,64 @@ impl CategoricalReference {
         }
     }
 
-    /// Both sides' counts in cells that may be compared.
-    ///
-    /// References of earlier versions name the most frequent of many values by
-    /// the only counts that they have. Of these, only the ones that no chance
-    /// would have left out have a cell of their own.
-    fn cells(&self, live: &[u64]) -> (Vec<u64>, Vec<u64>) {
-        let counts = self.fair_counts();
-        if self.held_out.is_some() || self.other_count == 0 || self.counts.len() < CATEGORIES_MAX {
-            return (counts, live.to_vec());
-        }
+    /// Of references of earlier versions, which name the most frequent of many
+    /// values by the only counts that they have, the names that chance might
+    /// have left out.
+    fn unsure(&self) -> impl Iterator<Item = &str> {
+        let is_chosen = self.held_out.is_none() && self.other_count > 0 && self.counts.len() >= CATEGORIES_MAX;
         let least = self.counts.iter().map(|category| category.count).min().unwrap_or(0) as f64;
-        let sure = least + 4.0 * least.sqrt();
-        let named = self.counts.len();
-        let (mut cells, mut other) = ((Vec::new(), Vec::new()), (0u64, 0u64));
-        for (at, (&count, &found)) in counts.iter().zip(live).enumerate() {
-            if at < named && count as f64 > sure {
-                cells.0.push(count);
-                cells.1.push(found);
-            } else {
-                other = (other.0.saturating_add(count), other.1.saturating_add(found));
+        let sure = if is_chosen { least + 4.0 * least.sqrt() } else { -1.0 };
+        let unsure = self.counts.iter().filter(move |category| category.count as f64 <= sure);
+        unsure.map(|category| category.value.as_str())
+    }
+
+    /// Both sides' counts in cells that may be compared.
+    fn cells(&self, live: &[u64]) -> (Vec<u64>, Vec<u64>) {
+        let unsure: BTreeSet<_> = self.unsure().collect();
+        let is_unsure =
+            |at: usize| self.counts.get(at).is_some_and(|category| unsure.contains(category.value.as_str()));
+        let pairs = || self.fair_counts().into_iter().zip(live).enumerate();
+        let mut cells: (Vec<u64>, Vec<u64>) = pairs().filter(|(at, _)| !is_unsure(*at)).map(|(_, pair)| pair).unzip();
+        if let (Some(reference), Some(live)) = (cells.0.last_mut(), cells.1.last_mut()) {
+            for (_, (count, found)) in pairs().filter(|(at, _)| is_unsure(*at)) {
+                (*reference, *live) = (reference.saturating_add(count), live.saturating_add(*found));
             }
         }
-        cells.0.push(other.0);
-        cells.1.push(other.1);
         cells
+    }
+
+    /// Whole numbers as earlier versions had them: those that round to one are one.
+    fn rounded(&self) -> Self {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for Category { value, count } in &self.counts {
+            let text = value.parse().map_or_else(|_| value.clone(), number_text);
+            *counts.entry(text).or_default() += count;
+        }
+        ranked(counts.into_iter().map(|(value, count)| Category { value, count }).collect())
+    }
+
+    /// The same as exactly as the other side has it, and without the names that
+    /// either side is unsure of.
+    pub(super) fn facing(&self, live: &Self) -> Self {
+        if self.is_whole && !live.is_whole {
+            return self.rounded();
+        }
+        let unsure: BTreeSet<_> = self.unsure().chain(live.unsure()).collect();
+        if unsure.is_empty() {
+            return self.clone();
+        }
+        let mut fair = self.fair_counts();
+        let mut other_count = fair.pop().unwrap_or(0);
+        let (mut counts, mut held_out, mut other) = (Vec::new(), Vec::new(), self.other_count);
+        for (category, count) in self.counts.iter().zip(fair) {
+            if unsure.contains(category.value.as_str()) {
+                (other, other_count) = (other.saturating_add(category.count), other_count.saturating_add(count));
+            } else {
+                counts.push(category.clone());
+                held_out.push(count);
+            }
+        }
+        let held_out = Some(HeldOut { counts: held_out, other_count });
+        Self { counts, other_count: other, held_out, is_whole: self.is_whole }
     }
 }

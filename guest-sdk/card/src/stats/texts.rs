@@ -96,8 +96,8 @@ impl Texts {
             self.counts.iter().filter(|(_, halves)| choosing(halves) >= CHOOSING_MIN).collect();
         candidates.sort_by(|(a, x), (b, y)| choosing(y).cmp(&choosing(x)).then_with(|| a.cmp(b)));
         candidates.truncate(CATEGORIES_MAX);
-        candidates.sort_by(|(a, x), (b, y)| sum(*y).cmp(&sum(*x)).then_with(|| a.cmp(b)));
-        let counts = candidates.iter().map(|(value, halves)| Category { value: (*value).clone(), count: sum(*halves) });
+        candidates.sort_by(|(a, x), (b, y)| sum(y).cmp(&sum(x)).then_with(|| a.cmp(b)));
+        let counts = candidates.iter().map(|(value, halves)| Category { value: (*value).clone(), count: sum(halves) });
         let held_out: Vec<u64> = candidates.iter().map(|(_, [_, held_out])| *held_out).collect();
         let all_held_out = self.counts.values().chain([&self.other]).fold(0, |total, [_, held_out]| total + held_out);
         let other_count = all_held_out - held_out.iter().sum::<u64>();
@@ -112,7 +112,7 @@ impl Texts {
 
     /// These, which none of the counts chose.
     fn named(&self, names: &[String]) -> CategoricalReference {
-        let count = |name: &String| self.counts.get(name).map_or(0, |halves| sum(halves));
+        let count = |name: &String| self.counts.get(name).map_or(0, sum);
         let counts: Vec<_> = names.iter().map(|name| Category { value: name.clone(), count: count(name) }).collect();
         let held_out: Vec<u64> = counts.iter().map(|category| category.count).collect();
         let other_count = self.count() - held_out.iter().sum::<u64>();

@@ -179,11 +179,14 @@ fn statistics_and_counts_of_earlier_versions_are_read_and_go_on() {
         assert_eq!(epoch.rows(), 2_000);
         let mut profiler = Profiler::new(&fields).naming(&reference);
         profiler.add(&live).unwrap();
+        let (named, whole) = (profiler.finish(), profile(&fields, &live));
         for report in [
+            compare(&named, &reference, ALPHA),
+            compare(&whole, &reference, ALPHA),
             watch(&reference, &epoch, ALPHA),
             compare_counts(&reference, &epoch, ALPHA),
-            compare(&reference, &profiler.finish(), ALPHA),
-            compare(&reference, &profile(&fields, &live), ALPHA),
+            compare(&reference, &named, ALPHA),
+            compare(&reference, &whole, ALPHA),
         ] {
             let report = report.unwrap();
             assert_eq!(report.verdict, Verdict::Ok, "{report}");
@@ -197,6 +200,54 @@ fn statistics_and_counts_of_earlier_versions_are_read_and_go_on() {
         let report = report.unwrap();
         let verdicts: Vec<_> = report.columns.iter().map(|column| column.verdict).collect();
         assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Ok, Verdict::Drift], "{report}");
+    }
+}
+
+/// As earlier versions kept them: the most frequent texts by all their counts.
+fn kept_as_earlier(words: &[String]) -> Reference {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    words.iter().for_each(|word| *counts.entry(word).or_default() += 1);
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let other: u64 = counts.iter().skip(100).map(|(_, count)| count).sum();
+    let named: Vec<_> =
+        counts.iter().take(100).map(|(value, count)| json!({ "value": value, "count": count })).collect();
+    let kind = json!({ "categorical": { "counts": named, "other_count": other } });
+    let column = json!({ "name": "c", "count": words.len(), "null_count": 0, "kind": kind });
+    Reference::from_json(json!({ "rows": words.len(), "columns": [column] }).to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn references_of_earlier_versions_with_many_categories_raise_no_alarm_without_drift() {
+    let fields = [field("c", Datatype::Bytes)];
+    for seed in 0..20 {
+        let mut random = Random(seed);
+        let is_falling = seed % 2 == 0;
+        let mut words = || -> Vec<String> {
+            let mut at = || if is_falling { 300f64.powf(random.uniform()) } else { 300.0 * random.uniform() };
+            (0..2_000).map(|_| format!("k{}", at() as u32)).collect()
+        };
+        let (old, new) = (words(), words());
+        let live = batch(vec![texts(new.iter().map(String::as_str))]);
+        let (old, other) = (kept_as_earlier(&old), kept_as_earlier(&new));
+        let mut profiler = Profiler::new(&fields).naming(&old);
+        profiler.add(&live).unwrap();
+        let named = profiler.finish();
+        let counter = Counter::new(&old, &fields).unwrap();
+        let mut counts = counter.start();
+        counter.count(&mut counts, &live).unwrap();
+        for report in [
+            watch(&old, &counts, ALPHA),
+            compare_counts(&old, &counts, ALPHA),
+            compare(&old, &named, ALPHA),
+            compare(&named, &old, ALPHA),
+            compare(&old, &other, ALPHA),
+            compare(&old, &profile(&fields, &live), ALPHA),
+            compare(&profile(&fields, &live), &old, ALPHA),
+        ] {
+            let report = report.unwrap();
+            assert_eq!(report.verdict, Verdict::Ok, "seed {seed}: {report}");
+        }
     }
 }
 
