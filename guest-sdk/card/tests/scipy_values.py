@@ -15,6 +15,7 @@ import pathlib
 
 import numpy as np
 from scipy import stats
+from scipy.spatial import distance
 from scipy.spatial.distance import jensenshannon
 from scipy.special import gammaln, kolmogorov
 from sklearn import datasets
@@ -35,12 +36,9 @@ def chi_square(p, q):
     small = expected < 5
     if small.any():
         pool, kept = table[:, small].sum(axis=1), table[:, ~small]
-        if pool.sum() * table.sum(axis=1).min() / table.sum() < 5 and kept.size:
-            kept[:, kept.sum(axis=0).argmin()] += pool
-            table = kept
-        else:
-            table = np.column_stack([kept, pool])
-    if table.shape[1] < 2:
+        is_small = pool.sum() * table.sum(axis=1).min() / table.sum() < 5
+        table = kept if is_small else np.column_stack([kept, pool])
+    if table.shape[1] < 2 or (table.sum(axis=1) == 0).any():
         return 0.0, 0, 1.0
     found = stats.chi2_contingency(table, correction=False)
     return found.statistic, found.dof, found.pvalue
@@ -56,12 +54,23 @@ def ln_e(c, n):
     return np.logaddexp(*bets) - np.log(2) - ln_dirichlet_multinomial(c, n)
 
 
+def by_chance(p, q):
+    size = p.sum() * q.sum() / (p.sum() + q.sum())
+    shares = (p + q) / (p.sum() + q.sum())
+    of_poisson = lambda mean: stats.poisson(mean).expect(lambda k: abs(k - mean), maxcount=10_000)
+    deviation = [of_poisson(share * size) * np.sqrt(1 - share) for share in shares if share > 0]
+    return sum(deviation) / (2 * size)
+
+
 def of_counts(p, q, last_spacing):
     p, q = np.array(p), np.array(q)
     share_p, share_q = p / p.sum(), q / q.sum()
     floor_p, floor_q = (np.where(share == 0, 1e-4, share) for share in (share_p, share_q))
     js = jensenshannon(share_p, share_q)
-    weights = p + (np.arange(len(p)) == len(p) - 1 if last_spacing else 0.5)
+    # Of bins, the last has one spacing more. Of categories, each has its part of
+    # the prior, and the last (all others) as much as came once.
+    is_last = np.arange(len(p)) == len(p) - 1
+    weights = p + (is_last if last_spacing else min(0.5, 10 / len(p)) + is_last * (p == 1).sum())
     statistic, dof, p_value = chi_square(p, q)
     return {
         "reference_counts": p.tolist(),
@@ -70,11 +79,22 @@ def of_counts(p, q, last_spacing):
         "js_distance": js,
         "jsd_bits": js**2 / np.log(2),
         "l_infinity": np.abs(share_p - share_q).max(),
+        "total_variation": distance.cityblock(share_p, share_q) / 2,
+        "total_variation_by_chance": by_chance(p, q),
         "chi_square": statistic,
         "chi_square_dof": dof,
         "chi_square_p_value": p_value,
         "ln_e": ln_e(np.append(weights, 0.5), np.append(q, 0)),
     }
+
+
+def w_robust(reference, live, edges, counts):
+    share = np.cumsum(counts)[:-1] / counts.sum()
+    quantile = lambda q: np.interp(q, share, edges)
+    scale = (quantile(0.75) - quantile(0.25)) / 1.349 or (quantile(0.9) - quantile(0.1)) / 2.563 or np.inf
+    scale = max(min(scale, reference.std()), 1e-3)
+    near = [np.clip(x, edges[0] - 3 * scale, edges[-1] + 3 * scale) for x in (reference, live)]
+    return stats.wasserstein_distance(*near) / scale
 
 
 def numeric(reference, live):
@@ -92,6 +112,7 @@ def numeric(reference, live):
         "ks_p_value": ks_p_value(d, len(reference), len(live)),
         "wasserstein": w,
         "w_norm": w / max(reference.std(), 1e-3),
+        "w_robust": w_robust(reference, live, edges, p),
         **of_counts(p, q, last_spacing=True),
     }
 

@@ -24,9 +24,13 @@ fn print_columns(reference: &Reference) {
         let missing = share(column.missing_count(), column.count);
         let values = match &column.kind {
             Kind::Numeric(numeric) => {
-                let [low, high, mean, std_dev] =
-                    [numeric.minimum, numeric.maximum, numeric.mean, numeric.std_dev].map(short);
-                format!("{low} to {high}, mean {mean}, std {std_dev}")
+                let [low, high, mean] = [numeric.minimum, numeric.maximum, numeric.mean].map(|value| {
+                    // Numbers with an origin are whole, but for the mean.
+                    numeric
+                        .origin
+                        .map_or_else(|| short(value), |origin| origin.saturating_add(value as i128).to_string())
+                });
+                format!("{low} to {high}, mean {mean}, std {}", short(numeric.std_dev))
             }
             Kind::Categorical(categorical) => categories(categorical),
         };

@@ -37,15 +37,17 @@ pub fn compare(
     let (old_reference, new_reference, mut assumed) = match (Side::read(old, columns)?, Side::read(new, columns)?) {
         (Side::Known(known_old, _), Side::Known(known_new, _)) => (known_old, known_new, Vec::new()),
         (Side::Known(known, fields), Side::Table) => {
-            let ([read], notes) = profiled([new], fields, &names(&known), watch)?;
+            let (read, notes) = profiled_like(&known, new, fields, watch)?;
             (known, read, notes)
         }
         (Side::Table, Side::Known(known, fields)) => {
-            let ([read], notes) = profiled([old], fields, &names(&known), watch)?;
+            let (read, notes) = profiled_like(&known, old, fields, watch)?;
             (read, known, notes)
         }
         (Side::Table, Side::Table) => {
-            let ([read_old, read_new], notes) = profiled([old, new], None, columns, watch)?;
+            let ([read_old, read_new], notes) = profiled([old, new], None, columns, watch, |profiler| profiler)?;
+            let (mut read_old, mut read_new) = read_old.finish_both(read_new);
+            [&mut read_old, &mut read_new].into_iter().for_each(|read| keep(read, columns));
             (read_old, read_new, notes)
         }
     };
@@ -95,14 +97,29 @@ fn names(reference: &Reference) -> Vec<String> {
     reference.columns.iter().map(|column| column.name.clone()).collect()
 }
 
-/// The statistics of some tables, read by the same fields: these, or what the
-/// tables hold. With as many values as are kept at most, since nobody keeps them.
+/// The statistics of a table, to be compared with these.
+fn profiled_like(
+    known: &Reference,
+    path: &Path,
+    fields: Option<Vec<Field>>,
+    watch: &mut Watch<'_>,
+) -> Result<(Reference, Vec<String>), OfflineError> {
+    let only = names(known);
+    let ([read], notes) = profiled([path], fields, &only, watch, |profiler| profiler.naming(known))?;
+    let mut read = read.finish();
+    keep(&mut read, &only);
+    Ok((read, notes))
+}
+
+/// What was read of some tables, by the same fields: these, or what the tables
+/// hold. With as many values as are kept at most, since the statistics are not stored.
 fn profiled<const N: usize>(
     paths: [&Path; N],
     fields: Option<Vec<Field>>,
     only: &[String],
     watch: &mut Watch<'_>,
-) -> Result<([Reference; N], Vec<String>), OfflineError> {
+    begin: impl Fn(Profiler) -> Profiler,
+) -> Result<([Profiler; N], Vec<String>), OfflineError> {
     let mut tables = Tables::open(&paths)?;
     let fields = match fields {
         Some(fields) => {
@@ -111,7 +128,7 @@ fn profiled<const N: usize>(
         }
         None => tables.fields(only, watch)?,
     };
-    let mut profilers = paths.map(|_| Profiler::new(&fields).sample_values(SAMPLE_MAX_VALUES));
+    let mut profilers = paths.map(|_| begin(Profiler::new(&fields).sample_values(SAMPLE_MAX_VALUES)));
     let ignored = tables.each("profiling", &fields, watch, |piece| {
         profilers.get_mut(piece.file).map_or(Ok(()), |profiler| Ok(profiler.add(piece.batch)?))
     })?;
@@ -119,10 +136,5 @@ fn profiled<const N: usize>(
     if !ignored.is_empty() {
         assumed.push(format!("not compared: {}", listed(ignored.iter())));
     }
-    let finished = profilers.map(|profiler| {
-        let mut reference = profiler.finish();
-        keep(&mut reference, only);
-        reference
-    });
-    Ok((finished, assumed))
+    Ok((profilers, assumed))
 }

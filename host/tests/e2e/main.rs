@@ -8,6 +8,7 @@ mod breaker;
 mod checks;
 mod clean;
 mod cli;
+mod comparisons;
 mod contract;
 mod crash;
 mod demo;

@@ -11,8 +11,9 @@ use crate::{Batch, Datatype, Field, Invalid, Tensor, Values};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Cell<'a> {
     Missing,
-    /// Whole numbers beyond 2^53 are rounded.
     Number(f64),
+    /// A whole number from ±2^53 on, where `f64` has not all of them.
+    Whole(i128),
     /// Text, or a truth value as `true` or `false`.
     Text(&'a str),
 }
@@ -70,11 +71,11 @@ impl Place {
             Values::Int8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
             Values::Int16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
             Values::Int32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Int64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v as f64), visit),
+            Values::Int64(list) => self.cells(tensor, list.iter(), |&v| of_i64(v), visit),
             Values::Uint8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
             Values::Uint16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
             Values::Uint32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Uint64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v as f64), visit),
+            Values::Uint64(list) => self.cells(tensor, list.iter(), |&v| of_u64(v), visit),
             Values::Fp32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
             Values::Fp64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v), visit),
             Values::Bytes(list) => self.cells(tensor, list.iter(), text, visit),
@@ -100,6 +101,31 @@ impl Place {
                 list.zip(flags).skip(element).step_by(per_row).for_each(|pair| visit(masked(pair)));
             }
         }
+    }
+}
+
+/// Below it every whole number is an `f64` that no other rounds to.
+const EXACT_END: u64 = 1 << 53;
+
+#[inline]
+fn of_i64<'a>(value: i64) -> Cell<'a> {
+    if value.unsigned_abs() < EXACT_END { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
+}
+
+#[inline]
+fn of_u64<'a>(value: u64) -> Cell<'a> {
+    if value < EXACT_END { Cell::Number(value as f64) } else { Cell::Whole(value.into()) }
+}
+
+/// A number less an origin, exact where both are whole and less than 2^53 apart.
+#[inline]
+pub(super) fn from_origin(value: f64, origin: Option<i128>) -> f64 {
+    /// A whole number up to here fits an `i128`, and so does its distance.
+    const WHOLE_MAX: f64 = 1e38;
+    match origin {
+        None => value,
+        Some(origin) if value.fract() == 0.0 && value.abs() <= WHOLE_MAX => (value as i128 - origin) as f64,
+        Some(origin) => value - origin as f64,
     }
 }
 

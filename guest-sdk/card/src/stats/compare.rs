@@ -6,10 +6,12 @@
 use super::cells::Cell;
 use super::counter::Cells;
 use super::counts::Tally;
-use super::judge::{Judge, Live};
-use super::{ColumnReference, Counts, DriftReport, Kind, Reference, Rule};
+use super::judge::{Judge, Live, Spread};
+use super::{CategoricalReference, ColumnReference, Counts, DriftReport, HeldOut, Kind, Reference, Rule};
 use crate::Invalid;
 use crate::invalid::invalid;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Judges the counts of an epoch, as often as wanted: with no drift, at most a
 /// share `alpha` of epochs ever sees an alarm.
@@ -46,6 +48,10 @@ fn as_reference(reference: &Reference, counts: &Counts) -> Reference {
             Kind::Categorical(categorical) => {
                 let slots = categorical.counts.iter_mut().map(|category| &mut category.count);
                 slots.chain([&mut categorical.other_count]).zip(&tally.cells).for_each(|(slot, count)| *slot = *count);
+                // None of these counts chose what is named.
+                if let Some((other, named)) = tally.cells.split_last() {
+                    categorical.held_out = Some(HeldOut { counts: named.to_vec(), other_count: *other });
+                }
                 column.null_count = tally.missing_count();
             }
         }
@@ -63,14 +69,25 @@ fn of_counts(rule: Rule, reference: &Reference, counts: &Counts, alpha: f64) -> 
 /// Judges the data of one reference by another, once: for whole data sets.
 ///
 /// Numbers are compared by the stored samples; where only `live` has one, by
-/// the reference's bins; where neither helps, by the means alone.
+/// the reference's bins; where neither helps, by the means alone. Of texts,
+/// [`Profiler::naming`](super::Profiler::naming) and
+/// [`Profiler::finish_both`](super::Profiler::finish_both) leave counts of the
+/// same names; where `live` has others, what it does not name counts as least
+/// unlike the reference.
 pub fn compare(reference: &Reference, live: &Reference, alpha: f64) -> Result<DriftReport, Invalid> {
-    let columns = reference.columns.iter().map(|column| {
-        let other = live.columns.iter().find(|other| other.name == column.name);
-        let other = other.ok_or_else(|| invalid(&column.name, None, "a column in both", "none in the live data"))?;
-        of_column(column, other)
-    });
-    report(Rule::Window, reference, live.rows, alpha, columns)
+    let find = |name: &str| {
+        let other = live.columns.iter().find(|other| other.name == *name);
+        other.ok_or_else(|| invalid(name, None, "a column in both", "none in the live data"))
+    };
+    let mut reference = reference.clone();
+    for column in &mut reference.columns {
+        let other = find(&column.name)?;
+        if let (Kind::Categorical(mine), Kind::Categorical(theirs)) = (&mut column.kind, &other.kind) {
+            *mine = mine.facing(theirs);
+        }
+    }
+    let columns = reference.columns.iter().map(|column| of_column(column, find(&column.name)?));
+    report(Rule::Window, &reference, live.rows, alpha, columns)
 }
 
 fn report<'a>(
@@ -105,45 +122,88 @@ fn of_tally(rows: u64, tally: &Tally) -> Live<'static> {
         sums: tally.sums.clone(),
         is_complete: true,
         sample: None,
-        mean: None,
+        moments: None,
     }
 }
 
 /// Brings a column of one reference into the cells of another.
 fn of_column<'a>(reference: &ColumnReference, live: &'a ColumnReference) -> Result<Live<'a>, Invalid> {
     let mut tally = Tally::empty(reference);
+    let origin = |kind: &Kind| match kind {
+        Kind::Numeric(numeric) => numeric.origin.unwrap_or(0),
+        Kind::Categorical(_) => 0,
+    };
+    let apart = origin(&live.kind).saturating_sub(origin(&reference.kind)) as f64;
     let mut found = Live { rows: live.count, missing_count: live.missing_count(), ..Live::default() };
     match (Cells::of(&reference.kind), &live.kind) {
         (Cells::Bins(bins), Kind::Numeric(numeric)) => {
-            found.sample = numeric.sample.as_deref();
-            found.mean = Some(numeric.mean);
-            found.sample.into_iter().flatten().for_each(|&value| bins.count_number(&mut tally, value, 1));
+            found.sample = numeric.sample.as_deref().map(|sample| match apart {
+                0.0 => Cow::Borrowed(sample),
+                apart => sample.iter().map(|value| value + apart).collect(),
+            });
+            let count = live.present_count();
+            found.moments = Some(Spread { mean: numeric.mean + apart, std_dev: numeric.std_dev, count });
+            found
+                .sample
+                .iter()
+                .flat_map(|sample| sample.iter())
+                .for_each(|&value| bins.count_number(&mut tally, value, 1));
         }
         (Cells::Bins(bins), Kind::Categorical(categorical)) => {
             for category in &categorical.counts {
-                let number = category.value.parse().map_err(|_| wrong_kind(&live.name, &category.value))?;
-                bins.count_number(&mut tally, number, category.count);
+                if !bins.count_text(&mut tally, &category.value, category.count) {
+                    return Err(wrong_kind(&live.name, &category.value));
+                }
             }
         }
         (Cells::Categories(categories), Kind::Numeric(numeric)) => {
-            let sample = numeric.sample.iter().flatten();
-            sample.for_each(|&value| categories.count(&mut tally, Cell::Number(value), 1));
+            for &value in numeric.sample.iter().flatten() {
+                let cell = match numeric.origin {
+                    Some(origin) if value.fract() == 0.0 => Cell::Whole(origin.saturating_add(value as i128)),
+                    _ => Cell::Number(value),
+                };
+                categories.count(&mut tally, cell, 1);
+            }
         }
         (Cells::Categories(categories), Kind::Categorical(categorical)) => {
-            for category in &categorical.counts {
-                categories.count(&mut tally, Cell::Text(&category.value), category.count);
+            let counts = categorical.fair_counts();
+            for (category, count) in categorical.counts.iter().zip(&counts) {
+                let whole = category.value.parse().ok().filter(|_| categorical.is_whole);
+                categories.count(&mut tally, whole.map_or(Cell::Text(&category.value), Cell::Whole), *count);
             }
             if let Some(other) = tally.cells.last_mut() {
-                *other += categorical.other_count;
+                *other += counts.last().copied().unwrap_or(0);
+            }
+            if let Kind::Categorical(reference) = &reference.kind {
+                spread_other(reference, categorical, &mut tally.cells);
             }
         }
     }
     let counted = tally.present_count();
     found.is_complete = counted.saturating_add(found.missing_count) == found.rows;
-    if counted > 0 || found.is_complete || found.mean.is_none() {
+    if counted > 0 || found.is_complete || found.moments.is_none() {
         (found.cells, found.sums) = (tally.cells, tally.sums);
     }
     Ok(found)
+}
+
+/// Gives the reference's categories that live data does not name as much of
+/// its `other` as they had, if so little would not have been named.
+fn spread_other(reference: &CategoricalReference, live: &CategoricalReference, cells: &mut [u64]) {
+    let counts = live.fair_counts();
+    let (Some(unnamed), Some((other, cells))) = (counts.last(), cells.split_last_mut()) else { return };
+    let (mut left, most) = (*unnamed, live.unnamed_max());
+    let known: BTreeSet<_> = live.counts.iter().map(|category| category.value.as_str()).collect();
+    let expected = reference.fair_counts();
+    let total = |counts: &[u64]| counts.iter().map(|&count| count as f64).sum::<f64>();
+    let per_reference = total(&counts) / total(&expected).max(1.0);
+    for ((category, cell), expected) in reference.counts.iter().zip(cells).zip(&expected) {
+        if !known.contains(category.value.as_str()) {
+            let share = ((*expected as f64 * per_reference).round() as u64).min(most).min(left);
+            *cell = cell.saturating_add(share);
+            (*other, left) = (other.saturating_sub(share), left - share);
+        }
+    }
 }
 
 fn wrong_kind(name: &str, found: &str) -> Invalid {

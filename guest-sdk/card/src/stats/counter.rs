@@ -3,7 +3,7 @@
 //! Built once and shared by all threads; what came is in `Counts`, one for each
 //! of them. Counting allocates nothing and keeps no value.
 
-use super::cells::{Cell, Place};
+use super::cells::{Cell, Place, from_origin};
 use super::counts::Tally;
 use super::{BINS, CategoricalReference, ColumnReference, Counts, Kind, MAGNITUDE_MAX, NumericReference, Reference};
 use crate::invalid::invalid;
@@ -101,6 +101,7 @@ pub(super) struct Bins {
     /// Infinite where there are fewer edges, so that all are compared without
     /// a branch.
     edges: [f64; BINS - 1],
+    origin: Option<i128>,
     mean: f64,
     per_scale: f64,
     minimum: f64,
@@ -112,19 +113,35 @@ impl Bins {
         let mut edges = [f64::INFINITY; BINS - 1];
         edges.iter_mut().zip(&numeric.histogram.edges).for_each(|(slot, edge)| *slot = *edge);
         let NumericReference { mean, minimum, maximum, .. } = *numeric;
-        Self { edges, mean, per_scale: 1.0 / numeric.scale(), minimum, maximum }
+        Self { edges, origin: numeric.origin, mean, per_scale: 1.0 / numeric.scale(), minimum, maximum }
     }
 
     #[inline]
     fn count(&self, tally: &mut Tally, cell: Cell<'_>) {
         match cell {
-            Cell::Number(value) => self.count_number(tally, value, 1),
+            Cell::Number(value) => self.count_number(tally, from_origin(value, self.origin), 1),
+            Cell::Whole(value) => self.count_number(tally, self.distance(value), 1),
             Cell::Missing => tally.null_count += 1,
             Cell::Text(_) => tally.nan_count += 1,
         }
     }
 
-    /// So many times this number.
+    fn distance(&self, whole: i128) -> f64 {
+        whole.saturating_sub(self.origin.unwrap_or(0)) as f64
+    }
+
+    /// So many times the number that this text is, if it is one.
+    pub(super) fn count_text(&self, tally: &mut Tally, text: &str, times: u64) -> bool {
+        let whole = text.parse::<i128>().ok().map(|value| self.distance(value));
+        let number = || text.parse().ok().map(|value| from_origin(value, self.origin));
+        let found = whole.or_else(number);
+        found.is_some_and(|value| {
+            self.count_number(tally, value, times);
+            true
+        })
+    }
+
+    /// So many times this number, counted from the origin.
     #[inline]
     pub(super) fn count_number(&self, tally: &mut Tally, value: f64, times: u64) {
         // NaN is not within either.
@@ -149,19 +166,24 @@ impl Bins {
 pub(super) struct Categories {
     texts: Lookup<Box<str>>,
     numbers: Lookup<u64>,
+    /// Whole numbers beyond ±2^53, where each is a category of its own.
+    wholes: Option<Lookup<i128>>,
     other: usize,
 }
 
 impl Categories {
     fn of(categorical: &CategoricalReference) -> Self {
-        let (mut texts, mut numbers) = (Lookup::default(), Lookup::default());
+        let (mut texts, mut numbers, mut wholes) = (Lookup::default(), Lookup::default(), Lookup::default());
         for (at, category) in categorical.counts.iter().enumerate() {
-            if let Ok(number) = category.value.parse::<f64>() {
-                numbers.insert(bits(number), at);
+            match (category.value.parse::<i128>(), category.value.parse::<f64>()) {
+                (Ok(whole), _) if categorical.is_whole => drop(wholes.insert(whole, at)),
+                (_, Ok(number)) => drop(numbers.insert(bits(number), at)),
+                _ => {}
             }
             texts.insert(category.value.as_str().into(), at);
         }
-        Self { texts, numbers, other: categorical.counts.len() }
+        let wholes = categorical.is_whole.then_some(wholes);
+        Self { texts, numbers, wholes, other: categorical.counts.len() }
     }
 
     /// So many times this element.
@@ -172,7 +194,14 @@ impl Categories {
                 tally.null_count += times;
                 return;
             }
-            Cell::Number(value) if value.abs() <= MAGNITUDE_MAX => self.numbers.get(&bits(value)),
+            Cell::Number(value) if value.abs() <= MAGNITUDE_MAX => match &self.wholes {
+                Some(wholes) if value.fract() == 0.0 => wholes.get(&(value as i128)),
+                _ => self.numbers.get(&bits(value)),
+            },
+            Cell::Whole(value) => match &self.wholes {
+                Some(wholes) => wholes.get(&value),
+                None => self.numbers.get(&bits(value as f64)),
+            },
             Cell::Number(_) => {
                 tally.nan_count += times;
                 return;

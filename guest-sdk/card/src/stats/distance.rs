@@ -4,6 +4,8 @@
 //! to compare, and the distance is 0. Counts are compared cell by cell, in the
 //! same order on both sides; samples are finite and in ascending order.
 
+use super::gamma::ln_gamma;
+
 /// A share of nothing, where a logarithm needs one.
 const SHARE_OF_NONE: f64 = 1e-4;
 
@@ -143,6 +145,40 @@ fn js_divergence(reference: &[u64], live: &[u64]) -> f64 {
 /// The largest change of any cell's share.
 pub fn l_infinity(reference: &[u64], live: &[u64]) -> f64 {
     shares(reference, live).map(|(p, q)| (p - q).abs()).fold(0.0, f64::max)
+}
+
+/// The share of one side that would have to move to make it the other: half
+/// the sum of all changes, at least the largest of them.
+pub fn total_variation(reference: &[u64], live: &[u64]) -> f64 {
+    (shares(reference, live).map(|(p, q)| (p - q).abs()).sum::<f64>() / 2.0).min(1.0)
+}
+
+/// The total variation distance that two samples of one distribution have on
+/// average. Of many cells it is large: of 100 equal ones, .13 at 2,000 rows a side.
+///
+/// A cell's count in a sample of the size that both sides come to is taken as
+/// a Poisson number with mean μ, whose mean absolute deviation is
+/// 2 e^-μ μ^(k+1) / k! with k = ⌊μ⌋, and √(2μ/π) where μ is large; the less,
+/// the more of all rows the cell has, as of a binomial number.
+pub fn total_variation_by_chance(reference: &[u64], live: &[u64]) -> f64 {
+    const EXACT_MAX: f64 = 1e3;
+    let total = |counts: &[u64]| counts.iter().map(|&count| count as f64).sum::<f64>();
+    let (n, m) = (total(reference), total(live));
+    if n <= 0.0 || m <= 0.0 {
+        return 0.0;
+    }
+    let size = n * m / (n + m);
+    let deviation = |(&r, &l): (&u64, &u64)| {
+        let share = (r as f64 + l as f64) / (n + m);
+        let (mean, whole) = (share * size, (share * size).floor());
+        let of_poisson = match mean {
+            mean if mean > EXACT_MAX => (2.0 * mean / std::f64::consts::PI).sqrt(),
+            mean if mean > 0.0 => 2.0 * ((whole + 1.0) * mean.ln() - mean - ln_gamma(whole + 1.0)).exp(),
+            _ => 0.0,
+        };
+        of_poisson * (1.0 - share).max(0.0).sqrt()
+    };
+    (reference.iter().zip(live).map(deviation).sum::<f64>() / (2.0 * size)).min(1.0)
 }
 
 /// Both sides' share of each cell; none where a side is empty.

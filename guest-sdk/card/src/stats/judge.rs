@@ -3,12 +3,21 @@
 //! Drift is always both significant, so that chance alone raises few alarms,
 //! and material, so that many rows do not make much of little. Never counts.
 
-use super::distance::{Binned, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, wasserstein, wasserstein_binned};
-use super::{
-    Basis, Check, ColumnReference, ColumnReport, DISTANCE_MIN_ROWS, Kind, L_INFINITY_MATERIAL, NULL_RATE_MATERIAL,
-    NumericReference, Rule, Statistic, Verdict, W_NORM_MATERIAL, WINDOW_MIN_ROWS, chi_square, fisher_exact, ks_p_value,
-    ln_e,
+use super::distance::{
+    Binned, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, total_variation, total_variation_by_chance,
+    wasserstein, wasserstein_binned,
 };
+use super::sides::Sides;
+use super::{
+    Basis, Check, ColumnReference, ColumnReport, DISTANCE_MIN_ROWS, KS_MATERIAL, Kind, L_INFINITY_MATERIAL,
+    NULL_RATE_MATERIAL, NumericReference, REFERENCE_MIN_ROWS, Rule, Statistic, TOTAL_VARIATION_MATERIAL, Verdict,
+    W_NORM_MATERIAL, WINDOW_MIN_ROWS, chi_square, fisher_exact, ks_p_value, ln_e, means_p_value,
+};
+use std::borrow::Cow;
+
+/// Tests that may say of a column that its window drifts, and share its alpha:
+/// of the values, by a distance and by the evidence, and of what is missing.
+const WINDOW_TESTS: f64 = 3.0;
 
 /// The live side of one column.
 #[derive(Debug, Default)]
@@ -25,9 +34,23 @@ pub(super) struct Live<'a> {
     pub(super) sums: Vec<f64>,
     /// Whether `cells` are of every present element.
     pub(super) is_complete: bool,
-    pub(super) sample: Option<&'a [f64]>,
+    pub(super) sample: Option<Cow<'a, [f64]>>,
     /// For want of cells.
-    pub(super) mean: Option<f64>,
+    pub(super) moments: Option<Spread>,
+}
+
+/// Where numbers are, and how far apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread {
+    pub(super) mean: f64,
+    pub(super) std_dev: f64,
+    pub(super) count: u64,
+}
+
+impl Spread {
+    fn standard_error(self) -> f64 {
+        self.std_dev / (self.count.max(1) as f64).sqrt()
+    }
 }
 
 /// One rule, for one number of columns.
@@ -45,21 +68,20 @@ impl Judge {
 
     pub(super) fn column(&self, reference: &ColumnReference, live: &Live<'_>) -> ColumnReport {
         let mut checks = Checks { judge: *self, list: Vec::new() };
+        let sides = Sides::of(reference, &live.cells);
         let basis = match &reference.kind {
-            Kind::Numeric(numeric) => checks.numbers(numeric, live),
-            Kind::Categorical(_) => checks.categories(&reference.cell_counts(), live),
+            Kind::Numeric(numeric) => checks.numbers(numeric, reference.present_count(), live),
+            Kind::Categorical(_) => checks.categories(&sides),
         };
         checks.missing(reference, live);
-        if live.is_complete {
-            checks.evidence(reference, live);
-        }
-        let effect = if basis == Basis::Categories { Statistic::LInfinity } else { Statistic::WNorm };
+        checks.evidence(&sides, live);
         let verdict = match self.rule {
-            Rule::Window => checks.window(reference, live, basis, effect),
-            Rule::Epoch => checks.epoch(reference, live, effect),
+            Rule::Window => checks.window(reference, live, basis),
+            Rule::Epoch => checks.epoch(reference, live),
         };
         let share = if live.rows == 0 { 0.0 } else { live.missing_count as f64 / live.rows as f64 };
-        let observed = checks.list.iter().find(|check| check.statistic == effect);
+        let effects = [Statistic::WNorm, Statistic::LInfinity];
+        let observed = checks.list.iter().find(|check| effects.contains(&check.statistic));
         ColumnReport {
             column: reference.name.clone(),
             verdict,
@@ -75,13 +97,13 @@ impl Judge {
 
     fn threshold(&self, statistic: Statistic) -> Option<f64> {
         match (statistic, self.rule) {
-            (Statistic::WNorm, _) => Some(W_NORM_MATERIAL),
+            (Statistic::WNorm | Statistic::WRobust, _) => Some(W_NORM_MATERIAL),
+            (Statistic::KsD, _) => Some(KS_MATERIAL),
             (Statistic::LInfinity, _) => Some(L_INFINITY_MATERIAL),
             (Statistic::NullRateChange, _) => Some(NULL_RATE_MATERIAL),
             (Statistic::LnE | Statistic::LnEValues | Statistic::LnEMissing, Rule::Epoch) => Some(-self.alpha_each.ln()),
-            (Statistic::KsPValue | Statistic::ChiSquarePValue | Statistic::FisherPValue, Rule::Window) => {
-                Some(self.alpha_each)
-            }
+            (Statistic::LnEValues, Rule::Window) => Some(-(self.alpha_each / WINDOW_TESTS).ln()),
+            (statistic, Rule::Window) if statistic.is_p_value() => Some(self.alpha_each / WINDOW_TESTS),
             _ => None,
         }
     }
@@ -110,42 +132,78 @@ impl Checks {
         self.list.iter().any(|check| check.statistic == statistic && check.reached)
     }
 
-    fn numbers(&mut self, numeric: &NumericReference, live: &Live<'_>) -> Basis {
-        let scale = numeric.scale();
-        let cells = &numeric.histogram.counts;
-        let basis = if let (Some(reference), Some(live)) = (numeric.sample.as_deref(), live.sample) {
-            let distance = ks(reference, live);
-            self.add(Statistic::KsD, distance);
-            self.add(Statistic::KsPValue, ks_p_value(distance, reference.len() as u64, live.len() as u64));
-            let distance = wasserstein(reference, live);
-            self.add(Statistic::Wasserstein, distance);
-            self.add(Statistic::WNorm, distance / scale);
+    /// Whether the values changed by more than does not matter.
+    fn is_material(&self) -> bool {
+        let mut effects = Statistic::EFFECTS.into_iter().filter(|effect| *effect != Statistic::NullRateChange);
+        effects.any(|effect| self.reached(effect))
+    }
+
+    fn numbers(&mut self, numeric: &NumericReference, count: u64, live: &Live<'_>) -> Basis {
+        let basis = if let (Some(reference), Some(live)) = (numeric.sample.as_deref(), live.sample.as_deref()) {
+            self.samples(numeric, reference, live);
             Basis::Samples
-        } else if let Some(mean) = live.mean.filter(|_| live.cells.is_empty()) {
-            let distance = (mean - numeric.mean).abs();
+        } else if let Some(moments) = live.moments.filter(|_| live.cells.is_empty()) {
+            let distance = (moments.mean - numeric.mean).abs();
             self.add(Statistic::Wasserstein, distance);
-            self.add(Statistic::WNorm, distance / scale);
+            self.add(Statistic::WNorm, distance / numeric.scale());
+            let reference = Spread { mean: numeric.mean, std_dev: numeric.std_dev, count };
+            let errors = [reference, moments].map(Spread::standard_error);
+            self.add(Statistic::MeansPValue, means_p_value(distance, errors));
             return Basis::Means;
         } else {
-            let bounds = ks_binned(cells, &live.cells);
-            self.add(Statistic::KsD, bounds.low);
-            self.add(Statistic::KsDMax, bounds.high);
-            let total = |cells: &[u64]| cells.iter().copied().fold(0, u64::saturating_add);
-            self.add(Statistic::KsPValue, ks_p_value(bounds.low, total(cells), total(&live.cells)));
-            let (edges, sums) = numeric.normed_bins();
-            let reference = Binned { counts: cells, sums: &sums };
-            let distance = wasserstein_binned(&edges, reference, Binned { counts: &live.cells, sums: &live.sums });
-            self.add(Statistic::Wasserstein, distance * scale);
-            self.add(Statistic::WNorm, distance);
+            self.bins(numeric, live);
             Basis::Bins
         };
-        self.cells(cells, &live.cells, false);
+        self.cells(&numeric.histogram.counts, &live.cells, false);
         basis
     }
 
-    fn categories(&mut self, reference: &[u64], live: &Live<'_>) -> Basis {
-        self.add(Statistic::LInfinity, l_infinity(reference, &live.cells));
-        self.cells(reference, &live.cells, true);
+    fn samples(&mut self, numeric: &NumericReference, reference: &[f64], live: &[f64]) {
+        let distance = ks(reference, live);
+        self.add(Statistic::KsD, distance);
+        self.add(Statistic::KsPValue, ks_p_value(distance, reference.len() as u64, live.len() as u64));
+        let distance = wasserstein(reference, live);
+        self.add(Statistic::Wasserstein, distance);
+        self.add(Statistic::WNorm, distance / numeric.scale());
+        let (low, high) = numeric.robust_limits();
+        let limited = |values: &[f64]| values.iter().map(|value| value.max(low).min(high)).collect::<Vec<_>>();
+        self.add(Statistic::WRobust, wasserstein(&limited(reference), &limited(live)) / numeric.robust_scale());
+    }
+
+    fn bins(&mut self, numeric: &NumericReference, live: &Live<'_>) {
+        let (scale, cells) = (numeric.scale(), &numeric.histogram.counts);
+        let bounds = ks_binned(cells, &live.cells);
+        self.add(Statistic::KsD, bounds.low);
+        self.add(Statistic::KsDMax, bounds.high);
+        let total = |cells: &[u64]| cells.iter().copied().fold(0, u64::saturating_add);
+        self.add(Statistic::KsPValue, ks_p_value(bounds.low, total(cells), total(&live.cells)));
+        let (edges, sums) = numeric.normed_bins();
+        let distance = |sums: &[f64], live_sums: &[f64]| {
+            let (reference, live) = (Binned { counts: cells, sums }, Binned { counts: &live.cells, sums: live_sums });
+            wasserstein_binned(&edges, reference, live)
+        };
+        let apart = distance(&sums, &live.sums);
+        self.add(Statistic::Wasserstein, apart * scale);
+        self.add(Statistic::WNorm, apart);
+        let (low, high) = numeric.robust_limits();
+        let (low, high) = (numeric.normed(low), numeric.normed(high));
+        let limited = |sums: &[f64], counts: &[u64]| {
+            let pairs = sums.iter().zip(counts).map(|(sum, &count)| (sum, count as f64));
+            pairs.map(|(sum, count)| sum.max(low * count).min(high * count)).collect::<Vec<_>>()
+        };
+        let apart = distance(&limited(&sums, cells), &limited(&live.sums, &live.cells));
+        self.add(Statistic::WRobust, apart * (scale / numeric.robust_scale()));
+    }
+
+    fn categories(&mut self, sides: &Sides) -> Basis {
+        let Sides { reference, live, unseen, .. } = sides;
+        // What the reference cannot have seen is no change.
+        let beyond = |material: f64| Some(material + unseen);
+        self.push(Statistic::LInfinity, l_infinity(reference, live), beyond(L_INFINITY_MATERIAL));
+        let by_chance = total_variation_by_chance(reference, live);
+        let threshold = beyond(TOTAL_VARIATION_MATERIAL + by_chance);
+        self.push(Statistic::TotalVariation, total_variation(reference, live), threshold);
+        self.cells(reference, live, true);
         Basis::Categories
     }
 
@@ -172,43 +230,53 @@ impl Checks {
     /// Of all cells, which holds the rate of false alarms, and of either part
     /// alone, so that sure evidence of one immaterial change does not make an
     /// alarm of what the other happens to look like after few rows.
-    fn evidence(&mut self, reference: &ColumnReference, live: &Live<'_>) {
-        let (values, missing) = (reference.value_weights(), reference.missing_weight());
-        let all: Vec<f64> = values.iter().copied().chain([missing]).collect();
-        let cells: Vec<u64> = live.cells.iter().copied().chain([live.missing_count]).collect();
-        self.add(Statistic::LnE, ln_e(&all, &cells));
-        self.add(Statistic::LnEValues, ln_e(&values, &live.cells));
-        let present = live.rows.saturating_sub(live.missing_count);
-        self.add(Statistic::LnEMissing, ln_e(&[values.iter().sum(), missing], &[present, live.missing_count]));
+    fn evidence(&mut self, sides: &Sides, live: &Live<'_>) {
+        let Sides { live: cells, weights, missing_weight, .. } = sides;
+        if live.is_complete {
+            let all: Vec<f64> = weights.iter().chain([missing_weight]).copied().collect();
+            let counts: Vec<u64> = cells.iter().chain([&live.missing_count]).copied().collect();
+            self.add(Statistic::LnE, ln_e(&all, &counts));
+            let present = live.rows.saturating_sub(live.missing_count);
+            let parts = ln_e(&[weights.iter().sum(), *missing_weight], &[present, live.missing_count]);
+            self.add(Statistic::LnEMissing, parts);
+        }
+        // A sample of the values is as good as they are.
+        self.add(Statistic::LnEValues, ln_e(weights, cells));
     }
 
-    fn window(&self, reference: &ColumnReference, live: &Live<'_>, basis: Basis, effect: Statistic) -> Verdict {
-        let (significant, rows_min) = match basis {
-            Basis::Means => (true, DISTANCE_MIN_ROWS),
-            Basis::Categories => (self.reached(Statistic::ChiSquarePValue), WINDOW_MIN_ROWS),
-            Basis::Samples | Basis::Bins => (self.reached(Statistic::KsPValue), WINDOW_MIN_ROWS),
+    fn window(&self, reference: &ColumnReference, live: &Live<'_>, basis: Basis) -> Verdict {
+        let (test, rows_min) = match basis {
+            Basis::Means => (Statistic::MeansPValue, DISTANCE_MIN_ROWS),
+            Basis::Categories => (Statistic::ChiSquarePValue, WINDOW_MIN_ROWS),
+            Basis::Samples | Basis::Bins => (Statistic::KsPValue, WINDOW_MIN_ROWS),
         };
+        let significant = self.reached(test) || self.reached(Statistic::LnEValues);
         let present = live.rows.saturating_sub(live.missing_count);
         let counted = live.cells.iter().copied().fold(0, u64::saturating_add);
         let values = if basis == Basis::Means { present } else { counted };
-        let enough = values >= rows_min && reference.count > reference.missing_count();
+        let enough = values >= rows_min && reference.present_count() >= rows_min.max(REFERENCE_MIN_ROWS);
         let missing = live.rows >= WINDOW_MIN_ROWS
+            && reference.count >= REFERENCE_MIN_ROWS
             && self.reached(Statistic::FisherPValue)
             && self.reached(Statistic::NullRateChange);
         match () {
-            () if missing || (enough && significant && self.reached(effect)) => Verdict::Drift,
+            () if missing || (enough && significant && self.is_material()) => Verdict::Drift,
             () if enough => Verdict::Ok,
             () => Verdict::InsufficientData,
         }
     }
 
-    /// The e-process holds at any number of rows.
-    fn epoch(&self, reference: &ColumnReference, live: &Live<'_>, effect: Statistic) -> Verdict {
-        let values = self.reached(Statistic::LnEValues) && self.reached(effect);
-        let missing = self.reached(Statistic::LnEMissing) && self.reached(Statistic::NullRateChange);
+    /// The e-process holds at any number of live rows. Of few values of the
+    /// reference it makes no more than they are.
+    fn epoch(&self, reference: &ColumnReference, live: &Live<'_>) -> Verdict {
+        let enough = reference.present_count() >= REFERENCE_MIN_ROWS;
+        let values = enough && self.reached(Statistic::LnEValues) && self.is_material();
+        let missing = reference.count >= REFERENCE_MIN_ROWS
+            && self.reached(Statistic::LnEMissing)
+            && self.reached(Statistic::NullRateChange);
         match () {
-            () if live.rows == 0 || reference.count == 0 => Verdict::InsufficientData,
             () if self.reached(Statistic::LnE) && (values || missing) => Verdict::Drift,
+            () if live.rows == 0 || !enough => Verdict::InsufficientData,
             () => Verdict::Ok,
         }
     }

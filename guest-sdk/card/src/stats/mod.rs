@@ -21,7 +21,9 @@ mod profiler;
 mod reference;
 mod report;
 mod reservoir;
+mod sides;
 mod significance;
+mod texts;
 mod validate;
 
 pub use cells::belongs_to;
@@ -29,17 +31,18 @@ pub use compare::{compare, compare_counts, compare_live, watch};
 pub use counter::Counter;
 pub use counts::Counts;
 pub use distance::{
-    Binned, Bounds, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, wasserstein, wasserstein_binned,
+    Binned, Bounds, js_distance, jsd_bits, ks, ks_binned, l_infinity, psi, total_variation, total_variation_by_chance,
+    wasserstein, wasserstein_binned,
 };
 pub use evidence::ln_e;
 pub use moments::Moments;
 pub use profiler::{ColumnProfiler, Profiler};
 pub use reference::{
-    CategoricalReference, Category, ColumnReference, Histogram, Kind, NumericReference, Reference, References,
+    CategoricalReference, Category, ColumnReference, HeldOut, Histogram, Kind, NumericReference, Reference, References,
     StatsError,
 };
 pub use report::{Basis, Check, ColumnReport, DriftReport, Rule, Statistic, Verdict};
-pub use significance::{ChiSquare, chi_square, fisher_exact, ks_p_value};
+pub use significance::{ChiSquare, chi_square, fisher_exact, ks_p_value, means_p_value};
 
 /// Quantile bins of a numeric column, at most.
 pub const BINS: usize = 10;
@@ -69,10 +72,17 @@ pub const ALPHA: f64 = 0.01;
 pub const EPOCH_ROWS: u64 = 2_000;
 /// Live values below which a window is not judged.
 pub const WINDOW_MIN_ROWS: u64 = 100;
+/// Values of a reference below which nothing is judged by it.
+pub const REFERENCE_MIN_ROWS: u64 = 100;
 /// The same where no p-value can be had, only a distance.
 pub const DISTANCE_MIN_ROWS: u64 = 500;
 /// Smallest normed Wasserstein distance that matters.
 pub const W_NORM_MATERIAL: f64 = 0.1;
+/// Smallest Kolmogorov-Smirnov distance that matters: it knows no unit, so
+/// nothing far out can hide it.
+pub const KS_MATERIAL: f64 = 0.1;
+/// Smallest total variation distance, beyond what chance makes of it, that matters.
+pub const TOTAL_VARIATION_MATERIAL: f64 = 0.1;
 /// Smallest change of a category's share that matters.
 pub const L_INFINITY_MATERIAL: f64 = 0.05;
 /// Smallest change of the share of missing values that matters.

@@ -6,8 +6,9 @@
 //! numbers; past it they are those of a uniform sample of so many, which the
 //! e-process and the tests account for, and `assumed` says so.
 
-use super::cells::{Cell, Place, number_text};
+use super::cells::{Cell, Place, from_origin, number_text};
 use super::reservoir::Reservoir;
+use super::texts::{DISTINCT_TEXTS_MAX, Texts, ranked};
 use super::{
     CATEGORIES_MAX, CATEGORY_MAX_BYTES, COLUMNS_MAX, CategoricalReference, Category, ColumnReference,
     DISTINCT_NUMBERS_MAX, ELEMENTS_MAX, Histogram, Kind, MAGNITUDE_MAX, Moments, NumericReference, Reference,
@@ -15,10 +16,6 @@ use super::{
 };
 use crate::invalid::invalid;
 use crate::{Batch, Field, Invalid};
-use std::collections::BTreeMap;
-
-/// Texts of a column that are counted apart while it is read.
-const DISTINCT_TEXTS_MAX: usize = 10_000;
 /// Values of a column that are stored, unless the caller wants otherwise.
 const SAMPLE_VALUES: usize = 1_000;
 
@@ -66,6 +63,17 @@ impl Profiler {
         self
     }
 
+    /// Names the texts that a reference names, to be compared with it.
+    pub fn naming(mut self, reference: &Reference) -> Self {
+        for (place, column) in &mut self.columns {
+            let known = reference.columns.iter().find(|known| known.name == place.name);
+            if let Some(Kind::Categorical(known)) = known.map(|known| &known.kind) {
+                column.texts.name(known);
+            }
+        }
+        self
+    }
+
     /// Reads the rows of a batch. Fails, unchanged, where it is not of the fields' form.
     pub fn add(&mut self, batch: &Batch) -> Result<(), Invalid> {
         let found = batch.columns.len();
@@ -77,6 +85,7 @@ impl Profiler {
             place.each(batch, |cell| match cell {
                 Cell::Missing => column.push_null(),
                 Cell::Number(value) => column.push(value),
+                Cell::Whole(value) => column.push_whole(value),
                 Cell::Text(value) => column.push_text(value),
             });
         }
@@ -91,6 +100,33 @@ impl Profiler {
         let columns = finished.collect();
         Reference { rows: self.rows, data_from: None, data_until: None, assumed, columns }
     }
+
+    /// What the rows of two sets of the same fields looked like, to be compared
+    /// with each other and not to be kept: the texts that are named are chosen
+    /// by both, and may be more than a reference keeps.
+    pub fn finish_both(self, other: Self) -> (Reference, Reference) {
+        let pairs = self.columns.iter().zip(&other.columns).filter(|((_, one), (_, two))| one.is_text && two.is_text);
+        let chosen: Vec<_> =
+            pairs.map(|((place, one), (_, two))| (place.name.clone(), Texts::both(&one.texts, &two.texts))).collect();
+        let (mut one, mut two) = (self.finish(), other.finish());
+        for (name, (first, second, pooled)) in chosen {
+            one.name_texts(&name, first, pooled);
+            two.name_texts(&name, second, 0);
+        }
+        (one, two)
+    }
+}
+
+impl Reference {
+    fn name_texts(&mut self, name: &str, texts: CategoricalReference, pooled: usize) {
+        let kept = format!("`{name}`: the ");
+        self.assumed.retain(|note| !note.starts_with(&kept));
+        if pooled > 0 {
+            self.assumed.push(format!("`{name}`: {pooled} texts that are rare in both are compared together"));
+        }
+        let columns = self.columns.iter_mut().filter(|column| column.name == name);
+        columns.for_each(|column| column.kind = Kind::Categorical(texts.clone()));
+    }
 }
 
 /// Reads one column, value after value.
@@ -101,11 +137,28 @@ pub struct ColumnProfiler {
     nan_count: u64,
     moments: Moments,
     reservoir: Reservoir,
+    /// What numbers are counted from: the first, where it is a whole one beyond ±2^53.
+    origin: Option<i128>,
     /// Every number so far; `None` when there are too many distinct ones.
-    distinct: Option<Vec<(f64, u64)>>,
-    texts: BTreeMap<String, u64>,
-    other_count: u64,
+    distinct: Option<Vec<(Exact, u64)>>,
+    texts: Texts,
     is_text: bool,
+}
+
+/// A number as it was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Exact {
+    Number(f64),
+    Whole(i128),
+}
+
+impl Exact {
+    fn text(self) -> String {
+        match self {
+            Self::Number(value) => number_text(value),
+            Self::Whole(value) => value.to_string(),
+        }
+    }
 }
 
 impl ColumnProfiler {
@@ -117,9 +170,9 @@ impl ColumnProfiler {
             nan_count: 0,
             moments: Moments::default(),
             reservoir: Reservoir::new(VALUES_MAX),
+            origin: None,
             distinct: Some(Vec::new()),
-            texts: BTreeMap::new(),
-            other_count: 0,
+            texts: Texts::default(),
             is_text: false,
         }
     }
@@ -141,22 +194,32 @@ impl ColumnProfiler {
         }
         // NaN is not within either.
         if value.abs() <= MAGNITUDE_MAX {
-            self.push_finite(value);
+            // Of the two zeros, one.
+            self.push_finite(from_origin(value, self.origin) + 0.0, Exact::Number(value + 0.0));
         } else {
             self.nan_count += 1;
         }
     }
 
-    fn push_finite(&mut self, value: f64) {
-        // Of the two zeros, one.
-        let value = value + 0.0;
+    /// A whole number beyond ±2^53.
+    pub fn push_whole(&mut self, value: i128) {
+        if self.is_text {
+            return self.push_text(&value.to_string());
+        }
+        if self.moments.count() == 0 {
+            self.origin = Some(value);
+        }
+        self.push_finite(value.saturating_sub(self.origin.unwrap_or(0)) as f64, Exact::Whole(value));
+    }
+
+    fn push_finite(&mut self, value: f64, exact: Exact) {
         self.moments.push(value);
         self.reservoir.push(value);
         let Some(distinct) = &mut self.distinct else { return };
-        if let Some((_, count)) = distinct.iter_mut().find(|(known, _)| *known == value) {
+        if let Some((_, count)) = distinct.iter_mut().find(|(known, _)| *known == exact) {
             *count += 1;
         } else if distinct.len() < DISTINCT_NUMBERS_MAX {
-            distinct.push((value, 1));
+            distinct.push((exact, 1));
         } else {
             self.distinct = None;
         }
@@ -164,14 +227,10 @@ impl ColumnProfiler {
 
     /// A text; in a column of numbers it is not one.
     pub fn push_text(&mut self, value: &str) {
-        if !self.is_text {
-            self.nan_count += 1;
-        } else if let Some(count) = self.texts.get_mut(value) {
-            *count += 1;
-        } else if self.texts.len() < DISTINCT_TEXTS_MAX && value.len() <= CATEGORY_MAX_BYTES {
-            self.texts.insert(value.to_owned(), 1);
+        if self.is_text {
+            self.texts.push(value);
         } else {
-            self.other_count += 1;
+            self.nan_count += 1;
         }
     }
 
@@ -179,8 +238,7 @@ impl ColumnProfiler {
     /// what had to be assumed is added to the notes.
     pub fn finish(mut self, sample_values: usize, assumed: &mut Vec<String>) -> ColumnReference {
         let numbers = self.moments.count() + self.nan_count;
-        let texts = self.texts.values().fold(self.other_count, |sum, count| sum + count);
-        let count = self.null_count + numbers + texts;
+        let count = self.null_count + numbers + self.texts.count();
         let name = std::mem::take(&mut self.name);
         let mut null_count = self.null_count;
         let kind = if self.is_text {
@@ -192,8 +250,9 @@ impl ColumnProfiler {
                 assumed.push(format!("`{name}`: {} values that are not finite count as missing", self.nan_count));
                 null_count += self.nan_count;
             }
-            let counts = distinct.into_iter().map(|(value, count)| (number_text(value), count));
-            Kind::Categorical(ranked(counts.collect(), 0))
+            let is_whole = distinct.iter().any(|(value, _)| matches!(value, Exact::Whole(_)));
+            let counts = distinct.into_iter().map(|(value, count)| Category { value: value.text(), count });
+            Kind::Categorical(CategoricalReference { is_whole, ..ranked(counts.collect()) })
         } else {
             Kind::Numeric(self.numbers(&name, sample_values, assumed))
         };
@@ -201,18 +260,19 @@ impl ColumnProfiler {
     }
 
     fn texts(self, name: &str, assumed: &mut Vec<String>) -> CategoricalReference {
-        let distinct = self.texts.len();
-        if self.other_count > 0 {
+        let (uncounted, is_chosen) = (self.texts.uncounted(), self.texts.is_chosen());
+        let (reference, distinct) = self.texts.finish();
+        if uncounted > 0 {
             assumed.push(format!(
-                "`{name}`: {} texts came after {DISTINCT_TEXTS_MAX} distinct ones, or had more than {CATEGORY_MAX_BYTES} bytes, \
+                "`{name}`: {uncounted} texts came after {DISTINCT_TEXTS_MAX} distinct ones, or had more than {CATEGORY_MAX_BYTES} bytes, \
                  and are `other`",
-                self.other_count
             ));
         }
-        if distinct > CATEGORIES_MAX {
-            assumed.push(format!("`{name}`: the {CATEGORIES_MAX} most frequent of {distinct} texts are kept"));
+        if is_chosen && distinct > CATEGORIES_MAX {
+            let kept = reference.counts.len();
+            assumed.push(format!("`{name}`: the {kept} most frequent of {distinct} texts are kept"));
         }
-        ranked(self.texts.into_iter().collect(), self.other_count)
+        reference
     }
 
     fn numbers(self, name: &str, sample_values: usize, assumed: &mut Vec<String>) -> NumericReference {
@@ -225,6 +285,7 @@ impl ColumnProfiler {
         let (minimum, maximum) = moments.minimum().zip(moments.maximum()).unwrap_or_default();
         NumericReference {
             nan_count: self.nan_count,
+            origin: self.origin,
             // Rounding must put neither out of its range.
             mean: moments.mean().max(minimum).min(maximum),
             std_dev: moments.std_dev().min(MAGNITUDE_MAX),
@@ -234,12 +295,4 @@ impl ColumnProfiler {
             sample: (!sample.is_empty()).then_some(sample),
         }
     }
-}
-
-/// The most frequent categories, equal ones by their text, and all others.
-fn ranked(mut counts: Vec<(String, u64)>, other_count: u64) -> CategoricalReference {
-    counts.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
-    let rest = counts.iter().skip(CATEGORIES_MAX).fold(other_count, |sum, (_, count)| sum + count);
-    let kept = counts.into_iter().take(CATEGORIES_MAX).map(|(value, count)| Category { value, count });
-    CategoricalReference { counts: kept.collect(), other_count: rest }
 }

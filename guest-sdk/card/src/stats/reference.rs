@@ -8,9 +8,6 @@ use crate::invalid::invalid;
 use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 
-/// What the e-process expects of a cell that has had nothing: Jeffreys' prior.
-const HALF: f64 = 0.5;
-
 /// What training data looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -82,6 +79,10 @@ pub enum Kind {
 pub struct NumericReference {
     /// Elements that are not a number, infinite, or beyond ±1e100.
     pub nan_count: u64,
+    /// The first value of a column of whole numbers beyond ±2^53: all other
+    /// numbers here are distances from it, so that neighbors stay apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<i128>,
     /// Mean of the others.
     pub mean: f64,
     /// Standard deviation of the others, ddof 0.
@@ -120,6 +121,26 @@ pub struct Histogram {
 pub struct CategoricalReference {
     /// The most frequent values, by falling count.
     pub counts: Vec<Category>,
+    /// Elements with any other value.
+    pub other_count: u64,
+    /// The counts to compare with, where there were too many values to name
+    /// all: of elements that had no part in choosing the names. Those that
+    /// chose them have too many of the chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
+    /// Whether whole numbers beyond ±2^53 are among the values, each exactly as
+    /// its text; without it, a text stands for all that round to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_whole: bool,
+}
+
+/// Counts of elements that did not decide which values are named.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeldOut {
+    /// One for each named value, in their order.
+    pub counts: Vec<u64>,
     /// Elements with any other value.
     pub other_count: u64,
 }
@@ -209,10 +230,14 @@ impl Reference {
                     let scale = [numeric.mean, numeric.scale(), numeric.minimum, numeric.maximum];
                     let edges = numeric.histogram.edges.iter();
                     scale.iter().chain(edges).for_each(|number| hash.bytes(&number.to_bits().to_le_bytes()));
+                    numeric.origin.iter().for_each(|origin| hash.bytes(&origin.to_le_bytes()));
                 }
                 Kind::Categorical(categorical) => {
                     hash.text("categorical");
                     categorical.counts.iter().for_each(|category| hash.text(&category.value));
+                    if categorical.is_whole {
+                        hash.text("whole");
+                    }
                 }
             }
         }
@@ -251,38 +276,9 @@ impl ColumnReference {
         }
     }
 
-    /// Values in each bin, or each category and then `other`.
-    pub(super) fn cell_counts(&self) -> Vec<u64> {
-        match &self.kind {
-            Kind::Numeric(numeric) => numeric.histogram.counts.clone(),
-            Kind::Categorical(categorical) => {
-                let counts = categorical.counts.iter().map(|category| category.count);
-                counts.chain([categorical.other_count]).collect()
-            }
-        }
-    }
-
-    /// What the e-process expects of each cell.
-    ///
-    /// n values have n + 1 spacings before, between and after them, and the
-    /// shares of the bins are Dirichlet distributed by their spacings: by their
-    /// counts, the last bin's one more. A category's share is by its count + ½.
-    pub(super) fn value_weights(&self) -> Vec<f64> {
-        let mut weights: Vec<f64> = self.cell_counts().into_iter().map(|count| count as f64).collect();
-        match &self.kind {
-            Kind::Numeric(_) => weights.iter_mut().rev().take(1).for_each(|last| *last += 1.0),
-            Kind::Categorical(_) => weights.iter_mut().for_each(|weight| *weight += HALF),
-        }
-        weights
-    }
-
-    /// The same of missing elements. Where bins are those of a sample, they
-    /// weigh less than all values; so must the missing ones.
-    pub(super) fn missing_weight(&self) -> f64 {
-        let counted: f64 = self.cell_counts().into_iter().map(|count| count as f64).sum();
-        let present = self.count.saturating_sub(self.missing_count()) as f64;
-        let sampled = if present > counted { counted / present } else { 1.0 };
-        self.missing_count() as f64 * sampled + HALF
+    /// Elements that are neither missing nor not finite.
+    pub(super) fn present_count(&self) -> u64 {
+        self.count.saturating_sub(self.missing_count())
     }
 }
 
@@ -290,6 +286,29 @@ impl NumericReference {
     /// What distances are divided by.
     pub fn scale(&self) -> f64 {
         self.std_dev.max(SCALE_MIN)
+    }
+
+    /// The same where values far out must not decide: the spread of the middle
+    /// half (else of the middle eight tenths) of the values, as the standard
+    /// deviation of normal numbers with that spread; never more than `scale`.
+    pub fn robust_scale(&self) -> f64 {
+        /// Of normal numbers, in standard deviations.
+        const MIDDLE: [(f64, f64); 2] = [(0.25, 1.349), (0.1, 2.563)];
+        let scale = self.scale();
+        let spread = |tail| self.histogram.quantile(1.0 - tail) - self.histogram.quantile(tail);
+        let spreads = MIDDLE.map(|(tail, normal)| spread(tail) / normal);
+        spreads.into_iter().find(|spread| *spread > 0.0).map_or(scale, |spread| spread.clamp(SCALE_MIN, scale))
+    }
+
+    /// Between what values a distance by `robust_scale` is taken: those beyond
+    /// count as being there.
+    pub fn robust_limits(&self) -> (f64, f64) {
+        /// Wide enough for the tails of a log-normal column.
+        const SCALES: f64 = 3.0;
+        let margin = SCALES * self.robust_scale();
+        let edges = &self.histogram.edges;
+        let (low, high) = (edges.first().map(|edge| edge - margin), edges.last().map(|edge| edge + margin));
+        (low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY))
     }
 
     /// A number in standard deviations from the mean.
@@ -306,6 +325,22 @@ impl NumericReference {
 }
 
 impl Histogram {
+    /// The value below which this share of the values is, as far as edges tell:
+    /// in the outer bins, their edge.
+    fn quantile(&self, share: f64) -> f64 {
+        let total: f64 = self.counts.iter().map(|&count| count as f64).sum();
+        let (mut below, mut last) = (0.0, None);
+        for (&edge, &count) in self.edges.iter().zip(&self.counts) {
+            let up_to = below + count as f64 / total.max(1.0);
+            if share <= up_to {
+                let (from, of_bin) = (last.unwrap_or(edge), (share - below) / (up_to - below).max(f64::EPSILON));
+                return from + (edge - from) * of_bin.clamp(0.0, 1.0);
+            }
+            (below, last) = (up_to, Some(edge));
+        }
+        last.unwrap_or(0.0)
+    }
+
     /// The bins of values in ascending order.
     pub(super) fn of(sorted: &[f64]) -> Self {
         let count = sorted.len();

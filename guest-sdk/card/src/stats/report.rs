@@ -52,8 +52,14 @@ pub enum Statistic {
     KsDMax,
     KsPValue,
     Wasserstein,
+    /// By the standard deviation.
     WNorm,
+    /// By the spread of the middle values, and of those that are not far out.
+    WRobust,
+    MeansPValue,
     LInfinity,
+    /// Judged beyond what chance makes of it, which is in its threshold.
+    TotalVariation,
     ChiSquare,
     ChiSquarePValue,
     Psi,
@@ -68,6 +74,13 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// How large a change is. Of each column's, one that is material is enough.
+    /// Of numbers: by the unit of the standard deviation, by that of the middle
+    /// values, which nothing far out widens, and by none. Of categories: one that
+    /// changed much, or many that changed a little. Of any column: missing values.
+    pub const EFFECTS: [Self; 6] =
+        [Self::WNorm, Self::WRobust, Self::KsD, Self::LInfinity, Self::TotalVariation, Self::NullRateChange];
+
     /// As reports write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +89,10 @@ impl Statistic {
             Self::KsPValue => "ks_p_value",
             Self::Wasserstein => "wasserstein",
             Self::WNorm => "w_norm",
+            Self::WRobust => "w_robust",
+            Self::MeansPValue => "means_p_value",
             Self::LInfinity => "l_infinity",
+            Self::TotalVariation => "total_variation",
             Self::ChiSquare => "chi_square",
             Self::ChiSquarePValue => "chi_square_p_value",
             Self::Psi => "psi",
@@ -92,7 +108,7 @@ impl Statistic {
 
     /// Whether small values speak for drift.
     pub fn is_p_value(self) -> bool {
-        matches!(self, Self::KsPValue | Self::ChiSquarePValue | Self::FisherPValue)
+        matches!(self, Self::KsPValue | Self::MeansPValue | Self::ChiSquarePValue | Self::FisherPValue)
     }
 }
 
@@ -129,7 +145,7 @@ pub struct ColumnReport {
     /// Live elements that are not finite, outside of the reference's range, or
     /// none of its categories; `None` where that was not counted.
     pub unexpected_count: Option<u64>,
-    /// Size of the effect: `w_norm` or `l_infinity`.
+    /// Size of the first effect: `w_norm` or `l_infinity`. The others are among the checks.
     pub observed_value: f64,
     /// Every statistic.
     pub checks: Vec<Check>,

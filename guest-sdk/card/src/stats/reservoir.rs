@@ -9,12 +9,37 @@ pub(super) struct Reservoir {
     values: Vec<f64>,
     capacity: usize,
     seen: u64,
-    state: u64,
+    random: SplitMix,
+}
+
+/// The generator SplitMix64: numbers that look random and are always the same.
+#[derive(Debug, Clone)]
+pub(super) struct SplitMix(u64);
+
+impl Default for SplitMix {
+    fn default() -> Self {
+        Self(0x5c71_5eed)
+    }
+}
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// One of two, as likely as the other.
+    pub(super) fn flip(&mut self) -> bool {
+        self.next() >> 63 == 1
+    }
 }
 
 impl Reservoir {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { values: Vec::new(), capacity, seen: 0, state: 0x5c71_5eed }
+        Self { values: Vec::new(), capacity, seen: 0, random: SplitMix::default() }
     }
 
     pub(super) fn push(&mut self, value: f64) {
@@ -48,16 +73,7 @@ impl Reservoir {
 
     /// A number below `bound`, uniform to one part in 2^64 / bound.
     fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-
-    /// The generator SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        ((u128::from(self.random.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 

@@ -33,6 +33,16 @@ fn kolmogorov(lambda: f64) -> f64 {
     (2.0 * sum).clamp(0.0, 1.0)
 }
 
+/// The chance of means at least so far apart, two-sided, by their standard errors.
+pub fn means_p_value(apart: f64, standard_errors: [f64; 2]) -> f64 {
+    let variance: f64 = standard_errors.iter().map(|error| error * error).sum();
+    match () {
+        () if apart == 0.0 => 1.0,
+        () if variance > 0.0 => gamma_q(0.5, apart * apart / (2.0 * variance)),
+        () => 0.0,
+    }
+}
+
 /// The outcome of a χ² test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChiSquare {
@@ -48,7 +58,8 @@ pub struct ChiSquare {
 /// correction: the reference is a sample too, not the truth.
 ///
 /// Cells in which either side expects fewer than 5 are pooled into one; if
-/// that still expects fewer, it joins the smallest cell that does not.
+/// that still expects fewer, it is left out: joined to another cell it could
+/// make up for what that lacks. What it holds is for the exact evidence.
 pub fn chi_square(reference: &[u64], live: &[u64]) -> ChiSquare {
     let pairs = || reference.iter().zip(live).map(|(&r, &l)| (r as f64, l as f64));
     let (rows, columns) = pairs().fold((0.0, 0.0), |(r, l), (a, b)| (r + a, l + b));
@@ -61,6 +72,11 @@ pub fn chi_square(reference: &[u64], live: &[u64]) -> ChiSquare {
     if cells.len() < 2 {
         return nothing;
     }
+    let (rows, columns) = cells.iter().fold((0.0, 0.0), |(r, l), (a, b)| (r + a, l + b));
+    if rows <= 0.0 || columns <= 0.0 {
+        return nothing;
+    }
+    let total = rows + columns;
     let mut statistic = 0.0;
     for &(r, l) in &cells {
         for (observed, side) in [(r, rows), (l, columns)] {
@@ -82,10 +98,8 @@ fn pooled(pairs: impl Iterator<Item = (f64, f64)>, smaller: f64) -> Vec<(f64, f6
         return kept;
     }
     let pool = small.into_iter().fold((0.0, 0.0), |(r, l), (a, b)| (r + a, l + b));
-    let smallest = kept.iter_mut().min_by(|a, b| (a.0 + a.1).total_cmp(&(b.0 + b.1)));
-    match smallest {
-        Some(cell) if is_small(pool) => *cell = (cell.0 + pool.0, cell.1 + pool.1),
-        _ => kept.push(pool),
+    if !is_small(pool) {
+        kept.push(pool);
     }
     kept
 }

@@ -76,13 +76,23 @@ impl CategoricalReference {
         }
         let counts = self.counts.iter().map(|category| category.count).chain([self.other_count]);
         let total = counts.fold(0u64, u64::saturating_add);
-        expect(total == present, name, format!("counts that add up to {present}"), || total.to_string())
+        expect(total == present, name, format!("counts that add up to {present}"), || total.to_string())?;
+        let Some(held_out) = &self.held_out else { return Ok(()) };
+        let found = held_out.counts.len();
+        expect(found == categories, name, format!("{categories} counts held out"), || found.to_string())?;
+        let all = self.counts.iter().map(|category| category.count).chain([self.other_count]);
+        let parts = held_out.counts.iter().copied().chain([held_out.other_count]);
+        let is_part = all.zip(parts).all(|(all, part)| part <= all);
+        expect(is_part, name, "no more held out than there are", || "more".into())
     }
 }
 
 impl NumericReference {
     fn validate(&self, name: &str, present: u64) -> Valid {
-        let Self { mean, std_dev, minimum, maximum, histogram, .. } = self;
+        let Self { mean, std_dev, minimum, maximum, histogram, origin, .. } = self;
+        let of_columns = i128::from(i64::MIN)..=i128::from(u64::MAX);
+        let is_known = origin.is_none_or(|origin| of_columns.contains(&origin));
+        expect(is_known, name, "an origin of 64 bits", || "a larger one".into())?;
         let numbers = [mean, std_dev, minimum, maximum];
         expect(numbers.iter().all(|number| is_bounded(**number)), name, "moments within ±1e100", || {
             format!("{numbers:?}")

@@ -1,8 +1,8 @@
 //! Numbers of ours beside scipy's, on real data (`scipy_values.py` wrote them).
 
 use scry_card::stats::{
-    Counter, Kind, Profiler, Reference, Statistic, chi_square, fisher_exact, js_distance, jsd_bits, ks, ks_p_value,
-    l_infinity, ln_e, psi, wasserstein, watch,
+    Counter, Kind, Profiler, Reference, Statistic, chi_square, compare, fisher_exact, js_distance, jsd_bits, ks,
+    ks_p_value, l_infinity, ln_e, psi, total_variation, total_variation_by_chance, wasserstein, watch,
 };
 use scry_card::{Batch, Field, Tensor, Values};
 use serde::Deserialize;
@@ -80,6 +80,13 @@ impl Column {
         profiler.finish()
     }
 
+    /// The report of the other half, of which all values are kept.
+    fn compared(&self, profiled: &Reference) -> scry_card::stats::ColumnReport {
+        let mut profiler = Profiler::new(&[field()]);
+        profiler.add(&batch(&self.live)).unwrap();
+        compare(profiled, &profiler.finish(), 0.01).unwrap().columns.remove(0)
+    }
+
     /// The report of the other half, counted row by row.
     pub(crate) fn watched(&self, profiled: &Reference) -> scry_card::stats::ColumnReport {
         let counter = Counter::new(profiled, &[field()]).unwrap();
@@ -99,6 +106,8 @@ fn of_column(column: &Column) -> Vec<Pair> {
         ("js_distance", js_distance(&p, &q)),
         ("jsd_bits", jsd_bits(&p, &q)),
         ("l_infinity", l_infinity(&p, &q)),
+        ("total_variation", total_variation(&p, &q)),
+        ("total_variation_by_chance", total_variation_by_chance(&p, &q)),
         ("chi_square", test.statistic),
         ("chi_square_p_value", test.p_value),
         ("chi_square_dof", test.degrees_of_freedom as f64),
@@ -124,6 +133,7 @@ fn of_column(column: &Column) -> Vec<Pair> {
                 ("ks_p_value", ks_p_value(distance, reference.len() as u64, live.len() as u64)),
                 ("wasserstein", area),
                 ("w_norm", area / found.scale()),
+                ("w_robust", column.compared(&profiled).value(Statistic::WRobust).unwrap()),
             ]);
         }
     }

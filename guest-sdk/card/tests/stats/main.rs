@@ -2,6 +2,8 @@
 //! holds its rate of false alarms.
 
 mod agreement;
+mod comparisons;
+mod figures;
 mod properties;
 mod rules;
 mod scipy;

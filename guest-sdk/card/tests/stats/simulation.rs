@@ -1,8 +1,8 @@
 //! Epochs of normal data against references of normal data, row by row.
 
 use scry_card::stats::{
-    Binned, ColumnProfiler, ColumnReference, Kind, L_INFINITY_MATERIAL, W_NORM_MATERIAL, l_infinity, ln_e,
-    wasserstein_binned,
+    Binned, ColumnProfiler, ColumnReference, KS_MATERIAL, Kind, L_INFINITY_MATERIAL, TOTAL_VARIATION_MATERIAL,
+    W_NORM_MATERIAL, ks_binned, l_infinity, ln_e, total_variation, total_variation_by_chance, wasserstein_binned,
 };
 
 /// SplitMix64, as numbers between 0 and 1 and as normal ones.
@@ -85,7 +85,8 @@ impl Cells {
         let (numbers, is_numeric, scale, counts, means) = match &reference.kind {
             Kind::Numeric(numeric) => {
                 let histogram = numeric.histogram.clone();
-                (histogram.edges, true, numeric.scale(), histogram.counts, histogram.means)
+                // The smaller unit: no alarm of the rule is missed here.
+                (histogram.edges, true, numeric.robust_scale(), histogram.counts, histogram.means)
             }
             Kind::Categorical(categorical) => {
                 let numbers: Vec<f64> = categorical.counts.iter().map(|c| c.value.parse().unwrap()).collect();
@@ -131,10 +132,13 @@ impl Cells {
         let live = &self.live[..self.reference.len()];
         if self.is_numeric {
             let reference = Binned { counts: &self.reference, sums: &self.reference_sums };
-            let live = Binned { counts: live, sums: &self.sums };
-            wasserstein_binned(&self.numbers, reference, live) / self.scale >= W_NORM_MATERIAL
+            let binned = Binned { counts: live, sums: &self.sums };
+            wasserstein_binned(&self.numbers, reference, binned) / self.scale >= W_NORM_MATERIAL
+                || ks_binned(&self.reference, live).low >= KS_MATERIAL
         } else {
+            let by_chance = total_variation_by_chance(&self.reference, live);
             l_infinity(&self.reference, live) >= L_INFINITY_MATERIAL
+                || total_variation(&self.reference, live) >= TOTAL_VARIATION_MATERIAL + by_chance
         }
     }
 }

@@ -62,8 +62,8 @@ impl Alarm {
 
 impl AlarmColumn {
     fn of(report: &ColumnReport) -> Option<Self> {
-        let effects = [Statistic::WNorm, Statistic::LInfinity, Statistic::NullRateChange];
-        let effect = effects.iter().filter_map(|effect| report.check(*effect)).find(|check| check.reached)?;
+        let effects = Statistic::EFFECTS.iter().filter_map(|effect| report.check(*effect));
+        let effect = effects.into_iter().find(|check| check.reached)?;
         let evidence = report.check(Statistic::LnE)?;
         Some(Self {
             column: report.column.clone(),

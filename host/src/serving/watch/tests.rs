@@ -86,6 +86,25 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     assert_eq!((side.moment().alarms, side.moment().rows), (2, 10));
 }
 
+/// Each of 50 categories has a share too small to matter alone.
+#[test]
+fn an_alarm_of_many_small_changes_names_what_they_add_up_to() {
+    let fields: Vec<Field> =
+        vec![serde_json::from_value(serde_json::json!({ "name": "c", "datatype": "BYTES" })).unwrap()];
+    let rows = |categories: usize| {
+        let mut text = scry_card::Text::default();
+        (0..2_000).for_each(|row| text.push(&format!("k{}", row % categories)).unwrap());
+        Batch { rows: 2_000, columns: vec![Tensor { shape: vec![2_000], values: Values::Bytes(text), validity: None }] }
+    };
+    let mut profiler = Profiler::new(&fields);
+    profiler.add(&rows(50)).unwrap();
+    let side = Side::new(INPUTS, profiler.finish(), &fields).unwrap();
+    side.saw(&rows(25));
+    let [alarm] = side.look(ALPHA, 1).try_into().unwrap();
+    assert_eq!(alarm.columns[0].effect, scry_card::stats::Statistic::TotalVariation, "{alarm}");
+    assert_eq!(alarm.columns[0].observed_value, 0.5, "{alarm}");
+}
+
 /// Far more rows than an epoch has come between two looks, and drift among them.
 #[test]
 fn however_fast_rows_come_none_goes_unseen() {
