@@ -8,6 +8,7 @@ mod clean;
 mod desired;
 mod drift;
 mod error;
+mod file;
 mod gates;
 mod loading;
 mod operations;
@@ -31,7 +32,7 @@ use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;
 use crate::sandbox::{CodeCache, Sandbox};
 use crate::serving::Routes;
-use crate::store::{Digest, Journal, Registries, Store};
+use crate::store::{Digest, Journal, Quarantined, Registries, Store};
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use gates::Prepared;
@@ -135,9 +136,27 @@ impl Registry {
         self.ready.clone()
     }
 
-    /// What was found damaged at the start.
-    pub fn damage(&self) -> &[String] {
-        &self.damage
+    /// What was found damaged at the start, and what was set aside, at whatever
+    /// start, for as long as it is there.
+    pub fn damage(&self) -> Vec<String> {
+        /// More is counted.
+        const SHOWN_MAX: usize = 100;
+        let mut damage = self.damage.clone();
+        match self.store.list_quarantined() {
+            Ok(set_aside) => {
+                let is_new = |file: &&Quarantined| !self.damage.iter().any(|damage| damage.contains(&file.name));
+                let told = |file: &Quarantined| {
+                    format!("quarantine/{} is what was found of a damaged file: remove it when it is settled", file.name)
+                };
+                damage.extend(set_aside.iter().filter(is_new).map(told));
+            }
+            Err(error) => damage.push(format!("what was set aside cannot be listed: {error}")),
+        }
+        if damage.len() > SHOWN_MAX {
+            let more = damage.split_off(SHOWN_MAX).len();
+            damage.push(format!("and {more} more"));
+        }
+        damage
     }
 
     /// The catalog as it stands.
@@ -196,6 +215,7 @@ impl Registry {
             state.journal.append(&recovery::line(&record)?)?;
             if let Record::Change(change) = record {
                 tracing::info!(number, by = %change.by, what = %change.what, "changed");
+                warn_of_withdrawn(&change);
                 state.history.push(change);
             }
             let checkpoint = recovery::line(&state.history.checkpoint(after.clone()))?;
@@ -224,6 +244,18 @@ impl Registry {
 
     fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A file changes what is served while its author may look elsewhere.
+fn warn_of_withdrawn(change: &Change) {
+    /// More are counted.
+    const NAMES_MAX: usize = 20;
+    let withdrawn: Vec<&str> = change.withdrawn().collect();
+    if change.file.is_some() && !withdrawn.is_empty() {
+        let (count, number) = (withdrawn.len(), change.number);
+        let models = withdrawn.into_iter().take(NAMES_MAX).collect::<Vec<_>>().join(", ");
+        tracing::warn!(number, count, %models, "the desired state withdrew models");
     }
 }
 
