@@ -172,9 +172,9 @@ impl Desired {
                 incomplete(format!("[end] says `models = {models}`, and the document names {named}"))
             }
             Some(_) if !is_last() => incomplete("expected `[end]` to be the last table of the document".into()),
-            None if self.prune => {
-                incomplete("`prune = true` wants a closing `[end]` with `models = N`, the number of models named".into())
-            }
+            None if self.prune => incomplete(
+                "`prune = true` wants a closing `[end]` with `models = N`, the number of models named".into(),
+            ),
             _ if self.prune && !text.ends_with('\n') => incomplete("expected a line feed at the document's end".into()),
             _ if named == 0 && !self.prune => Err(DesiredError::Empty),
             _ => Ok(()),

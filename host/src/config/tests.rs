@@ -62,7 +62,9 @@ fn a_retired_key_is_accepted_with_a_warning_and_has_no_meaning() {
     // Beside one, everything else is as strict as ever.
     let error = Config::parse("[limits]\ndeadline = 5\nfule = 7\n", &retired).unwrap_err().to_string();
     assert!(error.contains("unknown field `fule`") && error.contains("limits"), "{error}");
-    assert!(Config::parse("[limits]\ndeadline = 5\n", &[]).unwrap_err().to_string().contains("unknown field `deadline`"));
+    assert!(
+        Config::parse("[limits]\ndeadline = 5\n", &[]).unwrap_err().to_string().contains("unknown field `deadline`")
+    );
     assert_eq!(Config::parse("[limits]\nfuel = 7\n", &retired).unwrap().warnings, Vec::<String>::new());
 }
 

@@ -65,8 +65,7 @@ impl Registry {
         let changes = differences(&before, &after);
         if dry_run {
             let _cleaning = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
-            prepared.is_rehearsal = true;
-            self.prepare(&before, &after, &mut prepared)?;
+            self.rehearse(&before, &after, &mut prepared)?;
             return Ok(Applied { changes, number: self.routes.load().number, dry_run, gates: prepared.gates });
         }
         let number =

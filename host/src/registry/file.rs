@@ -101,8 +101,7 @@ mod tests {
         let mut looks = Looks::default();
         let seen = [a, a, a, b, c, a, a, b, a, b, b].map(|content| looks.see(content));
         use Look::{Known, New, Settled, Unsettled};
-        let expected =
-            [New, Settled, Known, New, Unsettled, Unsettled, Settled, New, Known, New, Settled];
+        let expected = [New, Settled, Known, New, Unsettled, Unsettled, Settled, New, Known, New, Settled];
         assert_eq!(seen, expected);
         looks.forget();
         assert_eq!([looks.see(b), looks.see(b)], [New, Settled], "what is gone and comes back is new");

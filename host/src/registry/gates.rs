@@ -12,10 +12,9 @@ use crate::sandbox::Metering;
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference};
 use crate::threads::{Cores, patiently};
-use scry_card::{Card, Checker};
+use scry_card::Checker;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One gate that one version passed.
@@ -46,10 +45,6 @@ pub(super) struct Prepared {
     pub(super) model: Option<String>,
     /// Whether callers may be broken.
     pub(super) allow_breaking: bool,
-    /// Whether nothing is to come of it: only the gates that run no component.
-    pub(super) is_rehearsal: bool,
-    /// What components say of themselves, where their code is not prepared.
-    pub(super) cards: HashMap<Digest, Arc<Card>>,
     pub(super) code: HashMap<(Digest, Metering), Code>,
     pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
     pub(super) gates: Vec<Gate>,
@@ -106,9 +101,6 @@ impl Registry {
                 self.prepare_model(name, model, serving, was, after, prepared)?;
             }
         }
-        if prepared.is_rehearsal {
-            return Ok(());
-        }
         // What is kept is kept before anything refers to it.
         prepared.arrived.values().try_for_each(|bytes| self.store.put(bytes).map(drop))?;
         Ok(())
@@ -138,8 +130,8 @@ impl Registry {
             }
         }
         if was.is_none_or(|was| was.checks != serving.checks)
-            && let Some(card) = self.known_card(prepared, model.version(name, serving.live)?.digest)
-            && let [unknown, ..] = serving.checks.unknown(&card.checks, &card.schema)[..]
+            && let Some(code) = self.code(prepared, model.version(name, serving.live)?.digest, metering(&limits))
+            && let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..]
         {
             let message = format!("`{unknown}` is no field and no rule of version {}", serving.live);
             return Err(CatalogError::Checks { model: name.to_owned(), message }.into());
@@ -159,19 +151,19 @@ impl Registry {
         was: &Serving,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        let mut pairs = BTreeSet::from([(was.live, serving.live)]);
-        pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
-        let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
-        pairs.extend(moved);
+        let pairs = replaced(was, serving);
+        let was_limits = effective(&self.config, was.limits);
+        let limits = effective(&self.config, serving.limits);
         for (old, new) in pairs.into_iter().filter(|(old, new)| old != new) {
             let version = model.version(name, new)?;
             let mut passing = Passing { model: name, version, started: Instant::now() };
-            let old_card = self.kept_card(prepared, model.version(name, old)?.digest);
-            let (Some(old_card), Some(new_card)) = (old_card, self.known_card(prepared, version.digest)) else {
+            let (old_version, key) = (model.version(name, old)?, metering(&limits));
+            let old_code = self.code(prepared, old_version.digest, metering(&was_limits));
+            let (Some(old_code), Some(new_code)) = (old_code, self.code(prepared, version.digest, key)) else {
                 passing.passed(&mut prepared.gates, "schema", format!("version {old} is not there to compare with"));
                 continue;
             };
-            let breaking = breaking(&old_card.schema, &new_card.schema);
+            let breaking = breaking(&old_code.card.schema, &new_code.card.schema);
             if !breaking.is_empty() && !prepared.allow_breaking {
                 let (model, replaced) = (name.to_owned(), old);
                 return Err(ChangeError::Breaking { model, number: new, replaced, breaking });
@@ -195,11 +187,13 @@ impl Registry {
         after: &Catalog,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        let Some(live) = self.known_card(prepared, model.version(name, serving.live)?.digest) else { return Ok(()) };
+        let metering = metering(&effective(&self.config, serving.limits));
+        let live = model.version(name, serving.live)?;
+        let Some(live) = self.code(prepared, live.digest, metering) else { return Ok(()) };
         for spare in &serving.fallback {
             let reference = match spare {
                 Spare::Constant(row) => {
-                    Link::constant(name, &live.schema, row)?;
+                    Link::constant(name, &live.card.schema, row)?;
                     continue;
                 }
                 Spare::Model(reference) => reference,
@@ -212,12 +206,8 @@ impl Registry {
                 model: name.to_owned(),
                 message: error.to_string(),
             };
-            let card = match prepared.is_rehearsal {
-                true => self.card(&reference.model, theirs, version, prepared),
-                false => self.load(&reference.model, theirs, version, &limits, prepared).map(|code| code.card),
-            };
-            let card = match card {
-                Ok(card) => card,
+            let code = match self.load(&reference.model, theirs, version, &limits, prepared) {
+                Ok(code) => code,
                 // One that has been damaged since must not stop everything else, least of all the way back.
                 Err(error) if was.is_some_and(|was| was.fallback.contains(spare)) => {
                     tracing::warn!(model = %name, spare = %reference, %error, "a spare is not available");
@@ -225,12 +215,12 @@ impl Registry {
                 }
                 Err(error) => return Err(unavailable(error).into()),
             };
-            correspond(name, &live.schema, &reference.model, version, &card.schema)?;
+            correspond(name, &live.card.schema, &reference.model, version, &code.card.schema)?;
         }
         if let Some(shadow) = &serving.shadow {
             let version = model.version(name, shadow.to)?;
-            if let Some(card) = self.known_card(prepared, version.digest) {
-                correspond(name, &live.schema, name, version, &card.schema)?;
+            if let Some(code) = self.code(prepared, version.digest, metering) {
+                correspond(name, &live.card.schema, name, version, &code.card.schema)?;
             }
         }
         Ok(())
@@ -249,9 +239,6 @@ impl Registry {
         let key = (version.digest, *limits);
         if prepared.proved.contains(&key) {
             return Ok(());
-        }
-        if prepared.is_rehearsal {
-            return self.card(name, model, version, prepared).map(drop);
         }
         prepared.tell_fetch(name, version);
         if self.code(prepared, version.digest, metering(limits)).is_some() {
@@ -296,7 +283,17 @@ fn arrivals(before: Option<&Model>, after: &Model, arrived: &HashMap<Digest, Vec
     after.all().filter(|version| arrived.contains_key(&version.digest) && is_new(version)).collect()
 }
 
-fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
+/// Which version takes another's callers, the other first: live, canary and
+/// moved aliases.
+pub(super) fn replaced(was: &Serving, serving: &Serving) -> BTreeSet<(u32, u32)> {
+    let mut pairs = BTreeSet::from([(was.live, serving.live)]);
+    pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
+    let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
+    pairs.extend(moved);
+    pairs
+}
+
+pub(super) fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
     if limits.memory_max_bytes > memory_most_bytes {
         return Err(CatalogError::Limit {
             key: "memory_max_bytes",

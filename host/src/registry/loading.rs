@@ -11,7 +11,6 @@ use crate::component::Description;
 use crate::sandbox::{CodeSource, Metering};
 use crate::serving::EffectiveLimits;
 use crate::store::{Digest, OciReference, Pulled};
-use scry_card::Card;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,47 +53,8 @@ impl Registry {
         Ok(code)
     }
 
-    /// What a version says of itself, without its code.
-    pub(super) fn card(
-        &self,
-        name: &str,
-        model: &Model,
-        version: Version,
-        prepared: &mut Prepared,
-    ) -> Result<Arc<Card>, ChangeError> {
-        if let Some(card) = self.known_card(prepared, version.digest) {
-            return Ok(card);
-        }
-        let mut passing = Passing { model: name, version, started: Instant::now() };
-        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
-        let bytes = match prepared.arrived.get(&version.digest) {
-            Some(bytes) => bytes.clone(),
-            None => self.bytes(name, version, from, prepared)?,
-        };
-        prepared.tell_fetch(name, version);
-        let description = Description::read(&bytes)?;
-        passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
-        let card = Arc::new(description.card);
-        prepared.cards.insert(version.digest, card.clone());
-        Ok(card)
-    }
-
-    /// What a version says of itself, where that is known.
-    pub(super) fn known_card(&self, prepared: &Prepared, digest: Digest) -> Option<Arc<Card>> {
-        let code = [Metering::Fuel, Metering::Off].into_iter().find_map(|key| self.code(prepared, digest, key));
-        code.map(|code| code.card).or_else(|| prepared.cards.get(&digest).cloned())
-    }
-
-    /// The same where it is not loaded, and the store has it.
-    pub(super) fn kept_card(&self, prepared: &Prepared, digest: Digest) -> Option<Arc<Card>> {
-        self.known_card(prepared, digest).or_else(|| {
-            let description = Description::read(&self.store.get(&digest).ok()?).ok()?;
-            Some(Arc::new(description.card))
-        })
-    }
-
     /// From the store, or again from where it came from.
-    fn bytes(
+    pub(super) fn bytes(
         &self,
         name: &str,
         version: Version,

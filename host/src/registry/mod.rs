@@ -14,6 +14,7 @@ mod loading;
 mod operations;
 mod recovery;
 mod refetch;
+mod rehearsal;
 mod rollouts;
 mod routing;
 mod watching;
@@ -32,7 +33,7 @@ use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;
 use crate::sandbox::{CodeCache, Sandbox};
 use crate::serving::Routes;
-use crate::store::{Digest, Journal, Quarantined, Registries, Store};
+use crate::store::{Digest, Journal, Registries, Store};
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use gates::Prepared;
@@ -134,29 +135,6 @@ impl Registry {
     /// Whether the host serves what it should, or waits for its first file.
     pub fn ready(&self) -> Arc<AtomicBool> {
         self.ready.clone()
-    }
-
-    /// What was found damaged at the start, and what was set aside, at whatever
-    /// start, for as long as it is there.
-    pub fn damage(&self) -> Vec<String> {
-        /// More is counted.
-        const SHOWN_MAX: usize = 100;
-        let mut damage = self.damage.clone();
-        match self.store.list_quarantined() {
-            Ok(set_aside) => {
-                let is_new = |file: &&Quarantined| !self.damage.iter().any(|damage| damage.contains(&file.name));
-                let told = |file: &Quarantined| {
-                    format!("quarantine/{} is what was found of a damaged file: remove it when it is settled", file.name)
-                };
-                damage.extend(set_aside.iter().filter(is_new).map(told));
-            }
-            Err(error) => damage.push(format!("what was set aside cannot be listed: {error}")),
-        }
-        if damage.len() > SHOWN_MAX {
-            let more = damage.split_off(SHOWN_MAX).len();
-            damage.push(format!("and {more} more"));
-        }
-        damage
     }
 
     /// The catalog as it stands.

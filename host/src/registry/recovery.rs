@@ -5,9 +5,9 @@
 //! aside before it is repaired. Never guesses: where both fail, the host does
 //! not start.
 
-use super::ChangeError;
+use super::{ChangeError, Registry};
 use crate::catalog::{Catalog, History, HistoryError, Record};
-use crate::store::{Journal, Store};
+use crate::store::{Journal, Quarantined, Store};
 
 /// What was found.
 #[derive(Debug)]
@@ -57,6 +57,34 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
         tracing::warn!(%error, "the checkpoint was not written");
     }
     Ok(Recovered { catalog, history, journal, damage })
+}
+
+impl Registry {
+    /// What was found damaged at the start, and what was set aside, at whatever
+    /// start, for as long as it is there.
+    pub fn damage(&self) -> Vec<String> {
+        /// More is counted.
+        const SHOWN_MAX: usize = 100;
+        let mut damage = self.damage.clone();
+        match self.store.list_quarantined() {
+            Ok(set_aside) => {
+                let is_new = |file: &&Quarantined| !self.damage.iter().any(|damage| damage.contains(&file.name));
+                let told = |file: &Quarantined| {
+                    format!(
+                        "quarantine/{} is what was found of a damaged file: remove it when it is settled",
+                        file.name
+                    )
+                };
+                damage.extend(set_aside.iter().filter(is_new).map(told));
+            }
+            Err(error) => damage.push(format!("what was set aside cannot be listed: {error}")),
+        }
+        if damage.len() > SHOWN_MAX {
+            let more = damage.split_off(SHOWN_MAX).len();
+            damage.push(format!("and {more} more"));
+        }
+        damage
+    }
 }
 
 /// Where the files lead.

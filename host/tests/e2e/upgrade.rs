@@ -87,7 +87,8 @@ fn a_folder_of_a_later_format_is_refused_without_a_byte_changed() {
         let before = tree(&data);
         let mut command = scry();
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(&data);
-        let ran = Ran::of(&mut command).code(1).says(&["data format", "formats up to 1", "nothing has changed", "--data"]);
+        let ran =
+            Ran::of(&mut command).code(1).says(&["data format", "formats up to 1", "nothing has changed", "--data"]);
         assert_eq!(ran.stdout, "");
         assert!(tree(&data) == before, "{later}: the folder has changed");
     }

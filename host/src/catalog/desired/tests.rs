@@ -52,7 +52,10 @@ fn an_exported_document_cut_at_any_byte_withdraws_nothing() {
         let mut document = catalog(models);
         document.models.get_mut("m0").unwrap().serving.as_mut().unwrap().fallback.clear();
         let text = Desired::of(&document).to_toml().unwrap();
-        assert!(text.starts_with("prune = true\n") && text.ends_with(&format!("\n[end]\nmodels = {models}\n")), "{text}");
+        assert!(
+            text.starts_with("prune = true\n") && text.ends_with(&format!("\n[end]\nmodels = {models}\n")),
+            "{text}"
+        );
         for cut in (0..text.len()).filter(|&cut| text.is_char_boundary(cut)) {
             let read = Desired::from_toml(&text[..cut]);
             assert!(read.is_err(), "{} of {} bytes are taken:\n{}", cut, text.len(), &text[..cut]);

@@ -32,13 +32,7 @@ struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self {
-            start: 0,
-            start_catalog: Catalog::default(),
-            start_file: None,
-            is_exact: true,
-            changes: Vec::new(),
-        }
+        Self { start: 0, start_catalog: Catalog::default(), start_file: None, is_exact: true, changes: Vec::new() }
     }
 }
 
@@ -96,7 +90,13 @@ impl History {
                 Record::State { number, .. } if number == after && history.current.is_exact && !history.is_empty() => {}
                 Record::State { number, catalog, file } => {
                     let (start_catalog, start_file) = (catalog, file);
-                    history.begin(Run { start: number, start_catalog, start_file, is_exact: true, changes: Vec::new() });
+                    history.begin(Run {
+                        start: number,
+                        start_catalog,
+                        start_file,
+                        is_exact: true,
+                        changes: Vec::new(),
+                    });
                 }
                 Record::Change(change) if change.number == after + 1 => history.push(change),
                 Record::Change(change) if change.number > after => {

@@ -3,7 +3,7 @@
 
 use super::watched::{answers_eventually, file_error, watching};
 use super::{Document, apply, changes, exported, is_served, put, with_two_versions};
-use crate::support::{Host, eventually, features, guest};
+use crate::support::{Host, eventually, features, guest, scry};
 use serde_json::json;
 use std::path::Path;
 
@@ -79,11 +79,12 @@ fn whatever_lies_in_the_files_place_withdraws_nothing_and_watching_goes_on() {
 
     let fifo = |path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     let cut_after_the_first = document.split_once("[models.steady]").unwrap().0.to_owned();
+    let in_a_digest = &document[..document.rfind("sha256:").unwrap() + 10];
     type Put<'a> = Box<dyn Fn(&Path) + 'a>;
     let cases: Vec<(&str, Put<'_>)> = vec![
         ("names no model", Box::new(|path| write_in_place(path, ""))),
         ("cut short", Box::new(|path| write_in_place(path, &cut_after_the_first))),
-        ("not readable", Box::new(|path| write_in_place(path, &document[..document.len() / 2 + 1]))),
+        ("not readable", Box::new(|path| write_in_place(path, in_a_digest))),
         ("found a FIFO", Box::new(fifo)),
         ("found a directory", Box::new(|path| std::fs::create_dir(path).unwrap())),
         ("found a device", Box::new(|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap())),
@@ -120,6 +121,32 @@ fn whatever_lies_in_the_files_place_withdraws_nothing_and_watching_goes_on() {
     assert!(warned.contains("WARN") && warned.contains("hostile") && !warned.contains("steady"), "{warned}");
 }
 
+#[test]
+fn a_watched_file_may_be_what_export_writes_into_it() {
+    let start = with_two_models();
+    let file = Document::of(&exported(&start));
+    let host =
+        Host::begin(start.kill().dir, &watching(&file.path()).replace("poll_ms = 50", "poll_ms = 10"), "").unwrap();
+    let told = changes(&host).len();
+    for _ in 0..10 {
+        // As a shell does: the file is empty until the command has its answer.
+        let mut export = scry();
+        export.arg("export").env("SCRY_ADMIN", &host.admin).env("SCRY_ADMIN_TOKEN", host.token());
+        assert!(export.stdout(std::fs::File::create(file.path()).unwrap()).status().unwrap().success());
+        both_serve(&host);
+    }
+    eventually("the document is what runs", || host.metric("scry_desired_state_applied") == 1.0);
+    // The same content as at its start is the same document.
+    assert!(changes(&host).len() <= told + 1, "{:?}", changes(&host));
+    both_serve(&host);
+    assert!(!host.log().contains("withdrew"), "{}", host.log());
+    // A disk that is full ends the command with an error, and the file somewhere.
+    let document = exported(&host);
+    write_in_place(&file.path(), &document[..document.len() - 1]);
+    eventually("the error", || file_error(&host).is_some_and(|error| error.contains("cut short")));
+    both_serve(&host);
+}
+
 fn clear(path: &Path) {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => std::fs::remove_dir(path).unwrap(),
@@ -141,7 +168,7 @@ fn a_dry_run_fails_where_applying_would() {
         (document.replacen("live = 2", "live = 1\nlimits = { deadline_ms = 0 }", 1), "limit `deadline_ms`"),
         (document.replacen("live = 2", "live = 1\nlimits = { memory_max_bytes = 9000000000 }", 1), "memory_max_bytes"),
         (document.replacen("live = 2", "live = 1\nfallback = [{ constant = { z = 1 } }]", 1), "constant"),
-        (document.replacen("live = 2", "live = 1\nfallback = [{ model = 'hostile' }]", 1), "fallback"),
+        (document.replacen("live = 2", "live = 1\nfallback = [{ model = 'steady@2' }]", 1), "steady@2"),
         (document.replacen("live = 2", "live = 1\nchecks = { rules = { nothing = 'warn' } }", 1), "`nothing`"),
         (document.replacen("live = 2", "live = 1\nshadow = { to = 2, percent = 5 }", 1), "version 2"),
     ] {
