@@ -111,7 +111,9 @@ impl Registry {
             };
             let version = after.resolve(reference)?;
             match self.card_of(&reference.model, after.model(&reference.model)?, version, prepared, cards) {
-                Ok(card) => correspond(name, &live.schema, &reference.model, version, &card.schema)?,
+                Ok(card) => {
+                    correspond(name, &live.schema, &reference.model, version, &card.schema)?;
+                }
                 Err(_) if was.is_some_and(|was| was.fallback.contains(spare)) => {}
                 Err(error) => {
                     let (spare, message) = (format!("`{reference}`"), error.to_string());

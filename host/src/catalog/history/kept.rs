@@ -137,7 +137,7 @@ impl History {
     pub fn records(&self) -> Vec<Record> {
         let records = self.runs().flat_map(|run| {
             let catalog = run.start_catalog.clone();
-            let state = run.is_exact.then(|| Record::State { number: run.start, catalog, file: run.start_file });
+            let state = run.is_exact.then_some(Record::State { number: run.start, catalog, file: run.start_file });
             state.into_iter().chain(run.changes.iter().cloned().map(Record::Change))
         });
         records.collect()
@@ -248,6 +248,8 @@ impl History {
             for change in &run.changes {
                 if change.number < first || !concerns(&change) {
                     change.apply(&mut catalog);
+                    // A loss before the first that is told is no news of it, unless it is right before it.
+                    while change.number < first && losses.next_if(|lost| *lost.end() < change.number).is_some() {}
                     continue;
                 }
                 let mut lost = Vec::new();
