@@ -4,10 +4,12 @@
 
 mod defaults;
 mod listen;
+mod retired;
 
 pub use listen::resolve;
 
 use crate::store::is_registry;
+use retired::{RETIRED, Retired, take_out};
 use scry_card::{Detail, Echo};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -42,6 +44,9 @@ pub struct Config {
     pub log: Log,
     /// How a host ends.
     pub shutdown: Shutdown,
+    /// What there is to say of the file, to whoever reads the log.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// `[prediction]`
@@ -289,10 +294,18 @@ impl Config {
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
-        let config: Self =
-            toml::from_str(&text).map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        let config = Self::parse(&text, RETIRED)
+            .map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
         config.validate()?;
         Ok(config)
+    }
+
+    fn parse(text: &str, retired: &[Retired]) -> Result<Self, toml::de::Error> {
+        let mut table: toml::Table = toml::from_str(text)?;
+        let warnings = take_out(&mut table, retired);
+        // Where nothing is taken out, errors say in which line.
+        let config: Self = if warnings.is_empty() { toml::from_str(text)? } else { table.try_into()? };
+        Ok(Self { warnings, ..config })
     }
 
     /// Checks ranges that types do not.

@@ -3,6 +3,10 @@
 //! Never reads or fetches anything: a version whose bytes the host does not
 //! know yet is looked up by whoever applies the document.
 
+mod chain;
+#[cfg(test)]
+mod tests;
+
 use super::{
     Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
 };
@@ -13,27 +17,47 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A host's models, as they should be served. A model that is not named is
-/// withdrawn.
+/// Models, as they should be served. Nothing is withdrawn by absence: a model
+/// is that says so, or one that is not named in a document that prunes and is
+/// whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Desired {
     /// Whether callers may be broken by a new version's schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_breaking: bool,
+    /// Whether models that are not named are withdrawn. It comes first, so that
+    /// a document that is cut short lacks the `end` that it asks for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prune: bool,
     /// By name.
     #[serde(default)]
     pub models: BTreeMap<String, DesiredModel>,
+    /// The last table of a document, which says that it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// `[end]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// How many models the document names.
+    pub models: usize,
 }
 
 /// One model, as it should be served.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DesiredModel {
-    /// The version that answers when a request names none. Without it the model
-    /// is withdrawn: what it has are `versions`, which others may fall back to.
+    /// The version that answers when a request names none. A model without it
+    /// stays as it is served: what it has are `versions`, which others may fall
+    /// back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<VersionRef>,
+    /// Whether it is served no longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// Names that operators move, each on a number or a digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, VersionRef>,
@@ -101,6 +125,12 @@ pub enum DesiredError {
     /// Not TOML, an unknown key, a wrong type.
     #[error("the document is not readable: {0}")]
     Unreadable(String),
+    /// It says nothing of any model.
+    #[error("the document names no model: expected `[models.NAME]` with `live`, or with `withdrawn = true`")]
+    Empty,
+    /// It does not end as it should.
+    #[error("{0}; it may be cut short")]
+    Incomplete(String),
     /// A version that is not described well enough.
     #[error("models.{model}.versions.{number}: {message}")]
     Version {
@@ -121,60 +151,6 @@ pub enum DesiredError {
     },
 }
 
-/// A chain in TOML, which has no null and no large numbers: a constant that needs
-/// them is a text, in JSON.
-mod chain {
-    use super::{Spare, Value};
-    use crate::catalog::Reference;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::Map;
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Written {
-        Model(Reference),
-        Constant(Row),
-    }
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged, expecting = "expected a constant: a table of outputs, or the same in JSON as a text")]
-    enum Row {
-        Table(Map<String, Value>),
-        Json(String),
-    }
-
-    pub(super) fn serialize<S: Serializer>(chain: &[Spare], serializer: S) -> Result<S::Ok, S::Error> {
-        let written = chain.iter().map(|spare| match spare {
-            Spare::Model(reference) => Written::Model(reference.clone()),
-            Spare::Constant(row) if row.values().all(is_toml) => Written::Constant(Row::Table(row.clone())),
-            Spare::Constant(row) => Written::Constant(Row::Json(Value::Object(row.clone()).to_string())),
-        });
-        serializer.collect_seq(written)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Spare>, D::Error> {
-        let read = |written| match written {
-            Written::Model(reference) => Ok(Spare::Model(reference)),
-            Written::Constant(Row::Table(row)) => Ok(Spare::Constant(row)),
-            Written::Constant(Row::Json(json)) => {
-                serde_json::from_str(&json).map(Spare::Constant).map_err(Error::custom)
-            }
-        };
-        Vec::<Written>::deserialize(deserializer)?.into_iter().map(read).collect()
-    }
-
-    fn is_toml(value: &Value) -> bool {
-        match value {
-            Value::Null => false,
-            Value::Number(number) => number.is_i64() || number.is_f64(),
-            Value::Array(list) => list.iter().all(is_toml),
-            Value::Object(map) => map.values().all(is_toml),
-            Value::Bool(_) | Value::String(_) => true,
-        }
-    }
-}
-
 fn is_first(step: &usize) -> bool {
     *step == 0
 }
@@ -184,7 +160,29 @@ impl Desired {
     pub fn from_toml(text: &str) -> Result<Self, DesiredError> {
         /// The line at fault is repeated, however long it is.
         const MESSAGE_MAX_BYTES: usize = 4096;
-        toml::from_str(text).map_err(|e| DesiredError::Unreadable(shortened(e.to_string(), MESSAGE_MAX_BYTES)))
+        let unreadable = |e: toml::de::Error| DesiredError::Unreadable(shortened(e.to_string(), MESSAGE_MAX_BYTES));
+        let desired: Self = toml::from_str(text).map_err(unreadable)?;
+        desired.check_whole(text)?;
+        Ok(desired)
+    }
+
+    /// A document that was cut short somewhere must not be taken for a whole one.
+    fn check_whole(&self, text: &str) -> Result<(), DesiredError> {
+        let incomplete = |message: String| Err(DesiredError::Incomplete(message));
+        let named = self.models.len();
+        let is_last = || text.rsplit_once("[end]").is_some_and(|(_, rest)| !rest.contains('['));
+        match self.end {
+            Some(End { models }) if models != named => {
+                incomplete(format!("[end] says `models = {models}`, and the document names {named}"))
+            }
+            Some(_) if !is_last() => incomplete("expected `[end]` to be the last table of the document".into()),
+            None if self.prune => incomplete(
+                "`prune = true` wants a closing `[end]` with `models = N`, the number of models named".into(),
+            ),
+            _ if self.prune && !text.ends_with('\n') => incomplete("expected a line feed at the document's end".into()),
+            _ if named == 0 && !self.prune => Err(DesiredError::Empty),
+            _ => Ok(()),
+        }
     }
 
     /// Writes it.
@@ -204,10 +202,11 @@ impl Desired {
             });
             let versions = versions.collect();
             let Some(serving) = &model.serving else {
-                return Some((name.clone(), DesiredModel { versions, ..DesiredModel::default() }));
+                return Some((name.clone(), DesiredModel { withdrawn: true, versions, ..DesiredModel::default() }));
             };
             let desired = DesiredModel {
                 live: Some(number(serving.live)),
+                withdrawn: false,
                 aliases: serving.aliases.iter().map(|(alias, at)| (alias.clone(), number(*at))).collect(),
                 fallback: serving.fallback.clone(),
                 canary: serving.canary.as_ref().map(|canary| DesiredCanary {
@@ -226,7 +225,9 @@ impl Desired {
             };
             Some((name.clone(), desired))
         };
-        Self { allow_breaking: false, models: catalog.models.iter().filter_map(model).collect() }
+        let models: BTreeMap<_, _> = catalog.models.iter().filter_map(model).collect();
+        let end = Some(End { models: models.len() });
+        Self { allow_breaking: false, prune: true, models, end }
     }
 
     /// The versions that the document binds.
@@ -249,7 +250,7 @@ impl Desired {
         all.collect()
     }
 
-    /// The catalog that serves exactly this, given what its versions are.
+    /// The catalog that serves this, given what its versions are.
     pub fn onto(
         &self,
         before: &Catalog,
@@ -265,15 +266,13 @@ impl Desired {
             next = next.bind(name, *number, bound).map_err(of(name))?;
         }
         for (name, model) in &mut next.models {
-            if self.models.get(name).is_none_or(|wanted| wanted.live.is_none()) {
+            if self.models.get(name).map_or(self.prune, |wanted| wanted.withdrawn) {
                 model.serving = None;
             }
         }
         for (name, wanted) in &self.models {
-            let Some(live) = &wanted.live else {
-                wanted.check_withdrawn(name).map_err(of(name))?;
-                continue;
-            };
+            wanted.check_live(name).map_err(of(name))?;
+            let Some(live) = &wanted.live else { continue };
             let serving = wanted.serving(name, live, &next, now_ms).map_err(of(name))?;
             next = next.with_serving(name, serving).map_err(of(name))?;
         }
@@ -287,13 +286,18 @@ impl Desired {
 
 impl DesiredModel {
     /// A model that says how it is served, but not what, is a mistake.
-    fn check_withdrawn(&self, name: &str) -> Result<(), CatalogError> {
-        let versions = self.versions.clone();
-        if *self == (Self { versions, ..Self::default() }) && !self.versions.is_empty() {
-            return Ok(());
-        }
-        let message = "expected `live`; a model without it is withdrawn and has `versions` alone".into();
-        Err(CatalogError::Deployment { model: name.to_owned(), message })
+    fn check_live(&self, name: &str) -> Result<(), CatalogError> {
+        let (withdrawn, versions) = (self.withdrawn, self.versions.clone());
+        let is_versions_alone = *self == (Self { withdrawn, versions, ..Self::default() });
+        let message = match (&self.live, withdrawn) {
+            (Some(_), false) => return Ok(()),
+            (Some(_), true) => "expected `live` or `withdrawn`, found both",
+            (None, true) if is_versions_alone => return Ok(()),
+            (None, false) if is_versions_alone && !self.versions.is_empty() => return Ok(()),
+            (None, true) => "expected a model that is withdrawn to have `versions` alone",
+            (None, false) => "expected `live`, or `withdrawn = true`; a model without them has `versions` alone",
+        };
+        Err(CatalogError::Deployment { model: name.to_owned(), message: message.into() })
     }
 
     fn serving(&self, name: &str, live: &VersionRef, catalog: &Catalog, now_ms: u64) -> Result<Serving, CatalogError> {

@@ -3,6 +3,10 @@
 //! Change `n` leads to state `n`; any state that the history still holds can be
 //! brought back. Pure: what is read and written are values, not files.
 
+mod kept;
+
+pub use kept::History;
+
 use super::{Bound, Catalog, CatalogError, Model, Serving};
 use crate::store::Digest;
 use serde::{Deserialize, Serialize};
@@ -56,7 +60,7 @@ pub enum ServingChange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
-    /// A whole state: the start of a history that was cut.
+    /// A whole state: the start of a history that was cut, or goes on after a loss.
     State {
         /// The change that led to it.
         number: u64,
@@ -91,6 +95,19 @@ pub enum HistoryError {
         /// The newest.
         to: u64,
     },
+    /// A state that changes which are lost may have had a part in.
+    #[error(
+        "state {number} cannot be brought back: changes {from} to {to} are lost to damage; \
+         `scry rollback MODEL --to {number}` brings a model back that a change in between rerouted"
+    )]
+    Lost {
+        /// What was asked for.
+        number: u64,
+        /// The first change that is lost.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// The model was not there, or not served.
     #[error("model `{model}` was not served at state {number}: see `scry history {model}`")]
     NotServed {
@@ -118,17 +135,11 @@ pub struct Told {
     /// The state that was brought back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored: Option<u64>,
+    /// Changes right before this one that are lost to damage, from and to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<(u64, u64)>,
     /// From and to, line by line.
     pub changes: Vec<String>,
-}
-
-/// The changes that are kept, and the state before the first of them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
-    start: u64,
-    start_catalog: Catalog,
-    start_file: Option<Digest>,
-    changes: Vec<Change>,
 }
 
 impl Change {
@@ -161,177 +172,34 @@ impl Change {
         }
     }
 
-    fn reroutes(&self, model: &str) -> bool {
-        self.models.get(model).is_some_and(|change| change.serving.is_some())
+    /// How it reroutes a model, if it does.
+    fn rerouted(&self, model: &str) -> Option<&ServingChange> {
+        self.models.get(model)?.serving.as_ref()
+    }
+
+    /// The models that it withdraws.
+    pub fn withdrawn(&self) -> impl Iterator<Item = &str> {
+        let withdrawn = |change: &ModelChange| matches!(change.serving, Some(ServingChange::Withdraw));
+        self.models.iter().filter(move |(_, change)| withdrawn(change)).map(|(name, _)| name.as_str())
     }
 }
 
-impl History {
-    /// Follows records from the first to the last. A whole state begins anew
-    /// wherever it stands.
-    pub fn replay(records: impl IntoIterator<Item = Record>) -> Result<(Self, Catalog), HistoryError> {
-        let (mut history, mut catalog) = (Self::default(), Catalog::default());
-        for record in records {
-            match record {
-                Record::State { number, catalog: whole, file } => {
-                    catalog.clone_from(&whole);
-                    history = Self { start: number, start_catalog: whole, start_file: file, changes: Vec::new() };
-                }
-                Record::Change(change) if change.number == history.last() + 1 => {
-                    change.apply(&mut catalog);
-                    history.changes.push(change);
-                }
-                Record::Change(change) => {
-                    let found = format!("change {}", change.number);
-                    return Err(HistoryError::Gap { after: history.last(), found });
-                }
-            }
-        }
-        Ok((history, catalog))
-    }
-
-    /// The records that lead here again.
-    pub fn records(&self) -> Vec<Record> {
-        let catalog = self.start_catalog.clone();
-        let start = Record::State { number: self.start, catalog, file: self.start_file };
-        std::iter::once(start).chain(self.changes.iter().cloned().map(Record::Change)).collect()
-    }
-
-    /// Where it stands, as one record: the catalog is the one that it led to.
-    pub fn checkpoint(&self, catalog: Catalog) -> Record {
-        Record::State { number: self.last(), catalog, file: self.file() }
-    }
-
-    /// The file that was applied last, by content.
-    pub fn file(&self) -> Option<Digest> {
-        self.changes.iter().rev().find_map(|change| change.file).or(self.start_file)
-    }
-
-    /// The number of the newest change; 0 before the first.
-    pub fn last(&self) -> u64 {
-        self.changes.last().map_or(self.start, |change| change.number)
-    }
-
-    /// The changes that are kept, oldest first.
-    pub fn changes(&self) -> &[Change] {
-        &self.changes
-    }
-
-    /// Takes in the next change.
-    pub fn push(&mut self, change: Change) {
-        self.changes.push(change);
-    }
-
-    /// Forgets changes before `at_ms`, and more where there are more than `changes_max`.
-    pub fn cut(&mut self, at_ms: u64, changes_max: usize) -> bool {
-        let old = self.changes.iter().take_while(|change| change.at_ms < at_ms).count();
-        let cut = old.max(self.changes.len().saturating_sub(changes_max));
-        for change in self.changes.drain(..cut) {
-            change.apply(&mut self.start_catalog);
-            self.start = change.number;
-            self.start_file = change.file.or(self.start_file);
-        }
-        cut > 0
-    }
-
-    /// The catalog after change `number`.
-    pub fn state(&self, number: u64) -> Result<Catalog, HistoryError> {
-        if !(self.start..=self.last()).contains(&number) {
-            return Err(HistoryError::NoState { number, from: self.start, to: self.last() });
-        }
-        let mut catalog = self.start_catalog.clone();
-        self.changes.iter().take_while(|change| change.number <= number).for_each(|change| change.apply(&mut catalog));
-        Ok(catalog)
-    }
-
-    /// The newest changes, newest first, of one model or of all.
-    pub fn told(&self, model: Option<&str>, most: usize) -> Vec<Told> {
-        let concerns = |change: &&Change| model.is_none_or(|model| change.models.contains_key(model));
-        let first =
-            self.changes.iter().rev().filter(concerns).take(most).last().map_or(u64::MAX, |change| change.number);
-        let mut catalog = self.start_catalog.clone();
-        let mut told = Vec::new();
-        for change in &self.changes {
-            if change.number < first || !concerns(&change) {
-                change.apply(&mut catalog);
-                continue;
-            }
-            let before = catalog.only(change.models.keys());
-            change.apply(&mut catalog);
-            let after = catalog.only(change.models.keys());
-            told.push(Told {
-                number: change.number,
-                at_ms: change.at_ms,
-                by: change.by.clone(),
-                what: change.what.clone(),
-                restored: change.restored,
-                changes: super::differences(&before, &after),
-            });
-        }
-        told.reverse();
-        told
-    }
-
-    /// What every state that is kept refers to, and what was published since.
-    pub fn referenced(&self) -> std::collections::BTreeSet<Digest> {
-        let mut catalog = self.start_catalog.clone();
-        let mut digests = catalog.referenced();
-        for change in &self.changes {
-            change.apply(&mut catalog);
-            digests.extend(catalog.referenced());
-            digests.extend(change.models.values().flat_map(|model| model.versions.values().map(|bound| bound.digest)));
-        }
-        digests
-    }
-
-    /// How a model was served before, and by which state that is known. Going
-    /// back twice goes back further; a canary that was tried is not tried again.
-    pub fn before(&self, model: &str, now: Option<&Serving>) -> Result<(u64, Serving), HistoryError> {
-        let nothing = || HistoryError::Nothing(model.to_owned());
-        let mut position = self.position(model, self.last()).ok_or_else(nothing)?;
-        // Each turn finds an older change: this ends.
-        loop {
-            let older = position.checked_sub(1).ok_or_else(nothing)?;
-            position = self.newest(model, older).ok_or_else(nothing)?;
-            let serving = self.serving_at(model, position).map(Serving::without_canary);
-            if let Some(serving) = serving.filter(|serving| Some(serving) != now) {
-                return Ok((position, serving));
-            }
+impl ServingChange {
+    fn serving(&self) -> Option<&Serving> {
+        match self {
+            Self::Serve(serving) => Some(serving),
+            Self::Withdraw => None,
         }
     }
+}
 
-    /// How a change that rerouted a model left it.
-    fn serving_at(&self, model: &str, number: u64) -> Option<&Serving> {
-        match self.change(number) {
-            None => self.start_catalog.models.get(model)?.serving.as_ref(),
-            Some(change) => match change.models.get(model)?.serving.as_ref()? {
-                ServingChange::Serve(serving) => Some(serving),
-                ServingChange::Withdraw => None,
-            },
+impl Record {
+    /// The number of the change, or of the state.
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::State { number, .. } => *number,
+            Self::Change(change) => change.number,
         }
-    }
-
-    /// The state that the model is in, seen through rollbacks.
-    fn position(&self, model: &str, from: u64) -> Option<u64> {
-        let mut number = self.newest(model, from)?;
-        // Each step leads to an older change: this ends.
-        while let Some(restored) = self.change(number).and_then(|change| change.restored) {
-            number = self.newest(model, restored.min(number.saturating_sub(1)))?;
-        }
-        Some(number)
-    }
-
-    /// The newest state, at most `number`, that came from rerouting the model.
-    fn newest(&self, model: &str, number: u64) -> Option<u64> {
-        let mut older = self.changes.iter().rev().skip_while(|change| change.number > number);
-        let change = older.find(|change| change.reroutes(model)).map(|change| change.number);
-        let start_serves = self.start_catalog.models.get(model).is_some_and(|model| model.serving.is_some());
-        change.or((start_serves && number >= self.start).then_some(self.start))
-    }
-
-    fn change(&self, number: u64) -> Option<&Change> {
-        let at = usize::try_from(number.checked_sub(self.start + 1)?).ok()?;
-        self.changes.get(at)
     }
 }
 

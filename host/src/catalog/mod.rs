@@ -15,7 +15,7 @@ mod rollout;
 
 pub use breaker::{Breaker, CircuitOpen, Outcome, Override, Period, Phase};
 pub use compatibility::{Breaking, Side, breaking};
-pub use desired::{Desired, DesiredError, differences};
+pub use desired::{Desired, DesiredError, End, differences};
 pub use freshness::{Freshness, FreshnessError};
 pub use history::{Change, History, HistoryError, Record, Told};
 pub use latencies::Latencies;

@@ -390,9 +390,9 @@ proptest! {
         // Cut, it still leads here, and knows every state that is left.
         let mut cut = history.clone();
         cut.cut(ops.len() as u64 / 2, 10);
-        prop_assert!(cut.changes().len() <= 10);
+        prop_assert!(cut.changes().count() <= 10);
         let all: Vec<_> = (0..).zip(&states).collect();
-        for (number, state) in all.into_iter().rev().take(cut.changes().len() + 1) {
+        for (number, state) in all.into_iter().rev().take(cut.changes().count() + 1) {
             prop_assert_eq!(&cut.state(number).unwrap(), state);
         }
         let kept = cut.referenced();

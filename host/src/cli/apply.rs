@@ -9,12 +9,13 @@ use std::path::PathBuf;
 /// Bring a host to what a document says.
 ///
 /// One change or none: every version must be there or be fetched, and pass its
-/// gates. A model that the document does not name is withdrawn.
+/// gates. A model is withdrawn by `withdrawn = true`, or where the document begins
+/// with `prune = true`, ends with `[end]`, and does not name it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The document, as `scry export` writes it; `-` reads it from stdin.
     file: PathBuf,
-    /// Only show what would change.
+    /// Only show what would change, and fail where a gate would that runs no component.
     #[arg(long)]
     dry_run: bool,
     /// Deploy versions even if they break callers.
@@ -27,12 +28,19 @@ pub(super) struct Args {
     host: Host,
 }
 
+/// The longest document that a host takes.
+const DOCUMENT_MAX_BYTES: u64 = 16 << 20;
+
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
+    let wrong = |message: String| format!("{}: {message}", args.file.display());
     let mut document = String::new();
-    if args.file.as_os_str() == "-" {
-        std::io::stdin().read_to_string(&mut document)?;
-    } else {
-        document = std::fs::read_to_string(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let source: Box<dyn Read> = match args.file.as_os_str() == "-" {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(std::fs::File::open(&args.file).map_err(|e| wrong(e.to_string()))?),
+    };
+    source.take(DOCUMENT_MAX_BYTES + 1).read_to_string(&mut document).map_err(|e| wrong(e.to_string()))?;
+    if document.len() as u64 > DOCUMENT_MAX_BYTES {
+        return Err(wrong(format!("expected at most {DOCUMENT_MAX_BYTES} bytes, found more")).into());
     }
     let path = format!("/v1/desired?dry_run={}&allow_breaking={}", args.dry_run, args.allow_breaking);
     let applied: Value = args.host.client()?.put(&path, document.as_bytes())?;

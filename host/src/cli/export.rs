@@ -9,9 +9,13 @@ use std::path::PathBuf;
 ///
 /// Models, versions, canaries, shadows, aliases, fallbacks and limits; `scry
 /// apply` brings a host there, this one or another that can fetch the versions.
+///
+/// The document begins with `prune = true` and ends with `[end]`: applied, it
+/// withdraws what it does not name, and cut short anywhere it is refused. So a
+/// file that a host watches may be written by `scry export > FILE`, too.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to write it [default: stdout].
+    /// Where to write it, as a whole or not at all [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

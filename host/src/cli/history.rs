@@ -34,6 +34,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         for line in list(change, "changes") {
             println!("       {}", line.as_str().unwrap_or_default());
         }
+        for lost in list(change, "lost") {
+            let number = |at: usize| lost.get(at).and_then(Value::as_u64).unwrap_or_default();
+            println!("       changes {} to {} before it are lost to damage", number(0), number(1));
+        }
     }
     Ok(())
 }

@@ -138,6 +138,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A host's configuration, for a command's own use.
+fn read_config(path: Option<&std::path::Path>) -> Result<Config, CliError> {
+    let config = Config::read(path)?;
+    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(config)
+}
+
 /// A sandbox for one command's own use, with the host's settings.
 fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
     Sandbox::new(SandboxSettings {

@@ -1,9 +1,8 @@
 //! `scry profile`
 
 use super::progress::Reading;
-use super::{CliError, local_sandbox, print_json, reference};
+use super::{CliError, local_sandbox, print_json, read_config, reference};
 use crate::build::is_date;
-use crate::config::Config;
 use crate::offline::{self, Model, Request};
 use crate::store::{FileKind, write_atomically};
 use scry_card::stats::{ALPHA, SAMPLE_MAX_VALUES, Verdict};
@@ -122,7 +121,7 @@ fn profile(args: &Args) -> Result<(), CliError> {
 
 /// A component, ready to be run.
 pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Model, CliError> {
-    let config = Config::read(config)?;
+    let config = read_config(config)?;
     Ok(Model::open(path, &local_sandbox(&config)?, &config)?)
 }
 

@@ -45,6 +45,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = args.config()?;
     init_log(&config.log)?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())

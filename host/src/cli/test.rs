@@ -1,8 +1,7 @@
 //! `scry test`
 
-use super::{CliError, local_sandbox, print_json};
+use super::{CliError, local_sandbox, print_json, read_config};
 use crate::component::Description;
-use crate::config::Config;
 use crate::golden::{GoldenFailure, Measured, check_one};
 use crate::registry::limits_of_config;
 use crate::sandbox::{Loaded, Metering};
@@ -31,7 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let config = Config::read(args.config.as_deref())?;
+    let config = read_config(args.config.as_deref())?;
     let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
     let description = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
     let (schema, golden) = (Arc::new(description.card.schema), description.golden);

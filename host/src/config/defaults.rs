@@ -23,6 +23,7 @@ impl Default for Config {
             validation: Validation::default(),
             log: Log::default(),
             shutdown: Shutdown::default(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -56,3 +56,36 @@ fn the_documented_configuration_is_the_default_one() {
     documented.desired_state.file = None;
     assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
 }
+
+const GONE: Retired = Retired { key: "limits.deadline", refused_from: "0.2.0", instead: "set `limits.deadline_ms`" };
+const GONE_TABLE: Retired = Retired { key: "engine", refused_from: "0.2.0", instead: "leave it out" };
+
+#[test]
+fn a_retired_key_is_accepted_with_a_warning_and_has_no_meaning() {
+    let retired = [GONE, GONE_TABLE];
+    let text = "[limits]\ndeadline = 5\nfuel = 7\n[engine]\nname = \"old\"\n";
+    let config = Config::parse(text, &retired).unwrap();
+    assert_eq!((config.limits.deadline_ms, config.limits.fuel), (300, 7));
+    let [key, table] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+    assert_eq!(
+        key,
+        "configuration key `limits.deadline` is retired and not read; version 0.2.0 will refuse it: set `limits.deadline_ms`"
+    );
+    assert!(table.contains("`engine` is retired"), "{table}");
+    // Beside one, everything else is as strict as ever.
+    let error = Config::parse("[limits]\ndeadline = 5\nfule = 7\n", &retired).unwrap_err().to_string();
+    assert!(error.contains("unknown field `fule`") && error.contains("limits"), "{error}");
+    assert!(
+        Config::parse("[limits]\ndeadline = 5\n", &[]).unwrap_err().to_string().contains("unknown field `deadline`")
+    );
+    assert_eq!(Config::parse("[limits]\nfuel = 7\n", &retired).unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_retired_key_is_accepted_for_one_version() {
+    let parts = |version: &str| version.split('.').map(|part| part.parse::<u64>().unwrap()).collect::<Vec<_>>();
+    for Retired { key, refused_from, .. } in RETIRED {
+        assert!(parts(refused_from) > parts(env!("CARGO_PKG_VERSION")), "{key}: its entry goes with this version");
+        assert!(!include_str!("../../../docs/configuration.md").contains(&format!("\n{key} =")), "{key} is documented");
+    }
+}

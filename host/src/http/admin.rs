@@ -323,13 +323,14 @@ async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Resu
 }
 
 async fn state(app: App) -> Result<Response> {
+    let damage = aside(&app, Registry::damage).await?;
     let routes = app.registry.routes().load_full();
     reply(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "prediction": format!("http://{}", app.prediction),
         "number": routes.number,
         "desired_state": app.registry.file_status(),
-        "damage": app.registry.damage(),
+        "damage": damage,
         "models": routes.catalog.models,
     }))
 }

@@ -45,8 +45,11 @@ impl Registry {
         let oldest_ms = unix_ms().saturating_sub(retention_ms);
         let mut history = state.history.clone();
         let is_cut = history.cut(oldest_ms, self.config.history.changes_max);
-        let mut cleaned =
-            Cleaned { changes: state.history.changes().len() - history.changes().len(), dry_run, ..Cleaned::default() };
+        let mut cleaned = Cleaned {
+            changes: state.history.changes().count() - history.changes().count(),
+            dry_run,
+            ..Cleaned::default()
+        };
         if is_cut && !dry_run {
             let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
             match state.journal.rewrite(&lines) {

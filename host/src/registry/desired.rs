@@ -3,6 +3,7 @@
 //!
 //! Never applies half of a document: it is one change, or none.
 
+use super::file::{Look, Looks, read};
 use super::gates::{Gate, Prepared};
 use super::{ChangeError, Entry, Registry};
 use crate::catalog::{Bound, Catalog, Desired, DesiredError, differences};
@@ -38,9 +39,6 @@ pub struct FileStatus {
     pub error: Option<String>,
 }
 
-/// A document longer than this is not one.
-const FILE_MAX_BYTES: u64 = 16 << 20;
-
 impl Registry {
     /// What runs, as a document.
     pub fn export(&self) -> Desired {
@@ -66,6 +64,8 @@ impl Registry {
         let after = desired.onto(&before, &bound, unix_ms())?;
         let changes = differences(&before, &after);
         if dry_run {
+            let _cleaning = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
+            self.rehearse(&before, &after, &mut prepared)?;
             return Ok(Applied { changes, number: self.routes.load().number, dry_run, gates: prepared.gates });
         }
         let committed =
@@ -107,25 +107,25 @@ impl Registry {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One look at the watched file: applied when its content is new.
-    fn look(&self, file: &Path, seen: &mut Option<Digest>) {
-        // What is gone and comes back is new.
-        let read = read(file).inspect_err(|_| *seen = None).and_then(|text| {
+    /// One look at the watched file: applied when its content is new, and was
+    /// read by the look before, too.
+    fn look(&self, file: &Path, looks: &mut Looks) {
+        let looked = read(file).inspect_err(|_| looks.forget()).and_then(|text| {
             let digest = Digest::of(text.as_bytes());
-            if *seen == Some(digest) {
-                return Ok(None);
+            match looks.see(digest) {
+                Look::Known | Look::New => Ok(false),
+                Look::Unsettled => Err(format!("{}: its content changes from look to look", file.display())),
+                Look::Settled if self.was_applied(digest) => Ok(true),
+                Look::Settled => {
+                    let what = format!("apply {}", file.display());
+                    let entry = Entry { file: Some(digest), ..Entry::new("file", what) };
+                    self.apply_text(entry, &text, false, false).map(|_| true).map_err(|e| e.to_string())
+                }
             }
-            *seen = Some(digest);
-            if self.was_applied(digest) {
-                return Ok(Some(()));
-            }
-            let what = format!("apply {}", file.display());
-            let entry = Entry { file: Some(digest), ..Entry::new("file", what) };
-            self.apply_text(entry, &text, false, false).map(|_| Some(())).map_err(|e| e.to_string())
         });
-        let error = match read {
-            Ok(None) => return,
-            Ok(Some(())) => {
+        let error = match looked {
+            Ok(false) => return,
+            Ok(true) => {
                 self.set_ready();
                 None
             }
@@ -147,15 +147,6 @@ impl Registry {
     }
 }
 
-fn read(file: &Path) -> Result<String, String> {
-    let wrong = |e: std::io::Error| format!("{}: {e}", file.display());
-    let length = std::fs::metadata(file).map_err(wrong)?.len();
-    if length > FILE_MAX_BYTES {
-        return Err(format!("{}: longer than {FILE_MAX_BYTES} bytes", file.display()));
-    }
-    std::fs::read_to_string(file).map_err(wrong)
-}
-
 /// Watches the configured file until the host ends. Its content counts, not
 /// its time: however it is replaced, a link included, it is noticed.
 pub async fn watch_file(registry: Arc<Registry>) {
@@ -163,25 +154,27 @@ pub async fn watch_file(registry: Arc<Registry>) {
     const AGAIN_AFTER_LOOKS: u32 = 30;
     let settings = registry.config.desired_state.clone();
     let Some(file) = settings.file else { return };
+    registry.metrics.file_applied(false);
     let mut looks = tokio::time::interval(Duration::from_millis(settings.poll_ms));
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut seen, mut failing) = (None, 0);
+    let (mut looks_so_far, mut failing) = (Looks::default(), 0);
     loop {
         looks.tick().await;
         let (looking, path) = (registry.clone(), file.clone());
         let looked = tokio::task::spawn_blocking(move || {
-            looking.look(&path, &mut seen);
-            seen
+            looking.look(&path, &mut looks_so_far);
+            looks_so_far
         });
-        let Ok(found) = looked.await else {
+        let Ok(seen) = looked.await else {
             tracing::error!("looking at the desired state panicked; this is a bug in scry");
             continue;
         };
-        seen = found;
+        looks_so_far = seen;
         let failed = registry.file_status().is_some_and(|status| status.error.is_some());
         failing = if failed { failing + 1 } else { 0 };
         if failing >= AGAIN_AFTER_LOOKS {
-            (seen, failing) = (None, 0);
+            looks_so_far.forget();
+            failing = 0;
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Keeper {
 #[derive(Debug)]
 struct Kept {
     watch: Arc<Watch>,
+    /// Whether nothing is in their place that is not theirs.
+    is_free: bool,
     /// How far they are in the data folder.
     saved: Vec<(u64, u64, u64)>,
 }
@@ -73,27 +75,31 @@ impl Registry {
         }
     }
 
-    /// What was kept of a version; what does not read is set aside.
-    fn kept_counts(&self, watch: &Watch) -> Option<Counted> {
-        let (model, digest) = (&watch.model, &watch.version.digest);
-        let bytes = match self.store.drift(model, digest) {
-            Ok(bytes) => bytes?,
-            Err(error) => {
-                tracing::warn!(%model, %digest, %error, "counts could not be read; they begin anew");
-                return None;
-            }
+    /// Takes up what was kept of a version; what does not read is set aside.
+    /// Whether its place is free for what comes.
+    fn resume(&self, watch: &Watch) -> bool {
+        let resumed = match self.store.drift(&watch.model, &watch.version.digest) {
+            Ok(None) => return true,
+            Ok(Some(bytes)) => serde_json::from_slice::<Counted>(&bytes)
+                .map_err(|e| e.to_string())
+                .and_then(|counted| watch.resume(counted).map_err(|e| e.to_string())),
+            Err(error) => Err(error.to_string()),
         };
-        serde_json::from_slice(&bytes).map_err(|error| self.set_aside(watch, &error.to_string())).ok()
+        resumed.map_or_else(|why| self.set_aside(watch, &why), |()| true)
     }
 
-    fn set_aside(&self, watch: &Watch, why: &str) {
+    fn set_aside(&self, watch: &Watch, why: &str) -> bool {
         let (model, digest) = (&watch.model, &watch.version.digest);
         match self.store.set_drift_aside(model, digest) {
             Ok(kept) => {
                 let kept = kept.display();
                 tracing::warn!(%model, %digest, %why, %kept, "counts are damaged or another component's; they begin anew");
+                true
             }
-            Err(error) => tracing::warn!(%model, %digest, %why, %error, "damaged counts could not be set aside"),
+            Err(error) => {
+                tracing::warn!(%model, %digest, %why, %error, "damaged counts could not be set aside: new ones are not kept");
+                false
+            }
         }
     }
 
@@ -117,12 +123,8 @@ impl Keeper {
             if self.kept.contains_key(key) {
                 continue;
             }
-            if let Some(counted) = registry.kept_counts(watch)
-                && let Err(error) = watch.resume(counted)
-            {
-                registry.set_aside(watch, &error.to_string());
-            }
-            self.kept.insert(key.clone(), Kept { watch: watch.clone(), saved: Vec::new() });
+            let is_free = registry.resume(watch);
+            self.kept.insert(key.clone(), Kept { watch: watch.clone(), is_free, saved: Vec::new() });
         }
     }
 
@@ -135,7 +137,7 @@ impl Keeper {
     fn save_one(&mut self, kept: &mut Kept, registry: &Registry) {
         let mark = kept.watch.mark();
         let is_empty = mark.iter().all(|(_, rows, _)| *rows == 0);
-        if mark == kept.saved || is_empty {
+        if mark == kept.saved || is_empty || !kept.is_free {
             return;
         }
         match registry.save(&kept.watch) {

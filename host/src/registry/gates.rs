@@ -188,10 +188,7 @@ impl Registry {
         was: &Serving,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        let mut pairs = BTreeSet::from([(was.live, serving.live)]);
-        pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
-        let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
-        pairs.extend(moved);
+        let pairs = replaced(was, serving);
         let was_limits = effective(&self.config, was.limits);
         let limits = effective(&self.config, serving.limits);
         for (old, new) in pairs.into_iter().filter(|(old, new)| old != new) {
@@ -332,7 +329,17 @@ fn arrivals(before: Option<&Model>, after: &Model, arrived: &HashMap<Digest, Vec
     after.all().filter(|version| arrived.contains_key(&version.digest) && is_new(version)).collect()
 }
 
-fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
+/// Which version takes another's callers, the other first: live, canary and
+/// moved aliases.
+pub(super) fn replaced(was: &Serving, serving: &Serving) -> BTreeSet<(u32, u32)> {
+    let mut pairs = BTreeSet::from([(was.live, serving.live)]);
+    pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
+    let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
+    pairs.extend(moved);
+    pairs
+}
+
+pub(super) fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
     if limits.memory_max_bytes > memory_most_bytes {
         return Err(CatalogError::Limit {
             key: "memory_max_bytes",

@@ -54,7 +54,7 @@ impl Registry {
     }
 
     /// From the store, or again from where it came from.
-    fn bytes(
+    pub(super) fn bytes(
         &self,
         name: &str,
         version: Version,

@@ -9,6 +9,7 @@ mod desired;
 mod drift;
 mod ending;
 mod error;
+mod file;
 mod gates;
 mod in_hand;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod operations;
 mod pace;
 mod recovery;
 mod refetch;
+mod rehearsal;
 mod rollouts;
 mod routing;
 mod watching;
@@ -157,11 +159,6 @@ impl Registry {
         self.ready.clone()
     }
 
-    /// What was found damaged at the start.
-    pub fn damage(&self) -> &[String] {
-        &self.damage
-    }
-
     /// The catalog as it stands.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.routes.load().catalog.clone()
@@ -239,6 +236,7 @@ impl Registry {
             state.journal.append(&recovery::line(&record)?)?;
             if let Record::Change(change) = record {
                 tracing::info!(number, by = %change.by, what = %change.what, "changed");
+                warn_of_withdrawn(&change);
                 state.history.push(change);
             }
             // Only a copy, for the day on which the history is damaged: the change is made without it, too.
@@ -277,6 +275,18 @@ impl Registry {
 
     fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A file changes what is served while its author may look elsewhere.
+fn warn_of_withdrawn(change: &Change) {
+    /// More are counted.
+    const NAMES_MAX: usize = 20;
+    let withdrawn: Vec<&str> = change.withdrawn().collect();
+    if change.file.is_some() && !withdrawn.is_empty() {
+        let (count, number) = (withdrawn.len(), change.number);
+        let models = withdrawn.into_iter().take(NAMES_MAX).collect::<Vec<_>>().join(", ");
+        tracing::warn!(number, count, %models, "the desired state withdrew models");
     }
 }
 

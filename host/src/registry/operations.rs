@@ -141,8 +141,7 @@ impl Registry {
             let (restored, serving) = match to {
                 None => state.history.before(name, now)?,
                 Some(number) => {
-                    let then = state.history.state(number)?;
-                    let serving = then.models.get(name).and_then(|model| model.serving.clone());
+                    let serving = state.history.serving(name, number)?.cloned();
                     let not_served = || HistoryError::NotServed { model: name.to_owned(), number };
                     (number, serving.ok_or_else(not_served)?)
                 }

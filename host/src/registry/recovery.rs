@@ -1,11 +1,13 @@
 //! From the files of a data folder to the state that they tell.
 //!
 //! Either file alone is enough: the history leads to the state, the checkpoint
-//! is a copy of it. Never guesses: where both fail, the host does not start.
+//! is a copy of it. Every line that verifies is kept, and a damaged file is set
+//! aside before it is repaired. Never guesses: where both fail, the host does
+//! not start.
 
-use super::ChangeError;
+use super::{ChangeError, Registry};
 use crate::catalog::{Catalog, History, HistoryError, Record};
-use crate::store::{Journal, Store};
+use crate::store::{Journal, Quarantined, Store};
 
 /// What was found.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     // With its copy gone, an end that was cut off may be one that counted.
     let end_unknown = replay.checkpoint_damaged && (replay.cut_bytes > 0 || records.is_empty());
     let damaged = replay.journal_damaged || end_unknown;
-    let (history, catalog) = lead(&records, checkpoint.as_ref(), damaged).map_err(|error| {
+    let Led { history, catalog, is_whole } = lead(&records, checkpoint.as_ref(), damaged).map_err(|error| {
         let message = format!(
             "neither the history nor the checkpoint leads to a state ({error}; {}): restore the data folder from a copy, \
              or move `history.log` and `checkpoint.json` away and bring the host up with `scry apply`",
@@ -34,12 +36,10 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
         );
         ChangeError::Recovery(message)
     })?;
-    let mut journal = store.open_journal(&mut replay)?;
+    let mut journal = store.open_journal(&mut replay, !is_whole)?;
     let mut damage = replay.damage;
-    let known = History::replay(records).map_or(0, |(history, _)| history.last());
-    if replay.journal_damaged || known != history.last() {
-        damage
-            .push(format!("the history before change {} is lost; its state comes from the checkpoint", history.last()));
+    if !is_whole || replay.journal_damaged {
+        damage.extend(losses(&records, &history));
         let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
         // What is served does not depend on it; changes are refused until it succeeds.
         if let Err(error) = journal.rewrite(&lines) {
@@ -59,26 +59,81 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     Ok(Recovered { catalog, history, journal, damage })
 }
 
-/// The history alone, or from the checkpoint on.
-fn lead(records: &[Record], checkpoint: Option<&Record>, damaged: bool) -> Result<(History, Catalog), HistoryError> {
-    let checkpoint_number = match checkpoint {
-        Some(Record::State { number, .. }) => Some(*number),
-        _ => None,
-    };
-    let whole = History::replay(records.iter().cloned());
-    match (whole, checkpoint_number) {
-        (Ok(told), number) if !damaged && number.is_none_or(|number| number <= told.0.last()) => Ok(told),
-        (Err(error), None) => Err(error),
+impl Registry {
+    /// What was found damaged at the start, and what was set aside, at whatever
+    /// start, for as long as it is there.
+    pub fn damage(&self) -> Vec<String> {
+        /// More is counted.
+        const SHOWN_MAX: usize = 100;
+        let mut damage = self.damage.clone();
+        match self.store.list_quarantined() {
+            Ok(set_aside) => {
+                let is_new = |file: &&Quarantined| !self.damage.iter().any(|damage| damage.contains(&file.name));
+                let told = |file: &Quarantined| {
+                    format!(
+                        "quarantine/{} is what was found of a damaged file: remove it when it is settled",
+                        file.name
+                    )
+                };
+                damage.extend(set_aside.iter().filter(is_new).map(told));
+            }
+            Err(error) => damage.push(format!("what was set aside cannot be listed: {error}")),
+        }
+        if damage.len() > SHOWN_MAX {
+            let more = damage.split_off(SHOWN_MAX).len();
+            damage.push(format!("and {more} more"));
+        }
+        damage
+    }
+}
+
+/// Where the files lead.
+#[derive(Debug)]
+struct Led {
+    history: History,
+    catalog: Catalog,
+    /// Whether the history told it alone.
+    is_whole: bool,
+}
+
+/// By the history alone, or with the checkpoint in its place among the changes.
+fn lead(records: &[Record], checkpoint: Option<&Record>, damaged: bool) -> Result<Led, HistoryError> {
+    let checkpoint = checkpoint.filter(|record| matches!(record, Record::State { .. }));
+    let led = |is_whole| move |(history, catalog)| Led { history, catalog, is_whole };
+    let told = History::replay(records.iter().cloned());
+    match (told, checkpoint) {
+        (Ok(told), None) if !damaged => Ok(led(true)(told)),
         // Damaged, and what is left follows all the same: its end may be missing.
         (Ok((history, _)), None) => {
             Err(HistoryError::Gap { after: history.last(), found: "damage, and no checkpoint".into() })
         }
-        (_, Some(number)) => {
-            let later =
-                records.iter().filter(|record| matches!(record, Record::Change(change) if change.number > number));
-            History::replay(checkpoint.into_iter().chain(later).cloned())
+        (Err(error), None) => Err(error),
+        (Ok(told), Some(checkpoint)) if checkpoint.number() <= told.0.last() => Ok(led(true)(told)),
+        (_, Some(checkpoint)) => {
+            let is_later = |record: &Record| record.number() > checkpoint.number();
+            let at = records.iter().position(is_later).unwrap_or(records.len());
+            let (before, after) = records.split_at_checked(at).unwrap_or((records, &[]));
+            let mended = before.iter().chain([checkpoint]).chain(after).cloned();
+            // Lines that verify and contradict each other are no history: they are set aside.
+            let anew = || [checkpoint].into_iter().chain(records.iter().filter(|record| is_later(record))).cloned();
+            History::replay(mended).or_else(|_| History::replay(anew())).map(led(false))
         }
     }
+}
+
+/// What is not there any more, in words.
+fn losses(found: &[Record], history: &History) -> Vec<String> {
+    let mut losses: Vec<String> = history.lost().iter().map(|lost| lost_changes(*lost.start(), *lost.end())).collect();
+    losses.extend(history.lost_start().map(|start| format!("the history lacks what led to state {start}")));
+    let last_found = found.last().map_or(0, Record::number);
+    if losses.is_empty() && last_found < history.last() {
+        losses.push(lost_changes(last_found + 1, history.last()));
+    }
+    losses
+}
+
+fn lost_changes(from: u64, to: u64) -> String {
+    format!("the history lacks changes {from} to {to}; what is served comes from the checkpoint and later changes")
 }
 
 fn read(line: &[u8]) -> Result<Record, ChangeError> {
@@ -95,15 +150,17 @@ pub(super) fn line(record: &Record) -> Result<Vec<u8>, ChangeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Change;
+    use crate::catalog::{Change, Deployment, VersionRef};
     use crate::store::Digest;
     use proptest::prelude::*;
     use std::path::Path;
 
-    /// A catalog of so many published versions: one change each.
+    /// A catalog of so many versions, published and deployed: one change each.
     fn states(count: u8) -> Vec<Catalog> {
         let next = |catalog: &mut Catalog, n: u8| {
-            *catalog = catalog.publish(&format!("m{}", n % 3), Digest::of(&[n]), None).unwrap().0;
+            let (name, digest) = (format!("m{}", n % 3), Digest::of(&[n]));
+            let live = Deployment { to: Some(VersionRef::Digest(digest)), ..Deployment::default() };
+            *catalog = catalog.publish(&name, digest, None).unwrap().0.deploy(&name, &live, 0).unwrap();
             Some(catalog.clone())
         };
         std::iter::once(Catalog::default()).chain((0..count).scan(Catalog::default(), next)).collect()
@@ -174,6 +231,84 @@ mod tests {
             let again = recovered(dir.path()).unwrap();
             prop_assert_eq!(again.damage, Vec::<String>::new());
             prop_assert_eq!(&again.catalog, &states[usize::from(count)]);
+        }
+
+        /// One flipped bit costs its own line and no other; the damaged file is
+        /// set aside, and no state is made up.
+        #[test]
+        fn a_flipped_bit_costs_its_own_line_and_no_other(count in 1..8u8, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, true);
+            let log = dir.path().join("history.log");
+            let whole = std::fs::read(&log).unwrap();
+            let place = at.index(whole.len());
+            damage(&log, &Damage::Flip(at, bit));
+            let damaged = std::fs::read(&log).unwrap();
+            let line = 1 + whole[..place].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            // A line break between two lines costs neither.
+            let lost = (whole[place] != b'\n' || line == u64::from(count)).then_some(line);
+            let kept: Vec<u64> = (1..=u64::from(count)).filter(|number| Some(*number) != lost).collect();
+            for start in 0..2 {
+                let after = recovered(dir.path()).unwrap();
+                prop_assert_eq!(&after.catalog, &states[usize::from(count)]);
+                let numbers: Vec<u64> = after.history.changes().map(|change| change.number).collect();
+                prop_assert_eq!(&numbers, &kept);
+                prop_assert_eq!(after.damage.is_empty(), start == 1, "{:?}", after.damage);
+                let now = std::fs::read(&log).unwrap();
+                for (number, line) in (1..).zip(whole.split_inclusive(|&byte| byte == b'\n')) {
+                    let is_there = now.windows(line.len()).any(|bytes| bytes == line);
+                    prop_assert_eq!(is_there, Some(number) != lost, "line {}", number);
+                }
+                for (number, state) in (0..).zip(&states) {
+                    match after.history.state(number) {
+                        Ok(found) => prop_assert_eq!(&found, state),
+                        Err(_) => prop_assert!(lost.is_some_and(|lost| number < u64::from(count) && (lost <= number || lost == 1))),
+                    }
+                }
+                for (name, model) in &after.catalog.models {
+                    if let Ok((number, serving)) = after.history.before(name, model.serving.as_ref()) {
+                        let then = states[number as usize].models.get(name).and_then(|model| model.serving.as_ref());
+                        prop_assert_eq!(then, Some(&serving), "a rollback leads to what was served");
+                    }
+                    for number in 0..=u64::from(count) {
+                        if let Ok(serving) = after.history.serving(name, number) {
+                            let then = states[number as usize].models.get(name).and_then(|model| model.serving.as_ref());
+                            prop_assert_eq!(serving, then);
+                        }
+                    }
+                }
+                let set_aside: Vec<_> = std::fs::read_dir(dir.path().join("quarantine")).unwrap().collect();
+                prop_assert_eq!(set_aside.len(), 1);
+                prop_assert_eq!(&std::fs::read(set_aside[0].as_ref().unwrap().path()).unwrap(), &damaged);
+            }
+        }
+
+        /// A history that ends before its checkpoint keeps every line, and the
+        /// states that they tell.
+        #[test]
+        fn a_history_that_is_older_than_its_checkpoint_loses_nothing(count in 1..8u8, left in any::<prop::sample::Index>()) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, true);
+            let log = dir.path().join("history.log");
+            let whole = std::fs::read(&log).unwrap();
+            let left = left.index(usize::from(count));
+            let older: Vec<u8> = whole.split_inclusive(|&byte| byte == b'\n').take(left).flatten().copied().collect();
+            std::fs::write(&log, &older).unwrap();
+            for start in 0..2 {
+                let after = recovered(dir.path()).unwrap();
+                prop_assert_eq!(&after.catalog, &states[usize::from(count)]);
+                prop_assert_eq!(after.history.last(), u64::from(count));
+                let numbers: Vec<u64> = after.history.changes().map(|change| change.number).collect();
+                prop_assert_eq!(numbers, (1..=left as u64).collect::<Vec<_>>());
+                for number in (1..=left).chain([usize::from(count)]) {
+                    prop_assert_eq!(&after.history.state(number as u64).unwrap(), &states[number]);
+                }
+                let says = format!("lacks changes {} to {count}", left + 1);
+                prop_assert_eq!(after.damage.iter().any(|damage| damage.contains(&says)), start == 0, "{:?}", after.damage);
+            }
+            let set_aside = std::fs::read_dir(dir.path().join("quarantine"));
+            let set_aside = set_aside.into_iter().flatten().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+            prop_assert_eq!(set_aside.collect::<Vec<_>>(), if left == 0 { vec![] } else { vec![older] });
         }
 
         /// A crash before the checkpoint and then damage: the state before the

@@ -1,6 +1,7 @@
 //! The data folder:
 //!
 //! ```text
+//! format                           the layout's number, in a sealed line
 //! lock                             held while a host runs
 //! admin.token                      the admin token, when none is configured
 //! cache.key                        authenticates the compile cache
@@ -13,6 +14,7 @@
 //! .<random>.tmp                    beside any of them: not finished
 //! ```
 
+use super::format::refuse_later;
 use super::write::{self, FileKind, write_atomically};
 use super::{Digest, StoreError};
 use std::fs::{File, TryLockError};
@@ -28,8 +30,9 @@ pub struct Store {
 
 impl Store {
     /// Opens the folder, creating it if need be, locks it, and removes what a
-    /// crash left unfinished.
+    /// crash left unfinished. One of a later format is left as it is.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        refuse_later(root)?;
         let path = root.join("lock");
         let lock = write::open_empty(FileKind::Lock, &path)?;
         match lock.try_lock() {
@@ -38,6 +41,7 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(StoreError::Io { path, error }),
         }
         let store = Self { root: root.to_owned(), lock };
+        store.settle_format()?;
         if let Err(error) = store.remove_unfinished() {
             tracing::warn!(%error, "what a crash left unfinished is still there");
         }

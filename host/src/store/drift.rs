@@ -1,10 +1,11 @@
 //! Counts of live rows, a file for each version of a model.
 //!
-//! Never knows what is in them. No state depends on them: one that is lost
-//! costs an epoch its rows and nothing else.
+//! One sealed line each. Never knows what is in it. No state depends on them:
+//! one that is lost costs an epoch its rows and nothing else.
 
 use super::disk::{if_there, read_at_most};
 use super::inventory::files;
+use super::lines::{seal, unseal};
 use super::write::{self, FileKind, write_atomically};
 use super::{Digest, Store, StoreError};
 use std::path::PathBuf;
@@ -26,12 +27,22 @@ impl Store {
     /// The counts that were kept of a model's version, if any were.
     pub fn drift(&self, model: &str, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.drift_path(model, digest);
-        if_there(&path, read_at_most(&path, COUNTS_MAX_BYTES))
+        let Some(bytes) = if_there(&path, read_at_most(&path, COUNTS_MAX_BYTES))? else { return Ok(None) };
+        // Version 0.1 wrote the counts as they are.
+        if bytes.starts_with(b"{") {
+            return Ok(Some(bytes));
+        }
+        match unseal(&bytes) {
+            Some(counts) => Ok(Some(counts.to_vec())),
+            None => Err(StoreError::Unreadable { path, message: "the counts do not verify".into() }),
+        }
     }
 
     /// Keeps the counts of a model's version instead of those from before.
     pub fn put_drift(&self, model: &str, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        write_atomically(FileKind::Drift, &self.drift_path(model, digest), bytes)
+        let path = self.drift_path(model, digest);
+        let line = seal(bytes).map_err(|message| StoreError::Record { path: path.clone(), message })?;
+        write_atomically(FileKind::Drift, &path, &line)
     }
 
     /// Moves counts that are none to quarantine; tells where.

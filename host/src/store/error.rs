@@ -10,6 +10,20 @@ pub enum StoreError {
     /// Another host has it.
     #[error("{0} is in use by another scry host: stop that one, or give this one its own `--data` folder")]
     InUse(PathBuf),
+    /// A later version of scry has laid the folder out.
+    #[error(
+        "{} has data format {found}, and scry {} knows formats up to {known}; nothing has changed: start it with the \
+         version that wrote it or a later one, or give this one its own `--data` folder",
+        root.display(), env!("CARGO_PKG_VERSION")
+    )]
+    LaterFormat {
+        /// The folder.
+        root: PathBuf,
+        /// What it says of itself.
+        found: String,
+        /// The latest that this version knows.
+        known: u32,
+    },
     /// The file system said no.
     #[error("{}: {error}", path.display())]
     Io {

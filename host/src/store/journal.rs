@@ -76,8 +76,9 @@ impl Store {
     }
 
     /// Takes up the journal where it ends. What is damaged is kept in quarantine
-    /// first; an append that was never finished is cut off.
-    pub fn open_journal(&self, replay: &mut Replay) -> Result<Journal, StoreError> {
+    /// first, as is all of a journal that `is_short` of changes; an append that
+    /// was never finished is cut off.
+    pub fn open_journal(&self, replay: &mut Replay, is_short: bool) -> Result<Journal, StoreError> {
         let (path, checkpoint) = (self.path(JOURNAL), self.path(CHECKPOINT));
         if replay.found.is_none() {
             write_atomically(FileKind::Journal, &path, b"")?;
@@ -94,7 +95,7 @@ impl Store {
         }
         // Copied, not moved: until it is rewritten it is all there is. Before it
         // is cut: the copy is of the whole file.
-        if replay.journal_damaged && !bytes.is_empty() {
+        if (replay.journal_damaged || is_short) && !bytes.is_empty() {
             replay.damage.push(match self.quarantine_copy(&journal.path, &bytes) {
                 Ok(kept) => format!("the damaged {JOURNAL} is kept as {}", kept.display()),
                 Err(error) => {

@@ -29,9 +29,14 @@ pub(super) fn seal(json: &[u8]) -> Result<Vec<u8>, String> {
 
 /// The record of a line (its newline included), if nothing has changed in it.
 pub(super) fn unseal(line: &[u8]) -> Option<&[u8]> {
-    let (given, json) = line.strip_suffix(b"\n")?.split_at_checked(TAG_LEN + 1)?;
+    unseal_open(line.strip_suffix(b"\n")?)
+}
+
+/// The same of a line without its newline.
+fn unseal_open(line: &[u8]) -> Option<&[u8]> {
+    let (given, json) = line.split_at_checked(TAG_LEN + 1)?;
     let expected = [tag(json).as_bytes(), b" "].concat();
-    (line.len() <= LINE_MAX_BYTES && !json.contains(&b'\n') && given == expected).then_some(json)
+    (line.len() < LINE_MAX_BYTES && !json.contains(&b'\n') && given == expected).then_some(json)
 }
 
 fn tag(json: &[u8]) -> String {
@@ -45,10 +50,10 @@ fn tag(json: &[u8]) -> String {
 pub struct Lines<'a> {
     /// The records that verify, in order.
     pub records: Vec<&'a [u8]>,
-    /// Where others were.
+    /// Where others were, or a line break was.
     pub damage: Vec<DamagedLines>,
-    /// Where a last line begins that does not verify: an append that a crash
-    /// cut short. The file's length when there is none.
+    /// Where a last line begins that does not end: an append that a crash cut
+    /// short. The file's length when there is none.
     pub tail_at: usize,
 }
 
@@ -66,17 +71,37 @@ pub fn read_lines(bytes: &[u8]) -> Lines<'_> {
     let mut lines = Lines::default();
     let mut offset = 0;
     for (number, line) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {
-        let is_last = offset + line.len() == bytes.len();
-        match (unseal(line), lines.damage.last_mut()) {
-            (Some(json), _) => lines.records.push(json),
-            (None, _) if is_last => break,
-            (None, Some(damage)) if *damage.numbers.end() + 1 == number => {
-                damage.numbers = *damage.numbers.start()..=number;
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        if let Some(json) = unseal(line) {
+            lines.records.push(json);
+        } else {
+            match lines.damage.last_mut().filter(|damage| *damage.numbers.end() + 1 == number) {
+                Some(damage) => damage.numbers = *damage.numbers.start()..=number,
+                None => lines.damage.push(DamagedLines { numbers: number..=number, offset }),
             }
-            (None, _) => lines.damage.push(DamagedLines { numbers: number..=number, offset }),
+            lines.records.extend(joined(line));
         }
         offset += line.len();
     }
     lines.tail_at = offset;
     lines
+}
+
+/// The records of two lines that one damaged line break has made into one.
+fn joined(line: &[u8]) -> Vec<&[u8]> {
+    /// More is not tried: each try hashes the rest of the line.
+    const TRIES_MAX: usize = 16;
+    let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    let begins = |at: &usize| {
+        let tag = line.get(*at..*at + TAG_LEN + 1).and_then(|tag| tag.strip_suffix(b" "));
+        let before = line.get(at.wrapping_sub(1));
+        tag.is_some_and(|tag| tag.iter().all(is_hex)) && before.is_some_and(|before| !is_hex(before))
+    };
+    let second = (1..line.len()).filter(begins).take(TRIES_MAX).find_map(|at| Some((at, unseal(line.get(at..)?)?)));
+    let Some((at, second)) = second else { return Vec::new() };
+    // Without its line break, which is the byte that was damaged.
+    let first = line.get(..at - 1).and_then(unseal_open);
+    first.into_iter().chain([second]).collect()
 }

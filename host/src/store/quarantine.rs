@@ -1,6 +1,7 @@
 //! What is left of damaged files, for people to look at.
 //!
-//! A file keeps its name and gets the time. Never read again by a host.
+//! A file keeps its name and gets the time. Never read again by a host, and
+//! never in another's place.
 
 use super::inventory::{FileEntry, files};
 use super::write::{self, FileKind, write_atomically};
@@ -56,6 +57,10 @@ impl Store {
 
     /// Keeps a copy of a damaged file; tells where.
     pub(super) fn quarantine_copy(&self, path: &Path, bytes: &[u8]) -> Result<PathBuf, StoreError> {
+        // A host that fails to start again and again keeps one copy.
+        if let Some(kept) = self.same_in_quarantine(path, bytes)? {
+            return Ok(kept);
+        }
         let kept = self.quarantine_path(path);
         write_atomically(FileKind::Quarantine, &kept, bytes)?;
         Ok(kept)
@@ -72,9 +77,33 @@ impl Store {
         self.path("quarantine")
     }
 
-    fn quarantine_path(&self, path: &Path) -> PathBuf {
-        let part = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.quarantine_dir().join(format!("{}-{unix_ms}.{}", part(path.file_stem()), part(path.extension())))
+    /// A copy of these bytes under the same name, of whatever time.
+    fn same_in_quarantine(&self, path: &Path, bytes: &[u8]) -> Result<Option<PathBuf>, StoreError> {
+        let (stem, extension) = parts(path);
+        let is_of_it = |file: &Quarantined| {
+            let (stem_here, extension_here) = parts(&file.path);
+            stem_here.rsplit_once('-').is_some_and(|(name, _)| name == stem) && extension_here == extension
+        };
+        let alike = self.list_quarantined()?.into_iter().filter(|file| file.size_bytes == bytes.len() as u64);
+        let mut of_it = alike.filter(is_of_it);
+        Ok(of_it.find(|file| std::fs::read(&file.path).is_ok_and(|kept| kept == bytes)).map(|file| file.path))
     }
+
+    /// A name that no file there has.
+    fn quarantine_path(&self, path: &Path) -> PathBuf {
+        let (stem, extension) = parts(path);
+        let extension = if extension.is_empty() { extension } else { format!(".{extension}") };
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let free = |unix_ms: u128| {
+            let path = self.quarantine_dir().join(format!("{stem}-{unix_ms}{extension}"));
+            (!path.exists()).then_some(path)
+        };
+        // Each turn is another name, and there are only so many files: this ends.
+        (now_ms..).find_map(free).unwrap_or_else(|| self.quarantine_dir())
+    }
+}
+
+fn parts(path: &Path) -> (String, String) {
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    (text(path.file_stem()), text(path.extension()))
 }

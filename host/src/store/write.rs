@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 pub enum FileKind {
     /// The folder's lock.
     Lock,
+    /// The number of the folder's format.
+    Format,
     /// The admin token, the cache's key.
     Secret,
     /// A component.
@@ -57,6 +59,7 @@ impl FileKind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Lock => "lock",
+            Self::Format => "format",
             Self::Secret => "secret",
             Self::Component => "component",
             Self::Cache => "cache",
@@ -97,9 +100,9 @@ impl Step {
 /// The names of all steps that a host's writes consist of, so that a test can
 /// demand that it saw each of them fail. Not of those that no state depends on.
 pub fn write_steps() -> Vec<String> {
-    use FileKind::{Cache, Checkpoint, Component, Journal, Lock, Quarantine, Secret, Stale};
+    use FileKind::{Cache, Checkpoint, Component, Format, Journal, Lock, Quarantine, Secret, Stale};
     use Step::{AppendHalf, AppendRest, AppendSync, Create, Folder, Half, Remove, Rename, Rest, Sync, Truncate};
-    let replaced = [Secret, Component, Cache, Journal, Checkpoint, Quarantine]
+    let replaced = [Format, Secret, Component, Cache, Journal, Checkpoint, Quarantine]
         .map(|kind| (kind, [Create, Half, Rest, Sync, Rename, Folder].as_slice()));
     let others: [(FileKind, &[Step]); 6] = [
         (Lock, &[Create]),

@@ -43,7 +43,8 @@ pub struct Metrics {
     swap_seconds: Histogram,
     canaries_rolled_back: IntCounterVec,
     circuit_transitions: IntCounterVec,
-    file_applied: IntGauge,
+    /// Without a series until a file is watched.
+    file_applied: IntGaugeVec,
 }
 
 /// Counts a live instance until it is dropped.
@@ -142,9 +143,12 @@ impl Metrics {
                 Opts::new("scry_circuit_transitions_total", "Changes of versions' circuits, by the new state."),
                 &["model", "to"],
             )?,
-            file_applied: IntGauge::new(
-                "scry_desired_state_applied",
-                "1 when the watched file is what was applied last, 0 when it could not be.",
+            file_applied: IntGaugeVec::new(
+                Opts::new(
+                    "scry_desired_state_applied",
+                    "1 when the watched file is what was applied last, 0 when it could not be.",
+                ),
+                &[],
             )?,
         };
         for collector in metrics.collectors() {
@@ -320,7 +324,7 @@ impl Metrics {
 
     /// Whether the watched file could be applied.
     pub fn file_applied(&self, applied: bool) {
-        self.file_applied.set(i64::from(applied));
+        self.file_applied.with_label_values::<&str>(&[]).set(i64::from(applied));
     }
 
     /// A change that is now served.

@@ -9,6 +9,8 @@ mod kills;
 mod life;
 mod picture;
 
+pub(crate) use folder::{copied, files};
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Does it with all of them, two at a time, until one fails.

@@ -1,5 +1,6 @@
 //! A host is what its document says: exported, edited, applied, watched.
 
+mod partial;
 mod watched;
 
 use crate::registries::push;
@@ -179,9 +180,10 @@ fn rows() -> Value {
 }
 
 #[test]
-fn a_model_that_is_not_named_is_withdrawn() {
+fn a_whole_document_that_prunes_withdraws_what_it_does_not_name() {
     let host = with_two_versions();
     let steady_alone = exported(&host);
+    assert!(steady_alone.starts_with("prune = true\n") && steady_alone.ends_with("\n[end]\nmodels = 1\n"));
     host.publish(&guest("hostile"));
     let looked = apply(&host, &steady_alone, &["--dry-run"]).ok().stdout;
     assert!(looked.starts_with("- models.hostile.live = 1\n"), "{looked}");
@@ -189,7 +191,7 @@ fn a_model_that_is_not_named_is_withdrawn() {
     apply(&host, &steady_alone, &[]).ok();
     host.predict("hostile", "well", 1.0).error(404, &["hostile"]);
     is_served(&host, "1", 20.0);
-    apply(&host, "", &[]).ok();
+    apply(&host, "prune = true\n[end]\nmodels = 0\n", &[]).ok();
     host.predict("steady", "", 1.0).error(404, &["steady"]);
     // All of it comes back.
     host.scry(&["rollback", "--to", "3"]).ok();

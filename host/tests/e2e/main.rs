@@ -36,4 +36,5 @@ mod standing;
 mod support;
 mod swap;
 mod transform;
+mod upgrade;
 mod verdicts;

@@ -58,6 +58,27 @@ fn the_quarantined_file_that_is_named_is_the_last() {
 }
 
 #[test]
+fn what_is_set_aside_takes_no_other_files_place() {
+    let (dir, store) = open();
+    let path = dir.path().join("checkpoint.json");
+    let copies = (0..20u8).map(|n| {
+        std::fs::write(&path, [n]).unwrap();
+        store.quarantine(&path).unwrap()
+    });
+    let copies: Vec<_> = copies.collect();
+    for (n, kept) in (0..).zip(&copies) {
+        assert_eq!(std::fs::read(kept).unwrap(), [n]);
+    }
+    assert_eq!(store.list_quarantined().unwrap().len(), 20);
+    // The same bytes of the same file are kept once, however often a start fails.
+    let log = dir.path().join("history.log");
+    let kept = store.quarantine_copy(&log, b"damaged").unwrap();
+    assert_eq!(store.quarantine_copy(&log, b"damaged").unwrap(), kept);
+    assert_ne!(store.quarantine_copy(&log, b"DAMAGED").unwrap(), kept);
+    assert_eq!(store.list_quarantined().unwrap().len(), 22);
+}
+
+#[test]
 fn what_is_there_is_listed_and_can_be_removed() {
     let (dir, store) = open();
     let (one, other) = (store.put(b"one").unwrap(), store.put(b"other").unwrap());

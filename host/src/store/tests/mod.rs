@@ -2,6 +2,7 @@ mod components;
 mod drift;
 #[cfg(debug_assertions)]
 mod faults;
+mod format;
 mod journal;
 mod secrets;
 
@@ -17,7 +18,7 @@ fn open() -> (tempfile::TempDir, Store) {
 
 fn opened(store: &Store) -> Result<(Journal, Replay), StoreError> {
     let mut replay = store.read_journal()?;
-    Ok((store.open_journal(&mut replay)?, replay))
+    Ok((store.open_journal(&mut replay, false)?, replay))
 }
 
 fn names(dir: &Path) -> Vec<String> {

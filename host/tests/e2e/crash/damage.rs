@@ -1,5 +1,7 @@
 //! Bits flipped, ends cut off, files gone: each file of a data folder in turn.
 
+mod history;
+
 use super::each;
 use super::folder::{component, config, copied, files, hex, lived_in};
 use super::life::{Act, Dice};
@@ -56,14 +58,22 @@ enum Damage {
 
 impl Damage {
     fn to(self, path: &Path) {
-        let mut bytes = std::fs::read(path).unwrap();
-        match self {
-            Self::Flip(at, bit) => bytes[at] ^= 1 << bit,
-            Self::Cut(left) => bytes.truncate(left),
-            Self::Longer => bytes.push(b'x'),
-            Self::Gone => return std::fs::remove_file(path).unwrap(),
+        let mut files = vec![std::fs::read(path).unwrap()];
+        self.of(&mut files);
+        match files.pop() {
+            Some(bytes) => std::fs::write(path, bytes).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
         }
-        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// What it makes of a file's bytes; a file that is gone is taken out.
+    fn of(self, files: &mut Vec<Vec<u8>>) {
+        match self {
+            Self::Flip(at, bit) => files[0][at] ^= 1 << bit,
+            Self::Cut(left) => files[0].truncate(left),
+            Self::Longer => files[0].push(b'x'),
+            Self::Gone => files.clear(),
+        }
     }
 
     fn flips(dice: &mut Dice, len: usize) -> Vec<Self> {
@@ -141,20 +151,28 @@ fn damaged_code_is_compiled_again() {
 }
 
 #[test]
-fn without_its_history_a_host_serves_what_the_checkpoint_tells() {
+fn a_damaged_format_is_set_aside_and_written_anew() {
     after_each(
-        |path| path == Path::new("history.log"),
+        |path| path == Path::new("format"),
         |host, _, damage| {
-            let (found, old) = (Picture::of(&host), &sound().picture);
-            assert_eq!((found.number, &found.models), (old.number, &old.models));
-            let is_whole = matches!(damage, Damage::Longer);
-            assert_eq!(found.history, if is_whole { old.history.clone() } else { json!([]) });
-            let told = host.admin_get("/v1/state").json()["damage"].to_string();
-            assert_eq!(told == "[]", is_whole, "{told}");
-            assert!(is_whole || told.contains("history"), "{told}");
-            is_mended(host, &found);
+            serves(&host, &sound().picture, FOUND);
+            is_told_until_it_is_removed(host, !matches!(damage, Damage::Gone));
         },
     );
+}
+
+/// What was set aside is told by each start until somebody has removed it.
+#[track_caller]
+fn is_told_until_it_is_removed(host: Host, is_set_aside: bool) {
+    let told = |host: &Host| host.admin_get("/v1/state").json()["damage"].to_string();
+    let host = host.restart(|_| {});
+    assert_eq!(told(&host).contains("quarantine/"), is_set_aside, "{}", told(&host));
+    let host = host.restart(|data| {
+        if is_set_aside {
+            std::fs::remove_dir_all(data.join("quarantine")).unwrap();
+        }
+    });
+    assert_eq!(told(&host), "[]");
 }
 
 #[test]
@@ -163,23 +181,28 @@ fn without_its_checkpoint_a_host_serves_what_the_history_tells() {
         |path| path == Path::new("checkpoint.json"),
         |host, _, damage| {
             let told = host.admin_get("/v1/state").json()["damage"].to_string();
-            assert_eq!(told.contains("checkpoint.json does not verify"), !matches!(damage, Damage::Gone), "{told}");
-            is_mended(host, &sound().picture);
+            let is_gone = matches!(damage, Damage::Gone);
+            assert_eq!(told.contains("checkpoint.json does not verify"), !is_gone, "{told}");
+            is_mended(host, &sound().picture, !is_gone);
         },
     );
 }
 
-/// The state is that one, the next start finds no damage, and changes are taken.
+/// The state is that one, the next start finds no new damage, and changes are taken.
 #[track_caller]
-fn is_mended(host: Host, picture: &Picture) {
+fn is_mended(host: Host, picture: &Picture, is_set_aside: bool) {
     serves(&host, picture, FOUND);
     let host = host.restart(|data| std::fs::write(data.join("../log"), "").unwrap());
-    assert_eq!(host.admin_get("/v1/state").json()["damage"], json!([]));
+    let told = host.admin_get("/v1/state").json()["damage"].as_array().unwrap().clone();
+    assert_eq!(told.len(), usize::from(is_set_aside), "{told:?}");
+    assert!(told.iter().all(|line| line.as_str().unwrap().starts_with("quarantine/")), "{told:?}");
     serves(&host, picture, FOUND);
     Act::deploy("steady", json!({ "to": 1 })).on(&host).unwrap().status(200);
     let after = Picture::of(&host);
     assert_eq!(after.number, picture.number + 1);
-    serves(&host.restart(|_| {}), &after, FOUND);
+    let host = host.restart(|_| {});
+    serves(&host, &after, FOUND);
+    is_told_until_it_is_removed(host, is_set_aside);
 }
 
 #[test]

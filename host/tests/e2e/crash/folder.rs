@@ -93,7 +93,7 @@ fn publish(host: &Host, name: &str, component: &Component) {
 }
 
 /// A copy of a host's folder.
-pub(super) fn copied(from: &Path) -> TempDir {
+pub(crate) fn copied(from: &Path) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     copy(from, dir.path());
     dir
@@ -112,7 +112,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file of a folder, by its path in it.
-pub(super) fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn collect(root: &Path, dir: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

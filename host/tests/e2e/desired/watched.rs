@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// A configuration that watches a file.
-fn watching(file: &Path) -> String {
+pub(super) fn watching(file: &Path) -> String {
     format!("{PATIENT}[desired_state]\nfile = {:?}\npoll_ms = 50\n", file.to_str().unwrap())
 }
 
@@ -19,11 +19,11 @@ fn file_status(host: &Host) -> Value {
     host.admin_get("/v1/state").json()["desired_state"].clone()
 }
 
-fn file_error(host: &Host) -> Option<String> {
+pub(super) fn file_error(host: &Host) -> Option<String> {
     file_status(host)["error"].as_str().map(str::to_owned)
 }
 
-fn answers_eventually(host: &Host, y: f64) {
+pub(super) fn answers_eventually(host: &Host, y: f64) {
     eventually(&format!("{y}"), || {
         let reply = host.predict("steady", "", 10.0);
         reply.status == 200 && reply.y() == y
