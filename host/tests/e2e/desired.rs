@@ -256,7 +256,7 @@ fn a_bad_document_changes_nothing_and_says_what_is_wrong() {
         (steady("fallback = [{ constant = { z = 1 } }]"), 422, vec!["constant", "steady", "z"]),
         (steady("fallback = [{ constant = { y = 1 } }, { model = 'other' }]"), 422, vec!["models.steady", "last"]),
         (
-            "[models.steady]\nlive = 1\nfallback = [{ model = 'other' }]\n".into(),
+            "[models.steady]\nlive = 1\nfallback = [{ model = 'other' }]\n[models.other]\nwithdrawn = true\n".into(),
             422,
             vec!["models.steady", "withdrawn"],
         ),
