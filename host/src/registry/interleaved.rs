@@ -258,7 +258,7 @@ fn check_history(registry: &Registry, told: &[(Ask, Option<Changed>)], from: u64
         .filter_map(|(_, changed)| Some(changed.as_ref()?.number))
         .collect();
     let state = registry.lock();
-    for change in state.history.changes().iter().filter(|change| change.number > from) {
+    for change in state.history.changes().filter(|change| change.number > from) {
         let live = |number: u64| {
             let catalog = state.history.state(number).ok()?;
             Some(catalog.models.get("m")?.serving.as_ref()?.live)
