@@ -10,7 +10,7 @@ use crate::catalog::{
     Catalog, Deployment, LimitsPatch, Reference, Serving, ShadowRequest, Spare, Step as Share, VersionRef,
 };
 use crate::config::Config;
-use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use crate::serving::Link;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -124,8 +124,13 @@ fn config() -> Config {
 }
 
 fn opened(dir: &Path) -> Registry {
-    let settings =
-        SandboxSettings { instances_max: 2, instances_ahead_max: 0, memory_max_bytes: 1 << 30, quiet_cores: 0 };
+    let settings = SandboxSettings {
+        instances_max: 2,
+        instances_ahead_max: 0,
+        memory_max_bytes: 1 << 30,
+        quiet_cores: 0,
+        compile: CompileSettings::trusting(),
+    };
     let store = Store::open(dir).unwrap();
     Registry::open(config(), store, Sandbox::new(settings).unwrap(), Arc::new(Metrics::new().unwrap())).unwrap()
 }

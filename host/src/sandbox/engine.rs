@@ -78,7 +78,7 @@ pub struct Loaded {
     /// Instances made ahead.
     pub(super) stock: Arc<Stock>,
     /// Functions that were compiled for it, until they are kept.
-    added: Arc<Mutex<Vec<u8>>>,
+    pub(super) added: Arc<Mutex<Vec<u8>>>,
     /// Whether calls count fuel.
     pub metering: Metering,
     /// Where its code came from.
