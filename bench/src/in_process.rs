@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::models::{self, Model, Native, Workbench};
 use crate::stats::Sample;
-use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings, Session};
+use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings, Session};
 use scry_card::{Batch, differences};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,13 @@ fn measure(sandbox: &Sandbox, model: &Model, rows: usize) -> Result<Vec<String>,
     let load = |sandbox: &Sandbox, metering| sandbox.load(&model.component, schema.clone(), metering, None);
     let (off, fuel) = (load(sandbox, Metering::Off)?, load(sandbox, Metering::Fuel)?);
     // Where none is kept, none is watched.
-    let settings =
-        SandboxSettings { instances_max: 1, instances_ahead_max: 0, memory_max_bytes: 256 << 20, quiet_cores: 0 };
+    let settings = SandboxSettings {
+        instances_max: 1,
+        instances_ahead_max: 0,
+        memory_max_bytes: 256 << 20,
+        quiet_cores: 0,
+        compile: CompileSettings::trusting(),
+    };
     let keeps_none = Sandbox::new(settings)?;
     let new = load(&keeps_none, Metering::Fuel)?;
     let mut variants = [

@@ -6,7 +6,7 @@ use bikeshare::Bikeshare;
 use digits::Digits;
 use scry::build::{Request, build};
 use scry::component::Description;
-use scry::sandbox::{Sandbox, SandboxSettings};
+use scry::sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use scry_card::{Batch, Field, Tensor, batch_from_records};
 use scry_guest::{Failure, runtime};
 use serde_json::{Map, Value, json};
@@ -47,6 +47,7 @@ pub(crate) fn sandbox() -> Result<Sandbox, Error> {
         instances_ahead_max: 16,
         memory_max_bytes: 256 << 20,
         quiet_cores: 0,
+        compile: CompileSettings::trusting(),
     })?)
 }
 

@@ -4,9 +4,9 @@
 
 use crate::catalog::{Freshness, FreshnessError};
 use crate::store::Digest;
-use scry_card::properties::Properties;
+use scry_card::properties::{Properties, PropertiesError};
 use scry_card::stats::{References, StatsError};
-use scry_card::{Card, CardError, Golden, Invalid};
+use scry_card::{Card, CardError, Golden, GoldenError, Invalid};
 use wasmparser::{Encoding, Parser, Payload};
 
 /// Custom section of the model card.
@@ -60,7 +60,7 @@ pub enum ComponentError {
     Freshness(#[from] FreshnessError),
     /// The examples do not read.
     #[error("the golden examples are not readable: {0}")]
-    Golden(serde_json::Error),
+    Golden(#[from] GoldenError),
     /// The reference statistics do not read.
     #[error("the reference statistics are not readable: {0}")]
     References(#[from] StatsError),
@@ -69,7 +69,7 @@ pub enum ComponentError {
     OtherReferences(Invalid),
     /// The properties do not read.
     #[error("the properties are not readable: {0}")]
-    Properties(serde_json::Error),
+    Properties(#[from] PropertiesError),
     /// It wants what no model gets.
     #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
     Import(String),
@@ -106,13 +106,9 @@ impl Description {
             digest: Digest::of(bytes),
             size_bytes: bytes.len(),
             card,
-            golden: serde_json::from_slice(golden).map_err(ComponentError::Golden)?,
+            golden: Golden::from_json(golden)?,
             references,
-            properties: outline
-                .properties
-                .map(serde_json::from_slice)
-                .transpose()
-                .map_err(ComponentError::Properties)?,
+            properties: outline.properties.map(Properties::from_json).transpose()?,
             imports: outline.imports,
             exports: outline.exports,
         })

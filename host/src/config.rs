@@ -2,11 +2,14 @@
 //!
 //! Every key is optional; an unknown one is an error. Never read again later.
 
+mod compute;
 mod defaults;
 mod listen;
 mod retired;
 
 pub use listen::resolve;
+
+pub use compute::{Compile, Compute};
 
 use crate::store::is_registry;
 use retired::{RETIRED, Retired, take_out};
@@ -36,6 +39,8 @@ pub struct Config {
     pub desired_state: DesiredState,
     /// The threads that run guests.
     pub compute: Compute,
+    /// The processes that compile components.
+    pub compile: Compile,
     /// What a prediction may use, where its deployment does not say.
     pub limits: Limits,
     /// What is said of inputs that fail a check, and what live rows are compared with.
@@ -117,6 +122,9 @@ pub struct Catalog {
     /// The newest versions of a model that can be called by number before they
     /// are deployed. Default 2.
     pub versions_warm: usize,
+    /// How long the golden examples of a version may take together, in
+    /// milliseconds. Default 60,000.
+    pub golden_max_ms: u64,
 }
 
 /// `[history]`
@@ -138,25 +146,6 @@ pub struct DesiredState {
     pub file: Option<PathBuf>,
     /// How often it is looked at, in milliseconds. Default 1,000.
     pub poll_ms: u64,
-}
-
-/// `[compute]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Compute {
-    /// Threads that run guests. Default 0: one a core.
-    pub threads: usize,
-    /// Threads that read requests and write answers. Default 0: one for two cores.
-    pub io_threads: usize,
-    /// Calls that may wait for a thread, over all models. Default 1,024.
-    pub queue_max: usize,
-    /// Processors that calls which outlive their slice leave to everybody else
-    /// while quick models are asked, and compiling, golden examples and shadows
-    /// at any time; one is left to them in any case. Default 1.
-    pub quiet_cores: usize,
-    /// Instances that may be kept ready ahead of need, over all components; with 0
-    /// each call makes its own. Default 64.
-    pub instances_ahead_max: u32,
 }
 
 /// `[limits]`, and per deployment.
@@ -325,6 +314,7 @@ impl Config {
             ("admin.write_timeout_ms", admin.write_timeout_ms, 1, DAY_MS),
             ("registries.timeout_ms", self.registries.timeout_ms, 1, 3_600_000),
             ("catalog.versions_warm", self.catalog.versions_warm as u64, 0, 64),
+            ("catalog.golden_max_ms", self.catalog.golden_max_ms, 1, DAY_MS),
             ("history.changes_max", self.history.changes_max as u64, 1, 1_000_000),
             ("desired_state.poll_ms", self.desired_state.poll_ms, 10, DAY_MS),
             ("compute.threads", self.compute.threads as u64, 0, 256),
@@ -346,7 +336,10 @@ impl Config {
             ("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS),
             ("shutdown.drain_ms", self.shutdown.drain_ms, 0, DAY_MS),
             ("compute.instances_ahead_max", u64::from(self.compute.instances_ahead_max), 0, 1024),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.compile.ranges())
+        {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
             check((min..=max).contains(&found), key, &expected, found.to_string())?;
         }

@@ -3,7 +3,7 @@
 use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Difference, Example, Golden, Invalid, Schema, check, differences};
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An example that a component does not reproduce.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ pub enum GoldenFailure {
         example: String,
         /// Every element that differs.
         differences: Vec<Difference>,
+    },
+    /// Each is answered in time, and all of them are not.
+    #[error("all examples together take longer than `catalog.golden_max_ms` allows, {max_ms} ms")]
+    TooLong {
+        /// The limit.
+        max_ms: u128,
     },
     /// Rows are not independent of the others in their call.
     #[error(
@@ -99,17 +105,55 @@ pub fn check_one(
     (Some(measured), result)
 }
 
+/// Time that all calls of a check have together.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    ends: Instant,
+    max: Duration,
+}
+
+impl Budget {
+    /// From now on.
+    pub fn new(max: Duration) -> Self {
+        Self { ends: Instant::now() + max, max }
+    }
+
+    /// One call's limits, within what is left.
+    fn of(&self, limits: CallLimits) -> Result<CallLimits, GoldenFailure> {
+        match self.ends.checked_duration_since(Instant::now()) {
+            None | Some(Duration::ZERO) => Err(self.too_long()),
+            Some(_) => Ok(CallLimits { deadline: limits.deadline.min(self.ends), ..limits }),
+        }
+    }
+
+    /// A call that ended late ended late for the budget's sake.
+    fn judge(&self, failure: GoldenFailure) -> GoldenFailure {
+        match failure {
+            GoldenFailure::Call { error: CallError::Timeout, .. } if Instant::now() >= self.ends => self.too_long(),
+            other => other,
+        }
+    }
+
+    fn too_long(&self) -> GoldenFailure {
+        GoldenFailure::TooLong { max_ms: self.max.as_millis() }
+    }
+}
+
 /// Runs every example; the first that fails is the answer.
 pub fn check_all(
     loaded: &Loaded,
     schema: &Schema,
     golden: &Golden,
+    budget: &Budget,
     limits: impl Fn() -> CallLimits,
 ) -> Result<(), GoldenFailure> {
     if golden.examples.is_empty() {
         return Err(GoldenFailure::None);
     }
-    golden.examples.iter().try_for_each(|example| check_one(loaded, schema, golden, example, &limits()).1)
+    golden.examples.iter().try_for_each(|example| {
+        let limits = budget.of(limits())?;
+        check_one(loaded, schema, golden, example, &limits).1.map_err(|failure| budget.judge(failure))
+    })
 }
 
 /// Whether the examples' rows, joined into one call, get the answers that each
@@ -119,6 +163,7 @@ pub fn check_joined(
     schema: &Schema,
     golden: &Golden,
     rows_max: usize,
+    budget: &Budget,
     limits: impl Fn() -> CallLimits,
 ) -> Result<(), GoldenFailure> {
     const ROWS_ENOUGH: usize = 64;
@@ -134,8 +179,8 @@ pub fn check_joined(
     let wanted = rows_max.min(ROWS_ENOUGH.max(rows.len()));
     let rows: Vec<&(&str, Batch)> = rows.iter().cycle().take(wanted).collect();
     let predict = |name: &str, inputs: &Batch| {
-        let failed = |error| GoldenFailure::Call { example: name.to_owned(), error };
-        loaded.predict(inputs, &limits()).outcome.map_err(failed)
+        let failed = |error| budget.judge(GoldenFailure::Call { example: name.to_owned(), error });
+        loaded.predict(inputs, &budget.of(limits())?).outcome.map_err(failed)
     };
     let all: Vec<&Batch> = rows.iter().map(|(_, row)| row).collect();
     let Some(inputs) = Batch::join(&all) else { return Ok(()) };

@@ -1,9 +1,7 @@
 //! The `scry` command.
 
-/// Requests are allocated by one thread and freed by another, which the system's
-/// allocator makes dear.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: scry::memory::Allocator = scry::memory::Allocator;
 
 fn main() -> std::process::ExitCode {
     scry::cli::main()

@@ -2,6 +2,65 @@
 //!
 //! Never decides who may have how much: that is the limits' to say.
 
+use mimalloc::MiMalloc;
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The program's allocator: requests are allocated by one thread and freed by
+/// another, which the system's own makes dear. Ends a process that compiles when
+/// it has had its memory.
+#[derive(Debug)]
+pub struct Allocator;
+
+/// What the process ends with when there is no more memory; 0: as programs do.
+static EXIT: AtomicI32 = AtomicI32::new(0);
+
+/// From now on the process ends with this status when it gets no memory, so
+/// that its parent can tell that from any other end.
+pub(crate) fn exit_without(status: u8) {
+    EXIT.store(i32::from(status), Ordering::Relaxed);
+}
+
+#[cold]
+fn none() -> *mut u8 {
+    match EXIT.load(Ordering::Relaxed) {
+        0 => std::ptr::null_mut(),
+        // SAFETY: ends the process, without anything that would need memory.
+        status => unsafe { libc::_exit(status) },
+    }
+}
+
+// SAFETY: all is done by another allocator; where that has no memory, the
+// process ends or is told so.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        let got = unsafe { MiMalloc.alloc(layout) };
+        if got.is_null() { none() } else { got }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        let got = unsafe { MiMalloc.alloc_zeroed(layout) };
+        if got.is_null() { none() } else { got }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { MiMalloc.dealloc(at, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's.
+        let got = unsafe { MiMalloc.realloc(at, layout, new_size) };
+        if got.is_null() { none() } else { got }
+    }
+}
+
 /// From now on memory comes in small pages, here and in whatever is started: a
 /// huge one takes a millisecond to be cleared, on the time of whoever touches it
 /// first, and is kept whole for the last of what lies in it.

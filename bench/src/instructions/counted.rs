@@ -6,7 +6,7 @@
 use crate::Error;
 use crate::models::Model;
 use scry::protocol::{InferRequest, InferResponse};
-use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry::serving::{Answer, Remarks};
 use scry_card::{Card, assemble, check};
 use std::hint::black_box;
@@ -46,6 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         instances_ahead_max: 1,
         memory_max_bytes: MEMORY_MAX_BYTES,
         quiet_cores: 0,
+        compile: CompileSettings::trusting(),
     };
     let sandbox = Sandbox::new(settings)?;
     let card = Arc::new(model.description.card);

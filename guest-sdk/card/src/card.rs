@@ -47,9 +47,15 @@ pub struct Card {
     pub checks: Checks,
 }
 
+/// JSON of a card.
+const CARD_MAX_BYTES: usize = 4 << 20;
+
 /// Why a card is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum CardError {
+    /// Larger than any card needs to be.
+    #[error("the model card: expected at most {CARD_MAX_BYTES} bytes, found {0}")]
+    TooLarge(usize),
     /// Not JSON, or not of the card's form.
     #[error("the model card is not readable: {0}")]
     Unreadable(#[from] serde_json::Error),
@@ -76,6 +82,9 @@ impl Card {
 
     /// Reads and checks a card.
     pub fn from_json(json: &[u8]) -> Result<Self, CardError> {
+        if json.len() > CARD_MAX_BYTES {
+            return Err(CardError::TooLarge(json.len()));
+        }
         let card: Self = serde_json::from_slice(json)?;
         card.validate()?;
         Ok(card)

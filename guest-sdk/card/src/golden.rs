@@ -21,7 +21,41 @@ pub struct Golden {
     #[serde(default)]
     pub atol: f64,
     /// The examples.
+    #[cfg_attr(feature = "schema", schemars(length(max = EXAMPLES_MAX)))]
     pub examples: Vec<Example>,
+}
+
+/// JSON of golden examples.
+const GOLDEN_MAX_BYTES: usize = 16 << 20;
+/// Each is a call in a fresh instance, of every version that is published.
+const EXAMPLES_MAX: usize = 1_000;
+
+/// Why golden examples do not read.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    /// Larger than any examples need to be.
+    #[error("expected at most {GOLDEN_MAX_BYTES} bytes, found {0}")]
+    TooLarge(usize),
+    /// Not JSON, or not of the form.
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+    /// More than a host has time for.
+    #[error("expected at most {EXAMPLES_MAX} examples, found {0}")]
+    TooMany(usize),
+}
+
+impl Golden {
+    /// Reads examples, and checks how many they are.
+    pub fn from_json(json: &[u8]) -> Result<Self, GoldenError> {
+        if json.len() > GOLDEN_MAX_BYTES {
+            return Err(GoldenError::TooLarge(json.len()));
+        }
+        let golden: Self = serde_json::from_slice(json)?;
+        match golden.examples.len() {
+            found if found > EXAMPLES_MAX => Err(GoldenError::TooMany(found)),
+            _ => Ok(golden),
+        }
+    }
 }
 
 /// A batch of rows and the predictions expected of it.

@@ -27,7 +27,7 @@ pub use checks::{
 };
 #[cfg(feature = "rules")]
 pub use checks::{Checker, Finding, Tally, Verdict};
-pub use golden::{Difference, Example, Golden, differences};
+pub use golden::{Difference, Example, Golden, GoldenError, differences};
 pub use invalid::{Detail, Echo, Invalid, ShownShape, shortened};
 #[cfg(feature = "schema")]
 pub use published::json_schema;

@@ -3,7 +3,7 @@
 //! Never fills in or converts: a missing member is missing, and must be
 //! nullable.
 
-use crate::schema::unknown_field;
+use crate::schema::{MISSING_MAX_ELEMENTS, unknown_field};
 use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, ShownShape, Tensor, Values};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
@@ -25,6 +25,13 @@ pub fn batch_from_records_all(
 ) -> Result<Batch, Vec<Invalid>> {
     let errors_max = detail.errors_max.max(1);
     let mut errors = Vec::new();
+    // Rows in which nothing is take three bytes of a body each, and a column's room.
+    let members: usize = rows.iter().map(Map::len).sum();
+    let missing = rows.len().saturating_mul(fields.len()).saturating_sub(members);
+    if missing > MISSING_MAX_ELEMENTS {
+        let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
+        return Err(vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())]);
+    }
     let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
     let mut columns: Vec<_> = fields.iter().map(column).collect();
     for (row, record) in rows.iter().enumerate() {

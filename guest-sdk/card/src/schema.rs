@@ -6,7 +6,19 @@ use crate::checks::scan::{Limits, one_of};
 use crate::invalid::invalid;
 use crate::{Batch, CheckKind, Datatype, Detail, Echo, Invalid, ShownShape, Tensor, Values, element_count};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+
+/// Fields on one side of a model.
+const FIELDS_MAX: usize = 4_096;
+/// Dimensions of one row's value.
+const DIMENSIONS_MAX: usize = 32;
+/// Values that one field may be limited to.
+const CATEGORIES_MAX: usize = 10_000;
+/// More than any image or window of a series needs in one row.
+const ROW_MAX_ELEMENTS: usize = 1 << 24;
+/// Elements that a client sent no data for, so that no body limit bounds them.
+pub(crate) const MISSING_MAX_ELEMENTS: usize = 1 << 24;
 
 /// One column that a model reads or writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +34,7 @@ pub struct Field {
     /// The type of each element.
     pub datatype: Datatype,
     /// Shape of one row's value; empty for a scalar.
-    #[cfg_attr(feature = "schema", schemars(inner(range(min = 1))))]
+    #[cfg_attr(feature = "schema", schemars(length(max = DIMENSIONS_MAX), inner(range(min = 1))))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shape: Vec<u64>,
     /// Whether an element may be missing.
@@ -38,6 +50,7 @@ pub struct Field {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
     /// All values allowed, for text; empty: any.
+    #[cfg_attr(feature = "schema", schemars(length(max = CATEGORIES_MAX)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
 }
@@ -60,13 +73,13 @@ impl Field {
 #[serde(deny_unknown_fields)]
 pub struct Schema {
     /// Raw columns, as a client sends them.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = FIELDS_MAX)))]
     pub inputs: Vec<Field>,
     /// The columns that the model was trained on.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = FIELDS_MAX)))]
     pub features: Vec<Field>,
     /// What a prediction holds.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = FIELDS_MAX)))]
     pub outputs: Vec<Field>,
 }
 
@@ -109,13 +122,14 @@ pub fn assemble_all(fields: &[Field], mut named: Vec<NamedTensor>, detail: &Deta
         return Err(vec![Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none")]);
     };
     let mut columns = Vec::with_capacity(fields.len());
+    let mut missing = 0;
     for field in fields {
         let column = match named.iter().position(|tensor| tensor.name == field.name) {
             Some(at) => {
                 let tensor = named.swap_remove(at).tensor;
                 check_column(field, rows, &tensor).map(|()| tensor)
             }
-            None if field.nullable => missing_column(field, rows),
+            None if field.nullable => missing_column(field, rows, &mut missing),
             None => {
                 let expected = format!("a {} tensor", field.datatype);
                 Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
@@ -141,14 +155,15 @@ pub(crate) fn unknown_field(fields: &[Field], name: &str) -> Invalid {
     Invalid::new(CheckKind::UnknownField, name, one_of(known), "an unknown field")
 }
 
-fn missing_column(field: &Field, rows: u64) -> Result<Tensor, Invalid> {
-    /// The client sent no data for it, so no body limit bounds it.
-    const MISSING_MAX_ELEMENTS: usize = 1 << 24;
+/// A column without data, beside so many such elements of other columns.
+fn missing_column(field: &Field, rows: u64, missing: &mut usize) -> Result<Tensor, Invalid> {
     let shape = field.batch_shape(rows);
-    let count = element_count(&shape).filter(|&count| count <= MISSING_MAX_ELEMENTS).ok_or_else(|| {
+    let left = MISSING_MAX_ELEMENTS.saturating_sub(*missing);
+    let count = element_count(&shape).filter(|&count| count <= left).ok_or_else(|| {
         let expected = format!("at most {MISSING_MAX_ELEMENTS} elements");
         Invalid::new(CheckKind::Shape, &field.name, expected, format!("{rows} rows"))
     })?;
+    *missing += count;
     Ok(Tensor { shape, values: Values::neutral(field.datatype, count), validity: Some(vec![false; count]) })
 }
 
@@ -216,11 +231,21 @@ impl Schema {
             if fields.is_empty() {
                 return Err(invalid(side, None, "at least one field", "none"));
             }
-            for (i, field) in fields.iter().enumerate() {
+            if fields.len() > FIELDS_MAX {
+                return Err(invalid(side, None, format!("at most {FIELDS_MAX} fields"), fields.len().to_string()));
+            }
+            let mut names = BTreeSet::new();
+            let mut row_elements = 0usize;
+            for field in fields {
                 field.validate()?;
-                if fields.iter().take(i).any(|other| other.name == field.name) {
+                if !names.insert(&field.name) {
                     return Err(invalid(&field.name, None, format!("unique names in {side}"), "the name twice"));
                 }
+                row_elements = row_elements.saturating_add(field.elements_per_row().unwrap_or(usize::MAX));
+            }
+            if row_elements > ROW_MAX_ELEMENTS {
+                let expected = format!("at most {ROW_MAX_ELEMENTS} elements a row, all fields together");
+                return Err(invalid(side, None, expected, row_elements.to_string()));
             }
         }
         Ok(())
@@ -229,11 +254,12 @@ impl Schema {
 
 impl Field {
     fn validate(&self) -> Result<(), Invalid> {
-        /// More than any image or window of a series needs in one row.
-        const ROW_MAX_ELEMENTS: usize = 1 << 24;
         let wrong = |expected: &str, found: String| Err(invalid(&self.name, None, expected, found));
         if self.name.is_empty() || self.name.len() > 128 {
             return wrong("a name of 1 to 128 bytes", format!("{} bytes", self.name.len()));
+        }
+        if self.shape.len() > DIMENSIONS_MAX {
+            return wrong(&format!("at most {DIMENSIONS_MAX} dimensions"), self.shape.len().to_string());
         }
         if self.elements_per_row().is_none_or(|count| count == 0 || count > ROW_MAX_ELEMENTS) {
             return wrong("a shape of 1 to 16777216 elements a row", ShownShape(&self.shape).to_string());
@@ -249,6 +275,9 @@ impl Field {
         }
         if !self.categories.is_empty() && self.datatype != Datatype::Bytes {
             return wrong("categories on a BYTES field only", self.datatype.to_string());
+        }
+        if self.categories.len() > CATEGORIES_MAX {
+            return wrong(&format!("at most {CATEGORIES_MAX} categories"), self.categories.len().to_string());
         }
         Ok(())
     }

@@ -196,7 +196,7 @@ fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError
 fn properties(path: &Path, card: &Card) -> Result<Option<Properties>, BuildError> {
     let Some(text) = read(path)? else { return Ok(None) };
     let wrong = |message: String| BuildError::Properties { path: path.to_owned(), message };
-    let properties: Properties = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+    let properties = Properties::from_json(&text).map_err(|e| wrong(e.to_string()))?;
     properties.validate(&card.schema).map_err(|e| wrong(e.to_string()))?;
     Ok(Some(properties))
 }
@@ -215,8 +215,8 @@ fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
     let Some(text) = read(path)? else {
         return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
     };
-    let golden: Golden = serde_json::from_slice(&text)
-        .map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;
+    let golden =
+        Golden::from_json(&text).map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;
     for example in &golden.examples {
         example.batches(&card.schema).map_err(|error| BuildError::Example {
             path: path.to_owned(),

@@ -32,13 +32,15 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         println!("{}", digest.as_str().unwrap_or_default());
     }
     println!(
-        "{} {} components, {} files of compiled code, {} from quarantine, {} old changes, {} files of counts: {} bytes",
+        "{} {} components, {} files of compiled code, {} from quarantine, {} old changes, {} files of counts, \
+         {} files of functions: {} bytes",
         if args.dry_run { "would remove" } else { "removed" },
         components.len(),
         text(&cleaned, "cached"),
         text(&cleaned, "quarantined"),
         text(&cleaned, "changes"),
         text(&cleaned, "drift"),
+        text(&cleaned, "functions"),
         text(&cleaned, "bytes"),
     );
     Ok(())

@@ -10,6 +10,7 @@ mod apply;
 mod build;
 mod circuit;
 mod client;
+mod compile_worker;
 mod demo;
 mod deploy;
 mod drift;
@@ -31,8 +32,8 @@ mod test;
 mod transform;
 mod withdraw;
 
-use crate::config::Config;
-use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
+use crate::config::{Compile, Config};
+use crate::sandbox::{CompileSettings, Sandbox, SandboxError, SandboxSettings};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -100,6 +101,9 @@ enum Command {
     Models(models::Args),
     /// Send rows to a model.
     Predict(predict::Args),
+    /// Compile what a host sends; for hosts only.
+    #[command(hide = true)]
+    CompileWorker(compile_worker::Args),
     /// Show the whole of it: build, serve, break, fall back, swap under load.
     Demo(demo::Args),
 }
@@ -127,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Gc(args) => gc::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::CompileWorker(args) => compile_worker::run(&args),
         Command::Demo(args) => demo::run(&args),
     };
     match result.and_then(|()| print::finish()) {
@@ -152,7 +157,15 @@ fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
         instances_ahead_max: 0,
         memory_max_bytes: config.limits.memory_max_bytes,
         quiet_cores: 0,
+        compile: compile_settings(config),
     })
+}
+
+/// Where this program compiles, and within which limits.
+fn compile_settings(config: &Config) -> CompileSettings {
+    let &Compile { processes_max, memory_max_bytes, cpu_max_s, code_max_bytes, .. } = &config.compile;
+    let program = Some(CompileSettings::this_program());
+    CompileSettings { program, processes_max, memory_max_bytes, cpu_max_s, code_max_bytes }
 }
 
 /// A part of an answer, as text.

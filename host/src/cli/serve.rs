@@ -1,6 +1,6 @@
 //! `scry serve`
 
-use super::CliError;
+use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
 use crate::http::{Bound, Stop, Tokens, serve};
 use crate::memory::small_pages;
@@ -100,6 +100,7 @@ pub(super) async fn host(
         instances_ahead_max: config.compute.instances_ahead_max,
         memory_max_bytes: config.limits.memory_max_bytes,
         quiet_cores: config.compute.quiet_cores,
+        compile: compile_settings(config),
     };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();

@@ -1,8 +1,8 @@
 //! What a key is that the file leaves out; `docs/configuration.md` says the same.
 
 use super::{
-    Admin, Catalog, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat, Registries, Shutdown,
-    Validation,
+    Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat, Registries,
+    Shutdown, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -19,6 +19,7 @@ impl Default for Config {
             history: History::default(),
             desired_state: DesiredState::default(),
             compute: Compute::default(),
+            compile: Compile::default(),
             limits: Limits::default(),
             validation: Validation::default(),
             log: Log::default(),
@@ -59,7 +60,7 @@ impl Default for Admin {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { versions_warm: 2 }
+        Self { versions_warm: 2, golden_max_ms: 60_000 }
     }
 }
 
@@ -78,12 +79,6 @@ impl Default for DesiredState {
 impl Default for Registries {
     fn default() -> Self {
         Self { timeout_ms: 60_000, plain_http: Vec::new() }
-    }
-}
-
-impl Default for Compute {
-    fn default() -> Self {
-        Self { threads: 0, io_threads: 0, queue_max: 1024, quiet_cores: 1, instances_ahead_max: 64 }
     }
 }
 

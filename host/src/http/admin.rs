@@ -23,9 +23,13 @@ use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A request that is not a component is not longer than this.
 const REQUEST_MAX_BYTES: usize = 16 << 20;
+/// Components that are taken in at once; the body of one more is not read until
+/// there is room for it.
+const PUBLISHES_MAX: usize = 8;
 
 /// What the handlers share.
 struct Shared {
@@ -34,6 +38,8 @@ struct Shared {
     prediction: SocketAddr,
     stopping: Stopping,
     component_max_bytes: usize,
+    /// Each publish holds its component a few times over.
+    publishing: Arc<Semaphore>,
 }
 
 type App = State<Arc<Shared>>;
@@ -48,7 +54,8 @@ pub(super) fn router(
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
-    let shared = Arc::new(Shared { registry, tokens, prediction, stopping, component_max_bytes });
+    let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
+    let shared = Arc::new(Shared { registry, tokens, prediction, stopping, component_max_bytes, publishing });
     Router::new()
         .route("/v1/models", get(list).post(publish))
         .route("/v1/models/{model}", get(show))
@@ -132,8 +139,14 @@ async fn publish(
     Parts(Query(query)): Parts<Query<PublishQuery>>,
     body: Body,
 ) -> Result<Response> {
+    let room = app.publishing.clone().acquire_owned().await;
     let bytes = read_body(body, app.component_max_bytes, Duration::from_secs(300)).await?;
-    change(app, move |registry| registry.publish(who.name(), bytes.to_vec(), query.name.as_deref())).await
+    change(app, move |registry| {
+        // Until it is done, whether its client waits or not.
+        let _room = room;
+        registry.publish(who.name(), bytes.into(), query.name.as_deref())
+    })
+    .await
 }
 
 /// A deployment, whose version may come from a registry.

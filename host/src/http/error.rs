@@ -6,7 +6,7 @@
 use crate::catalog::{CatalogError, Version};
 use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
-use crate::sandbox::CallError;
+use crate::sandbox::{CallError, CompileError, SandboxError};
 use crate::serving::PredictError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -356,10 +356,26 @@ impl From<PredictError> for HttpError {
     }
 }
 
+impl From<CompileError> for HttpError {
+    fn from(error: CompileError) -> Self {
+        let (status, reason) = match error {
+            CompileError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "compile-refused"),
+            CompileError::Memory { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "compile-memory"),
+            CompileError::CpuTime { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "compile-cpu-time"),
+            CompileError::CodeSize { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "compile-code-size"),
+            CompileError::Crash(_) => (StatusCode::INTERNAL_SERVER_ERROR, "compile-crash"),
+            CompileError::Stalled { .. } => (StatusCode::SERVICE_UNAVAILABLE, "compile-stalled"),
+            CompileError::Start(_) => (StatusCode::SERVICE_UNAVAILABLE, "compile-unavailable"),
+        };
+        Self { reason: Some(reason), ..Self::new(status, error.to_string()) }
+    }
+}
+
 impl From<ChangeError> for HttpError {
     fn from(error: ChangeError) -> Self {
         let status = match error {
             ChangeError::Catalog(error) => return error.into(),
+            ChangeError::Sandbox(SandboxError::Compile(error)) => return error.into(),
             ChangeError::Component(_)
             | ChangeError::Sandbox(_)
             | ChangeError::Checks { .. }

@@ -7,7 +7,7 @@ use super::OfflineError;
 use super::tables::{BATCH_ROWS, Piece};
 use crate::component::Description;
 use crate::config::Config;
-use crate::golden::{GoldenFailure, check_joined};
+use crate::golden::{Budget, GoldenFailure, check_joined};
 use crate::registry::limits_of_config;
 use crate::sandbox::{CallError, CallLimits, CallReport, Loaded, Metering, Sandbox};
 use crate::serving::EffectiveLimits;
@@ -15,6 +15,7 @@ use scry_card::{Batch, CheckKind, Checker, Decision, Detail, Echo, Finding, Inva
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How much longer than a request one call may take: nobody waits for it.
 const PATIENCE: u32 = 10;
@@ -80,7 +81,8 @@ impl Model {
             .map_err(|error| OfflineError::Sandbox { path: here(), error })?;
         // Whether rows are independent is the question here, not what they cost.
         let free = || CallLimits { fuel: u64::MAX, ..limits.of_call() };
-        let is_alone = match check_joined(&loaded, &schema, &description.golden, BATCH_ROWS, free) {
+        let budget = Budget::new(Duration::from_millis(config.catalog.golden_max_ms) * PATIENCE);
+        let is_alone = match check_joined(&loaded, &schema, &description.golden, BATCH_ROWS, &budget, free) {
             Ok(()) => false,
             Err(GoldenFailure::Joined { .. }) => true,
             Err(error) => return Err(OfflineError::Golden { path: here(), error: error.into() }),

@@ -19,6 +19,8 @@ pub struct Cleaned {
     pub components: Vec<Digest>,
     /// Files of compiled code.
     pub cached: usize,
+    /// Files of compiled functions.
+    pub functions: usize,
     /// Files of counts of live rows.
     pub drift: usize,
     /// Damaged components that were set aside.
@@ -89,12 +91,14 @@ impl Registry {
             }
         }
         let engines = self.sandbox.cache_folders();
-        for code in self.store.list_cached()? {
-            if !wanted.contains(&code.digest) || !engines.contains(&code.engine) {
+        let compiled =
+            [(self.store.list_cached()?, &mut cleaned.cached), (self.store.list_functions()?, &mut cleaned.functions)];
+        for (files, removed) in compiled {
+            for code in files.iter().filter(|code| !wanted.contains(&code.digest) || !engines.contains(&code.engine)) {
                 if !cleaned.dry_run {
-                    self.store.remove_cached(&code)?;
+                    self.store.remove_cached(code)?;
                 }
-                cleaned.cached += 1;
+                *removed += 1;
                 cleaned.bytes += code.size_bytes;
             }
         }

@@ -8,7 +8,7 @@ use super::pace::{Step, step};
 use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
-use crate::golden;
+use crate::golden::{self, Budget};
 use crate::sandbox::{Loaded, Metering};
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference};
@@ -310,12 +310,13 @@ impl Registry {
         let (loaded, schema, golden) = (&code.loaded, &code.card.schema, &code.golden);
         // Whoever publishes waits; callers of other models should not.
         let cores = Cores::keeping_quiet(self.config.compute.quiet_cores);
-        patiently(&cores, || golden::check_all(loaded, schema, golden, || limits.of_call()))?;
+        let budget = Budget::new(Duration::from_millis(self.config.catalog.golden_max_ms));
+        patiently(&cores, || golden::check_all(loaded, schema, golden, &budget, || limits.of_call()))?;
         let examples = code.golden.examples.len();
         passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
         if limits.batch_max_rows > 1 {
             let rows_max = limits.batch_max_rows;
-            patiently(&cores, || golden::check_joined(loaded, schema, golden, rows_max, || limits.of_call()))?;
+            patiently(&cores, || golden::check_joined(loaded, schema, golden, rows_max, &budget, || limits.of_call()))?;
             passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
         }
         prepared.proved.insert(key);

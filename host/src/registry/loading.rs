@@ -8,7 +8,7 @@ use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::catalog::{Bound, Catalog, Model, Serving, Version};
 use crate::component::Description;
-use crate::sandbox::{CodeSource, Metering};
+use crate::sandbox::{CodeSource, Metering, Reused};
 use crate::serving::EffectiveLimits;
 use crate::store::{OciReference, Pulled};
 use scry_card::Card;
@@ -40,12 +40,13 @@ impl Registry {
         let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;
         self.metrics.loaded(loaded.source, passing.started.elapsed());
         let source = match loaded.source {
-            CodeSource::Cache => "from the cache",
-            CodeSource::Compiled => "compiled",
+            CodeSource::Cache => "from the cache".to_owned(),
+            CodeSource::Compiled(Reused { known: 0, .. }) => "compiled".to_owned(),
+            CodeSource::Compiled(Reused { known, all }) => format!("compiled; {known} of {all} functions were known"),
         };
         passing.passed(&mut prepared.gates, "compile", source);
         let references = description.references.map(|references| Arc::new(references.without_samples()));
-        if loaded.source == CodeSource::Compiled {
+        if matches!(loaded.source, CodeSource::Compiled(_)) {
             prepared.compiled.push((digest, loaded.clone()));
         }
         let code = Code { card, golden: Arc::new(description.golden), references, loaded };

@@ -109,7 +109,8 @@ impl Registry {
     /// that does not load is reported and left out; the rest is served.
     pub fn open(config: Config, store: Store, sandbox: Sandbox, metrics: Arc<Metrics>) -> Result<Self, ChangeError> {
         let recovered = recovery::recover(&store)?;
-        let cache = CodeCache::new(store.cache_dir(), store.cache_key()?);
+        let cache = CodeCache::new(store.cache_dir(), store.cache_key()?)
+            .with_functions(store.functions_dir(), config.compile.functions_max_bytes);
         let registries = Registries::new(&config);
         let waits = config.desired_state.file.is_some() && recovered.catalog.models.is_empty();
         let state =

@@ -4,6 +4,7 @@
 //! wrote is: every file is authenticated with a key that never leaves the data
 //! folder. Anything else is compiled anew and overwritten.
 
+use super::functions::{Found, Functions, Reused};
 use super::{canonical, core_module};
 use crate::store::{Digest, FileKind, StoreError, write_atomically};
 use hmac::{Hmac, Mac};
@@ -20,30 +21,47 @@ const TAG_BYTES: usize = 32;
 pub enum CodeSource {
     /// Compiled by this host earlier.
     Cache,
-    /// Compiled just now.
-    Compiled,
+    /// Compiled just now, but for functions that had been compiled before.
+    Compiled(Reused),
 }
 
 /// A folder of compiled components, by engine and digest.
 #[derive(Debug)]
 pub struct CodeCache {
     dir: PathBuf,
-    key: [u8; 32],
+    seal: Seal,
+    functions: Option<Functions>,
 }
+
+/// The host's own mark on what it wrote.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seal([u8; 32]);
 
 impl CodeCache {
     /// A cache in `dir`, authenticated with `key`.
     pub fn new(dir: PathBuf, key: [u8; 32]) -> Self {
-        Self { dir, key }
+        Self { dir, seal: Seal(key), functions: None }
+    }
+
+    /// The same with a folder of functions, of at most so many bytes for an
+    /// engine; 0: none.
+    pub fn with_functions(self, dir: PathBuf, max_bytes: u64) -> Self {
+        let functions = (max_bytes > 0).then(|| Functions::new(dir, self.seal, max_bytes));
+        Self { functions, ..self }
+    }
+
+    /// What has been compiled of other components.
+    pub(super) fn functions(&self, engine: &Engine) -> Option<Found> {
+        self.functions.as_ref().map(|functions| functions.find(&folder(engine)))
     }
 
     /// The component's code, when it is there and ours.
     pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Module> {
         let path = self.path(engine, digest);
         match std::fs::read(&path) {
-            Ok(file) => match self.authenticated(&path, &file) {
-                // SAFETY: the tag proves that this host wrote these bytes with
-                // `serialize`, for this engine and this digest.
+            Ok(file) => match self.seal.opened(&path, &file) {
+                // SAFETY: the tag proves that this host wrote what
+                // its compiler made, for this engine and this digest.
                 Some(code) => match unsafe { Module::deserialize(engine, code) } {
                     Ok(module) => return Some(module),
                     Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
@@ -56,11 +74,14 @@ impl CodeCache {
         None
     }
 
-    /// Keeps what was compiled just now.
-    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, module: &Module) {
+    /// Keeps what was compiled just now, and the functions that came with it.
+    pub(super) fn keep(&self, engine: &Engine, digest: &Digest, module: &Module, added: &[u8]) {
         if let Err(error) = self.write(&self.path(engine, digest), module) {
             // A full disk must not stop a model that runs without its cache.
             tracing::warn!(%digest, %error, "compiled code could not be cached");
+        }
+        if let Some(functions) = &self.functions {
+            functions.keep(&folder(engine), digest, added);
         }
     }
 
@@ -72,28 +93,36 @@ impl CodeCache {
         let code = module
             .serialize()
             .map_err(|e| StoreError::Io { path: path.to_owned(), error: std::io::Error::other(e) })?;
-        let tag = self.mac(path, &code).finalize().into_bytes();
-        write_atomically(FileKind::Cache, path, &[tag.as_slice(), &code].concat())
+        write_atomically(FileKind::Cache, path, &self.seal.sealed(path, &code))
+    }
+}
+
+impl Seal {
+    /// What is written to a file.
+    pub(super) fn sealed(&self, path: &Path, content: &[u8]) -> Vec<u8> {
+        let tag = self.mac(path, content).finalize().into_bytes();
+        [tag.as_slice(), content].concat()
     }
 
-    fn authenticated<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {
-        let (tag, code) = file.split_at_checked(TAG_BYTES)?;
-        self.mac(path, code).verify_slice(tag).ok()?;
-        Some(code)
+    /// A file's content, if this host wrote it, there.
+    pub(super) fn opened<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {
+        let (tag, content) = file.split_at_checked(TAG_BYTES)?;
+        self.mac(path, content).verify_slice(tag).ok()?;
+        Some(content)
     }
 
     /// The tag covers engine and digest too, by the file's name: code cannot
     /// be moved to stand for another component.
-    fn mac(&self, path: &Path, code: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, path: &Path, content: &[u8]) -> Hmac<Sha256> {
         // HMAC pads a short key with zeros to the hash's block.
         let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block.iter_mut().zip(self.key).for_each(|(to, from)| *to = from);
+        block.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
         let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block);
         for part in [path.parent().and_then(Path::file_name), path.file_name()].into_iter().flatten() {
             mac.update(part.as_encoded_bytes());
             mac.update(b"\0");
         }
-        mac.update(code);
+        mac.update(content);
         mac
     }
 }

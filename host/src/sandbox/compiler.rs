@@ -1,71 +1,196 @@
-//! The thread that compiles: one component at a time, at the lowest priority,
-//! so that requests are answered first. Nothing is compiled but here, since
-//! nothing runs whose NaNs are not canonical.
+//! Compiling, in a process of its own for each component: what a component can
+//! make the compiler take of memory and time is that process's, and has limits.
+//! Nothing is compiled but here, since nothing runs whose NaNs are not canonical.
 //!
 //! Never runs a guest, never touches a file.
 
-use super::canonical::canonical;
-use super::core_module::extract;
-use crate::memory::give_back;
-use crate::threads::{Cores, Priority, give_way};
-use std::sync::Mutex;
-use std::sync::mpsc::{Sender, channel};
-use wasmtime::component::Component;
-use wasmtime::{Engine, Module};
+mod confine;
+mod process;
+mod wire;
+mod worker;
 
-/// The compiling thread, for the life of a sandbox.
-#[derive(Debug)]
-pub(super) struct Compiler {
-    /// One sender, shared: whoever waits for its lock would wait for the thread.
-    jobs: Mutex<Sender<Job>>,
+pub(crate) use worker::{run, self_check};
+
+use super::engine::Metering;
+use super::functions::Found;
+use crate::threads::{Cores, patiently};
+use process::Process;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use wasmtime::Engine;
+use wire::Order;
+
+/// The command that is such a process.
+pub(crate) const WORKER: &str = "compile-worker";
+
+/// Where components are compiled, and what that may take.
+#[derive(Debug, Clone)]
+pub struct CompileSettings {
+    /// The `scry` program, of this version. Without one, components are compiled
+    /// in this process and without limits: for tests and benchmarks, which trust them.
+    pub program: Option<PathBuf>,
+    /// Components that may be compiled at once; others wait.
+    pub processes_max: usize,
+    /// Memory that one may take, in bytes.
+    pub memory_max_bytes: u64,
+    /// Processor time that one may take, in seconds.
+    pub cpu_max_s: u64,
+    /// The code of one, in bytes.
+    pub code_max_bytes: u64,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-impl Compiler {
-    /// Starts the thread, on what is left by the quiet processors; it ends with the sandbox.
-    pub(super) fn start(cores: Cores) -> std::io::Result<Self> {
-        let (jobs, waiting) = channel::<Job>();
-        std::thread::Builder::new().name("scry-compile".into()).spawn(move || {
-            give_way(Priority::Last, &cores);
-            for compile in waiting {
-                compile();
-                // Some 20 MiB after a few versions.
-                give_back();
-            }
-        })?;
-        Ok(Self { jobs: Mutex::new(jobs) })
+impl CompileSettings {
+    /// In this process, without limits.
+    pub fn trusting() -> Self {
+        Self {
+            program: None,
+            processes_max: 1,
+            memory_max_bytes: u64::MAX,
+            cpu_max_s: u64::MAX,
+            code_max_bytes: u64::MAX,
+        }
     }
 
-    /// Compiles what a component's calls run, when it is its turn.
-    pub(super) fn model(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Module> {
-        self.compile(engine, component, |engine, canonical| Module::new(engine, extract(canonical)?))
+    /// The program that runs, even where its file has been replaced since.
+    pub fn this_program() -> PathBuf {
+        PathBuf::from("/proc/self/exe")
+    }
+
+    /// How long a process may take on a machine that has little time for it.
+    fn wall_max(&self) -> Duration {
+        Duration::from_secs(self.cpu_max_s.saturating_mul(10).saturating_add(30))
+    }
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The bytes do not compile.
+    #[error("{0}")]
+    Refused(String),
+    /// It takes too much memory.
+    #[error(
+        "compiling the component takes more memory than `compile.memory_max_bytes` allows, {max_bytes} bytes: \
+         split its largest functions"
+    )]
+    Memory {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// It takes too long.
+    #[error(
+        "compiling the component takes more processor time than `compile.cpu_max_s` allows, {max_s} seconds: \
+         split its largest functions"
+    )]
+    CpuTime {
+        /// The limit.
+        max_s: u64,
+    },
+    /// There is too much code.
+    #[error("the component's code is larger than `compile.code_max_bytes` allows, {max_bytes} bytes")]
+    CodeSize {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The process ended, or said something that it should not.
+    #[error("the compiler crashed: {0}")]
+    Crash(String),
+    /// The process was stopped, or the machine had no time for it.
+    #[error("the compiler did not answer within {max_s} seconds; is its process stopped, or the machine overloaded?")]
+    Stalled {
+        /// How long it had.
+        max_s: u64,
+    },
+    /// There is no process.
+    #[error("the compiler could not be started: {0}")]
+    Start(std::io::Error),
+}
+
+/// Compiles, for the life of a sandbox.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    settings: CompileSettings,
+    cores: Cores,
+    /// Processes that may be started.
+    free: Mutex<usize>,
+    is_freed: Condvar,
+}
+
+/// A place among those that may compile.
+pub(super) struct Turn<'a>(&'a Compiler);
+
+impl Compiler {
+    /// Compiles on what is left by the quiet processors.
+    pub(super) fn new(settings: CompileSettings, cores: Cores) -> Self {
+        let free = Mutex::new(settings.processes_max.max(1));
+        Self { settings, cores, free, is_freed: Condvar::new() }
+    }
+
+    /// Does something with the compiler when it is its turn, on a thread that
+    /// others need not wait for.
+    pub(super) fn take_turn<T: Send>(&self, work: impl FnOnce(&Turn<'_>) -> T + Send) -> T {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.is_freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        drop(free);
+        let turn = Turn(self);
+        patiently(&self.cores, || work(&turn))
+    }
+}
+
+impl Turn<'_> {
+    /// Compiles what a component's calls run.
+    pub(super) fn model(
+        &self,
+        engine: &Engine,
+        metering: Metering,
+        component: &[u8],
+        found: Option<&mut Found>,
+    ) -> Result<Vec<u8>, CompileError> {
+        self.compile(engine, metering, false, component, found)
     }
 
     /// Compiles a component as a whole.
-    pub(super) fn component(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
-        // Validates what it is given, as anybody's bytes.
-        self.compile(engine, component, |engine, canonical| Component::new(engine, canonical))
-    }
-
-    fn compile<T: Send + 'static>(
+    pub(super) fn component(
         &self,
         engine: &Engine,
-        bytes: &[u8],
-        compile: impl FnOnce(&Engine, &[u8]) -> wasmtime::Result<T> + Send + 'static,
-    ) -> wasmtime::Result<T> {
-        let (done, compiled) = channel();
-        let (engine, bytes) = (engine.clone(), bytes.to_vec());
-        let job = move || {
-            let canonical = canonical(&bytes).map_err(|e| wasmtime::Error::msg(e.to_string()));
-            // Nobody waits any more when the host is ending.
-            let _ = done.send(canonical.and_then(|canonical| compile(&engine, &canonical)));
+        metering: Metering,
+        component: &[u8],
+    ) -> Result<Vec<u8>, CompileError> {
+        self.compile(engine, metering, true, component, None)
+    }
+
+    fn compile(
+        &self,
+        engine: &Engine,
+        metering: Metering,
+        is_whole: bool,
+        component: &[u8],
+        found: Option<&mut Found>,
+    ) -> Result<Vec<u8>, CompileError> {
+        let Compiler { settings, cores, .. } = self.0;
+        let Some(program) = &settings.program else {
+            let refused = |error: wasmtime::Error| CompileError::Refused(format!("{error:#}"));
+            return worker::code(engine, is_whole, component).map_err(refused);
         };
-        let ended = |_| wasmtime::Error::msg("the compiling thread has ended; this is a bug in scry");
-        let jobs = self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        jobs.send(Box::new(job)).map_err(|_| ended(()))?;
-        drop(jobs);
-        compiled.recv().map_err(|_| ended(()))?
+        let order = Order {
+            is_whole,
+            counts_fuel: metering == Metering::Fuel,
+            has_functions: found.is_some(),
+            memory_max_bytes: settings.memory_max_bytes,
+            cpu_max_s: settings.cpu_max_s,
+            code_max_bytes: settings.code_max_bytes,
+        };
+        let process = Process::start(program, cores, Instant::now() + settings.wall_max())?;
+        process.compile(settings, &order, component, found.unwrap_or(&mut Found::default()))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.is_freed.notify_one();
     }
 }
 
@@ -108,7 +233,10 @@ mod tests {
     #[test]
     fn whatever_is_compiled_has_canonical_nans() {
         let engine = Engine::default();
-        let component = Compiler::start(Cores::keeping_quiet(0)).unwrap().component(&engine, &divides()).unwrap();
+        let compiler = Compiler::new(CompileSettings::trusting(), Cores::keeping_quiet(0));
+        let code = compiler.take_turn(|turn| turn.component(&engine, Metering::Off, &divides())).unwrap();
+        // SAFETY: it was compiled just now.
+        let component = unsafe { wasmtime::component::Component::deserialize(&engine, &code) }.unwrap();
         let mut store = wasmtime::Store::new(&engine, ());
         let instance = wasmtime::component::Linker::new(&engine).instantiate(&mut store, &component).unwrap();
         let run = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "run").unwrap();

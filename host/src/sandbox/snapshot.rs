@@ -2,6 +2,7 @@
 
 use super::bindings::Model;
 use super::call::{CallError, arm, classify};
+use super::compiler::CompileError;
 use super::convert;
 use super::engine::{Metering, Sandbox};
 use super::limits::{CallLimits, Context};
@@ -9,7 +10,7 @@ use scry_card::Schema;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use wasmtime::Store;
-use wasmtime::component::{HasSelf, Instance, Lift, Linker, WasmList};
+use wasmtime::component::{Component, HasSelf, Instance, Lift, Linker, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 /// Why a component could not be sealed.
@@ -18,6 +19,9 @@ pub enum SnapshotError {
     /// Its form does not allow a snapshot.
     #[error("the component cannot be snapshotted: {0}")]
     Unsuitable(String),
+    /// It does not compile, or not within the limits.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// `load` did not end well.
     #[error("`load` failed: {0}")]
     Load(CallError),
@@ -45,7 +49,7 @@ pub(crate) fn seal(
     arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
-    let component = sandbox.compiler.component(engine, &instrumented).map_err(unsuitable)?;
+    let component = compiled(sandbox, &instrumented)?;
     let instance = linker.instantiate(&mut store, &component).map_err(unsuitable)?;
     let load = instance.get_typed_func::<(), ()>(&mut store, "load").map_err(unsuitable)?;
     if let Err(error) = load.call(&mut store, ()) {
@@ -61,6 +65,15 @@ pub(crate) fn seal(
     Ok((snapshot, schema))
 }
 
+/// A component as a whole, without fuel.
+fn compiled(sandbox: &Sandbox, component: &[u8]) -> Result<Component, SnapshotError> {
+    let engine = sandbox.engine(Metering::Off);
+    let code = sandbox.compiler.take_turn(|turn| turn.component(engine, Metering::Off, component))?;
+    // SAFETY: a process of this program compiled it just now, with this
+    // engine's settings, and could do nothing else.
+    unsafe { Component::deserialize(engine, &code) }.map_err(|e| SnapshotError::Unsuitable(format!("{e:#}")))
+}
+
 fn describe(
     sandbox: &Sandbox,
     linker: &Linker<Context>,
@@ -68,7 +81,7 @@ fn describe(
     limits: &CallLimits,
 ) -> Result<Schema, SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
-    let component = sandbox.compiler.component(sandbox.engine(Metering::Off), sealed).map_err(unsuitable)?;
+    let component = compiled(sandbox, sealed)?;
     let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
     arm(&mut store, limits, Metering::Off, &sandbox.ticker);
     let model = Model::instantiate(&mut store, &component, linker).map_err(unsuitable)?;

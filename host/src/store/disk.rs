@@ -9,6 +9,7 @@
 //! checkpoint.json                  a copy of the state after some change
 //! components/<hex>.wasm            components, by digest
 //! cache/<engine>/<hex>.cwasm       compiled code
+//! functions/<engine>/<hex>.functions  functions that a component brought
 //! drift/<hex>-<model>.json         counts of live rows
 //! quarantine/<name>-<unix ms>.<…>  what is left of damaged files
 //! .<random>.tmp                    beside any of them: not finished
@@ -83,6 +84,11 @@ impl Store {
         });
         tracing::error!(%digest, %found, kept = %kept.display(), "a component is damaged");
         Err(StoreError::Damaged { digest: *digest, kept })
+    }
+
+    /// The folder of compiled functions.
+    pub fn functions_dir(&self) -> PathBuf {
+        self.path("functions")
     }
 
     /// The compile cache's folder.

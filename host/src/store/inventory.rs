@@ -8,7 +8,7 @@ use super::write::{self, FileKind, is_beside_name};
 use super::{Digest, Store, StoreError};
 use std::path::{Path, PathBuf};
 
-/// Compiled code of a component.
+/// Compiled code of a component, or functions that it brought.
 #[derive(Debug, Clone)]
 pub struct CachedCode {
     /// The engine that it was compiled for, as its folder is named.
@@ -18,6 +18,7 @@ pub struct CachedCode {
     /// Its size.
     pub size_bytes: u64,
     path: PathBuf,
+    kind: FileKind,
 }
 
 /// A file in some folder.
@@ -41,12 +42,21 @@ impl Store {
 
     /// The compiled code that is there, of whatever engine.
     pub fn list_cached(&self) -> Result<Vec<CachedCode>, StoreError> {
+        self.list_compiled(FileKind::Cache, &self.cache_dir(), ".cwasm")
+    }
+
+    /// The compiled functions that are there, by the component that brought them.
+    pub fn list_functions(&self) -> Result<Vec<CachedCode>, StoreError> {
+        self.list_compiled(FileKind::Functions, &self.functions_dir(), ".functions")
+    }
+
+    fn list_compiled(&self, kind: FileKind, dir: &Path, suffix: &str) -> Result<Vec<CachedCode>, StoreError> {
         let mut all = Vec::new();
-        for dir in folders(&self.cache_dir())? {
+        for dir in folders(dir)? {
             let engine = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
             all.extend(files(&dir)?.into_iter().filter_map(|file| {
-                let digest = digest_of(&file.name, ".cwasm")?;
-                Some(CachedCode { engine: engine.clone(), digest, size_bytes: file.size_bytes, path: file.path })
+                let digest = digest_of(&file.name, suffix)?;
+                Some(CachedCode { engine: engine.clone(), digest, size_bytes: file.size_bytes, path: file.path, kind })
             }));
         }
         Ok(all)
@@ -54,7 +64,7 @@ impl Store {
 
     /// Removes compiled code, and its engine's folder with the last of it.
     pub fn remove_cached(&self, code: &CachedCode) -> Result<(), StoreError> {
-        write::remove(FileKind::Cache, &code.path)?;
+        write::remove(code.kind, &code.path)?;
         if let Some(engine) = code.path.parent() {
             // Refused as long as there is something in it, which is what we want.
             let _ = std::fs::remove_dir(engine);
@@ -65,6 +75,7 @@ impl Store {
     /// Removes what a crash left beside the files that were being written.
     pub(super) fn remove_unfinished(&self) -> Result<(), StoreError> {
         let mut dirs = folders(&self.cache_dir())?;
+        dirs.extend(folders(&self.functions_dir())?);
         dirs.extend([self.path(""), self.path("components"), self.drift_dir(), self.quarantine_dir()]);
         for dir in dirs {
             for file in files(&dir)?.into_iter().filter(|file| is_beside_name(&file.name)) {

@@ -33,4 +33,4 @@ pub(crate) use oci::is_registry;
 pub use oci::{OciError, OciReference, Pulled, Registries};
 pub use quarantine::Quarantined;
 pub use secret::admin_token_path;
-pub use write::{FileKind, write_atomically, write_steps};
+pub use write::{FileKind, remove as remove_file, write_atomically, write_steps};

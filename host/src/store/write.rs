@@ -24,6 +24,8 @@ pub enum FileKind {
     Component,
     /// Compiled code.
     Cache,
+    /// Compiled functions, which no state depends on.
+    Functions,
     /// The journal of changes.
     Journal,
     /// The copy of the state beside it.
@@ -63,6 +65,7 @@ impl FileKind {
             Self::Secret => "secret",
             Self::Component => "component",
             Self::Cache => "cache",
+            Self::Functions => "functions",
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
             Self::Drift => "drift",
@@ -201,7 +204,7 @@ pub(super) fn rename(kind: FileKind, from: &Path, to: &Path) -> Result<(), Store
 
 /// Removes a file, if it is there. Not synced: one that a crash brings back
 /// is as dispensable as before.
-pub(super) fn remove(kind: FileKind, path: &Path) -> Result<(), StoreError> {
+pub fn remove(kind: FileKind, path: &Path) -> Result<(), StoreError> {
     let removed = step(kind, Step::Remove, || match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,

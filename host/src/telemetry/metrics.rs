@@ -306,7 +306,7 @@ impl Metrics {
     pub fn loaded(&self, source: CodeSource, took: Duration) {
         let source = match source {
             CodeSource::Cache => "cache",
-            CodeSource::Compiled => "compiled",
+            CodeSource::Compiled(_) => "compiled",
         };
         self.loads.with_label_values(&[source]).inc();
         self.compile_seconds.observe(took.as_secs_f64());

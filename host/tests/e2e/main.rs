@@ -9,6 +9,7 @@ mod checks;
 mod clean;
 mod cli;
 mod comparisons;
+mod compiling;
 mod contract;
 mod crash;
 mod demo;

@@ -2,7 +2,7 @@
 
 use crate::support::data::{command, hours, names, write_ndjson};
 use crate::support::{Ran, example, guest};
-use scry::sandbox::{CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_card::{Batch, Schema, Values, batch_from_records};
 use scry_tables::Reader;
 use serde_json::{Map, Value, json};
@@ -12,8 +12,13 @@ use std::time::{Duration, Instant};
 
 /// A component in a sandbox of this process, as a host has it.
 fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
-    let settings =
-        SandboxSettings { instances_max: 4, instances_ahead_max: 0, memory_max_bytes: 256 << 20, quiet_cores: 0 };
+    let settings = SandboxSettings {
+        instances_max: 4,
+        instances_ahead_max: 0,
+        memory_max_bytes: 256 << 20,
+        quiet_cores: 0,
+        compile: CompileSettings::trusting(),
+    };
     let sandbox = Sandbox::new(settings).unwrap();
     let bytes = std::fs::read(path).unwrap();
     let schema = scry::component::Description::read(&bytes).unwrap().card.schema;

@@ -25,6 +25,8 @@ pub use checker::Checker;
 #[cfg(feature = "schema")]
 pub(crate) use kind::Place;
 pub use kind::{CheckKind, Decision, Policy};
+#[cfg(feature = "rules")]
+pub(crate) use settings::EXPRESSION_MAX_CHARS;
 pub use settings::{Checks, ChecksPatch, FieldChecks, OutputChecks, OutputsPatch, Policies, Rule};
 #[cfg(feature = "rules")]
 pub use verdict::{Finding, Tally, Verdict};

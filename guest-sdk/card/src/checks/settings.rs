@@ -5,6 +5,7 @@
 
 use super::kind::Place;
 use super::{CheckKind, Policy};
+use crate::schema::unknown_field;
 use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 /// Rules of one model.
 const RULES_MAX: usize = 64;
 /// Length of a rule's expression.
-const EXPRESSION_MAX_CHARS: usize = 1_000;
+pub(crate) const EXPRESSION_MAX_CHARS: usize = 1_000;
 /// Length of a rule's name.
 const RULE_NAME_MAX_CHARS: usize = 128;
 
@@ -251,10 +252,7 @@ fn validate_side(
 ) -> Result<(), Invalid> {
     validate_policies("policies", place, policies)?;
     checks.iter().try_for_each(|(name, checks)| {
-        let field = fields.iter().find(|field| field.name == *name).ok_or_else(|| {
-            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            Invalid::new(CheckKind::UnknownField, name, format!("one of {}", known.join(", ")), "an unknown field")
-        })?;
+        let field = fields.iter().find(|field| field.name == *name).ok_or_else(|| unknown_field(fields, name))?;
         checks.validate(field)
     })
 }

@@ -13,10 +13,13 @@ mod run;
 
 pub use counterexample::Counterexample;
 
+use crate::checks::EXPRESSION_MAX_CHARS;
 use crate::checks::rules::Compiled;
 use crate::{CheckKind, Field, Invalid, Policy, Rule, Schema};
 use serde::{Deserialize, Serialize};
 
+/// JSON of properties.
+const BYTES_MAX: usize = 1 << 20;
 /// Properties of one model.
 const PROPERTIES_MAX: usize = 64;
 /// Rows that each is tried on.
@@ -135,9 +138,38 @@ impl std::fmt::Display for PropertyResult {
     }
 }
 
+/// Why properties do not read.
+#[derive(Debug, thiserror::Error)]
+pub enum PropertiesError {
+    /// Larger than any properties need to be.
+    #[error("expected at most {BYTES_MAX} bytes, found {0}")]
+    TooLarge(usize),
+    /// Not JSON, or not of the form.
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+    /// Contradict themselves, or a limit.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
 impl Properties {
+    /// Reads properties, and checks how many they are and the length of each.
+    pub fn from_json(json: &[u8]) -> Result<Self, PropertiesError> {
+        if json.len() > BYTES_MAX {
+            return Err(PropertiesError::TooLarge(json.len()));
+        }
+        let properties: Self = serde_json::from_slice(json)?;
+        properties.check_size()?;
+        Ok(properties)
+    }
+
     /// Checks counts, and every name against the schema.
     pub fn validate(&self, schema: &Schema) -> Result<(), Invalid> {
+        self.check_size()?;
+        self.properties.iter().try_for_each(|property| property.validate(schema))
+    }
+
+    fn check_size(&self) -> Result<(), Invalid> {
         let wrong =
             |field: &str, expected: String, found: String| Err(Invalid::new(CheckKind::Form, field, expected, found));
         if !(1..=ROWS_MAX).contains(&self.rows) {
@@ -147,7 +179,15 @@ impl Properties {
             let found = self.properties.len().to_string();
             return wrong("properties", format!("at most {PROPERTIES_MAX} properties"), found);
         }
-        self.properties.iter().try_for_each(|property| property.validate(schema))
+        let conditions = self.properties.iter().filter_map(|property| Some((property, property.condition.as_ref()?)));
+        for (property, condition) in conditions {
+            let chars = condition.chars().count();
+            if chars > EXPRESSION_MAX_CHARS {
+                let expected = format!("an expression of at most {EXPRESSION_MAX_CHARS} characters");
+                return wrong(&property.name, expected, chars.to_string());
+            }
+        }
+        Ok(())
     }
 }
 

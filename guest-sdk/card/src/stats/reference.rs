@@ -4,9 +4,13 @@
 
 use super::cells::Place;
 use super::{BINS, SCALE_MIN};
+use crate::checks::scan::one_of;
 use crate::invalid::invalid;
 use crate::{Field, Invalid, Schema};
 use serde::{Deserialize, Serialize};
+
+/// JSON of the references of one model, samples and all.
+const BYTES_MAX: usize = 64 << 20;
 
 /// What training data looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +174,10 @@ pub enum StatsError {
 impl References {
     /// Reads and checks them.
     pub fn from_json(json: &[u8]) -> Result<Self, StatsError> {
+        if json.len() > BYTES_MAX {
+            let (expected, found) = (format!("at most {BYTES_MAX} bytes"), json.len().to_string());
+            return Err(invalid("references", None, expected, found).into());
+        }
         let references: Self = serde_json::from_slice(json)?;
         for side in [Some(&references.inputs), references.features.as_ref(), references.outputs.as_ref()] {
             side.map_or(Ok(()), Reference::validate)?;
@@ -196,8 +204,8 @@ impl Reference {
     fn fits(&self, fields: &[Field]) -> Result<(), Invalid> {
         let unknown = self.columns.iter().find(|column| Place::find(&column.name, fields).is_none());
         unknown.map_or(Ok(()), |column| {
-            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            Err(invalid(&column.name, None, format!("one of {}", known.join(", ")), "a reference of an unknown field"))
+            let known = one_of(fields.iter().map(|field| field.name.as_str()));
+            Err(invalid(&column.name, None, known, "a reference of an unknown field"))
         })
     }
 

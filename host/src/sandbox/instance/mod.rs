@@ -37,7 +37,10 @@ impl Exports {
             let missing = || SandboxError::Component(format!("its core module does not export `{name}`"));
             module.get_export_index(name).ok_or_else(missing)
         };
-        let function = |name| Ok((find(&names::function(name))?, module.get_export_index(&names::after(name))));
+        let function = |name| {
+            let (call, after) = (find(&names::function(name))?, module.get_export_index(&names::after(name)));
+            Ok::<_, SandboxError>((call, after))
+        };
         let globals = || (0..).map_while(|i| module.get_export_index(&names::global(i))).collect();
         Ok(Self {
             memory: find(names::MEMORY)?,

@@ -1,5 +1,5 @@
 use super::super::core_module::{MEMORY, REALLOC, after, function};
-use super::super::{CallError, CallLimits, Loaded, Metering, Sandbox, SandboxSettings};
+use super::super::{CallError, CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_card::{Batch, Datatype, Field, Schema, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,7 +93,13 @@ fn counting() -> Vec<u8> {
 }
 
 fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
-    let settings = SandboxSettings { instances_max: 2, instances_ahead_max, memory_max_bytes: 1 << 20, quiet_cores: 0 };
+    let settings = SandboxSettings {
+        instances_max: 2,
+        instances_ahead_max,
+        memory_max_bytes: 1 << 20,
+        quiet_cores: 0,
+        compile: CompileSettings::trusting(),
+    };
     let sandbox = Sandbox::new(settings).unwrap();
     let field = Field {
         name: "y".into(),
