@@ -189,7 +189,9 @@ fn statistics_and_counts_of_earlier_versions_are_read_and_go_on() {
             compare(&reference, &whole, ALPHA),
         ] {
             let report = report.unwrap();
-            assert_eq!(report.verdict, Verdict::Ok, "{report}");
+            let verdicts: Vec<_> = report.columns.iter().map(|column| column.verdict).collect();
+            // Of `x`, 20 values are kept: as live data, too few to say.
+            assert!(verdicts[0] != Verdict::Drift && verdicts[1..] == [Verdict::Ok; 3], "{report}");
         }
     }
     // A word that was never there takes the place of the most frequent one.

@@ -7,6 +7,7 @@ use scry_card::{Batch, Datatype, Field, Tensor, Text, Values};
 
 /// Draws so many values of a column.
 pub(crate) type Draw = Box<dyn Fn(&mut Random, usize) -> Values>;
+type Source = fn() -> Draw;
 
 /// What a column is drawn from, before and after.
 pub(crate) struct Case {
@@ -57,7 +58,7 @@ const LOOK_EVERY: usize = 50;
 
 impl Case {
     /// The same data before and after.
-    fn undrifted(name: &str, draw: fn() -> Draw, rows: (usize, usize)) -> Self {
+    fn undrifted(name: &str, draw: Source, rows: (usize, usize)) -> Self {
         let name = format!("{name}, {} and {} rows", rows.0, rows.1);
         Self { name, reference: (rows.0, draw()), live: (rows.1, draw()) }
     }
@@ -195,7 +196,7 @@ fn heavy(random: &mut Random) -> f64 {
 
 /// Columns without drift.
 pub(crate) fn undrifted() -> Vec<Case> {
-    let draws: [(&str, fn() -> Draw); 13] = [
+    let draws: [(&str, Source); 13] = [
         ("2 categories", || uniform(0, 2)),
         ("30 categories", || uniform(0, 30)),
         ("300 categories", || uniform(0, 300)),
