@@ -124,7 +124,7 @@ fn chosen(
         return Err(wrong(path, name, format!("is not there; the file has {}", listed(known.iter()))));
     }
     let mut readable = Vec::new();
-    let is_chosen = |column: &&ColumnInfo| only.is_empty() || only.iter().any(|name| belongs_to(name, &column.name));
+    let is_chosen = |column: &ColumnInfo| only.is_empty() || only.iter().any(|name| belongs_to(name, &column.name));
     for column in columns.into_iter().filter(is_chosen) {
         match &column.kind {
             Kind::Unreadable(why) if only.is_empty() => {

@@ -263,7 +263,7 @@ fn a_flipped_bit_in_a_page_is_an_error_that_names_column_and_row_group() {
             }
         }
     }
-    assert_eq!(tried, 2 * 14, "all but two of each row group");
+    assert!(tried >= 28, "{tried}: all but two of each row group");
 }
 
 #[test]

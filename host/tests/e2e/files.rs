@@ -144,7 +144,7 @@ fn an_input_that_the_file_lacks_is_an_error_unless_that_is_allowed() {
     }
     rows.iter_mut().for_each(|row| drop(row.remove("hour")));
     write_ndjson(&dir.path().join("less.ndjson"), &rows);
-    let arguments = ["transform", &model, "less.ndjson", "-o", "out.csv", "--allow-missing", "humidity"];
+    let arguments = ["transform", &model, "less.ndjson", "-o", "out.parquet", "--allow-missing", "humidity"];
     run(&dir, &[&arguments[..], &["--allow-missing", "hour"]].concat()).code(1).says(&["less.ndjson", "`hour`"]);
 }
 
