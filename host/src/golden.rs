@@ -82,8 +82,7 @@ pub fn check_form(golden: &Golden, schema: &Schema) -> Result<(), GoldenFailure>
 
 /// An example's inputs and expected outputs.
 fn read(example: &Example, schema: &Schema) -> Result<(Batch, Batch), GoldenFailure> {
-    let unreadable =
-        |error: Invalid| GoldenFailure::Unreadable { example: example.name.clone(), error: error.into() };
+    let unreadable = |error: Invalid| GoldenFailure::Unreadable { example: example.name.clone(), error: error.into() };
     let (inputs, expected) = example.batches(schema).map_err(unreadable)?;
     match check(&schema.inputs, &inputs, 1).pop() {
         Some(error) => Err(unreadable(error)),

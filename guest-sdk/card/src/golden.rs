@@ -86,7 +86,9 @@ impl Golden {
             return wrong("atol", "a finite tolerance of at least 0", self.atol);
         }
         self.examples.iter().try_for_each(|example| {
-            example.check_rows().map_err(|error| Invalid { field: format!("{}/{}", example.name, error.field), ..error })
+            example
+                .check_rows()
+                .map_err(|error| Invalid { field: format!("{}/{}", example.name, error.field), ..error })
         })
     }
 

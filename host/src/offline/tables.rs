@@ -93,7 +93,8 @@ impl Tables {
             }
             ignored.extend(batches.ignored());
             let absent = batches.absent().iter();
-            let absent = absent.map(|name| format!("column `{name}` is not in the file: all of its values are missing"));
+            let absent =
+                absent.map(|name| format!("column `{name}` is not in the file: all of its values are missing"));
             let notes = if reader.format() == Format::Parquet { batches.assumed() } else { reader.assumed().to_vec() };
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let named = |note: String| if self.files.len() > 1 { format!("{name}: {note}") } else { note };
@@ -154,7 +155,10 @@ fn joined(path: &Path, before: ColumnInfo, columns: &[ColumnInfo]) -> Result<Col
         (Kind::Values { shape: before, .. }, Kind::Values { shape: here, .. }) if before != here => {
             return other_shape(before, here);
         }
-        (Kind::Values { datatype: before, shape, nullable }, Kind::Values { datatype: here, nullable: here_too, .. }) => {
+        (
+            Kind::Values { datatype: before, shape, nullable },
+            Kind::Values { datatype: here, nullable: here_too, .. },
+        ) => {
             let other_type = || wrong(path, name, format!("is {here} here, and {before} in the first file; {advice}"));
             (common_type(*before, *here).ok_or_else(other_type)?, shape, *nullable || *here_too)
         }

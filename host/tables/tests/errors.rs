@@ -273,8 +273,7 @@ fn nan_is_a_missing_number_and_a_text_of_its_own() {
 #[test]
 fn a_column_that_no_field_reads_may_be_there_twice() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, content) in
-        [("t.csv", "x,y,y\n1,2,3\n"), ("t.ndjson", "{\"x\":1,\"y\":2,\"y\":3}\n{\"x\":1,\"y\":2}\n")]
+    for (name, content) in [("t.csv", "x,y,y\n1,2,3\n"), ("t.ndjson", "{\"x\":1,\"y\":2,\"y\":3}\n{\"x\":1,\"y\":2}\n")]
     {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();

@@ -1,6 +1,12 @@
 //! Files that pandas, pyarrow and polars wrote (`fixtures.py`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 use scry_card::{Batch, Datatype, Field, Tensor, Values};
 use scry_tables::{Kind, Reader, TableError};

@@ -42,8 +42,8 @@ fn table(path: &Path, empty: &[&str], empty_type: Datatype) {
         let column = tensor(datatype, ROWS, |to, row| match name {
             "x" => to.push_f64(spread(row)).unwrap(),
             "n" => to.push_i64(row as i64 * 7 % 100).unwrap(),
-            "city" => to.push_str(if row % 3 == 0 { "Oslo" } else { "Rome" }).unwrap(),
-            _ => to.push_bool(row % 4 == 0).unwrap(),
+            "city" => to.push_str(if row.is_multiple_of(3) { "Oslo" } else { "Rome" }).unwrap(),
+            _ => to.push_bool(row.is_multiple_of(4)).unwrap(),
         });
         (field(name, datatype), column)
     });
@@ -152,7 +152,7 @@ fn an_input_that_the_file_lacks_is_an_error_unless_that_is_allowed() {
 fn nan_is_missing_in_every_format_and_every_command() {
     const ROWS: usize = 400;
     let dir = tempfile::tempdir().unwrap();
-    let is_gap = |row: usize| row % 5 == 0;
+    let is_gap = |row: usize| row.is_multiple_of(5);
     let gaps = |gap: fn(&mut ColumnBuilder)| {
         tensor(Datatype::Fp64, ROWS, |to, row| if is_gap(row) { gap(to) } else { to.push_f64(spread(row)).unwrap() })
     };

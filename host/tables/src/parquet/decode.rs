@@ -134,7 +134,10 @@ impl Target<'_> {
         let spread = flags.iter().map(|&is_filled| if is_filled { values.next() } else { None });
         let spread: Vec<_> = spread.map(|value| value.filter(is_number)).collect();
         let flags = spread.iter().map(Option::is_some).collect();
-        Ok(Column { values: T::T::wrap(spread.into_iter().map(Option::unwrap_or_default).collect()), validity: Some(flags) })
+        Ok(Column {
+            values: T::T::wrap(spread.into_iter().map(Option::unwrap_or_default).collect()),
+            validity: Some(flags),
+        })
     }
 
     fn read_rows<T: DataType>(

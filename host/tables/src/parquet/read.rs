@@ -130,9 +130,7 @@ impl File {
         let groups = self.metadata.row_groups();
         let Some(group) = groups.iter().position(|group| group.num_rows() > 0) else { return Ok(None) };
         let rows = groups.get(group).and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0);
-        guard(&self.path, Some(Place::Row(0)), || {
-            first_shape(&mut self.source(group, leaf, &[])?, rows.min(LOOK_ROWS))
-        })
+        guard(&self.path, Some(Place::Row(0)), || first_shape(&mut self.source(group, leaf, &[])?, rows.min(LOOK_ROWS)))
     }
 }
 
