@@ -47,8 +47,7 @@ pub fn compare(
         }
         (Side::Table, Side::Table) => {
             let begin = |profiler| profiler;
-            let ([read_old, read_new], notes) =
-                profiled([old, new], None, columns, allow_missing, watch, begin)?;
+            let ([read_old, read_new], notes) = profiled([old, new], None, columns, allow_missing, watch, begin)?;
             let (mut read_old, mut read_new) = read_old.finish_both(read_new);
             [&mut read_old, &mut read_new].into_iter().for_each(|read| keep(read, columns));
             (read_old, read_new, notes)
