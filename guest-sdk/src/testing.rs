@@ -25,8 +25,9 @@ pub fn check_golden<M: Model>(path: &Path) -> Result<(), String> {
     if golden.examples.is_empty() {
         return Err(format!("{}: no examples", path.display()));
     }
-    let model = load::<M>()?;
     let schema = runtime::schema::<M>();
+    golden.validate().and_then(|()| golden.check_atol(&schema)).map_err(|e| format!("{}: {e}", path.display()))?;
+    let model = load::<M>()?;
     let checker = checker::<M>(path.parent().unwrap_or(Path::new("")))?;
     let mut failures = Vec::new();
     for example in &golden.examples {

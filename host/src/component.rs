@@ -55,6 +55,14 @@ pub enum ComponentError {
     /// The card does not read.
     #[error(transparent)]
     Card(#[from] CardError),
+    /// A date that is none.
+    #[error("the model card: {key}: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{found}`")]
+    Date {
+        /// Which member.
+        key: &'static str,
+        /// What it holds.
+        found: String,
+    },
     /// Nobody could say when its data is too old.
     #[error("the model card: {0}")]
     Freshness(#[from] FreshnessError),
@@ -70,6 +78,9 @@ pub enum ComponentError {
     /// The properties do not read.
     #[error("the properties are not readable: {0}")]
     Properties(#[from] PropertiesError),
+    /// The properties are of another model.
+    #[error("the properties do not fit the schema: {0}")]
+    OtherProperties(Invalid),
     /// It wants what no model gets.
     #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
     Import(String),
@@ -82,6 +93,16 @@ pub enum ComponentError {
 }
 
 impl Description {
+    /// Checks what was not demanded of components that hosts hold already: that
+    /// dates are dates and properties the model's. Before any of it is compiled.
+    pub fn check_new(&self) -> Result<(), ComponentError> {
+        if let Some((key, found)) = wrong_date(&self.card) {
+            return Err(ComponentError::Date { key, found: found.to_owned() });
+        }
+        let properties = self.properties.as_ref().map_or(Ok(()), |properties| properties.validate(&self.card.schema));
+        properties.map_err(ComponentError::OtherProperties)
+    }
+
     /// Reads a component and checks that it is a sealed model that imports
     /// nothing beyond what is granted.
     pub fn read(bytes: &[u8]) -> Result<Self, ComponentError> {
@@ -113,6 +134,18 @@ impl Description {
             exports: outline.exports,
         })
     }
+}
+
+/// The first member of a card that is to be a date and is none.
+pub(crate) fn wrong_date(card: &Card) -> Option<(&'static str, &str)> {
+    let dates = [("data_from", &card.data_from), ("data_until", &card.data_until), ("trained_at", &card.trained_at)];
+    dates.into_iter().filter_map(|(key, date)| Some((key, date.as_deref()?))).find(|(_, date)| !is_date(date))
+}
+
+/// RFC 3339: a date, or a date and time with an offset.
+pub(crate) fn is_date(text: &str) -> bool {
+    let parsed: Result<toml::value::Datetime, _> = text.parse();
+    parsed.is_ok_and(|date| date.date.is_some() && date.time.is_some() == date.offset.is_some())
 }
 
 #[derive(Default)]

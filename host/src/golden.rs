@@ -11,6 +11,9 @@ pub enum GoldenFailure {
     /// There are none: nothing would be proved.
     #[error("the component carries no golden examples; add some to golden.json and build it again")]
     None,
+    /// They would prove nothing, or are not examples.
+    #[error("the component's golden.json: {0}")]
+    Unfit(Box<Invalid>),
     /// The example does not fit the schema.
     #[error("example `{example}`: {error}")]
     Unreadable {
@@ -66,6 +69,27 @@ pub struct Measured {
     pub duration_us: f64,
 }
 
+/// Checks all that can be said of the examples without running the component:
+/// that there are some, their tolerances, and that each fits the schema.
+pub fn check_form(golden: &Golden, schema: &Schema) -> Result<(), GoldenFailure> {
+    if golden.examples.is_empty() {
+        return Err(GoldenFailure::None);
+    }
+    golden.validate().map_err(|error| GoldenFailure::Unfit(error.into()))?;
+    golden.examples.iter().try_for_each(|example| read(example, schema).map(drop))?;
+    golden.check_atol(schema).map_err(|error| GoldenFailure::Unfit(error.into()))
+}
+
+/// An example's inputs and expected outputs.
+fn read(example: &Example, schema: &Schema) -> Result<(Batch, Batch), GoldenFailure> {
+    let unreadable = |error: Invalid| GoldenFailure::Unreadable { example: example.name.clone(), error: error.into() };
+    let (inputs, expected) = example.batches(schema).map_err(unreadable)?;
+    match check(&schema.inputs, &inputs, 1).pop() {
+        Some(error) => Err(unreadable(error)),
+        None => Ok((inputs, expected)),
+    }
+}
+
 /// Runs one example in a fresh instance.
 pub fn check_one(
     loaded: &Loaded,
@@ -75,14 +99,10 @@ pub fn check_one(
     limits: &CallLimits,
 ) -> (Option<Measured>, Result<(), GoldenFailure>) {
     let name = || example.name.clone();
-    let unreadable = |error: Invalid| GoldenFailure::Unreadable { example: name(), error: error.into() };
-    let (inputs, expected) = match example.batches(schema) {
+    let (inputs, expected) = match read(example, schema) {
         Ok(batches) => batches,
-        Err(error) => return (None, Err(unreadable(error))),
+        Err(error) => return (None, Err(error)),
     };
-    if let Some(error) = check(&schema.inputs, &inputs, 1).pop() {
-        return (None, Err(unreadable(error)));
-    }
     let report = loaded.predict(&inputs, limits);
     let measured = Measured {
         example: name(),

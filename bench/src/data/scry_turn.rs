@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         }
         ("validate", [file, fields]) => named = validate(file, &std::fs::read(fields)?)?,
         ("drift", [older, newer]) => {
-            let report = compare(older, newer, &[], ALPHA, &mut |_| {})?.report;
+            let report = compare(older, newer, &[], ALPHA, &[], &mut |_| {})?.report;
             let drifting = report.columns.into_iter().filter(|column| column.verdict == Verdict::Drift);
             named = drifting.map(|column| column.column).collect();
         }

@@ -15,6 +15,9 @@ pub struct Card {
     /// The model's name: lower-case letters, digits, `-` and `_`.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")))]
     pub name: String,
+    /// Version of the crate that it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crate_version: Option<String>,
     /// What the model predicts, for people.
     pub description: String,
     /// Who answers for it.

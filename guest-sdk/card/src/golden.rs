@@ -71,13 +71,58 @@ pub struct Example {
     pub outputs: Vec<Map<String, Value>>,
 }
 
+impl Golden {
+    /// Refuses tolerances with which no example would prove anything, and
+    /// examples whose rows and answers are not one for one.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        let wrong = |field: &str, expected: &str, found: f64| {
+            Err(Invalid::new(CheckKind::Form, field, expected, format!("{found:?}")))
+        };
+        // NaN is in no range.
+        if !(0.0..1.0).contains(&self.rtol) {
+            return wrong("rtol", "a tolerance of at least 0 and below 1", self.rtol);
+        }
+        if !(0.0..f64::INFINITY).contains(&self.atol) {
+            return wrong("atol", "a finite tolerance of at least 0", self.atol);
+        }
+        self.examples.iter().try_for_each(|example| {
+            example
+                .check_rows()
+                .map_err(|error| Invalid { field: format!("{}/{}", example.name, error.field), ..error })
+        })
+    }
+
+    /// Refuses an absolute tolerance with which the answer 0 would do for
+    /// every number that any example expects.
+    pub fn check_atol(&self, schema: &Schema) -> Result<(), Invalid> {
+        let expected = self.examples.iter().filter_map(|example| example.batches(schema).ok());
+        let columns = expected.flat_map(|(_, outputs)| outputs.columns);
+        let largest = columns.map(|column| largest(&column)).fold(0.0, f64::max);
+        if largest > 0.0 && self.atol >= largest {
+            let expected = format!("a tolerance below {largest:?}, the largest number that an example expects");
+            return Err(Invalid::new(CheckKind::Form, "atol", expected, format!("{:?}", self.atol)));
+        }
+        Ok(())
+    }
+}
+
+/// The largest float of a tensor, signs aside; 0 of none.
+fn largest(tensor: &Tensor) -> f64 {
+    (0..tensor.values.len()).filter_map(|i| float(tensor, i)).map(f64::abs).fold(0.0, f64::max)
+}
+
 impl Example {
-    /// The example as batches: inputs, expected outputs.
-    pub fn batches(&self, schema: &Schema) -> Result<(Batch, Batch), Invalid> {
+    fn check_rows(&self) -> Result<(), Invalid> {
         if self.inputs.is_empty() || self.inputs.len() != self.outputs.len() {
             let expected = format!("one for each of at least 1 input (inputs: {})", self.inputs.len());
             return Err(Invalid::new(CheckKind::Form, "outputs", expected, self.outputs.len().to_string()));
         }
+        Ok(())
+    }
+
+    /// The example as batches: inputs, expected outputs.
+    pub fn batches(&self, schema: &Schema) -> Result<(Batch, Batch), Invalid> {
+        self.check_rows()?;
         let inputs = batch_from_records(&schema.inputs, &self.inputs)?;
         let outputs = batch_from_records(&schema.outputs, &self.outputs)?;
         Ok((inputs, outputs))

@@ -2,7 +2,8 @@
 
 use super::{BuildError, Request};
 use crate::catalog::Freshness;
-use scry_card::{Card, Checks, Schema};
+use crate::component::wrong_date;
+use scry_card::{Card, CardError, Checks, Schema, is_model_name};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +30,7 @@ struct Metadata {
 #[derive(Debug, Deserialize)]
 struct Package {
     name: String,
+    version: String,
     manifest_path: PathBuf,
     description: Option<String>,
     license: Option<String>,
@@ -145,21 +147,14 @@ impl Crate {
         ]
     }
 
-    /// The card: the manifest's words and the records' schema.
-    pub(super) fn card(&self, schema: Schema) -> Result<Card, BuildError> {
+    /// The manifest's words, with all that can be said of them before there
+    /// is a schema.
+    pub(super) fn words(&self) -> Result<Card, BuildError> {
         let extra = self.extra()?;
-        let dates =
-            [("data_from", &extra.data_from), ("data_until", &extra.data_until), ("trained_at", &extra.trained_at)];
-        for (key, date) in dates {
-            if let Some(text) = date
-                && !is_date(text)
-            {
-                return Err(BuildError::Date { key, found: text.clone() });
-            }
-        }
         let card = Card {
             card_version: Card::VERSION,
             name: self.package.name.clone(),
+            crate_version: Some(self.package.version.clone()),
             description: self.package.description.clone().unwrap_or_default(),
             owner: extra.owner,
             licence: self.package.license.clone(),
@@ -168,9 +163,14 @@ impl Crate {
             trained_at: extra.trained_at,
             max_age: extra.max_age,
             checks: extra.checks,
-            schema,
+            schema: Schema { inputs: Vec::new(), features: Vec::new(), outputs: Vec::new() },
         };
-        card.validate()?;
+        if let Some((key, found)) = wrong_date(&card) {
+            return Err(BuildError::Date { key, found: found.to_owned() });
+        }
+        if !is_model_name(&card.name) {
+            return Err(CardError::Name(card.name).into());
+        }
         Freshness::of(&card)?;
         Ok(card)
     }
@@ -210,12 +210,6 @@ const PROFILE: [(&str, &str); 7] = [
     ("STRIP", "debuginfo"),
     ("INCREMENTAL", "false"),
 ];
-
-/// RFC 3339: a date, or a date and time with an offset.
-pub(crate) fn is_date(text: &str) -> bool {
-    let parsed: Result<toml::value::Datetime, _> = text.parse();
-    parsed.is_ok_and(|date| date.date.is_some() && date.time.is_some() == date.offset.is_some())
-}
 
 /// Whether the compiler lacks the guests' target.
 pub fn missing_target() -> Result<bool, BuildError> {

@@ -10,7 +10,6 @@
 mod cargo;
 mod inert_wasi;
 
-pub(crate) use cargo::is_date;
 pub use cargo::{ensure_target, missing_target};
 
 use crate::catalog::FreshnessError;
@@ -19,7 +18,8 @@ use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Checker, Golden, Invalid};
+use scry_card::{Card, CardError, Checker, Golden, Invalid, Schema};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -150,8 +150,9 @@ pub fn build(
     request: &Request,
     mut progress: impl FnMut(Step),
 ) -> Result<(Vec<u8>, Description), BuildError> {
-    progress(Step::Compile);
     let krate = cargo::Crate::read(&request.dir)?;
+    let words = Words::read(&krate)?;
+    progress(Step::Compile);
     let module = krate.compile(request)?;
     progress(Step::Encode);
     let unloaded = encode(&module)?;
@@ -165,11 +166,7 @@ pub fn build(
     };
     let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
     progress(Step::Embed);
-    let card = krate.card(schema)?;
-    Checker::new(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
-    let golden = golden(&krate.golden_path(), &card)?;
-    let properties = properties(&krate.properties_path(), &card)?;
-    let references = references(&krate.reference_path(), &card)?;
+    let Words { card, golden, properties, references } = words.fit(&krate, schema)?;
     component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
         .map_err(|e| BuildError::Encode(e.to_string()))?;
     let description = Description::read(&sealed)?;
@@ -183,22 +180,71 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     encode().map_err(|e| BuildError::Encode(format!("{e:#}")))
 }
 
-/// The crate's reference statistics; none when the file is not there.
-fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError> {
-    let Some(text) = read(path)? else { return Ok(None) };
-    let wrong = |message: String| BuildError::References { path: path.to_owned(), message };
-    let references = References::from_json(&text).map_err(|e| wrong(e.to_string()))?;
-    references.fit(&card.schema).map_err(|e| wrong(e.to_string()))?;
-    Ok(Some(references))
+/// All that travels beside the code, from the crate's own files.
+struct Words {
+    card: Card,
+    golden: Golden,
+    properties: Option<Properties>,
+    references: Option<References>,
 }
 
-/// What the crate claims of its model; nothing when the file is not there.
-fn properties(path: &Path, card: &Card) -> Result<Option<Properties>, BuildError> {
-    let Some(text) = read(path)? else { return Ok(None) };
-    let wrong = |message: String| BuildError::Properties { path: path.to_owned(), message };
-    let properties = Properties::from_json(&text).map_err(|e| wrong(e.to_string()))?;
-    properties.validate(&card.schema).map_err(|e| wrong(e.to_string()))?;
-    Ok(Some(properties))
+impl Words {
+    /// Reads the files, and checks of them what needs no schema: nothing is
+    /// compiled for an example that is cut short or a date that is none.
+    fn read(krate: &cargo::Crate) -> Result<Self, BuildError> {
+        let card = krate.words()?;
+        let golden = match read_with(&krate.golden_path(), Golden::from_json, golden_error)? {
+            Some(golden) => golden,
+            None => Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() },
+        };
+        golden.validate().map_err(|error| golden_error(krate.golden_path(), error.to_string()))?;
+        let properties = read_with(&krate.properties_path(), Properties::from_json, properties_error)?;
+        let references = read_with(&krate.reference_path(), References::from_json, references_error)?;
+        Ok(Self { card, golden, properties, references })
+    }
+
+    /// Checks what the schema says of them.
+    fn fit(self, krate: &cargo::Crate, schema: Schema) -> Result<Self, BuildError> {
+        let card = Card { schema, ..self.card };
+        card.validate()?;
+        Checker::new(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
+        let path = krate.golden_path();
+        for example in &self.golden.examples {
+            example.batches(&card.schema).map_err(|error| BuildError::Example {
+                path: path.clone(),
+                example: example.name.clone(),
+                error: Box::new(error),
+            })?;
+        }
+        self.golden.check_atol(&card.schema).map_err(|error| golden_error(path, error.to_string()))?;
+        let properties = self.properties.as_ref().map_or(Ok(()), |properties| properties.validate(&card.schema));
+        properties.map_err(|error| properties_error(krate.properties_path(), error.to_string()))?;
+        let references = self.references.as_ref().map_or(Ok(()), |references| references.fit(&card.schema));
+        references.map_err(|error| references_error(krate.reference_path(), error.to_string()))?;
+        Ok(Self { card, ..self })
+    }
+}
+
+fn golden_error(path: PathBuf, message: String) -> BuildError {
+    BuildError::Golden { path, message }
+}
+
+fn properties_error(path: PathBuf, message: String) -> BuildError {
+    BuildError::Properties { path, message }
+}
+
+fn references_error(path: PathBuf, message: String) -> BuildError {
+    BuildError::References { path, message }
+}
+
+/// What a file of the crate says; nothing when it is not there.
+fn read_with<T, E: Display>(
+    path: &Path,
+    parse: fn(&[u8]) -> Result<T, E>,
+    error: fn(PathBuf, String) -> BuildError,
+) -> Result<Option<T>, BuildError> {
+    let Some(json) = read(path)? else { return Ok(None) };
+    parse(&json).map(Some).map_err(|e| error(path.to_owned(), e.to_string()))
 }
 
 /// A file of the crate that need not be there.
@@ -208,21 +254,4 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, BuildError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BuildError::Io { path: path.to_owned(), error }),
     }
-}
-
-/// The crate's golden examples; none when the file is not there.
-fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
-    let Some(text) = read(path)? else {
-        return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
-    };
-    let golden =
-        Golden::from_json(&text).map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;
-    for example in &golden.examples {
-        example.batches(&card.schema).map_err(|error| BuildError::Example {
-            path: path.to_owned(),
-            example: example.name.clone(),
-            error: Box::new(error),
-        })?;
-    }
-    Ok(golden)
 }

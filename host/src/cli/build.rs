@@ -1,7 +1,7 @@
 //! `scry build`
 
 use super::progress::Progress;
-use super::{CliError, local_sandbox, print_json};
+use super::{CliError, local_sandbox, placeholder, print_json};
 use crate::build::{Request, Step, build};
 use crate::config::Config;
 use crate::store::{FileKind, write_atomically};
@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let path = args.output.clone().unwrap_or_else(|| format!("{}.wasm", description.card.name).into());
     write_atomically(FileKind::Build, &path, &bytes)?;
     drop(progress);
+    placeholder::warn(&description.card);
     let examples = description.golden.examples.len();
     if args.json {
         let (name, digest) = (&description.card.name, description.digest);

@@ -1,6 +1,6 @@
 //! `scry inspect`
 
-use super::{CliError, print_json, reference};
+use super::{CliError, placeholder, print_json, reference};
 use crate::component::Description;
 use scry_card::Field;
 use scry_card::stats::References;
@@ -20,6 +20,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
     let description = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    placeholder::warn(&description.card);
     if args.json {
         return print_json(&json!({
             "digest": description.digest,
@@ -38,6 +39,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     line("digest", &description.digest.to_string());
     line("size", &format!("{} bytes", description.size_bytes));
     let optional = [
+        ("crate", &card.crate_version),
         ("owner", &card.owner),
         ("licence", &card.licence),
         ("data from", &card.data_from),

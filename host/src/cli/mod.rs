@@ -20,6 +20,7 @@ mod history;
 mod inspect;
 mod models;
 mod new;
+mod placeholder;
 mod predict;
 mod profile;
 mod progress;

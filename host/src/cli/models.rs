@@ -85,8 +85,10 @@ fn show_version(version: &Value) {
     let drifting: Vec<_> = list(version, "drifting").iter().filter_map(Value::as_str).collect();
     let drift = if drifting.is_empty() { String::new() } else { format!("  DRIFT in {}", drifting.join(", ")) };
     let circuit = version.get("circuit").map(|state| format!("  {}", circuit(state))).unwrap_or_default();
+    let built_from = version.get("crate_version").and_then(Value::as_str);
+    let built_from = built_from.map(|version| format!("  crate {version}")).unwrap_or_default();
     println!(
-        "  @{:<4} {}  {}  {} %  {} requests, {} failed{circuit}{age}{drift}",
+        "  @{:<4} {}  {}  {} %  {} requests, {} failed{circuit}{age}{drift}{built_from}",
         text(version, "version"),
         text(version, "digest"),
         text(version, "state"),

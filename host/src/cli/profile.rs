@@ -2,8 +2,8 @@
 
 use super::progress::Reading;
 use super::{CliError, local_sandbox, print_json, read_config, reference};
-use crate::build::is_date;
-use crate::offline::{self, Model, Request};
+use crate::component::is_date;
+use crate::offline::{self, Model, Progress, Request};
 use crate::store::{FileKind, write_atomically};
 use scry_card::stats::{ALPHA, SAMPLE_MAX_VALUES, Verdict};
 use serde_json::json;
@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Columns to read [default: all that can be read].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "model")]
     columns: Vec<String>,
+    /// A column that a file may lack: all of its values are then missing. May be given several times.
+    #[arg(long, value_name = "COLUMN")]
+    allow_missing: Vec<String>,
     /// Compare two sets of data.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"],
           conflicts_with_all = ["files", "output", "model", "config", "data_from", "data_until", "sample"])]
@@ -89,6 +92,7 @@ fn profile(args: &Args) -> Result<(), CliError> {
     let request = Request {
         files: args.files.clone(),
         columns: args.columns.clone(),
+        allow_missing: args.allow_missing.clone(),
         sample_values: args.sample,
         data_from: args.data_from.clone(),
         data_until: args.data_until.clone(),
@@ -127,7 +131,8 @@ pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Model, CliError
 
 fn compare(args: &Args, old: &Path, new: &Path) -> Result<(), CliError> {
     let mut reading = Reading::start();
-    let compared = offline::compare(old, new, &args.columns, args.alpha, &mut |progress| reading.at(progress))?;
+    let watch = &mut |progress: Progress<'_>| reading.at(progress);
+    let compared = offline::compare(old, new, &args.columns, args.alpha, &args.allow_missing, watch)?;
     drop(reading);
     let report = compared.report;
     if args.json {

@@ -2,7 +2,7 @@
 
 use super::client::{Host, segment};
 use super::progress::Progress;
-use super::{CliError, print_gates, print_json, text};
+use super::{CliError, placeholder, print_gates, print_json, text};
 use crate::component::Description;
 use crate::config::Config;
 use crate::store::{OciReference, Registries};
@@ -44,6 +44,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(to) = &args.to {
         return push(args, to, bytes);
     }
+    // What is no component is the host's to refuse.
+    if let Ok(component) = Description::read(&bytes) {
+        placeholder::warn(&component.card);
+    }
     let query = args.name.as_deref().map(|name| format!("?name={}", segment(name))).unwrap_or_default();
     let published: Value = args.host.client()?.post(&format!("/v1/models{query}"), &bytes)?;
     if args.json {
@@ -63,6 +67,7 @@ fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> 
     // A large component on a slow line takes its time, and somebody is watching.
     const TIMEOUT_MS: u64 = 600_000;
     let component = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    placeholder::warn(&component.card);
     let mut config = Config::default();
     config.registries.timeout_ms = TIMEOUT_MS;
     config.registries.plain_http.clone_from(&args.plain_http);

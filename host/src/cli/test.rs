@@ -37,6 +37,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if golden.examples.is_empty() {
         return Err(GoldenFailure::None.into());
     }
+    golden.validate().and_then(|()| golden.check_atol(&schema)).map_err(|e| GoldenFailure::Unfit(e.into()))?;
     let limits = limits_of_config(&config);
     let metering = if limits.fuel == 0 { Metering::Off } else { Metering::Fuel };
     let loaded = local_sandbox(&config)?.load(&bytes, schema.clone(), metering, None)?;

@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// A column of the file to write beside the features: a key, a label. May be given several times.
     #[arg(long, value_name = "COLUMN")]
     keep: Vec<String>,
+    /// An input that the file may lack: all of its values are then missing. May be given several times.
+    #[arg(long, value_name = "COLUMN")]
+    allow_missing: Vec<String>,
     /// A host's configuration, for the limits of the component's calls [default: the defaults].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -39,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let mut model = open(&args.model, args.config.as_deref())?;
     let mut reading = Reading::start();
     let watch = &mut |progress: Progress<'_>| reading.at(progress);
-    let transformed = transform(&mut model, &args.file, &args.output, &args.keep, watch)?;
+    let transformed = transform(&mut model, &args.file, &args.output, &args.keep, &args.allow_missing, watch)?;
     drop(reading);
     let (rows, seconds) = (transformed.rows, started.elapsed().as_secs_f64());
     if args.json {

@@ -65,6 +65,9 @@ struct ShownShadow {
 struct ShownVersion {
     version: u32,
     digest: Digest,
+    /// Of its crate, where the version is loaded and its card says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crate_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<OciReference>,
     /// `ready`, `cold`, or why it is not available.
@@ -149,6 +152,7 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
     ShownVersion {
         version: number,
         digest,
+        crate_version: target.and_then(|target| target.card.crate_version.clone()),
         from: model.versions.get(&number).and_then(|bound| bound.from.clone()),
         state,
         traffic_percent: served.map_or(0.0, |served| share(served, number)),

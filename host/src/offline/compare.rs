@@ -32,20 +32,22 @@ pub fn compare(
     new: &Path,
     columns: &[String],
     alpha: f64,
+    allow_missing: &[String],
     watch: &mut Watch<'_>,
 ) -> Result<Compared, OfflineError> {
     let (old_reference, new_reference, mut assumed) = match (Side::read(old, columns)?, Side::read(new, columns)?) {
         (Side::Known(known_old, _), Side::Known(known_new, _)) => (known_old, known_new, Vec::new()),
         (Side::Known(known, fields), Side::Table) => {
-            let (read, notes) = profiled_like(&known, new, fields, watch)?;
+            let (read, notes) = profiled_like(&known, new, fields, allow_missing, watch)?;
             (known, read, notes)
         }
         (Side::Table, Side::Known(known, fields)) => {
-            let (read, notes) = profiled_like(&known, old, fields, watch)?;
+            let (read, notes) = profiled_like(&known, old, fields, allow_missing, watch)?;
             (read, known, notes)
         }
         (Side::Table, Side::Table) => {
-            let ([read_old, read_new], notes) = profiled([old, new], None, columns, watch, |profiler| profiler)?;
+            let begin = |profiler| profiler;
+            let ([read_old, read_new], notes) = profiled([old, new], None, columns, allow_missing, watch, begin)?;
             let (mut read_old, mut read_new) = read_old.finish_both(read_new);
             [&mut read_old, &mut read_new].into_iter().for_each(|read| keep(read, columns));
             (read_old, read_new, notes)
@@ -102,10 +104,11 @@ fn profiled_like(
     known: &Reference,
     path: &Path,
     fields: Option<Vec<Field>>,
+    allow_missing: &[String],
     watch: &mut Watch<'_>,
 ) -> Result<(Reference, Vec<String>), OfflineError> {
     let only = names(known);
-    let ([read], notes) = profiled([path], fields, &only, watch, |profiler| profiler.naming(known))?;
+    let ([read], notes) = profiled([path], fields, &only, allow_missing, watch, |profiler| profiler.naming(known))?;
     let mut read = read.finish();
     keep(&mut read, &only);
     Ok((read, notes))
@@ -117,10 +120,11 @@ fn profiled<const N: usize>(
     paths: [&Path; N],
     fields: Option<Vec<Field>>,
     only: &[String],
+    allow_missing: &[String],
     watch: &mut Watch<'_>,
     begin: impl Fn(Profiler) -> Profiler,
 ) -> Result<([Profiler; N], Vec<String>), OfflineError> {
-    let mut tables = Tables::open(&paths)?;
+    let mut tables = Tables::open(&paths, allow_missing)?;
     let fields = match fields {
         Some(fields) => {
             let is_wanted = |field: &Field| only.iter().any(|name| belongs_to(name, &field.name));

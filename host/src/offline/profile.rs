@@ -13,6 +13,8 @@ pub struct Request {
     pub files: Vec<PathBuf>,
     /// Columns to read; none: all that can be read. A model's schema has its own.
     pub columns: Vec<String>,
+    /// Columns that a file may lack; their values are then all missing.
+    pub allow_missing: Vec<String>,
     /// Values of each column of numbers to keep.
     pub sample_values: usize,
     /// Start of the data; by default the model card's.
@@ -28,7 +30,7 @@ pub fn profile(
     model: Option<&mut Model>,
     watch: &mut Watch<'_>,
 ) -> Result<References, OfflineError> {
-    let mut tables = Tables::open(&request.files)?;
+    let mut tables = Tables::open(&request.files, &request.allow_missing)?;
     let (mut from, mut until) = (request.data_from.clone(), request.data_until.clone());
     let mut references = match model {
         None => References { inputs: inputs(&mut tables, request, watch)?, features: None, outputs: None },

@@ -17,20 +17,22 @@ pub struct Transformed {
 }
 
 /// Writes the features of every row, in the file's order, and beside them the
-/// file's columns that are to be kept. The output appears when all rows are in
-/// it, or not at all.
+/// file's columns that are to be kept. A column that the file lacks is an error
+/// unless it may be missing. The output appears when all rows are in it, or not
+/// at all.
 pub fn transform(
     model: &mut Model,
     file: &Path,
     output: &Path,
     keep: &[String],
+    allow_missing: &[String],
     watch: &mut Watch<'_>,
 ) -> Result<Transformed, OfflineError> {
     let path = |path: &Path| path.canonicalize().ok();
     if path(file).is_some() && path(file) == path(output) {
         return Err(OfflineError::Itself { path: output.to_owned() });
     }
-    let mut tables = Tables::open(&[file])?;
+    let mut tables = Tables::open(&[file], allow_missing)?;
     let schema = model.description.card.schema.clone();
     let others = others(&mut tables, &schema, output, keep, watch)?;
     let read: Vec<_> = schema.inputs.iter().chain(&others).cloned().collect();

@@ -8,6 +8,7 @@ use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::catalog::{Bound, Catalog, Model, Serving, Version};
 use crate::component::Description;
+use crate::golden::check_form;
 use crate::sandbox::{CodeSource, Metering, Reused};
 use crate::serving::EffectiveLimits;
 use crate::store::{OciReference, Pulled};
@@ -31,10 +32,15 @@ impl Registry {
             return Ok(code);
         }
         let mut passing = Passing { model: name, version, started: Instant::now() };
+        let has_arrived = prepared.arrived.contains_key(&digest);
         let bytes = self.arrived_or_kept(name, model, version, prepared)?;
         prepared.tell_fetch(name, version);
         passing.started = Instant::now();
         let description = Description::read(&bytes)?;
+        if has_arrived {
+            description.check_new()?;
+            check_form(&description.golden, &description.card.schema)?;
+        }
         passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
         let card = Arc::new(description.card);
         let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;

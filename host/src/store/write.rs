@@ -120,7 +120,8 @@ pub fn write_steps() -> Vec<String> {
 }
 
 /// Writes a file so that a crash leaves the old one or the new one. The file
-/// is readable by its owner alone.
+/// is readable by its owner alone; what a command writes for its user has the
+/// mode that the file had, or else the one that the umask gives.
 pub fn write_atomically(kind: FileKind, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(kind, path, bytes).map_err(StoreError::at(path))
 }
@@ -131,7 +132,7 @@ fn replace(kind: FileKind, path: &Path, bytes: &[u8]) -> io::Result<()> {
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let beside = folder.join(beside_name(u64::from_le_bytes(random)));
     let written =
-        write_beside(kind, &beside, bytes).and_then(|()| step(kind, Step::Rename, || fs::rename(&beside, path)));
+        write_beside(kind, path, &beside, bytes).and_then(|()| step(kind, Step::Rename, || fs::rename(&beside, path)));
     if written.is_err() {
         // Best effort: the error that matters is the first.
         let _ = fs::remove_file(&beside);
@@ -140,13 +141,18 @@ fn replace(kind: FileKind, path: &Path, bytes: &[u8]) -> io::Result<()> {
     step(kind, Step::Folder, || sync_folder(folder))
 }
 
-fn write_beside(kind: FileKind, beside: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_beside(kind: FileKind, path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
     let (half, rest) = bytes.split_at(bytes.len() / 2);
     let mut file = step(kind, Step::Create, || {
         create_folder(folder_of(beside))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
-        // Whatever the umask is.
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let (file, permissions) = match kind {
+            FileKind::Build => (options.open(beside)?, fs::metadata(path).ok().map(|found| found.permissions())),
+            // Whatever the umask is.
+            _ => (options.mode(0o600).open(beside)?, Some(Permissions::from_mode(0o600))),
+        };
+        permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;
         Ok(file)
     })?;
     step(kind, Step::Half, || file.write_all(half))?;

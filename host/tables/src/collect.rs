@@ -125,12 +125,15 @@ pub(crate) fn check_fields(path: &Path, fields: &[Field]) -> Result<(), TableErr
 }
 
 /// Pushes a float, also into a column of whole numbers when it is one exactly.
+/// NaN is a missing number.
 pub(crate) fn push_float(builder: &mut ColumnBuilder, value: f64) -> Result<(), String> {
-    /// Up to here every whole number has a float of its own.
+    /// Below this every whole number has a float of its own.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match builder.datatype() {
-        Datatype::Fp32 | Datatype::Fp64 | Datatype::Bool | Datatype::Bytes => builder.push_f64(value),
-        _ if value.fract() == 0.0 && value.abs() <= EXACT_MAX => builder.push_i64(value as i64),
+        Datatype::Bool | Datatype::Bytes => builder.push_f64(value),
+        _ if value.is_nan() => builder.push_null(),
+        Datatype::Fp32 | Datatype::Fp64 => builder.push_f64(value),
+        _ if value.fract() == 0.0 && value.abs() < EXACT_MAX => builder.push_i64(value as i64),
         _ => Err(format!("{value:?}")),
     }
 }

@@ -25,26 +25,34 @@ pub enum Kind {
         /// Whether any may be missing.
         nullable: bool,
     },
-    /// What cannot be read: its name, and why.
+    /// Nothing but missing values, which any field can hold.
+    Missing {
+        /// The shape of one row's value, where lists without a value have one.
+        shape: Vec<u64>,
+    },
+    /// What cannot be read, and why: what a sentence says of the column.
     Unreadable(String),
 }
 
 impl ColumnInfo {
-    /// The field that reads the column as it is; `None` when nothing can.
+    /// The field that reads the column as it is, one of text where all of it
+    /// is missing; `None` when nothing can.
     pub fn field(&self) -> Option<Field> {
-        match &self.kind {
-            Kind::Values { datatype, shape, nullable } => Some(Field {
-                name: self.name.clone(),
-                description: String::new(),
-                datatype: *datatype,
-                shape: shape.clone(),
-                nullable: *nullable,
-                unit: None,
-                minimum: None,
-                maximum: None,
-                categories: Vec::new(),
-            }),
-            Kind::Unreadable(_) => None,
-        }
+        let (datatype, shape, nullable) = match &self.kind {
+            Kind::Values { datatype, shape, nullable } => (*datatype, shape.clone(), *nullable),
+            Kind::Missing { shape } => (Datatype::Bytes, shape.clone(), true),
+            Kind::Unreadable(_) => return None,
+        };
+        Some(Field {
+            name: self.name.clone(),
+            description: String::new(),
+            datatype,
+            shape,
+            nullable,
+            unit: None,
+            minimum: None,
+            maximum: None,
+            categories: Vec::new(),
+        })
     }
 }

@@ -8,7 +8,8 @@
 //! Types are strict: a value that is not exactly of its field's type is an
 //! error that names the place. The one thing taken for another is a whole
 //! number written as a float (`3.0`), as pandas writes whole numbers of which
-//! some are missing. Whether values may be missing, their range and their
+//! some are missing. NaN in a column of numbers is a missing value, as pandas
+//! has it and as callers of a model, who speak JSON, must say it. Whether values may be missing, their range and their
 //! categories are never judged here: that is `scry_card::check`'s.
 //!
 //! What each format keeps of a batch:
@@ -16,7 +17,7 @@
 //! | | CSV | NDJSON | Parquet |
 //! |---|---|---|---|
 //! | numbers | exact | exact | exact |
-//! | NaN | one NaN, its bits are lost | refused | exact, bits and all |
+//! | NaN | written as `NaN`, read as missing | written as `null` | exact, bits and all; read as missing |
 //! | infinite | `inf`, `-inf` | refused | exact |
 //! | missing | nothing | `null`, or no member | null |
 //! | empty text | `""`, with its quotes | `""` | exact |
@@ -37,6 +38,11 @@ pub use format::Format;
 pub use reader::{Batches, Position, Reader};
 pub use writer::Writer;
 
+/// What to do about a column that cannot be read.
+const UNREADABLE_ADVICE: &str = "leave the column out, or write it otherwise";
+/// Why a column of a name that others have cannot be read.
+const TWICE: &str = "is there twice; name each column once";
+
 /// The limits of what is read at once. A file beyond one is an error that
 /// names it.
 pub mod limits {
@@ -44,6 +50,10 @@ pub mod limits {
     pub const COLUMNS_MAX: usize = 4_096;
     /// One record of CSV, one line of NDJSON.
     pub const LINE_MAX_BYTES: usize = 64 << 20;
+    /// The name of a column.
+    pub const NAME_MAX_BYTES: usize = 1 << 10;
+    /// The end of a Parquet file that says what is in it.
+    pub const FOOTER_MAX_BYTES: usize = 64 << 20;
     /// Rows of a batch, unless the reader is told otherwise.
     pub const BATCH_ROWS: usize = 8_192;
     /// Rows of a batch, whatever the reader is told.

@@ -6,6 +6,7 @@ use crate::collect::check_fields;
 use crate::text::{csv, ndjson};
 use crate::{ColumnInfo, Format, TableError, format, limits, parquet};
 use scry_card::{Batch, Field};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// A file with a table in it. It may be read any number of times.
@@ -18,6 +19,7 @@ pub struct Reader {
     rows_total: Option<u64>,
     columns: Option<Vec<ColumnInfo>>,
     assumed: Vec<String>,
+    absent_allowed: HashSet<String>,
 }
 
 /// How far a file is read, for progress bars. For text these are bytes of the
@@ -59,7 +61,19 @@ impl Reader {
             rows_total,
             columns: None,
             assumed: Vec::new(),
+            absent_allowed: HashSet::new(),
         })
+    }
+
+    /// Says which columns the file may lack. A nullable field of such a name is
+    /// then all missing; of any other name its absence is an error.
+    pub fn allow_absent(&mut self, columns: &[String]) {
+        self.absent_allowed.extend(columns.iter().cloned());
+    }
+
+    /// Whether the file may lack this column.
+    pub fn may_lack(&self, column: &str) -> bool {
+        self.absent_allowed.contains(column)
     }
 
     /// The file's format.
@@ -100,8 +114,8 @@ impl Reader {
     pub fn found_fields(&mut self, progress: &mut dyn FnMut(Position)) -> Result<Vec<Field>, TableError> {
         let path = self.path.clone();
         let unreadable = |column: &ColumnInfo| {
-            let crate::Kind::Unreadable(what) = &column.kind else { return String::new() };
-            format!("holds {what}, which no field can hold; leave it out, or write it as another type")
+            let crate::Kind::Unreadable(why) = &column.kind else { return String::new() };
+            format!("{why}; {}", crate::UNREADABLE_ADVICE)
         };
         let field = |column: &ColumnInfo| {
             column.field().ok_or_else(|| TableError::column(&path, &column.name, unreadable(column)))
@@ -121,8 +135,8 @@ impl Reader {
     }
 
     /// The rows, from the first, in the order and types of `fields`. Other
-    /// columns are ignored; a nullable field that the file does not have is all
-    /// missing.
+    /// columns are ignored. A field that the file does not have is an error, of
+    /// NDJSON when all of it is read, unless the column may be absent.
     pub fn batches(&self, fields: &[Field]) -> Result<Batches, TableError> {
         check_fields(&self.path, fields)?;
         let names = match self.format {
@@ -130,29 +144,55 @@ impl Reader {
             Format::Parquet => Some(parquet::File::open(&self.path)?.names()),
             Format::Ndjson => None,
         };
-        let lacks = |field: &&Field| names.as_ref().is_some_and(|names| !names.contains(&field.name));
-        if let Some(field) = fields.iter().filter(|field| !field.nullable).find(lacks) {
-            let names = names.unwrap_or_default();
-            let known: Vec<_> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
-            let more = if names.len() > known.len() { ", …" } else { "" };
-            let why = format!("is not there, and must be: the file has {}{more}", known.join(", "));
-            return Err(TableError::column(&self.path, &field.name, why));
+        let mut absent = Vec::new();
+        if let Some(names) = &names {
+            let known: HashSet<_> = names.iter().map(String::as_str).collect();
+            for field in fields.iter().filter(|field| !known.contains(field.name.as_str())) {
+                self.lack(field, names)?;
+                absent.push(field.name.clone());
+            }
         }
         let rows = match self.format {
             Format::Csv => Rows::Csv(csv::Rows::open(&self.path, fields, self.rows_max)?),
             Format::Ndjson => Rows::Ndjson(ndjson::Rows::open(&self.path, fields, self.rows_max)?),
             Format::Parquet => Rows::Parquet(Box::new(parquet::Rows::open(&self.path, fields, self.rows_max)?)),
         };
-        Ok(Batches { rows, total_bytes: self.bytes_total, rows_done: 0, is_over: false })
+        let absent_allowed = self.absent_allowed.clone();
+        let path = self.path.clone();
+        Ok(Batches { rows, path, total_bytes: self.bytes_total, rows_done: 0, is_over: false, absent, absent_allowed })
+    }
+
+    /// Whether the file may lack this field's column.
+    fn lack(&self, field: &Field, names: &[String]) -> Result<(), TableError> {
+        if field.nullable && self.may_lack(&field.name) {
+            return Ok(());
+        }
+        let known: Vec<_> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+        let more = if names.len() > known.len() { ", …" } else { "" };
+        let must = if field.nullable { "" } else { ", and must be" };
+        let why = format!("is not there{must}: the file has {}{more}{}", known.join(", "), advice(field));
+        Err(TableError::column(&self.path, &field.name, why))
+    }
+}
+
+/// What to do about a column that is not there.
+fn advice(field: &Field) -> String {
+    match field.nullable {
+        true => format!("; `--allow-missing {}` takes all of its values for missing", field.name),
+        false => String::new(),
     }
 }
 
 /// The rows of a file, batch after batch. After an error there is no more.
 pub struct Batches {
     rows: Rows,
+    path: PathBuf,
     total_bytes: u64,
     rows_done: u64,
     is_over: bool,
+    /// Fields that the file does not have and need not have.
+    absent: Vec<String>,
+    absent_allowed: HashSet<String>,
 }
 
 enum Rows {
@@ -190,6 +230,29 @@ impl Batches {
         }
     }
 
+    /// Fields that the file does not have, and that are all missing for that
+    /// reason; of NDJSON when all of it is read.
+    pub fn absent(&self) -> &[String] {
+        &self.absent
+    }
+
+    /// Looks for fields that no line of an NDJSON file has.
+    fn find_absent(&mut self) -> Result<(), TableError> {
+        let Rows::Ndjson(rows) = &self.rows else { return Ok(()) };
+        if self.rows_done == 0 {
+            return Ok(());
+        }
+        for field in rows.absent() {
+            if !(field.nullable && self.absent_allowed.contains(&field.name)) {
+                let must = if field.nullable { "" } else { ", and must be" };
+                let why = format!("is in no line{must}{}", advice(field));
+                return Err(TableError::column(&self.path, &field.name, why));
+            }
+            self.absent.push(field.name.clone());
+        }
+        Ok(())
+    }
+
     /// What is taken for granted of the columns that are read, in sentences
     /// for people.
     pub fn assumed(&self) -> Vec<String> {
@@ -211,6 +274,10 @@ impl Iterator for Batches {
             Rows::Csv(rows) => rows.next_batch(),
             Rows::Ndjson(rows) => rows.next_batch(),
             Rows::Parquet(rows) => rows.next_batch(),
+        };
+        let next = match next {
+            Ok(None) => self.find_absent().map(|()| None),
+            next => next,
         };
         self.is_over = !matches!(next, Ok(Some(_)));
         if let Ok(Some(batch)) = &next {

@@ -111,10 +111,16 @@ impl Beside {
             return Err(refuse(ErrorKind::IsADirectory.into()));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // A file that is there may be for fewer eyes than new ones are.
+        let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
         for attempt in 0..TRIES_MAX {
             let beside = path.with_file_name(format!(".{name}.{}-{attempt}.tmp", std::process::id()));
             match OpenOptions::new().write(true).create_new(true).open(&beside) {
-                Ok(file) => return Ok((Self { path: path.to_owned(), beside: Some(beside) }, file)),
+                Ok(file) => {
+                    let made = Self { path: path.to_owned(), beside: Some(beside) };
+                    permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions)).map_err(refuse)?;
+                    return Ok((made, file));
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(refuse(error)),
             }
@@ -172,7 +178,7 @@ fn check_form(path: &Path, fields: &[Field], batch: &Batch, rows_before: u64) ->
 
 fn check_finite(path: &Path, fields: &[Field], batch: &Batch, rows_before: u64) -> Result<(), TableError> {
     for (field, tensor) in fields.iter().zip(&batch.columns) {
-        if let Some((at, value)) = text::not_finite(tensor) {
+        if let Some((at, value)) = text::infinite(tensor) {
             let found = format!("{value}, which JSON has no form for (CSV and Parquet have)");
             return Err(refuse(path, field, rows_before, at, found));
         }

@@ -54,6 +54,12 @@ fn values_that_no_field_holds_are_named() {
         ("t.csv", "y,x\n\"a\nb\",yes\n", Bool, "line 2, column `x`: expected a BOOL value, found \"yes\""),
         ("t.csv", "y,x\n1,2\n\n3\n", Int8, "line 4: expected 2 fields, as the header has, found 1"),
         ("t.csv", "x,x\n", Int8, "column `x`: is there twice"),
+        ("t.csv", "\n1\n", Int8, "line 1: no column has a name"),
+        ("t.csv", "x\n9007199254740993.0\n", Int64, "found \"9007199254740993.0\""),
+        ("t.csv", "x\n18446744073709551616\n", Uint64, "found \"18446744073709551616\""),
+        ("t.csv", "x\nNaN\n", Bool, "expected a BOOL value, found \"NaN\""),
+        ("t.csv", "PAR1\n", Int8, "a Parquet file; give it a name that ends in .parquet"),
+        ("t.ndjson", "PAR1\n", Int8, "a Parquet file"),
         ("t.csv", "x;y\n", Int8, "separated by ';'"),
         ("t.csv", "", Int8, "the file is empty"),
         ("t.csv", "y,z\n", Int8, "is not there, and must be: the file has `y`, `z`"),
@@ -120,14 +126,14 @@ fn assumptions_are_said() {
     let mut last = Position { done_bytes: 0, total_bytes: 0 };
     let columns = reader.columns(&mut |position| last = position).unwrap();
     let types: Vec<_> = columns.iter().map(|column| column.field().unwrap().datatype).collect();
-    assert_eq!(types, [Datatype::Bytes, Datatype::Int64, Datatype::Fp64, Datatype::Uint64, Datatype::Bytes]);
+    assert_eq!(types, [Datatype::Bytes, Datatype::Int64, Datatype::Int64, Datatype::Uint64, Datatype::Bytes]);
     assert_eq!(last.done_bytes, last.total_bytes);
     let assumed = reader.assumed().join("\n");
     for part in [
         "`a` is text for line 4, \"NA\", though 1 of its 2",
         "`b` has numbers that start with 0",
-        "`c` holds NaN 1",
-        "`e` has no value",
+        "`c` holds NaN 1 times (first in line 2): taken for missing",
+        "`e` has no value: all of them are missing",
     ] {
         assert!(assumed.contains(part), "{assumed}");
     }
@@ -136,13 +142,13 @@ fn assumptions_are_said() {
     let mut reader = Reader::open(&path).unwrap();
     let why = reader.columns(&mut |_| ()).unwrap().iter().map(|column| match &column.kind {
         Kind::Unreadable(why) => why.as_str(),
-        Kind::Values { .. } => "readable",
+        Kind::Values { .. } | Kind::Missing { .. } => "readable",
     });
     let expected = [
-        "numbers (line 1) and text (line 2)",
-        "values of shape [2] and, in line 2, of shape [1]",
-        "an empty list (line 1)",
-        "an object (line 2)",
+        "holds numbers (line 1) and text (line 2)",
+        "holds values of shape [2] and, in line 2, of shape [1]",
+        "holds an empty list (line 1)",
+        "holds an object (line 2)",
     ];
     assert_eq!(why.collect::<Vec<_>>(), expected);
 }
@@ -182,8 +188,8 @@ fn what_a_format_cannot_hold_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::create(&folder.path().join("t.ndjson"), &[field(Datatype::Fp64, false, &[])]).unwrap();
     writer.write(&batch(vec![1.0])).unwrap();
-    let error = writer.write(&batch(vec![2.0, f64::NAN])).unwrap_err().to_string();
-    assert!(error.contains("row 2, column `x`") && error.contains("NaN, which JSON has no form for"), "{error}");
+    let error = writer.write(&batch(vec![2.0, f64::INFINITY])).unwrap_err().to_string();
+    assert!(error.contains("row 2, column `x`") && error.contains("inf, which JSON has no form for"), "{error}");
     let mut missing = batch(vec![1.0]);
     missing.columns.iter_mut().for_each(|column| column.validity = Some(vec![false]));
     assert!(writer.write(&missing).unwrap_err().to_string().contains("found null"));
@@ -195,4 +201,100 @@ fn what_a_format_cannot_hold_is_not_written() {
         Writer::create(&folder.path().join("t.csv.gz"), &shaped).unwrap_err().to_string().contains("leave the .gz")
     );
     assert!(Writer::create(&folder.path().join("t.csv"), &[]).unwrap_err().to_string().contains("no field"));
+}
+
+#[test]
+fn what_is_no_text_is_said_by_its_first_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&[u8], &str); 4] = [
+        (b"\x1f\x8b\x08", "compressed with gzip; give it a name that ends in .gz"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
+        (b"\xff\xfex\0", "written in UTF-16; write it in UTF-8"),
+        (b"\xfe\xff\0x", "written in UTF-16"),
+    ];
+    for (bytes, why) in cases {
+        for name in ["t.csv", "t.ndjson"] {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let read = Reader::open(&path).and_then(|mut reader| reader.columns(&mut |_| ()).map(<[_]>::len));
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
+
+/// All rows of `x`, with what was missing in the file.
+fn column(name: &str, content: &str, field: Field, allowed: &[&str]) -> Result<(Tensor, Vec<String>), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    reader.allow_absent(&allowed.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut batches = reader.batches(&[field]).map_err(|error| error.to_string())?;
+    let all = batches.by_ref().collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let joined = Batch::join(&all.iter().collect::<Vec<_>>()).unwrap();
+    Ok((joined.columns.into_iter().next().unwrap(), batches.absent().to_vec()))
+}
+
+#[test]
+fn a_column_that_is_not_there_is_missing_only_where_it_may_be() {
+    use Datatype::{Bytes, Fp64};
+    for (name, content, why) in [
+        ("t.csv", "y\n1\n2\n", "column `x`: is not there: the file has `y`; `--allow-missing x`"),
+        ("t.ndjson", "{\"y\":1}\n{\"y\":2}\n", "column `x`: is in no line; `--allow-missing x`"),
+    ] {
+        for nullable in [field(Fp64, true, &[]), field(Bytes, true, &[])] {
+            let error = column(name, content, nullable.clone(), &["z"]).unwrap_err();
+            assert!(error.contains(why), "{error}");
+            let (read, absent) = column(name, content, nullable, &["z", "x"]).unwrap();
+            assert_eq!((read.validity, absent), (Some(vec![false; 2]), vec!["x".to_owned()]));
+        }
+        // Nothing allows what the schema demands.
+        let error = column(name, content, field(Fp64, false, &[]), &["x"]).unwrap_err();
+        assert!(error.contains("and must be") && !error.contains("--allow-missing"), "{error}");
+    }
+    // Nothing is said against a member that is `null`, or only in some lines.
+    let (read, absent) = column("t.ndjson", "{\"y\":1}\n{\"x\":null}\n", field(Fp64, true, &[]), &[]).unwrap();
+    assert_eq!((read.validity, absent.len()), (Some(vec![false; 2]), 0));
+}
+
+#[test]
+fn nan_is_a_missing_number_and_a_text_of_its_own() {
+    use Datatype::{Bytes, Fp32, Fp64, Int32};
+    let content = "y,x\n1,NaN\n2,-nan\n3,\n4,5\n";
+    for datatype in [Fp64, Fp32, Int32] {
+        let (read, _) = column("t.csv", content, field(datatype, true, &[]), &[]).unwrap();
+        assert_eq!(read.validity, Some(vec![false, false, false, true]), "{datatype}");
+    }
+    let (text, _) = column("t.csv", content, field(Bytes, true, &[]), &[]).unwrap();
+    assert_eq!(text.validity, Some(vec![true, true, false, true]));
+}
+
+#[test]
+fn a_column_that_no_field_reads_may_be_there_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [("t.csv", "x,y,y\n1,2,3\n"), ("t.ndjson", "{\"x\":1,\"y\":2,\"y\":3}\n{\"x\":1,\"y\":2}\n")]
+    {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        let mut reader = Reader::open(&path).unwrap();
+        let why: Vec<_> = reader.columns(&mut |_| ()).unwrap().iter().map(|column| column.kind.clone()).collect();
+        assert!(matches!(why.as_slice(), [Kind::Values { .. }, Kind::Unreadable(_)]), "{name}: {why:?}");
+        assert!(reader.batches(&[field(Datatype::Int8, false, &[])]).unwrap().all(|batch| batch.is_ok()), "{name}");
+    }
+}
+
+#[test]
+fn an_output_has_the_mode_that_the_file_had_or_the_umask_gives() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (plain, path) = (folder.path().join("plain"), folder.path().join("t.csv"));
+    fs::write(&plain, "").unwrap();
+    let write = || Writer::create(&path, &[field(Datatype::Fp64, false, &[])]).unwrap().finish().unwrap();
+    write();
+    assert_eq!(mode(&path), mode(&plain));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    write();
+    assert_eq!(mode(&path), 0o640);
 }

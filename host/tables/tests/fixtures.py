@@ -83,3 +83,24 @@ pq.write_table(
     small.select(["real"]), HERE / "pyarrow_split.parquet", compression="none", use_dictionary=False,
     column_encoding={"real": "BYTE_STREAM_SPLIT"},
 )
+
+# Pages with checksums, plain and packed; one column of two that nothing here unpacks; NaN beside null; no value at all.
+checked = pa.table({"text": [f"text-{i:02}" for i in ROWS], "real": plain["real"]})
+pq.write_table(checked, HERE / "pyarrow_checksums.parquet", write_page_checksum=True, compression="none",
+    use_dictionary=False, row_group_size=8)
+pq.write_table(checked, HERE / "pyarrow_checksums_zstd.parquet", write_page_checksum=True, compression="zstd",
+    data_page_version="2.0", row_group_size=8)
+pq.write_table(checked, HERE / "pyarrow_one_lz4.parquet", compression={"text": "lz4", "real": "snappy"})
+gaps = [float("nan") if i % 4 == 0 else None if i % 4 == 1 else float(i) for i in ROWS]
+pq.write_table(
+    pa.table({
+        "f64": pa.array(gaps, pa.float64()),
+        "f32": pa.array(gaps, pa.float32()),
+        "f16": pa.array([None if gap is None else np.float16(gap) for gap in gaps], pa.float16()),
+        "full": pa.array([float("nan") if i % 4 < 2 else float(i) for i in ROWS], pa.float64()),
+    }, schema=pa.schema([("f64", pa.float64()), ("f32", pa.float32()), ("f16", pa.float16()),
+        pa.field("full", pa.float64(), nullable=False)])),
+    HERE / "pyarrow_nan.parquet",
+)
+pq.write_table(pa.table({"typed": pa.nulls(N, pa.float64()), "nothing": pa.nulls(N), "whole": list(ROWS)}),
+    HERE / "pyarrow_missing.parquet")

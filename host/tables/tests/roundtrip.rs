@@ -1,4 +1,4 @@
-//! Whatever batch is written is read back, bit for bit.
+//! Whatever batch is written is read back, bit for bit, and NaN as missing.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
@@ -46,13 +46,13 @@ fn values(format: Format, datatype: Datatype, count: usize) -> BoxedStrategy<Val
         // What each format says of numbers that are none.
         Datatype::Fp64 => match format {
             Format::Parquet => wrapped(count, fp64).boxed(),
-            Format::Csv => wrapped(count, fp64.prop_map(|v| if v.is_nan() { f64::NAN } else { v })).boxed(),
-            Format::Ndjson => wrapped(count, fp64.prop_map(|v| if v.is_finite() { v } else { -0.0 })).boxed(),
+            Format::Csv => wrapped(count, fp64).boxed(),
+            Format::Ndjson => wrapped(count, fp64.prop_map(|v| if v.is_infinite() { -0.0 } else { v })).boxed(),
         },
         Datatype::Fp32 => match format {
             Format::Parquet => wrapped(count, fp32).boxed(),
-            Format::Csv => wrapped(count, fp32.prop_map(|v| if v.is_nan() { f32::NAN } else { v })).boxed(),
-            Format::Ndjson => wrapped(count, fp32.prop_map(|v| if v.is_finite() { v } else { -0.0 })).boxed(),
+            Format::Csv => wrapped(count, fp32).boxed(),
+            Format::Ndjson => wrapped(count, fp32.prop_map(|v| if v.is_infinite() { -0.0 } else { v })).boxed(),
         },
         Datatype::Bytes => prop::collection::vec("[a-c,;\"\n\r \\\\ü\u{feff}\u{0}]{0,6}", count)
             .prop_map(|strings| {
@@ -129,7 +129,7 @@ fn returns(format: Format, fields: &[Field], batches: &[Batch]) -> Result<(), Te
     let mut reader = Reader::open_as(&path, format).unwrap();
     reader.set_rows_max(usize::MAX);
     let all = reader.batches(fields).unwrap().map(|batch| batch.unwrap()).collect::<Vec<_>>();
-    let written = Batch::join(&batches.iter().collect::<Vec<_>>()).unwrap();
+    let written = as_read(Batch::join(&batches.iter().collect::<Vec<_>>()).unwrap());
     prop_assert_eq!(rows, written.rows as u64);
     if rows == 0 {
         prop_assert!(all.is_empty());
@@ -153,6 +153,21 @@ fn returns(format: Format, fields: &[Field], batches: &[Batch]) -> Result<(), Te
 
 fn written_rows(batches: &[Batch]) -> usize {
     batches.iter().map(|batch| batch.rows).sum()
+}
+
+/// NaN is a missing number, whatever its bits.
+fn as_read(mut batch: Batch) -> Batch {
+    for tensor in &mut batch.columns {
+        let is_nan: Vec<bool> = match &tensor.values {
+            Values::Fp64(list) => list.iter().map(|value| value.is_nan()).collect(),
+            Values::Fp32(list) => list.iter().map(|value| value.is_nan()).collect(),
+            _ => continue,
+        };
+        let flags: Vec<_> = is_nan.iter().enumerate().map(|(at, is_nan)| tensor.is_valid(at) && !is_nan).collect();
+        tensor.values = neutral(tensor.values.clone(), &flags);
+        tensor.validity = Some(flags);
+    }
+    batch
 }
 
 /// Joined batches may have flags that say nothing is missing.
@@ -180,4 +195,25 @@ proptest! {
     fn parquet((fields, batches) in table(Format::Parquet)) {
         returns(Format::Parquet, &fields, &batches)?;
     }
+}
+
+/// Other tools read what a pipeline computed, bit for bit.
+#[test]
+fn nan_keeps_its_bits_in_parquet() {
+    use parquet::column::reader::ColumnReader;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let field: Field = serde_json::from_str(r#"{ "name": "x", "datatype": "FP64" }"#).unwrap();
+    let values = [0x7ff8_0000_0000_0000, 0xfff0_0000_0000_0001, 0x7ff8_dead_beef_0001].map(f64::from_bits);
+    let mut writer = Writer::create(&path, &[field]).unwrap();
+    let columns = vec![Tensor { shape: vec![3], values: Values::Fp64(values.to_vec()), validity: None }];
+    writer.write(&Batch { rows: 3, columns }).unwrap();
+    writer.finish().unwrap();
+    let file = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let group = file.get_row_group(0).unwrap();
+    let ColumnReader::DoubleColumnReader(mut reader) = group.get_column_reader(0).unwrap() else { unreachable!() };
+    let mut read = Vec::new();
+    reader.read_records(3, None, None, &mut read).unwrap();
+    assert_eq!(read.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), values.map(f64::to_bits));
 }

@@ -1,6 +1,12 @@
 //! Files that pandas, pyarrow and polars wrote (`fixtures.py`).
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
 
 use scry_card::{Batch, Datatype, Field, Tensor, Values};
 use scry_tables::{Kind, Reader, TableError};
@@ -21,7 +27,9 @@ fn field(name: &str, datatype: Datatype, shape: &[u64]) -> Field {
 
 /// All rows as one batch.
 fn read(name: &str, fields: &[Field]) -> Result<Batch, TableError> {
-    let batches = Reader::open(&path(name))?.batches(fields)?.collect::<Result<Vec<_>, _>>()?;
+    let mut reader = Reader::open(&path(name))?;
+    reader.allow_absent(&["absent".to_owned()]);
+    let batches = reader.batches(fields)?.collect::<Result<Vec<_>, _>>()?;
     Ok(Batch::join(&batches.iter().collect::<Vec<_>>()).unwrap())
 }
 
@@ -166,7 +174,7 @@ fn what_cannot_be_read_is_named() {
     let mut reader = Reader::open(&path("pyarrow.parquet")).unwrap();
     let unreadable = reader.columns(&mut |_| ()).unwrap().iter().filter_map(|column| match &column.kind {
         Kind::Unreadable(why) => Some((column.name.clone(), why.clone())),
-        Kind::Values { .. } => None,
+        Kind::Values { .. } | Kind::Missing { .. } => None,
     });
     let unreadable: Vec<_> = unreadable.collect();
     let names: Vec<_> = unreadable.iter().map(|(name, _)| name.as_str()).collect();
@@ -175,8 +183,114 @@ fn what_cannot_be_read_is_named() {
     assert!(error.contains("column `struct`: holds a struct"), "{error}");
     let error = read("pyarrow.parquet", &[field("binary", Datatype::Bytes, &[])]).unwrap_err().to_string();
     assert!(error.contains("BYTE_ARRAY, without a meaning"), "{error}");
-    let error = Reader::open(&path("pyarrow_lz4.parquet")).unwrap_err().to_string();
-    assert!(error.contains("LZ4") && error.contains("zstd"), "{error}");
+    let error = read("pyarrow_lz4.parquet", &[field("real", Datatype::Fp64, &[])]).unwrap_err().to_string();
+    assert!(error.contains("column `real`: is compressed by LZ4") && error.contains("zstd"), "{error}");
     let error = read("pyarrow.parquet", &[field("i8", Datatype::Bytes, &[])]).unwrap_err().to_string();
     assert!(error.contains("holds INT8, which a BYTES field cannot hold"), "{error}");
+}
+
+#[test]
+fn a_column_that_cannot_be_unpacked_keeps_no_other_from_being_read() {
+    let name = "pyarrow_one_lz4.parquet";
+    let reals = rows(|i| i as f64 / 7.0);
+    assert_eq!(column(name, field("real", Datatype::Fp64, &[])).values, Values::Fp64(reals));
+    let error = read(name, &[field("text", Datatype::Bytes, &[])]).unwrap_err().to_string();
+    assert!(error.contains("column `text`: is compressed by LZ4"), "{error}");
+    let mut reader = Reader::open(&path(name)).unwrap();
+    let columns = reader.columns(&mut |_| ()).unwrap();
+    assert!(matches!(&columns[0].kind, Kind::Unreadable(why) if why.contains("LZ4")), "{columns:?}");
+    assert!(matches!(columns[1].kind, Kind::Values { .. }), "{columns:?}");
+}
+
+#[test]
+fn nan_is_missing_beside_null_and_alone() {
+    let name = "pyarrow_nan.parquet";
+    let there = |i: usize| i % 4 > 1;
+    let expected = |i: usize| if there(i) { i as f64 } else { 0.0 };
+    for (column_name, datatype) in [("f64", Datatype::Fp64), ("full", Datatype::Fp64), ("f32", Datatype::Fp64)] {
+        let read = column(name, field(column_name, datatype, &[]));
+        assert_eq!((read.values, read.validity), (Values::Fp64(rows(expected)), Some(rows(there))), "{column_name}");
+    }
+    for column_name in ["f32", "f16"] {
+        let read = column(name, field(column_name, Datatype::Fp32, &[]));
+        let values = Values::Fp32(rows(|i| expected(i) as f32));
+        assert_eq!((read.values, read.validity), (values, Some(rows(there))), "{column_name}");
+        let whole = column(name, field(column_name, Datatype::Int8, &[]));
+        assert_eq!(whole.validity, Some(rows(there)), "{column_name}");
+    }
+}
+
+#[test]
+fn a_column_without_a_value_is_of_every_type() {
+    let name = "pyarrow_missing.parquet";
+    let mut reader = Reader::open(&path(name)).unwrap();
+    let kinds = reader.columns(&mut |_| ()).unwrap().iter().map(|column| matches!(column.kind, Kind::Missing { .. }));
+    assert_eq!(kinds.collect::<Vec<_>>(), [true, true, false]);
+    for column_name in ["typed", "nothing"] {
+        for (datatype, shape) in [(Datatype::Bytes, &[][..]), (Datatype::Bool, &[]), (Datatype::Int8, &[2])] {
+            let read = column(name, field(column_name, datatype, shape));
+            assert!(read.validity.is_some_and(|flags| flags.iter().all(|there| !there)), "{column_name} as {datatype}");
+        }
+    }
+}
+
+/// Every bit of what pages hold, in turn: `text-07`, or a float's bytes.
+#[test]
+fn a_flipped_bit_in_a_page_is_an_error_that_names_column_and_row_group() {
+    let whole = std::fs::read(path("pyarrow_checksums.parquet")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("t.parquet");
+    // The smallest and largest of a row group stand in its statistics, too, which no checksum covers.
+    let find = |what: &[u8]| {
+        let mut places = (0..whole.len()).filter(|&at| whole[at..].starts_with(what));
+        places.next().filter(|_| places.next().is_none())
+    };
+    let fields = |name: &str| [field(name, if name == "text" { Datatype::Bytes } else { Datatype::Fp64 }, &[])];
+    let mut tried = 0;
+    for row in 0..ROWS {
+        let text = find(format!("text-{row:02}").as_bytes());
+        let real = find(&(row as f64 / 7.0).to_le_bytes());
+        for (name, at, len) in [("text", text, 7), ("real", real, 8)] {
+            let Some(at) = at else { continue };
+            tried += 1;
+            for bit in 0..len * 8 {
+                let mut bytes = whole.clone();
+                bytes[at + bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(&damaged, bytes).unwrap();
+                let read = Reader::open(&damaged).unwrap().batches(&fields(name)).unwrap().find_map(Result::err);
+                let error = read.expect("the bit counts").to_string();
+                let group = row / 8;
+                let says = format!("row {}: column `{name}`, row group {group}: ", 8 * group);
+                assert!(error.contains(&says) && error.contains("do not fit its checksum"), "{error}");
+                // The other column is read all the same.
+                let other = if name == "text" { "real" } else { "text" };
+                let mut rest = Reader::open(&damaged).unwrap().batches(&fields(other)).unwrap();
+                assert!(rest.all(|batch| batch.is_ok()), "{name}, {row}");
+            }
+        }
+    }
+    assert!(tried >= 28, "{tried}: all but two of each row group");
+}
+
+#[test]
+fn pages_with_checksums_are_read_packed_or_not() {
+    for name in ["pyarrow_checksums.parquet", "pyarrow_checksums_zstd.parquet"] {
+        assert_eq!(column(name, field("real", Datatype::Fp64, &[])).values, Values::Fp64(rows(|i| i as f64 / 7.0)));
+        let texts = column(name, field("text", Datatype::Bytes, &[]));
+        assert!((0..ROWS).all(|row| text(&texts, row) == format!("text-{row:02}")), "{name}");
+    }
+    // Packed pages: whatever byte of them is damaged, values are right or there are none.
+    let whole = std::fs::read(path("pyarrow_checksums_zstd.parquet")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("t.parquet");
+    let mut refused = 0;
+    for at in 4..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&damaged, bytes).unwrap();
+        let field = field("real", Datatype::Fp64, &[]);
+        let read = Reader::open(&damaged).and_then(|reader| reader.batches(&[field])?.collect::<Result<Vec<_>, _>>());
+        refused += usize::from(read.is_err_and(|error| error.to_string().contains("checksum")));
+    }
+    assert!(refused > 200, "{refused}");
 }

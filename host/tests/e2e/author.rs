@@ -1,6 +1,6 @@
 //! What a model's author does: new, test, build, inspect, golden examples.
 
-use crate::support::{Ran, authored_target_dir, built_in, cargo, example, root, scry};
+use crate::support::{Host, Ran, authored_target_dir, built_in, cargo, example, root, scry};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -93,12 +93,110 @@ fn a_new_crate_tests_builds_and_proves_itself_and_its_digest_is_the_sources() {
 }
 
 #[test]
+fn what_needs_no_compiler_is_checked_before_it_runs() {
+    let dir = new_crate("checked-first", "churn");
+    let wasm = dir.join("churn.wasm");
+    let source = dir.join("src/lib.rs");
+    let model = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, "fn no rust").unwrap();
+    // Where all else is right, the compiler has its say.
+    built_in(&dir, &wasm).code(1).says(&["does not compile"]);
+    let refused = |file: &str, text: &str, says: &[&str]| {
+        let path = dir.join(file);
+        let before = std::fs::read(&path).ok();
+        std::fs::write(&path, text).unwrap();
+        let ran = built_in(&dir, &wasm).code(1).says(says);
+        assert!(!ran.stderr.contains("does not compile"), "{ran:#?}");
+        match before {
+            Some(before) => std::fs::write(&path, before).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+    };
+    let golden = std::fs::read_to_string(dir.join("golden.json")).unwrap();
+    for (key, value, expected) in [
+        ("rtol", "-1e-6", "`rtol`: expected a tolerance of at least 0 and below 1, found -1e-6"),
+        ("rtol", "1", "`rtol`: expected a tolerance of at least 0 and below 1, found 1.0"),
+        ("rtol", "1e400", "number out of range"),
+        ("rtol", "NaN", "expected value"),
+        ("atol", "-0.5", "`atol`: expected a finite tolerance of at least 0, found -0.5"),
+        ("atol", "\"0.1\"", "invalid type"),
+    ] {
+        let text = golden.replace(&format!("\"{key}\": 1e-06"), &format!("\"{key}\": {value}"));
+        assert_ne!(text, golden);
+        refused("golden.json", &text, &["golden.json", expected]);
+    }
+    refused("golden.json", "{", &["golden.json"]);
+    let fewer = r#"{ "examples": [{ "name": "two", "inputs": [{}, {}], "outputs": [{}] }] }"#;
+    refused("golden.json", fewer, &["golden.json", "two/outputs", "inputs: 2", "found 1"]);
+    refused("properties.json", "{}", &["properties.json", "missing field"]);
+    refused("reference.json", "{}", &["reference.json", "scry profile"]);
+    let manifest = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+    for (from, to, says) in [
+        ("2025-01-01", "spring", "data_from: expected a date such as 2026-11-23"),
+        ("2026-01-15T12:00:00Z", "2026-01-15T12:00", "trained_at: expected a date"),
+        ("owner =", "max_age = \"P1Y\"\nowner =", "max_age: expected an ISO 8601 duration"),
+        ("name = \"churn\"", "name = \"Churn\"", "`Churn` is not a model name"),
+        ("owner =", "ower =", "unknown field `ower`"),
+    ] {
+        assert!(manifest.contains(from), "{from}");
+        refused("Cargo.toml", &manifest.replacen(from, to, 1), &[says]);
+    }
+    // A tolerance by which 0 would do is known with the schema.
+    std::fs::write(&source, model).unwrap();
+    let wide = golden.replace("\"atol\": 1e-06", "\"atol\": 0.78");
+    refused("golden.json", &wide, &["`atol`: expected a tolerance below 0.7785092422169708", "found 0.78"]);
+    let native = |text: &str| {
+        std::fs::write(dir.join("golden.json"), text).unwrap();
+        Ran::of(cargo(&dir).args(["test", "--quiet"])).code(101).stdout
+    };
+    assert!(native(&wide).contains("expected a tolerance below 0.778"));
+    assert!(native(&golden.replace("\"rtol\": 1e-06", "\"rtol\": 2")).contains("at least 0 and below 1"));
+}
+
+#[test]
+fn words_that_the_template_wrote_are_warned_of_until_they_are_others() {
+    let dir = new_crate("placeholder", "churn");
+    let wasm = dir.join("churn.wasm");
+    let host = Host::start();
+    let commands = || {
+        let built = built_in(&dir, &wasm).ok();
+        let inspected = Ran::of(scry().arg("inspect").arg(&wasm)).ok();
+        let published = host.scry(&["publish", wasm.to_str().unwrap()]).ok();
+        [built, inspected, published]
+    };
+    for ran in commands() {
+        ran.says(&[
+            "warning: the card's owner is a placeholder, \"you@example.com\"; set `owner` in [package.metadata.scry]",
+            "warning: the card's description is a placeholder, \"Whether a customer leaves.\"",
+        ]);
+    }
+    let manifest = dir.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = text.replace("you@example.com", "churn@bank.invalid").replace("Whether a customer leaves.", "Churn.");
+    std::fs::write(&manifest, text.replace("version = \"0.1.0\"", "version = \"2.7.1-rc.1\"")).unwrap();
+    for ran in commands() {
+        assert!(!ran.stderr.contains("warning"), "{ran:#?}");
+    }
+    // What its crate's version was, is said of each.
+    assert_eq!(inspect(&wasm)["card"]["crate_version"], "2.7.1-rc.1");
+    let shown = Ran::of(scry().arg("inspect").arg(&wasm)).ok().stdout;
+    assert!(shown.contains("crate        2.7.1-rc.1"), "{shown}");
+    host.scry(&["deploy", "churn", "--to", "2"]).ok();
+    let listed = host.scry(&["models", "--json"]).ok().json();
+    let versions = listed["models"][0]["versions"].as_array().unwrap();
+    let versions: Vec<_> = versions.iter().map(|version| version["crate_version"].as_str().unwrap_or("-")).collect();
+    assert_eq!(versions, ["0.1.0", "2.7.1-rc.1"], "{listed:#}");
+    let shown = host.scry(&["models"]).ok().stdout;
+    assert!(shown.contains("  crate 0.1.0\n") && shown.contains("  crate 2.7.1-rc.1\n"), "{shown}");
+}
+
+#[test]
 fn a_card_says_what_the_manifest_and_the_records_say() {
     let said = inspect(&example("bikeshare").path);
     let card = &said["card"];
     assert_eq!(said["digest"], example("bikeshare").digest);
     assert_eq!(said["size_bytes"], example("bikeshare").bytes().len());
-    assert_eq!(card["name"], "bikeshare");
+    assert_eq!((&card["name"], &card["crate_version"]), (&Value::from("bikeshare"), &Value::from("0.1.0")));
     assert_eq!(card["description"], "Riders per hour of a bike share, by gradient-boosted trees.");
     assert_eq!(card["licence"], "Apache-2.0");
     assert_eq!(card["owner"], "examples@scry.invalid");

@@ -19,6 +19,7 @@ mod drift;
 mod echoes;
 mod edge;
 mod ends;
+mod files;
 mod hostile;
 mod http1;
 mod joined;

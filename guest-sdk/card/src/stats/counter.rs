@@ -144,8 +144,8 @@ impl Bins {
     /// So many times this number, counted from the origin.
     #[inline]
     pub(super) fn count_number(&self, tally: &mut Tally, value: f64, times: u64) {
-        // NaN is not within either.
-        if value.abs() <= MAGNITUDE_MAX {
+        if value.is_finite() {
+            let value = value.clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX);
             let bin: usize = self.edges.iter().map(|edge| usize::from(value > *edge)).sum();
             let normed = (value - self.mean) * self.per_scale;
             let weight = times as f64;
@@ -194,10 +194,13 @@ impl Categories {
                 tally.null_count += times;
                 return;
             }
-            Cell::Number(value) if value.abs() <= MAGNITUDE_MAX => match &self.wholes {
-                Some(wholes) if value.fract() == 0.0 => wholes.get(&(value as i128)),
-                _ => self.numbers.get(&bits(value)),
-            },
+            Cell::Number(value) if value.is_finite() => {
+                let numbers = || self.numbers.get(&bits(value.clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX)));
+                match &self.wholes {
+                    Some(wholes) if value.fract() == 0.0 => wholes.get(&(value as i128)).or_else(numbers),
+                    _ => numbers(),
+                }
+            }
             Cell::Whole(value) => match &self.wholes {
                 Some(wholes) => wholes.get(&value),
                 None => self.numbers.get(&bits(value as f64)),

@@ -61,7 +61,7 @@ pub const SAMPLE_MAX_VALUES: usize = 10_000;
 pub const ELEMENTS_MAX: usize = 64;
 /// Columns of a reference, at most.
 pub const COLUMNS_MAX: usize = 4_096;
-/// A number beyond this counts as not finite: its square could not be summed.
+/// A finite number beyond this counts as this: its square could not be summed.
 pub const MAGNITUDE_MAX: f64 = 1e100;
 /// The largest count that a reference or an import may hold: exact as `f64`.
 pub const COUNT_MAX: u64 = 1 << 53;

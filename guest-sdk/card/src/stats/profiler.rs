@@ -135,6 +135,8 @@ pub struct ColumnProfiler {
     name: String,
     null_count: u64,
     nan_count: u64,
+    /// Numbers beyond `MAGNITUDE_MAX`, which count as that.
+    clamped_count: u64,
     moments: Moments,
     reservoir: Reservoir,
     /// What numbers are counted from: the first, where it is a whole one beyond ±2^53.
@@ -168,6 +170,7 @@ impl ColumnProfiler {
             name: name.to_owned(),
             null_count: 0,
             nan_count: 0,
+            clamped_count: 0,
             moments: Moments::default(),
             reservoir: Reservoir::new(VALUES_MAX),
             origin: None,
@@ -192,10 +195,11 @@ impl ColumnProfiler {
         if self.is_text {
             return self.push_text(&number_text(value));
         }
-        // NaN is not within either.
-        if value.abs() <= MAGNITUDE_MAX {
+        if value.is_finite() {
+            self.clamped_count += u64::from(value.abs() > MAGNITUDE_MAX);
             // Of the two zeros, one.
-            self.push_finite(from_origin(value, self.origin) + 0.0, Exact::Number(value + 0.0));
+            let value = value.clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX) + 0.0;
+            self.push_finite(from_origin(value, self.origin) + 0.0, Exact::Number(value));
         } else {
             self.nan_count += 1;
         }
@@ -241,6 +245,9 @@ impl ColumnProfiler {
         let count = self.null_count + numbers + self.texts.count();
         let name = std::mem::take(&mut self.name);
         let mut null_count = self.null_count;
+        if self.clamped_count > 0 {
+            assumed.push(format!("`{name}`: {} numbers beyond ±1e100 count as ±1e100", self.clamped_count));
+        }
         let kind = if self.is_text {
             Kind::Categorical(self.texts(&name, assumed))
         } else if let Some(distinct) = self.distinct.take() {

@@ -81,7 +81,7 @@ pub enum Kind {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NumericReference {
-    /// Elements that are not a number, infinite, or beyond ±1e100.
+    /// Elements that are NaN or infinite, which count as missing.
     pub nan_count: u64,
     /// The first value of a column of whole numbers beyond ±2^53: all other
     /// numbers here are distances from it, so that neighbors stay apart.

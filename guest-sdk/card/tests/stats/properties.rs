@@ -32,7 +32,8 @@ fn counted(reference: &Reference, values: &[Option<f64>]) -> Counts {
 }
 
 fn finite(values: &[Option<f64>]) -> Vec<f64> {
-    let mut finite: Vec<f64> = values.iter().flatten().copied().filter(|value| value.abs() <= 1e100).collect();
+    let finite = values.iter().flatten().copied().filter(|value| value.is_finite());
+    let mut finite: Vec<f64> = finite.map(|value| value.clamp(-1e100, 1e100)).collect();
     finite.sort_by(f64::total_cmp);
     finite
 }

@@ -116,7 +116,7 @@ proptest! {
         };
         let card = Card {
             card_version: 1, name: "m".into(), description: String::new(), owner: None, licence: None,
-            data_from: None, data_until: None, trained_at: None, max_age: None, checks: Checks::default(),
+            crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None, checks: Checks::default(),
             schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
         };
         let answer = Answer {

@@ -4,18 +4,21 @@
 
 use super::leaf::{Leaf, Meaning};
 use super::levels::Levels;
+use super::pages::Header;
 use super::temporal;
 use crate::collect::push_float;
 use crate::error::shown;
 use crate::limits::COLUMN_TEXT_MAX_BYTES;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::DataType;
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use scry_card::{Column, ColumnBuilder, Datatype, Element, element_count};
 
 /// One column of a row group, being read, and how its values go on.
 pub(super) struct Source {
     pub(super) reader: ColumnReader,
+    /// Of the page that is read.
+    pub(super) header: Header,
     pub(super) leaf: Leaf,
     /// The field's shape.
     pub(super) shape: Vec<u64>,
@@ -35,9 +38,11 @@ impl Source {
     /// Reads so many rows as elements of the field's type.
     pub(super) fn read(&mut self, rows: usize, datatype: Datatype) -> Result<Column, Stopped> {
         let meaning = self.leaf.meaning;
-        let target = Target { leaf: &self.leaf, shape: &self.shape, rows, datatype };
-        let mut text_bytes = 0;
-        let column = match &mut self.reader {
+        self.header.begin_batch();
+        // Where texts share their starts, a page may hold far more text than bytes.
+        let step_rows = if self.header.shares_starts { 1 } else { rows };
+        let target = Target { leaf: &self.leaf, shape: &self.shape, rows, step_rows, datatype };
+        match &mut self.reader {
             ColumnReader::BoolColumnReader(reader) => target.fill(reader, |to, value| to.push_bool(*value)),
             ColumnReader::Int32ColumnReader(reader) => target.fill(reader, |to, &value| match meaning {
                 Meaning::Unsigned(_) => to.push_u64(u64::from(value as u32)),
@@ -57,18 +62,13 @@ impl Source {
                 target.fill(reader, |to, &value| push_float(to, f64::from(value)))
             }
             ColumnReader::DoubleColumnReader(reader) => target.fill(reader, |to, &value| push_float(to, value)),
-            ColumnReader::ByteArrayColumnReader(reader) => target.fill(reader, |to, value| {
-                text_bytes += value.len();
-                if text_bytes > COLUMN_TEXT_MAX_BYTES {
-                    return Err("too much text".into());
-                }
-                push_bytes(to, meaning, value.data())
-            }),
-            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-                target.fill(reader, |to, value| push_bytes(to, meaning, value.data()))
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                target.fill_sized(reader, ByteArray::len, |to, value| push_bytes(to, meaning, value.data()))
             }
-        };
-        column.map_err(|stopped| if text_bytes > COLUMN_TEXT_MAX_BYTES { Stopped::TooLong } else { stopped })
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                target.fill_sized(reader, |value| value.len(), |to, value| push_bytes(to, meaning, value.data()))
+            }
+        }
     }
 }
 
@@ -80,6 +80,8 @@ struct Target<'a> {
     leaf: &'a Leaf,
     shape: &'a [u64],
     rows: usize,
+    /// Rows that are read before their text is measured.
+    step_rows: usize,
     datatype: Datatype,
 }
 
@@ -88,9 +90,19 @@ impl Target<'_> {
     fn fill<T: DataType>(
         &self,
         reader: &mut ColumnReaderImpl<T>,
+        push: impl FnMut(&mut ColumnBuilder, &T::T) -> Result<(), String>,
+    ) -> Result<Column, Stopped> {
+        self.fill_sized(reader, |_| 0, push)
+    }
+
+    /// The same of values that are text, each of so many bytes.
+    fn fill_sized<T: DataType>(
+        &self,
+        reader: &mut ColumnReaderImpl<T>,
+        bytes_of: impl Fn(&T::T) -> usize,
         mut push: impl FnMut(&mut ColumnBuilder, &T::T) -> Result<(), String>,
     ) -> Result<Column, Stopped> {
-        let (values, filled) = self.read_rows(reader)?;
+        let (values, filled) = self.read_rows(reader, bytes_of)?;
         let per_row = element_count(self.shape).unwrap_or(1).max(1);
         let stop = |at: usize, found| Stopped::Value(at / per_row, found);
         let count = filled.as_ref().map_or(values.len(), Vec::len);
@@ -109,20 +121,43 @@ impl Target<'_> {
         Ok(builder.finish())
     }
 
-    /// Every value as it is, bits and all.
+    /// Every float as it is, bits and all, but for NaN, which is missing.
     fn copy<T: DataType<T: Element>>(&self, reader: &mut ColumnReaderImpl<T>) -> Result<Column, Stopped> {
-        let (values, filled) = self.read_rows(reader)?;
-        let Some(flags) = filled else { return Ok(Column { values: T::T::wrap(values), validity: None }) };
+        let (values, filled) = self.read_rows(reader, |_| 0)?;
+        #[expect(clippy::eq_op, reason = "NaN alone is not equal to itself")]
+        let is_number = |value: &T::T| value == value;
+        if filled.is_none() && values.iter().all(is_number) {
+            return Ok(Column { values: T::T::wrap(values), validity: None });
+        }
+        let flags = filled.unwrap_or_else(|| vec![true; values.len()]);
         let mut values = values.into_iter();
-        let mut slot = |filled: &bool| if *filled { values.next().unwrap_or_default() } else { Default::default() };
-        let spread = flags.iter().map(&mut slot).collect();
-        Ok(Column { values: T::T::wrap(spread), validity: Some(flags) })
+        let spread = flags.iter().map(|&is_filled| if is_filled { values.next() } else { None });
+        let spread: Vec<_> = spread.map(|value| value.filter(is_number)).collect();
+        let flags = spread.iter().map(Option::is_some).collect();
+        Ok(Column {
+            values: T::T::wrap(spread.into_iter().map(Option::unwrap_or_default).collect()),
+            validity: Some(flags),
+        })
     }
 
-    fn read_rows<T: DataType>(&self, reader: &mut ColumnReaderImpl<T>) -> Result<Present<T::T>, Stopped> {
+    fn read_rows<T: DataType>(
+        &self,
+        reader: &mut ColumnReaderImpl<T>,
+        bytes_of: impl Fn(&T::T) -> usize,
+    ) -> Result<Present<T::T>, Stopped> {
         let mut levels = Levels::default();
         let mut values = Vec::new();
-        read_rows(reader, self.rows, &mut levels, &mut values).map_err(Stopped::Broken)?;
+        let (mut read, mut measured, mut text_bytes) = (0, 0, 0_usize);
+        while read < self.rows {
+            let step_rows = self.step_rows.min(self.rows - read);
+            read_rows(reader, step_rows, &mut levels, &mut values).map_err(Stopped::Broken)?;
+            read += step_rows;
+            text_bytes += values.get(measured..).unwrap_or_default().iter().map(&bytes_of).sum::<usize>();
+            measured = values.len();
+            if text_bytes > COLUMN_TEXT_MAX_BYTES {
+                return Err(Stopped::TooLong);
+            }
+        }
         let wanted = self.rows.saturating_mul(element_count(self.shape).unwrap_or(1));
         let filled = match self.leaf.depth {
             0 => levels.def.iter().map(|&level| level == self.leaf.max_def).collect(),

@@ -27,6 +27,8 @@ pub(super) enum Meaning {
     Decimal {
         scale: i32,
     },
+    /// Missing values alone.
+    Nothing,
 }
 
 /// One column of values, which may be lists.
@@ -113,8 +115,7 @@ impl Meaning {
             }
             (LogicalType::Decimal(decimal), _) => Self::decimal(decimal.scale, physical),
             (LogicalType::Float16, Physical::FIXED_LEN_BYTE_ARRAY) => Some(Self::Half),
-            // A column of nothing: every value is missing.
-            (LogicalType::Unknown, _) => Self::of_physical(physical),
+            (LogicalType::Unknown, _) => Some(Self::Nothing),
             _ => None,
         }
     }
@@ -165,7 +166,7 @@ impl Meaning {
             Self::Bool => Datatype::Bool,
             Self::Signed(datatype) | Self::Unsigned(datatype) | Self::Float(datatype) => datatype,
             Self::Half => Datatype::Fp32,
-            Self::Text | Self::Date | Self::Timestamp { .. } => Datatype::Bytes,
+            Self::Text | Self::Date | Self::Timestamp { .. } | Self::Nothing => Datatype::Bytes,
             Self::Decimal { .. } => Datatype::Fp64,
         }
     }
@@ -179,6 +180,7 @@ impl Meaning {
                 Some("holds timestamps without a time zone: taken for UTC, read as text, RFC 3339")
             }
             Self::Decimal { .. } => Some("holds decimal numbers: read as FP64, which may round them"),
+            Self::Nothing => Some("has no value: all of them are missing"),
             _ => None,
         }
     }

@@ -1,20 +1,19 @@
 //! The pages of one column chunk, measured before anything of them is unpacked.
 //!
 //! The crate believes a page's header: a few bytes can ask it for 2 GiB of page
-//! or 48 GiB of dictionary, and its gzip unpacks whatever comes. Never changes
-//! what is read.
+//! or 48 GiB of dictionary, and its gzip unpacks whatever comes. Where a header
+//! has a checksum, the page must fit it. Never changes what is read.
 
 use crate::limits::{DICTIONARY_MAX_VALUES, PAGE_MAX_BYTES, PAGE_MAX_VALUES};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, copy, sink};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A page that asks for more than one may have.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +27,61 @@ pub(super) struct TooLarge {
 pub(super) struct Pages {
     file: Arc<File>,
     is_gzip: bool,
-    /// What of the page whose header was read last is not compressed.
-    levels_bytes: Arc<AtomicUsize>,
+    header: Header,
+}
+
+/// The header that was read last, which is that of the page that is read next.
+#[derive(Clone, Default)]
+pub(super) struct Header {
+    /// Whether the chunk says that texts may share their starts.
+    pub(super) shares_starts: bool,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    size: Size,
+    /// Values of the pages since a batch was begun.
+    batch_values: usize,
+}
+
+impl Header {
+    /// From here on values count towards another batch.
+    pub(super) fn begin_batch(&self) {
+        self.with(|shared| shared.batch_values = 0);
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Shared) -> T) -> T {
+        look(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses a header by which a page would take more than it may.
+    fn check(&self, size: Size) -> io::Result<()> {
+        within(size.unpacked_bytes, "a page of bytes", PAGE_MAX_BYTES)?;
+        within(size.values, "a page of values", PAGE_MAX_VALUES)?;
+        within(size.dictionary_values, "a dictionary of values", DICTIONARY_MAX_VALUES)?;
+        if size.encoding == Some(Encoding::DELTA_BYTE_ARRAY as u64) && !self.shares_starts {
+            return Err(damaged("an encoding that the file's end does not name"));
+        }
+        self.with(|shared| {
+            // One row may be a list over many pages: what lies before the last of them is bounded, too.
+            within(shared.batch_values, "a batch of list elements", PAGE_MAX_VALUES)?;
+            shared.batch_values = shared.batch_values.saturating_add(size.values);
+            shared.size = size;
+            Ok(())
+        })
+    }
 }
 
 impl Pages {
     pub(super) fn of(file: &Arc<File>, chunk: &ColumnChunkMetaData) -> Self {
         let is_gzip = matches!(chunk.compression(), Compression::GZIP(_));
-        Self { file: file.clone(), is_gzip, levels_bytes: Arc::default() }
+        let shares_starts = chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY);
+        Self { file: file.clone(), is_gzip, header: Header { shares_starts, shared: Arc::default() } }
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
     }
 }
 
@@ -49,14 +95,19 @@ impl ChunkReader for Pages {
     type T = Head;
 
     fn get_read(&self, start: u64) -> Result<Head> {
-        Ok(Head { file: self.file.clone(), start, read: None, levels_bytes: self.levels_bytes.clone() })
+        Ok(Head { file: self.file.clone(), start, read: None, header: self.header.clone() })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         within(length, "a page of bytes", PAGE_MAX_BYTES)?;
         let page = self.file.get_bytes(start, length)?;
+        let Size { checksum, levels_bytes, .. } = self.header.with(|shared| shared.size);
+        if checksum.is_some_and(|checksum| checksum != crc32fast::hash(&page)) {
+            let why = "the bytes of a page do not fit its checksum; copy or write the file anew";
+            return Err(io::Error::new(ErrorKind::InvalidData, why).into());
+        }
         if self.is_gzip {
-            let packed = page.get(self.levels_bytes.load(Ordering::Relaxed)..).unwrap_or_default();
+            let packed = page.get(levels_bytes..).unwrap_or_default();
             let unpacked = copy(&mut MultiGzDecoder::new(packed).take(PAGE_MAX_BYTES as u64 + 1), &mut sink());
             // What does not unpack is the crate's to say.
             within(unpacked.map_or(0, |bytes| bytes as usize), "a page of bytes", PAGE_MAX_BYTES)?;
@@ -75,7 +126,7 @@ pub(super) struct Head {
     file: Arc<File>,
     start: u64,
     read: Option<BufReader<File>>,
-    levels_bytes: Arc<AtomicUsize>,
+    header: Header,
 }
 
 impl Read for Head {
@@ -84,11 +135,7 @@ impl Read for Head {
             Some(read) => read,
             None => {
                 let open = || self.file.get_read(self.start).map_err(plain);
-                let size = Size::of(open()?)?;
-                within(size.unpacked_bytes, "a page of bytes", PAGE_MAX_BYTES)?;
-                within(size.values, "a page of values", PAGE_MAX_VALUES)?;
-                within(size.dictionary_values, "a dictionary of values", DICTIONARY_MAX_VALUES)?;
-                self.levels_bytes.store(size.levels_bytes, Ordering::Relaxed);
+                self.header.check(Size::of(open()?)?)?;
                 // Not before: both read the same file at one place.
                 self.read.insert(open()?)
             }
@@ -105,12 +152,17 @@ fn plain(error: ParquetError) -> io::Error {
 }
 
 /// What a page's header says of its page.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Size {
     unpacked_bytes: usize,
     values: usize,
     dictionary_values: usize,
+    /// What of the page is not compressed.
     levels_bytes: usize,
+    /// The number of the data's encoding.
+    encoding: Option<u64>,
+    /// CRC-32 of the page as it is stored.
+    checksum: Option<u32>,
 }
 
 /// The types of Thrift's compact protocol that a page's header has.
@@ -138,12 +190,16 @@ impl Size {
         while let Some((field, kind)) = thrift.field(&mut last)? {
             match (field, kind) {
                 (2, kind::I32) => size.unpacked_bytes = thrift.count()?,
+                (4, kind::I32) => size.checksum = Some(thrift.bits()?),
                 (DATA | DICTIONARY | DATA_V2, kind::STRUCT) => {
                     let mut last = 0;
                     while let Some((inner, kind)) = thrift.field(&mut last)? {
                         match (field, inner, kind) {
                             (DATA | DATA_V2, 1, kind::I32) => size.values = thrift.count()?,
                             (DICTIONARY, 1, kind::I32) => size.dictionary_values = thrift.count()?,
+                            (DATA, 2, kind::I32) | (DATA_V2, 4, kind::I32) => {
+                                size.encoding = Some(thrift.count()? as u64);
+                            }
                             (DATA_V2, 5 | 6, kind::I32) => size.levels_bytes += thrift.count()?,
                             _ => thrift.skip(kind, 2)?,
                         }
@@ -185,6 +241,13 @@ impl<R: Read> Thrift<R> {
             return Err(damaged("a number below 0"));
         }
         Ok(usize::try_from(zigzag >> 1).unwrap_or(usize::MAX))
+    }
+
+    /// The bits of a number with a sign.
+    fn bits(&mut self) -> io::Result<u32> {
+        let zigzag = self.varint()?;
+        let value = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+        Ok(value as u32)
     }
 
     /// The number and the type of the next field, until the struct ends. Every

@@ -5,17 +5,19 @@
 
 use super::decode::{Source, Stopped, first_shape, fits};
 use super::guard;
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Meaning};
 use super::pages::Pages;
 use crate::collect::{Collector, missing};
-use crate::limits::{BATCH_MAX_BYTES, COLUMN_TEXT_MAX_BYTES, COLUMNS_MAX};
-use crate::{ColumnInfo, Kind, Place, TableError};
+use crate::limits::{BATCH_MAX_BYTES, COLUMN_TEXT_MAX_BYTES, COLUMNS_MAX, FOOTER_MAX_BYTES, NAME_MAX_BYTES};
+use crate::{ColumnInfo, Kind, Place, TWICE, TableError, UNREADABLE_ADVICE};
 use parquet::basic::Compression;
-use parquet::column::reader::{ColumnReader, get_column_reader};
+use parquet::column::reader::get_column_reader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 use scry_card::{Batch, Field, Tensor};
+use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +32,9 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn open(path: &Path) -> Result<Self, TableError> {
         let file = std::fs::File::open(path).map_err(|error| TableError::io(path, error))?;
+        if footer_bytes(&file) > FOOTER_MAX_BYTES {
+            return Err(TableError::limit(path, None, "an end of bytes", FOOTER_MAX_BYTES));
+        }
         guard(path, None, || {
             let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
             let columns = columns(&metadata);
@@ -42,27 +47,14 @@ impl File {
         if self.columns.len() > COLUMNS_MAX {
             return Err(TableError::limit(path, None, "columns", COLUMNS_MAX));
         }
-        let mut known = std::collections::HashSet::new();
-        if let Some((twice, _)) = self.columns.iter().find(|(name, _)| !known.insert(name.as_str())) {
-            return Err(TableError::column(path, twice, "is there twice; name each column once"));
+        if self.columns.iter().any(|(name, _)| name.len() > NAME_MAX_BYTES) {
+            return Err(TableError::limit(path, None, "a column's name of bytes", NAME_MAX_BYTES));
         }
         let groups = self.metadata.row_groups();
         if groups.iter().any(|group| group.num_rows() < 0) || self.metadata.file_metadata().num_rows() < 0 {
             return Err(TableError::malformed(path, None, "fewer than no rows; write the file anew"));
         }
-        let codec = groups.iter().flat_map(|group| group.columns()).map(|chunk| chunk.compression()).find(|codec| {
-            !matches!(
-                codec,
-                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) | Compression::ZSTD(_)
-            )
-        });
-        match codec {
-            Some(codec) => {
-                let why = format!("compressed by {codec}; write the file with snappy, zstd, gzip or no compression");
-                Err(TableError::format(path, why))
-            }
-            None => Ok(self),
-        }
+        Ok(self)
     }
 
     /// The columns' names.
@@ -77,15 +69,28 @@ impl File {
     }
 
     /// The values of one column of a row group.
-    fn column(&self, group: usize, leaf: &Leaf) -> Result<ColumnReader, ParquetError> {
+    fn source(&self, group: usize, leaf: &Leaf, shape: &[u64]) -> Result<Source, ParquetError> {
         let group = self.metadata.row_groups().get(group);
         let chunk = group.and_then(|group| group.columns().get(leaf.index));
         let (Some(group), Some(chunk)) = (group, chunk) else {
             return Err(ParquetError::General("a row group lacks a column".into()));
         };
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let pages = SerializedPageReader::new(Arc::new(Pages::of(&self.file, chunk)), chunk, rows, None)?;
-        Ok(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
+        let pages = Pages::of(&self.file, chunk);
+        let header = pages.header().clone();
+        let pages = SerializedPageReader::new(Arc::new(pages), chunk, rows, None)?;
+        let reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
+        Ok(Source { reader, header, leaf: leaf.clone(), shape: shape.to_vec() })
+    }
+
+    /// Whether every value of a column is missing, as its type or its
+    /// statistics say.
+    fn is_missing(&self, leaf: &Leaf) -> bool {
+        let nulls = |chunk: &ColumnChunkMetaData| chunk.statistics().and_then(|known| known.null_count_opt());
+        let is_empty = |chunk: &ColumnChunkMetaData| nulls(chunk).map(i64::try_from) == Some(Ok(chunk.num_values()));
+        let mut groups = self.metadata.row_groups().iter().filter(|group| group.num_rows() > 0).peekable();
+        leaf.meaning == Meaning::Nothing
+            || (groups.peek().is_some() && groups.all(|group| group.columns().get(leaf.index).is_some_and(is_empty)))
     }
 
     /// What the columns hold. Lists have the shape of the first one.
@@ -93,10 +98,16 @@ impl File {
         let mut infos = Vec::new();
         for (name, leaf) in &self.columns {
             let kind = match leaf {
-                Err(what) => Kind::Unreadable(what.clone()),
-                Ok(leaf) => match self.shape(leaf)? {
-                    None => Kind::Unreadable("lists, none of which has a shape in the first rows".into()),
-                    Some(shape) => {
+                Err(why) => Kind::Unreadable(why.clone()),
+                Ok(leaf) if self.is_missing(leaf) => {
+                    assumed.push(format!("column `{name}` has no value: all of them are missing"));
+                    Kind::Missing { shape: Vec::new() }
+                }
+                Ok(leaf) => match self.shape(leaf) {
+                    // A caller that does not read the column goes on without it.
+                    Err(error) => Kind::Unreadable(format!("cannot be read ({error})")),
+                    Ok(None) => Kind::Unreadable("holds lists, none of which has a shape in the first rows".into()),
+                    Ok(Some(shape)) => {
                         assumed.extend(leaf.meaning.note().map(|note| format!("column `{name}` {note}")));
                         if !shape.is_empty() {
                             assumed.push(format!("column `{name}` holds lists: all taken for {shape:?}, as the first"));
@@ -119,10 +130,7 @@ impl File {
         let groups = self.metadata.row_groups();
         let Some(group) = groups.iter().position(|group| group.num_rows() > 0) else { return Ok(None) };
         let rows = groups.get(group).and_then(|group| usize::try_from(group.num_rows()).ok()).unwrap_or(0);
-        guard(&self.path, Some(Place::Row(0)), || {
-            let reader = self.column(group, leaf)?;
-            first_shape(&mut Source { reader, leaf: leaf.clone(), shape: Vec::new() }, rows.min(LOOK_ROWS))
-        })
+        guard(&self.path, Some(Place::Row(0)), || first_shape(&mut self.source(group, leaf, &[])?, rows.min(LOOK_ROWS)))
     }
 }
 
@@ -130,6 +138,7 @@ impl File {
 fn columns(metadata: &ParquetMetaData) -> Vec<(String, Result<Leaf, String>)> {
     let schema = metadata.file_metadata().schema_descr();
     let mut columns: Vec<(String, Result<Leaf, String>)> = Vec::new();
+    let mut known = HashMap::new();
     let mut last_root = None;
     for (index, column) in schema.columns().iter().enumerate() {
         let at = schema.get_column_root_idx(index);
@@ -138,9 +147,39 @@ fn columns(metadata: &ParquetMetaData) -> Vec<(String, Result<Leaf, String>)> {
             continue;
         }
         let root = schema.get_column_root(index);
-        columns.push((root.name().to_owned(), Leaf::of(root, column, index)));
+        let leaf = Leaf::of(root, column, index).map_err(|what| format!("holds {what}"));
+        let leaf = leaf.and_then(|leaf| codec(metadata, index).map_or(Ok(leaf), Err));
+        match known.get(root.name()).and_then(|&at: &usize| columns.get_mut(at)) {
+            Some((_, other)) => *other = Err(TWICE.into()),
+            None => {
+                known.insert(root.name(), columns.len());
+                columns.push((root.name().to_owned(), leaf));
+            }
+        }
     }
     columns
+}
+
+/// What is wrong with a column's compression.
+fn codec(metadata: &ParquetMetaData, index: usize) -> Option<String> {
+    let is_known = |codec: &Compression| {
+        use Compression::{GZIP, SNAPPY, UNCOMPRESSED, ZSTD};
+        matches!(codec, UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_))
+    };
+    let chunks = metadata.row_groups().iter().filter_map(|group| group.columns().get(index));
+    let codec = chunks.map(ColumnChunkMetaData::compression).find(|codec| !is_known(codec));
+    codec.map(|codec| format!("is compressed by {codec}, where snappy, zstd, gzip and no compression are read"))
+}
+
+/// Length of what says what is in the file, as the file's last bytes have it.
+fn footer_bytes(file: &std::fs::File) -> usize {
+    let mut last = [0; 8];
+    let start = file.metadata().map_or(0, |metadata| metadata.len()).saturating_sub(8);
+    match (file.read_exact_at(&mut last, start), last) {
+        (Ok(()), [a, b, c, d, b'P', b'A', b'R', b'1']) => u32::from_le_bytes([a, b, c, d]) as usize,
+        // What is no Parquet is not this function's to say.
+        _ => 0,
+    }
 }
 
 /// The rows of a file, by given fields.
@@ -189,8 +228,12 @@ impl Rows {
             }
         }
         let rows = self.group_rows_left.min(self.batch_rows());
+        let group = self.next_group.saturating_sub(1);
         let columns = self.fields.iter().zip(&mut self.sources);
-        let columns = columns.map(|(field, source)| column(&self.file.path, self.rows_done, field, source, rows));
+        let columns = columns.map(|(field, source)| {
+            let column = column(&self.file.path, self.rows_done, field, source, rows);
+            column.map_err(|error| within(error, &field.name, group))
+        });
         let columns = columns.collect::<Result<_, _>>()?;
         self.group_rows_left -= rows;
         self.rows_done += rows as u64;
@@ -200,18 +243,13 @@ impl Rows {
     fn open_group(&mut self) -> Result<bool, TableError> {
         let Some(group) = self.file.metadata.row_groups().get(self.next_group) else { return Ok(false) };
         self.group_rows_left = usize::try_from(group.num_rows()).unwrap_or(0);
-        let (at, file) = (self.next_group, &self.file);
+        let (at, file, place) = (self.next_group, &self.file, Some(Place::Row(self.rows_done)));
         self.next_group += 1;
-        self.sources = guard(&self.file.path, Some(Place::Row(self.rows_done)), || {
-            let open = |(leaf, field): (&Option<Leaf>, &Field)| match leaf {
-                None => Ok(None),
-                Some(leaf) => {
-                    let reader = file.column(at, leaf)?;
-                    Ok(Some(Source { reader, leaf: leaf.clone(), shape: field.shape.clone() }))
-                }
-            };
-            self.leaves.iter().zip(&self.fields).map(open).collect::<Result<_, ParquetError>>()
-        })?;
+        let open = |(leaf, field): (&Option<Leaf>, &Field)| {
+            let source = leaf.as_ref().map(|leaf| guard(&file.path, place, || file.source(at, leaf, &field.shape)));
+            source.transpose().map_err(|error| within(error, &field.name, at))
+        };
+        self.sources = self.leaves.iter().zip(&self.fields).map(open).collect::<Result<_, _>>()?;
         Ok(true)
     }
 
@@ -224,6 +262,16 @@ impl Rows {
             bytes.checked_div(group.num_rows()).unwrap_or(0)
         });
         self.rows_max.min(BATCH_MAX_BYTES / usize::try_from(row_bytes).unwrap_or(0).max(1)).max(1)
+    }
+}
+
+/// Damage has a place in the file, too.
+fn within(error: TableError, column: &str, group: usize) -> TableError {
+    match error {
+        TableError::Malformed { path, place, why } => {
+            TableError::malformed(&path, place, format!("column `{column}`, row group {group}: {why}"))
+        }
+        other => other,
     }
 }
 
@@ -256,10 +304,11 @@ fn leaf_for(file: &File, field: &Field) -> Result<Option<Leaf>, TableError> {
     let Some((_, leaf)) = file.columns.iter().find(|(name, _)| *name == field.name) else { return Ok(None) };
     let refuse = |why: String| Err(TableError::column(&file.path, &field.name, why));
     match leaf {
-        Err(what) => {
-            refuse(format!("holds {what}, which no field can hold; leave it out, or write it as another type"))
-        }
-        Ok(leaf) if !fits(leaf.meaning, field.datatype) => {
+        Err(why) => refuse(format!("{why}; {UNREADABLE_ADVICE}")),
+        Ok(leaf) if leaf.meaning == Meaning::Nothing => Ok(None),
+        // Of no other shape either, and no other type: a value that is there all the same is refused.
+        Ok(leaf) if leaf.depth != field.shape.len() && file.is_missing(leaf) => Ok(None),
+        Ok(leaf) if !fits(leaf.meaning, field.datatype) && !file.is_missing(leaf) => {
             refuse(format!("holds {}, which a {} field cannot hold", leaf.meaning.datatype(), field.datatype))
         }
         Ok(leaf) if leaf.depth != field.shape.len() => refuse(format!(

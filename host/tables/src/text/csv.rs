@@ -1,15 +1,15 @@
 //! Reading CSV: its header, its types, its rows.
 //!
-//! An empty field is a missing value; in a column of text, only if it is not
-//! in quotes. Never reads lists out of text.
+//! An empty field is a missing value, in a column of text only if it is not in
+//! quotes; in a column of numbers NaN is missing, too. Never reads lists out of text.
 
 use super::csv_records::{Raw, Records};
 use super::input::Input;
 use super::seen::Seen;
 use crate::collect::{Collector, push_float};
 use crate::error::shown;
-use crate::limits::{BATCH_MAX_BYTES, COLUMNS_MAX};
-use crate::{ColumnInfo, Place, TableError};
+use crate::limits::{BATCH_MAX_BYTES, NAME_MAX_BYTES};
+use crate::{ColumnInfo, Kind, Place, TWICE, TableError};
 use scry_card::{Batch, ColumnBuilder, Datatype, Field};
 use std::collections::HashSet;
 use std::path::Path;
@@ -26,22 +26,32 @@ pub(crate) struct Rows {
 
 /// The columns' names; a column without one has an empty name.
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, TableError> {
-    header(&mut Records::new(Input::open(path)?))
+    Ok(header(&mut Records::new(Input::open(path)?))?.names)
 }
 
-fn header(records: &mut Records) -> Result<Vec<String>, TableError> {
+/// What the first line names.
+struct Header {
+    names: Vec<String>,
+    /// The names of more than one column.
+    twice: HashSet<String>,
+}
+
+fn header(records: &mut Records) -> Result<Header, TableError> {
     let path = records.input.path().to_owned();
     if !records.advance()? {
         return Err(TableError::format(&path, "the file is empty; its first line must name the columns"));
     }
     let place = Some(records.input.place());
-    if records.len() > COLUMNS_MAX {
-        return Err(TableError::limit(&path, place, "columns", COLUMNS_MAX));
-    }
     let mut names = Vec::new();
     for raw in (0..records.len()).filter_map(|at| records.field(at)) {
         let name = raw.text().map_err(|found| TableError::malformed(&path, place, in_utf8(&found)))?;
+        if name.len() > NAME_MAX_BYTES {
+            return Err(TableError::limit(&path, place, "a column's name of bytes", NAME_MAX_BYTES));
+        }
         names.push(name.into_owned());
+    }
+    if names.iter().all(String::is_empty) {
+        return Err(TableError::malformed(&path, place, "no column has a name; the first line must name the columns"));
     }
     if let [only] = names.as_slice()
         && records.field(0).is_some_and(|raw| !raw.quoted)
@@ -51,10 +61,8 @@ fn header(records: &mut Records) -> Result<Vec<String>, TableError> {
         return Err(TableError::malformed(&path, place, why));
     }
     let mut known = HashSet::new();
-    match names.iter().find(|name| !name.is_empty() && !known.insert(name.as_str())) {
-        Some(twice) => Err(TableError::column(&path, twice, "is there twice; name each column once")),
-        None => Ok(names),
-    }
+    let twice = names.iter().filter(|name| !name.is_empty() && !known.insert(name.as_str())).cloned().collect();
+    Ok(Header { names, twice })
 }
 
 fn in_utf8(found: &str) -> String {
@@ -85,7 +93,7 @@ pub(crate) fn scan(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Vec<ColumnInfo>, u64), TableError> {
     let mut records = Records::new(Input::open(path)?);
-    let names = header(&mut records)?;
+    let Header { names, twice } = header(&mut records)?;
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let (mut told, mut rows) = (0, 0);
     while next_row(&mut records, names.len())? {
@@ -105,8 +113,14 @@ pub(crate) fn scan(
             progress(told);
         }
     }
+    let mut told_twice = HashSet::new();
     let named = names.iter().zip(seen).filter(|(name, _)| !name.is_empty());
-    let columns = named.map(|(name, seen)| seen.column(name, true, assumed)).collect();
+    let named = named.filter(|(name, _)| !twice.contains(*name) || told_twice.insert(*name));
+    let columns = named.map(|(name, seen)| match twice.contains(name) {
+        true => ColumnInfo { name: name.clone(), kind: Kind::Unreadable(TWICE.into()) },
+        false => seen.column(name, true, assumed),
+    });
+    let columns = columns.collect();
     if names.iter().any(String::is_empty) {
         assumed.push("a column without a name (an index, if pandas wrote it) is not read".into());
     }
@@ -130,6 +144,9 @@ fn see(seen: &mut Seen, text: &str, quoted: bool, line: u64) {
         seen.large.add(line);
     } else if let Some(value) = parse_f64(trimmed) {
         seen.add_float(value, line);
+        if trimmed.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit()) {
+            seen.beyond.add(line);
+        }
     } else if parse_bool(trimmed).is_some() {
         seen.bools.add(line);
     } else {
@@ -140,7 +157,10 @@ fn see(seen: &mut Seen, text: &str, quoted: bool, line: u64) {
 impl Rows {
     pub(crate) fn open(path: &Path, fields: &[Field], rows_max: usize) -> Result<Self, TableError> {
         let mut records = Records::new(Input::open(path)?);
-        let names = header(&mut records)?;
+        let Header { names, twice } = header(&mut records)?;
+        if let Some(field) = fields.iter().find(|field| twice.contains(&field.name)) {
+            return Err(TableError::column(path, &field.name, TWICE));
+        }
         if let Some(field) = fields.iter().find(|field| !field.shape.is_empty()) {
             let why = format!("has the shape {:?}, which CSV has no form for; use NDJSON or Parquet", field.shape);
             return Err(TableError::column(path, &field.name, why));
@@ -195,8 +215,8 @@ fn push(builder: &mut ColumnBuilder, raw: Raw<'_>) -> Result<(), String> {
     let wrong = || shown(text);
     match datatype {
         Datatype::Bool => builder.push_bool(parse_bool(text).ok_or_else(wrong)?),
-        Datatype::Fp64 => builder.push_f64(parse_f64(text).ok_or_else(wrong)?),
-        Datatype::Fp32 => builder.push_f64(parse_f32(text).ok_or_else(wrong)?),
+        Datatype::Fp64 => push_float(builder, parse_f64(text).ok_or_else(wrong)?),
+        Datatype::Fp32 => push_float(builder, parse_f32(text).ok_or_else(wrong)?),
         _ => match (text.parse(), text.parse()) {
             (Ok(value), _) => builder.push_i64(value),
             (_, Ok(value)) => builder.push_u64(value),

@@ -8,6 +8,7 @@
 
 use super::input::Input;
 use crate::TableError;
+use crate::limits::COLUMNS_MAX;
 use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -54,6 +55,8 @@ enum Split {
     More,
     /// What breaks the format.
     Broken(&'static str),
+    /// More fields than a file may have columns.
+    TooMany,
 }
 
 impl Records {
@@ -81,6 +84,9 @@ impl Records {
                 Split::More => ended = !self.input.more()?,
                 Split::Broken(why) => {
                     return Err(TableError::malformed(self.input.path(), Some(self.input.place()), why));
+                }
+                Split::TooMany => {
+                    return Err(TableError::limit(self.input.path(), Some(self.input.place()), "columns", COLUMNS_MAX));
                 }
             }
         }
@@ -114,6 +120,9 @@ fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Split {
     spans.clear();
     let mut at = 0;
     loop {
+        if spans.len() == COLUMNS_MAX {
+            return Split::TooMany;
+        }
         let after = if bytes.get(at) == Some(&b'"') {
             match quoted(bytes, at + 1, ended) {
                 Ok((span, after)) => {

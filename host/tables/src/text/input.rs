@@ -36,6 +36,9 @@ impl Input {
             if format::is_gzip(path) { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) };
         let mut input = Self { source, read_bytes, buffer: Vec::new(), start: 0, line: 1, path: path.to_owned() };
         input.more()?;
+        if let Some(why) = no_text(input.rest()) {
+            return Err(TableError::format(path, why));
+        }
         if input.rest().starts_with(b"\xef\xbb\xbf") {
             input.start = 3;
         }
@@ -68,17 +71,20 @@ impl Input {
     }
 
     /// Makes the rest longer, unless the file ends here. A longer rest is
-    /// asked for only when one line does not end in it.
+    /// asked for only when one line does not end in it, so the longest line is
+    /// all that is ever held.
     pub(crate) fn more(&mut self) -> Result<bool, TableError> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        if self.buffer.len() >= LINE_MAX_BYTES {
-            return Err(TableError::limit(&self.path, Some(self.place()), "a line of bytes", LINE_MAX_BYTES));
-        }
-        // At least doubling, so that a long line is not searched again and again.
-        let wanted = READ_BYTES.max(self.buffer.len());
         let before = self.buffer.len();
+        // Doubling, so that a long line is not searched again and again, up to the limit;
+        // beyond it one byte more tells a line that is too long from one that ends there.
+        let wanted = READ_BYTES.max(before).min(LINE_MAX_BYTES.saturating_sub(before)).max(1);
+        self.buffer.reserve_exact(wanted);
         match self.source.by_ref().take(wanted as u64).read_to_end(&mut self.buffer) {
+            Ok(_) if self.buffer.len() > LINE_MAX_BYTES => {
+                Err(TableError::limit(&self.path, Some(self.place()), "a line of bytes", LINE_MAX_BYTES))
+            }
             Ok(_) => Ok(self.buffer.len() > before),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) => {
                 Err(TableError::malformed(&self.path, Some(self.place()), format!("the .gz file is damaged: {error}")))
@@ -86,6 +92,18 @@ impl Input {
             Err(error) => Err(TableError::io(&self.path, error)),
         }
     }
+}
+
+/// What a file is whose first bytes cannot be text in UTF-8, and what to do.
+fn no_text(start: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "compressed with gzip; give it a name that ends in .gz"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it, or compress it with gzip"),
+        (b"\xff\xfe", "written in UTF-16; write it in UTF-8"),
+        (b"\xfe\xff", "written in UTF-16; write it in UTF-8"),
+        (b"PAR1", "a Parquet file; give it a name that ends in .parquet"),
+    ];
+    KNOWN.iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, why)| *why)
 }
 
 /// Counts what is read of a file, before it is unpacked.

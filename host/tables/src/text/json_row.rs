@@ -3,9 +3,10 @@
 //! Never builds the object in between. A member that no field names is noted
 //! and skipped; a list must have exactly its field's shape.
 
+use super::json_scan::too_long;
 use crate::collect::{Collector, push_float};
 use crate::error::shown;
-use crate::limits::COLUMNS_MAX;
+use crate::limits::{COLUMNS_MAX, NAME_MAX_BYTES};
 use scry_card::{ColumnBuilder, Datatype};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +17,8 @@ pub(crate) struct Row<'a> {
     pub(crate) collector: &'a mut Collector,
     pub(crate) index: &'a HashMap<String, usize>,
     pub(crate) ignored: &'a mut BTreeSet<String>,
+    /// Which fields any line has had so far.
+    pub(crate) met: &'a mut [bool],
     /// Where a value is not its field's: the field, and what was found.
     pub(crate) refused: &'a mut Option<(usize, String)>,
 }
@@ -46,6 +49,9 @@ impl<'de> Visitor<'de> for Row<'_> {
                 continue;
             };
             expected = at + 1;
+            if let Some(met) = self.met.get_mut(at) {
+                *met = true;
+            }
             let before = self.collector.rows.saturating_sub(1) * self.collector.per_row(at);
             let per_row = self.collector.per_row(at);
             let refuse = |found: String, refused: &mut Option<(usize, String)>| {
@@ -100,7 +106,13 @@ impl Visitor<'_> for Key<'_, '_> {
         if fields.get(self.expected).is_some_and(|field| field.name == name) {
             return Ok(Ok(self.expected));
         }
-        Ok(self.row.index.get(name).copied().ok_or_else(|| name.to_owned()))
+        if let Some(&at) = self.row.index.get(name) {
+            return Ok(Ok(at));
+        }
+        if name.len() > NAME_MAX_BYTES {
+            return Err(E::custom(too_long()));
+        }
+        Ok(Err(name.to_owned()))
     }
 }
 

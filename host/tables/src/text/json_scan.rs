@@ -4,7 +4,7 @@
 
 use super::seen::Seen;
 use crate::ColumnInfo;
-use crate::limits::COLUMNS_MAX;
+use crate::limits::{COLUMNS_MAX, NAME_MAX_BYTES};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::HashMap;
 use std::fmt;
@@ -14,6 +14,8 @@ use std::fmt;
 pub(crate) struct Scan {
     names: Vec<String>,
     seen: Vec<Seen>,
+    /// The line of each member's last value.
+    last_lines: Vec<u64>,
     index: HashMap<String, usize>,
     /// The line that is looked at.
     pub(crate) line: u64,
@@ -46,7 +48,10 @@ impl<'de> Visitor<'de> for &mut Scan {
         while let Some(at) = map.next_key_seed(Key { scan: &mut *self, expected })? {
             expected = at + 1;
             let line = self.line;
-            let Some(seen) = self.seen.get_mut(at) else { continue };
+            let (Some(seen), Some(last_line)) = (self.seen.get_mut(at), self.last_lines.get_mut(at)) else { continue };
+            if std::mem::replace(last_line, line) == line {
+                seen.unreadable.get_or_insert(format!("two values of one row (line {line})"));
+            }
             match map.next_value_seed(Look { seen, line })? {
                 Shape::Missing => {}
                 Shape::Of(shape) => match &seen.shape {
@@ -89,12 +94,15 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<usize, E> {
-        let Scan { names, seen, index, .. } = self.scan;
+        let Scan { names, seen, last_lines, index, .. } = self.scan;
         if names.get(self.expected).is_some_and(|known| known == name) {
             return Ok(self.expected);
         }
         if let Some(&at) = index.get(name) {
             return Ok(at);
+        }
+        if name.len() > NAME_MAX_BYTES {
+            return Err(E::custom(too_long()));
         }
         if names.len() >= COLUMNS_MAX {
             return Err(E::custom(format!("more than {COLUMNS_MAX} columns")));
@@ -102,8 +110,14 @@ impl Visitor<'_> for Key<'_> {
         index.insert(name.to_owned(), names.len());
         names.push(name.to_owned());
         seen.push(Seen::default());
+        last_lines.push(0);
         Ok(names.len() - 1)
     }
+}
+
+/// What is wrong with a name beyond the limit.
+pub(crate) fn too_long() -> String {
+    format!("a column's name of more than {NAME_MAX_BYTES} bytes")
 }
 
 /// The shape of a value.

@@ -91,13 +91,21 @@ pub(crate) struct Rows {
     collector: Collector,
     index: HashMap<String, usize>,
     pub(crate) ignored: BTreeSet<String>,
+    /// Which fields any line has had so far.
+    met: Vec<bool>,
 }
 
 impl Rows {
     pub(crate) fn open(path: &Path, fields: &[Field], rows_max: usize) -> Result<Self, TableError> {
         let index = fields.iter().enumerate().map(|(at, field)| (field.name.clone(), at)).collect();
         let collector = Collector::new(path, fields, rows_max)?;
-        Ok(Self { lines: Lines::open(path)?, collector, index, ignored: BTreeSet::new() })
+        let met = vec![false; fields.len()];
+        Ok(Self { lines: Lines::open(path)?, collector, index, ignored: BTreeSet::new(), met })
+    }
+
+    /// The fields that no line has had so far, not even as `null`.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &Field> {
+        self.collector.fields.iter().zip(&self.met).filter(|(_, met)| !**met).map(|(field, _)| field)
     }
 
     /// Bytes of the file read so far.
@@ -115,10 +123,10 @@ impl Rows {
     }
 
     fn read_row(&mut self) -> Result<(), TableError> {
-        let Self { lines, collector, index, ignored } = self;
+        let Self { lines, collector, index, ignored, met } = self;
         let mut refused = None;
         collector.rows += 1;
-        let row = Row { collector, index, ignored, refused: &mut refused };
+        let row = Row { collector, index, ignored, met, refused: &mut refused };
         let mut deserializer = serde_json::Deserializer::from_slice(lines.current());
         let result = row.deserialize(&mut deserializer).and_then(|()| deserializer.end());
         if let Some((at, found)) = refused {

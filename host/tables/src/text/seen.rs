@@ -18,7 +18,9 @@ pub(crate) struct Seen {
     pub(crate) large: Tally,
     pub(crate) negatives: Tally,
     pub(crate) floats: Tally,
-    /// Floats that are no number.
+    /// Those among the floats that are written as whole numbers of more than 64 bits.
+    pub(crate) beyond: Tally,
+    /// NaN, which is a missing number.
     pub(crate) nans: Tally,
     pub(crate) texts: Tally,
     pub(crate) first_text: String,
@@ -61,21 +63,23 @@ impl Seen {
     }
 
     pub(crate) fn add_float(&mut self, value: f64, line: u64) {
-        self.floats.add(line);
-        if value.is_nan() {
-            self.nans.add(line);
-        }
+        let tally = if value.is_nan() { &mut self.nans } else { &mut self.floats };
+        tally.add(line);
     }
 
     fn numbers(&self) -> u64 {
-        self.wholes.count + self.large.count + self.floats.count
+        self.wholes.count + self.large.count + self.floats.count + self.nans.count
     }
 
     /// The type that holds every value; `text_takes_all` where each value has
     /// a text that is itself, as in CSV.
     pub(crate) fn column(self, name: &str, text_takes_all: bool, assumed: &mut Vec<String>) -> ColumnInfo {
         let kind = match self.unreadable.clone().or_else(|| self.disagreement(text_takes_all)) {
-            Some(why) => Kind::Unreadable(why),
+            Some(why) => Kind::Unreadable(format!("holds {why}")),
+            None if self.bools.count + self.numbers() + self.texts.count == 0 => {
+                assumed.push(format!("column `{name}` has no value: all of them are missing"));
+                Kind::Missing { shape: self.shape.unwrap_or_default() }
+            }
             None => {
                 let datatype = self.datatype();
                 assumed.extend(self.notes(datatype).into_iter().map(|note| format!("column `{name}` {note}")));
@@ -102,7 +106,7 @@ impl Seen {
     fn datatype(&self) -> Datatype {
         match (self.bools.count, self.numbers(), self.texts.count) {
             (1.., 0, 0) => Datatype::Bool,
-            (0, 1.., 0) if self.floats.count > 0 => Datatype::Fp64,
+            (0, 1.., 0) if self.floats.count > 0 || self.wholes.count + self.large.count == 0 => Datatype::Fp64,
             (0, 1.., 0) if self.large.count == 0 => Datatype::Int64,
             (0, 1.., 0) if self.negatives.count == 0 => Datatype::Uint64,
             (0, 1.., 0) => Datatype::Fp64,
@@ -113,9 +117,6 @@ impl Seen {
     fn notes(&self, datatype: Datatype) -> Vec<String> {
         let mut notes = Vec::new();
         let all = self.bools.count + self.numbers() + self.texts.count;
-        if all == 0 {
-            notes.push("has no value: taken for text".to_owned());
-        }
         if datatype == Datatype::Bytes && self.numbers() + self.bools.count > 0 {
             let (few, what) = (&self.texts, &self.first_text);
             notes.push(match few.count {
@@ -134,14 +135,15 @@ impl Seen {
                 self.padded.first_line
             ));
         }
-        if datatype == Datatype::Fp64 && self.nans.count > 0 {
+        if datatype.is_numeric() && self.nans.count > 0 {
             notes.push(format!(
-                "holds NaN {} times (first in line {}): a value, not a missing one",
+                "holds NaN {} times (first in line {}): taken for missing",
                 self.nans.count, self.nans.first_line
             ));
         }
-        if datatype == Datatype::Fp64 && self.large.count > 0 {
-            notes.push(format!("has whole numbers too large for a float to be exact (line {})", self.large.first_line));
+        let inexact = [self.large, self.beyond].into_iter().find(|tally| tally.count > 0);
+        if let Some(inexact) = inexact.filter(|_| datatype == Datatype::Fp64) {
+            notes.push(format!("has whole numbers too large for a float to be exact (line {})", inexact.first_line));
         }
         notes
     }

@@ -108,9 +108,10 @@ fn nested(to: &mut impl Write, tensor: &Tensor, shape: &[u64], start: usize) -> 
     to.write_all(b"]")
 }
 
-/// The first float that JSON has no form for, and where it is.
-pub(crate) fn not_finite(tensor: &Tensor) -> Option<(usize, f64)> {
-    let odd = |(at, value): &(usize, f64)| !value.is_finite() && tensor.is_valid(*at);
+/// The first float that JSON has no form for, and where it is. NaN is `null`
+/// there, as any missing value.
+pub(crate) fn infinite(tensor: &Tensor) -> Option<(usize, f64)> {
+    let odd = |(at, value): &(usize, f64)| value.is_infinite() && tensor.is_valid(*at);
     match &tensor.values {
         Values::Fp64(list) => list.iter().copied().enumerate().find(odd),
         Values::Fp32(list) => list.iter().map(|&value| f64::from(value)).enumerate().find(odd),

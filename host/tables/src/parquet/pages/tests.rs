@@ -29,7 +29,7 @@ fn header(page: i64, unpacked: i64, field: u8, inside: &[u8]) -> Vec<u8> {
 fn pages(content: &[u8], is_gzip: bool) -> Pages {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
-    Pages { file: Arc::new(file), is_gzip, levels_bytes: Arc::default() }
+    Pages { file: Arc::new(file), is_gzip, header: Header::default() }
 }
 
 /// Reads a header as the crate does.
@@ -46,14 +46,16 @@ proptest! {
         let statistics = [&[0x18][..], &[text.len() as u8 & 0x7f], &text.as_bytes()[..text.len() & 0x7f], &[0x26, 2, 0x11, 0]].concat();
         let data = [&numbers(&[(1, values.into()), (1, 0), (1, 3), (1, 3)]), &[0x1c][..], &statistics].concat();
         let (unpacked_bytes, values) = (unpacked as usize, values as usize);
-        let size = Size { unpacked_bytes, values, ..Size::default() };
+        let checksum = Some(-5_i32 as u32);
+        let size = Size { unpacked_bytes, values, encoding: Some(0), checksum, ..Size::default() };
         prop_assert_eq!(Size::of(header(0, unpacked.into(), 5, &data).as_slice()).unwrap(), size);
         let dictionary = numbers(&[(1, values as i64), (1, 0)]);
-        let size = Size { unpacked_bytes, dictionary_values: values, ..Size::default() };
+        let size = Size { unpacked_bytes, dictionary_values: values, checksum, ..Size::default() };
         prop_assert_eq!(Size::of(header(2, unpacked.into(), 7, &dictionary).as_slice()).unwrap(), size);
         let [def, rep] = levels.map(i64::from);
         let v2 = [&numbers(&[(1, values as i64), (1, 1), (1, 2), (1, 0), (1, def), (1, rep)]), &[0x12][..]].concat();
-        let size = Size { unpacked_bytes, values, levels_bytes: (def + rep) as usize, ..Size::default() };
+        let levels_bytes = (def + rep) as usize;
+        let size = Size { unpacked_bytes, values, levels_bytes, encoding: Some(0), checksum, ..Size::default() };
         prop_assert_eq!(Size::of(header(3, unpacked.into(), 8, &v2).as_slice()).unwrap(), size);
     }
 
@@ -95,6 +97,34 @@ fn gzip_that_unpacks_to_more_than_it_says_is_refused() {
     // Levels in front of it are not compressed.
     let shifted = [b"levels".as_slice(), &bomb].concat();
     let pages = pages(&shifted, true);
-    pages.levels_bytes.store(6, Ordering::Relaxed);
+    pages.header.with(|shared| shared.size.levels_bytes = 6);
     assert!(pages.get_bytes(0, shifted.len()).is_err());
+}
+
+#[test]
+fn lists_over_many_pages_and_texts_with_shared_starts_are_announced_or_refused() {
+    let read = |header: &Header, values: usize, encoding: u64| {
+        header.check(Size { values, encoding: Some(encoding), ..Size::default() }).map_err(|error| error.to_string())
+    };
+    let header = Header::default();
+    assert_eq!(read(&header, PAGE_MAX_VALUES, 0), Ok(()));
+    assert_eq!(read(&header, 1, 0), Ok(()), "as much as a page may have lies before it");
+    assert!(read(&header, 1, 0).unwrap_err().contains("a batch of list elements beyond"));
+    header.begin_batch();
+    assert_eq!(read(&header, 1, 0), Ok(()));
+    assert!(read(&header, 1, 7).unwrap_err().contains("does not name"));
+    assert_eq!(read(&Header { shares_starts: true, ..Header::default() }, 1, 7), Ok(()));
+}
+
+#[test]
+fn checksums_are_those_of_the_format() {
+    // CRC-32 of the check string of its catalogs.
+    assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+    let pages = pages(b"123456789", false);
+    let check = |checksum| {
+        pages.header.with(|shared| shared.size.checksum = checksum);
+        pages.get_bytes(0, 9).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!((check(None), check(Some(0xcbf4_3926))), (Ok(()), Ok(())));
+    assert!(check(Some(0xcbf4_3927)).unwrap_err().contains("do not fit its checksum"));
 }
