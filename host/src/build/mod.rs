@@ -19,7 +19,7 @@ use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Checker, Golden, Invalid};
+use scry_card::{Card, CardError, Checker, Golden, Invalid, strict};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -172,7 +172,7 @@ pub fn build(
     let references = references(&krate.reference_path(), &card)?;
     component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
         .map_err(|e| BuildError::Encode(e.to_string()))?;
-    let description = Description::read(&sealed)?;
+    let description = Description::read_new(&sealed)?;
     Ok((sealed, description))
 }
 
@@ -187,7 +187,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
 fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError> {
     let Some(text) = read(path)? else { return Ok(None) };
     let wrong = |message: String| BuildError::References { path: path.to_owned(), message };
-    let references = References::from_json(&text).map_err(|e| wrong(e.to_string()))?;
+    let references = References::from_file(&text).map_err(|e| wrong(e.to_string()))?;
     references.fit(&card.schema).map_err(|e| wrong(e.to_string()))?;
     Ok(Some(references))
 }
@@ -196,6 +196,7 @@ fn references(path: &Path, card: &Card) -> Result<Option<References>, BuildError
 fn properties(path: &Path, card: &Card) -> Result<Option<Properties>, BuildError> {
     let Some(text) = read(path)? else { return Ok(None) };
     let wrong = |message: String| BuildError::Properties { path: path.to_owned(), message };
+    strict::from_slice::<Properties>(&text).map_err(|e| wrong(e.to_string()))?;
     let properties = Properties::from_json(&text).map_err(|e| wrong(e.to_string()))?;
     properties.validate(&card.schema).map_err(|e| wrong(e.to_string()))?;
     Ok(Some(properties))
@@ -215,8 +216,9 @@ fn golden(path: &Path, card: &Card) -> Result<Golden, BuildError> {
     let Some(text) = read(path)? else {
         return Ok(Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() });
     };
-    let golden =
-        Golden::from_json(&text).map_err(|e| BuildError::Golden { path: path.to_owned(), message: e.to_string() })?;
+    let wrong = |message: String| BuildError::Golden { path: path.to_owned(), message };
+    strict::from_slice::<Golden>(&text).map_err(|e| wrong(e.to_string()))?;
+    let golden = Golden::from_json(&text).map_err(|e| wrong(e.to_string()))?;
     for example in &golden.examples {
         example.batches(&card.schema).map_err(|error| BuildError::Example {
             path: path.to_owned(),
