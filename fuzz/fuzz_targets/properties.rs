@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use scry_card::properties::Properties;
-use scry_card::{Batch, Checks, Golden, Schema};
+use scry_card::{Batch, Checks, Golden, Schema, strict};
 use serde::Deserialize;
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ struct Files {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(Files { mut properties, golden }) = serde_json::from_slice(bytes) else { return };
+    let Ok(Files { mut properties, golden }) = strict::from_slice(bytes) else { return };
     let schema = &*SCHEMA;
     if properties.validate(schema).is_err() {
         return;

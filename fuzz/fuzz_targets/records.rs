@@ -23,7 +23,7 @@ fuzz_target!(|body: &[u8]| {
             check_form(fields, &batch).expect("a batch of the fields' form");
             checker.check(&batch, &limits).findings
         }
-        Err(errors) => errors.into_iter().map(|invalid| Finding { invalid, policy: Policy::Reject }).collect(),
+        Err(unfit) => unfit.errors.into_iter().map(|invalid| Finding { invalid, policy: Policy::Reject }).collect(),
     };
     assert!(findings.len() <= limits.errors_max);
     for finding in &findings {

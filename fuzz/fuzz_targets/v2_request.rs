@@ -4,15 +4,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::protocol::InferRequest;
+use scry::protocol::{InferRequest, input_names};
 
 fuzz_target!(|body: &[u8]| {
-    // A large one is read by other code.
-    let large = InferRequest::from_json(&[body, &[b' '; 4096]].concat());
+    // A long one says the names of its tensors at once.
+    let long = InferRequest::from_json(&[body, &[b' '; 1 << 16]].concat());
     if let Ok(request) = InferRequest::from_json(body) {
-        if let Ok(large) = large {
-            assert_eq!(format!("{:?}", request.inputs), format!("{:?}", large.inputs));
-        }
+        let mut long = long.expect("space at the end changes nothing");
+        assert_eq!(format!("{:?}", request.inputs), format!("{:?}", long.inputs));
+        assert_eq!(request.misread, long.misread);
+        assert_eq!(long.take_names(), Some(input_names(body)));
         for input in request.inputs {
             let count = input.tensor.shape.iter().product::<u64>();
             assert_eq!(count, input.tensor.values.len() as u64);

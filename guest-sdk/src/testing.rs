@@ -6,7 +6,9 @@
 
 use crate::{Model, runtime};
 use scry_card::properties::{Properties, PropertyResult};
-use scry_card::{Batch, Checker, Checks, Decision, Detail, Golden, Verdict, batch_from_records, check, differences};
+use scry_card::{
+    Batch, Checker, Checks, Decision, Detail, Golden, Verdict, batch_from_records, check, differences, strict,
+};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
@@ -77,7 +79,7 @@ pub fn check_properties<M: Model>(crate_dir: &Path) -> Result<Vec<PropertyResult
 /// The host's verdict on rows, written as a JSON array of objects; an error
 /// where they are not even of the schema's form.
 pub fn check_inputs<M: Model>(crate_dir: &str, rows: &str) -> Result<Verdict, String> {
-    let rows: Vec<_> = serde_json::from_str(rows).map_err(|e| e.to_string())?;
+    let rows: Vec<_> = strict::from_slice(rows.as_bytes()).map_err(|e| e.to_string())?;
     let batch = batch_from_records(&runtime::schema::<M>().inputs, &rows).map_err(|e| e.to_string())?;
     Ok(checker::<M>(Path::new(crate_dir))?.check(&batch, &Detail::default()))
 }
@@ -109,6 +111,6 @@ fn predict<M: Model>(model: &M, inputs: &Batch) -> Result<Batch, String> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    strict::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
 }

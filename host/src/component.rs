@@ -6,7 +6,8 @@ use crate::catalog::{Freshness, FreshnessError};
 use crate::store::Digest;
 use scry_card::properties::{Properties, PropertiesError};
 use scry_card::stats::{References, StatsError};
-use scry_card::{Card, CardError, Golden, GoldenError, Invalid};
+use scry_card::{Card, CardError, Golden, GoldenError, Invalid, strict};
+use serde::de::DeserializeOwned;
 use wasmparser::{Encoding, Parser, Payload};
 
 /// Custom section of the model card.
@@ -19,6 +20,8 @@ const REFERENCE_SECTION: &str = "scry:reference";
 const PROPERTIES_SECTION: &str = "scry:properties";
 /// All that a model may import: the log, and the types it is described in.
 const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
+/// Bytes that are shown of what is no component.
+const BEGIN_SHOWN_BYTES: usize = 16;
 /// What a model must export.
 pub(crate) const PREDICTOR: &str = "scry:model/predictor@0.1.0";
 
@@ -81,6 +84,9 @@ pub enum ComponentError {
     /// The properties are of another model.
     #[error("the properties do not fit the schema: {0}")]
     OtherProperties(Invalid),
+    /// A part of a new component is not strictly what it should be.
+    #[error("the component's `{0}`: {1}")]
+    Section(&'static str, strict::Error),
     /// It wants what no model gets.
     #[error("the component imports `{0}`, which is not granted: a model may import only scry:model/logging")]
     Import(String),
@@ -101,6 +107,33 @@ impl Description {
         }
         let properties = self.properties.as_ref().map_or(Ok(()), |properties| properties.validate(&self.card.schema));
         properties.map_err(ComponentError::OtherProperties)
+    }
+
+    /// Reads a component that is to be published: the same, and what it says of
+    /// itself must be strictly so. One that was published before is served as it was.
+    pub fn read_new(bytes: &[u8]) -> Result<Self, ComponentError> {
+        type Check = fn(&[u8]) -> Result<(), strict::Error>;
+        fn typed<T: DeserializeOwned>(json: &[u8]) -> Result<(), strict::Error> {
+            strict::from_slice::<T>(json).map(drop)
+        }
+        let outline = Outline::read(bytes)?;
+        let sections: [(_, _, Check); 4] = [
+            (CARD_SECTION, outline.card, typed::<Card>),
+            (GOLDEN_SECTION, outline.golden, typed::<Golden>),
+            (REFERENCE_SECTION, outline.references, typed::<References>),
+            (PROPERTIES_SECTION, outline.properties, typed::<Properties>),
+        ];
+        let strictly = |check: Option<Check>| {
+            sections.iter().try_for_each(|&(name, json, typed)| {
+                let read = json.map_or(Ok(()), check.unwrap_or(typed));
+                read.map_err(|error| ComponentError::Section(name, error))
+            })
+        };
+        strictly(Some(strict::check))?;
+        // Within their limits, before anything is made of them.
+        let description = Self::read(bytes)?;
+        strictly(None)?;
+        Ok(description)
     }
 
     /// Reads a component and checks that it is a sealed model that imports
@@ -160,7 +193,22 @@ struct Outline<'a> {
 
 impl<'a> Outline<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, ComponentError> {
-        let malformed = |e: wasmparser::BinaryReaderError| ComponentError::Malformed(e.to_string());
+        /// What each WebAssembly file begins with.
+        const MAGIC: &[u8] = b"\0asm";
+        if !bytes.starts_with(MAGIC) {
+            let found = match bytes {
+                [] => "an empty file".to_owned(),
+                _ => format!("`{}`", bytes.get(..BEGIN_SHOWN_BYTES).unwrap_or(bytes).escape_ascii()),
+            };
+            return Err(ComponentError::Malformed(format!("expected a file that begins with `\\0asm`, found {found}")));
+        }
+        let malformed = |e: wasmparser::BinaryReaderError| {
+            ComponentError::Malformed(format!(
+                "{} (byte {})",
+                e.message().lines().next().unwrap_or_default(),
+                e.offset()
+            ))
+        };
         let mut outline = Self::default();
         // Only the outermost level speaks for the component.
         let mut depth = 0usize;
@@ -235,6 +283,17 @@ mod tests {
         assert!(matches!(Description::read(b""), Err(ComponentError::Malformed(_))));
         assert!(matches!(Description::read(b"\0asm\x01\0\0\0"), Err(ComponentError::Malformed(_))));
         assert!(matches!(Description::read(&bare(b"{}")), Err(ComponentError::NotAModel)));
+    }
+
+    #[test]
+    fn what_a_new_component_says_of_itself_is_read_strictly() {
+        let read = Description::read_new(&bare(br#"{"name":"a","name":"b"}"#)).map_err(|error| error.to_string());
+        assert_eq!(read.unwrap_err(), "the component's `scry:card`: `name`: expected the member once, found it twice");
+        let text = Description::read(b"name = 'a'\n").unwrap_err().to_string();
+        let says = "not a WebAssembly component: expected a file that begins with `\\0asm`, found `name = \\'a\\'\\n`";
+        assert_eq!(text, says);
+        let cut = Description::read(b"\0asm\x0d\0\x01\0\x07\x7f").unwrap_err().to_string();
+        assert!(cut.starts_with("not a WebAssembly component: ") && !cut.contains('\n'), "{cut}");
     }
 
     proptest! {

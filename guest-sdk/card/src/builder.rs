@@ -127,11 +127,12 @@ impl ColumnBuilder {
             Values::Fp32(list) => {
                 let narrow = value as f32;
                 if narrow.is_infinite() && value.is_finite() {
-                    return Err(self.echo.number(value));
+                    return Err(self.echo.number(format_args!("{value:?}")));
                 }
                 list.push(narrow);
             }
-            _ => return Err(self.echo.number(value)),
+            // With its fraction, which is what is wrong with 1.0 in a column of whole numbers.
+            _ => return Err(self.echo.number(format_args!("{value:?}"))),
         }
         self.present();
         Ok(())
@@ -145,6 +146,14 @@ impl ColumnBuilder {
         }
         self.present();
         Ok(())
+    }
+
+    /// Leaves out what came after so many elements.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        crate::for_each_values!(&mut self.values, list => list.truncate(len), text => text.truncate(len));
+        if let Some(flags) = &mut self.validity {
+            flags.truncate(len);
+        }
     }
 
     /// The column.

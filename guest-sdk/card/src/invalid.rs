@@ -2,7 +2,7 @@
 //!
 //! Never decides what follows from it: that is a policy's to say.
 
-use crate::{CheckKind, Tensor, for_each_values};
+use crate::{Batch, CheckKind, Tensor, for_each_values};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -102,6 +102,77 @@ impl fmt::Display for ShownShape<'_> {
             }
             _ => write!(f, "{:?}", self.0),
         }
+    }
+}
+
+/// What was found in the place of a value, before it is known how much of it may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A number, as it is written.
+    Number(String),
+    /// A string.
+    Text(String),
+    /// A truth value.
+    Truth(bool),
+    /// What is said in any case.
+    Said(String),
+}
+
+/// A column whose data is not what it says: what is wrong with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Misread {
+    invalid: Invalid,
+    found: Found,
+}
+
+impl Misread {
+    /// Something wrong with a column as a whole.
+    pub fn new(check: CheckKind, field: &str, expected: impl Into<String>, found: Found) -> Self {
+        Self { invalid: Invalid::new(check, field, expected, String::new()), found }
+    }
+
+    /// The same, of one row.
+    pub fn at_row(self, row: usize) -> Self {
+        Self { invalid: self.invalid.at_row(row), ..self }
+    }
+
+    /// The same, of one element within the row's value.
+    pub fn at_element(self, element: usize) -> Self {
+        Self { invalid: Invalid { element: Some(element), ..self.invalid }, ..self }
+    }
+
+    /// The column.
+    pub fn field(&self) -> &str {
+        &self.invalid.field
+    }
+
+    /// What is wrong, with as much of the input as may be repeated.
+    pub fn told(&self, echo: Echo) -> Invalid {
+        let found = match &self.found {
+            Found::Number(number) => echo.number(number),
+            Found::Text(text) => echo.text(text),
+            Found::Truth(value) => echo.truth(*value),
+            Found::Said(found) => found.clone(),
+        };
+        Invalid { found, ..self.invalid.clone() }
+    }
+}
+
+/// What does not become a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfit {
+    /// What is wrong: one error at least.
+    pub errors: Vec<Invalid>,
+    /// What does fit, the rest missing, so that it can be checked as well; none where that would
+    /// be large, or where more is wrong than is listed.
+    pub rest: Option<Batch>,
+}
+
+impl Unfit {
+    /// The first error alone.
+    pub(crate) fn first(self, form: (&str, &str)) -> Invalid {
+        let (expected, found) = form;
+        self.errors.into_iter().next().unwrap_or_else(|| Invalid::new(CheckKind::Form, "*", expected, found))
     }
 }
 

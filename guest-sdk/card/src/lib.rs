@@ -18,6 +18,7 @@ mod published;
 mod records;
 mod schema;
 pub mod stats;
+pub mod strict;
 mod tensor;
 
 pub use builder::{Column, ColumnBuilder};
@@ -28,7 +29,7 @@ pub use checks::{
 #[cfg(feature = "rules")]
 pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, GoldenError, differences};
-pub use invalid::{Detail, Echo, Invalid, ShownShape, shortened};
+pub use invalid::{Detail, Echo, Found, Invalid, Misread, ShownShape, Unfit, shortened};
 #[cfg(feature = "schema")]
 pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all};

@@ -13,7 +13,53 @@ use serde_json::{Map, Value, json};
 /// The JSON Schema of a document: a card, golden examples, properties, or
 /// reference statistics.
 pub fn json_schema<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().into()
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().into();
+    optional_may_be_null(&mut schema);
+    schema
+}
+
+/// A member that need not be there may be null, which is the same.
+fn optional_may_be_null(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.values_mut().for_each(optional_may_be_null);
+            let required = map.get("required").cloned().unwrap_or_default();
+            let is_required =
+                |name: &str| required.as_array().is_some_and(|names| names.iter().any(|known| known == name));
+            if let Some(Value::Object(members)) = map.get_mut("properties") {
+                members.iter_mut().filter(|(name, _)| !is_required(name)).for_each(|(_, member)| or_null(member));
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(optional_may_be_null),
+        _ => {}
+    }
+}
+
+fn or_null(member: &mut Value) {
+    let nothing = json!({ "type": "null" });
+    if let Some(Value::Array(any)) = member.get_mut("anyOf") {
+        if !any.contains(&nothing) {
+            any.push(nothing);
+        }
+        return;
+    }
+    let has_names = if let Some(Value::Array(names)) = member.get_mut("enum") {
+        if !names.contains(&Value::Null) {
+            names.push(Value::Null);
+        }
+        true
+    } else {
+        false
+    };
+    match member.get_mut("type") {
+        Some(kind @ Value::String(_)) => {
+            let name = kind.take();
+            *kind = json!([name, "null"]);
+        }
+        Some(_) => {}
+        None if has_names => {}
+        None => *member = json!({ "anyOf": [member.take(), nothing] }),
+    }
 }
 
 /// Policies of all inputs.

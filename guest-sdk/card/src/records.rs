@@ -3,35 +3,30 @@
 //! Never fills in or converts: a missing member is missing, and must be
 //! nullable.
 
-use crate::schema::{MISSING_MAX_ELEMENTS, unknown_field};
-use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, ShownShape, Tensor, Values};
+use crate::schema::{MISSING_MAX_ELEMENTS, REST_MAX_ELEMENTS, unknown_field};
+use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, ShownShape, Tensor, Unfit, Values};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
 /// Reads rows into a batch in the order of `fields`.
 pub fn batch_from_records(fields: &[Field], rows: &[Map<String, Value>]) -> Result<Batch, Invalid> {
     let detail = Detail { errors_max: 1, ..Detail::default() };
-    batch_from_records_all(fields, rows, &detail).map_err(|errors| {
-        errors.into_iter().next().unwrap_or_else(|| Invalid::new(CheckKind::Form, "*", "rows", "none"))
-    })
+    batch_from_records_all(fields, rows, &detail).map_err(|unfit| unfit.first(("rows", "none")))
 }
 
 /// The same, with everything that is wrong, row by row: one error at least,
 /// and at most as many as `detail` says, but one.
-pub fn batch_from_records_all(
-    fields: &[Field],
-    rows: &[Map<String, Value>],
-    detail: &Detail,
-) -> Result<Batch, Vec<Invalid>> {
+pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], detail: &Detail) -> Result<Batch, Unfit> {
     let errors_max = detail.errors_max.max(1);
-    let mut errors = Vec::new();
     // Rows in which nothing is take three bytes of a body each, and a column's room.
     let members: usize = rows.iter().map(Map::len).sum();
     let missing = rows.len().saturating_mul(fields.len()).saturating_sub(members);
     if missing > MISSING_MAX_ELEMENTS {
         let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
-        return Err(vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())]);
+        let errors = vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())];
+        return Err(Unfit { errors, rest: None });
     }
+    let (mut errors, mut is_cut, mut left) = (Vec::new(), false, REST_MAX_ELEMENTS);
     let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
     let mut columns: Vec<_> = fields.iter().map(column).collect();
     for (row, record) in rows.iter().enumerate() {
@@ -39,8 +34,19 @@ pub fn batch_from_records_all(
         for (field, column) in fields.iter().zip(&mut columns) {
             let value = record.get(&field.name);
             known += usize::from(value.is_some());
+            let begin = column.len();
             if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo) {
                 errors.push(error.at_row(row));
+                // A value that does not fit is missing in what is checked beside.
+                let per_row = field.elements_per_row().unwrap_or(usize::MAX);
+                match left.checked_sub(per_row) {
+                    Some(less) => {
+                        left = less;
+                        column.truncate(begin);
+                        (0..per_row).for_each(|_| drop(column.push_null()));
+                    }
+                    None => is_cut = true,
+                }
             }
         }
         if known < record.len() {
@@ -48,18 +54,21 @@ pub fn batch_from_records_all(
             errors.extend(unknown.take(errors_max).map(|key| unknown_field(fields, key).at_row(row)));
         }
         if errors.len() >= errors_max {
+            is_cut |= row + 1 < rows.len();
             break;
         }
     }
-    if !errors.is_empty() {
-        errors.truncate(errors_max);
-        return Err(errors);
-    }
+    is_cut |= errors.len() > errors_max;
+    errors.truncate(errors_max);
     let columns = fields.iter().zip(columns).map(|(field, column)| {
         let column = column.finish();
         Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity }
     });
-    Ok(Batch { rows: rows.len(), columns: columns.collect() })
+    let batch = (!is_cut).then(|| Batch { rows: rows.len(), columns: columns.collect() });
+    match batch {
+        Some(batch) if errors.is_empty() => Ok(batch),
+        rest => Err(Unfit { errors, rest }),
+    }
 }
 
 /// Appends one row's value; the error has no row yet.

@@ -4,7 +4,9 @@
 
 use crate::checks::scan::{Limits, one_of};
 use crate::invalid::invalid;
-use crate::{Batch, CheckKind, Datatype, Detail, Echo, Invalid, ShownShape, Tensor, Values, element_count};
+use crate::{
+    Batch, CheckKind, Datatype, Detail, Echo, Invalid, Misread, ShownShape, Tensor, Unfit, Values, element_count,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -97,56 +99,99 @@ pub struct NamedTensor {
 /// `check`'s.
 pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Invalid> {
     let detail = Detail { errors_max: 1, ..Detail::default() };
-    assemble_all(fields, named, &detail).map_err(|errors| {
-        errors.into_iter().next().unwrap_or_else(|| Invalid::new(CheckKind::Form, "*", "tensors", "none"))
-    })
+    assemble_all(fields, named, &[], &detail).map_err(|unfit| unfit.first(("tensors", "none")))
 }
 
-/// The same, with everything that is wrong: one error at least, and at most as
-/// many as `detail` says, but one.
-pub fn assemble_all(fields: &[Field], mut named: Vec<NamedTensor>, detail: &Detail) -> Result<Batch, Vec<Invalid>> {
-    let mut errors = Vec::new();
+/// The same, with everything that is wrong, with columns that did not read as
+/// well: one error at least, and at most as many as `detail` says, but one.
+pub fn assemble_all(
+    fields: &[Field],
+    mut named: Vec<NamedTensor>,
+    misread: &[Misread],
+    detail: &Detail,
+) -> Result<Batch, Unfit> {
     let errors_max = detail.errors_max.max(1);
-    for (i, tensor) in named.iter().enumerate() {
-        if errors.len() == errors_max {
-            break;
-        }
-        if !fields.iter().any(|field| field.name == tensor.name) {
-            errors.push(unknown_field(fields, &tensor.name));
-        } else if named.iter().take(i).any(|other| other.name == tensor.name) {
-            errors.push(Invalid::new(CheckKind::Form, &tensor.name, "the field once", "the field twice"));
-        }
-    }
-    let Some(rows) = named.first().map(|first| first.tensor.shape.first().copied().unwrap_or(0)) else {
+    let mut errors = misnamed(fields, &named, misread, errors_max);
+    let rows = named.first().map(|first| first.tensor.shape.first().copied().unwrap_or(0));
+    if rows.is_none() && misread.is_empty() {
         let missing = fields.first().map_or("inputs", |field| field.name.as_str());
-        return Err(vec![Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none")]);
-    };
-    let mut columns = Vec::with_capacity(fields.len());
-    let mut missing = 0;
+        let none = Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none");
+        return Err(Unfit { errors: vec![none], rest: None });
+    }
+    let (rows, has_rows) = (rows.unwrap_or(0), rows.is_some());
+    let (mut columns, mut is_cut) = (Vec::with_capacity(fields.len()), false);
     for field in fields {
         let column = match named.iter().position(|tensor| tensor.name == field.name) {
             Some(at) => {
                 let tensor = named.swap_remove(at).tensor;
-                check_column(field, rows, &tensor).map(|()| tensor)
+                check_column(field, rows, &tensor).map(|()| Some(tensor))
             }
-            None if field.nullable => missing_column(field, rows, &mut missing),
-            None => {
-                let expected = format!("a {} tensor", field.datatype);
-                Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
-            }
+            None => match misread.iter().find(|misread| misread.field() == field.name) {
+                Some(misread) => Err(misread.told(detail.echo)),
+                None if field.nullable => Ok(None),
+                None => {
+                    let expected = format!("a {} tensor", field.datatype);
+                    Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
+                }
+            },
         };
         match column {
             Ok(column) => columns.push(column),
-            Err(error) if errors.len() < errors_max => errors.push(error),
-            Err(_) => break,
+            Err(error) if errors.len() < errors_max => {
+                errors.push(error);
+                columns.push(None);
+            }
+            Err(_) => {
+                is_cut = true;
+                break;
+            }
         }
     }
-    match usize::try_from(rows) {
-        Ok(rows) if errors.is_empty() => Ok(Batch { rows, columns }),
-        Err(_) if errors.is_empty() => {
-            Err(vec![Invalid::new(CheckKind::Shape, "inputs", "fewer rows", rows.to_string())])
+    if errors.is_empty() {
+        return complete(fields, columns, rows, MISSING_MAX_ELEMENTS)
+            .map_err(|error| Unfit { errors: vec![error], rest: None });
+    }
+    let has_rest = has_rows && !is_cut;
+    let rest = has_rest.then(|| complete(fields, columns, rows, REST_MAX_ELEMENTS).ok()).flatten();
+    Err(Unfit { errors, rest })
+}
+
+/// Names that are no field's, or come twice.
+fn misnamed(fields: &[Field], named: &[NamedTensor], misread: &[Misread], errors_max: usize) -> Vec<Invalid> {
+    let mut errors = Vec::new();
+    let names = || named.iter().map(|tensor| tensor.name.as_str()).chain(misread.iter().map(Misread::field));
+    for (i, name) in names().enumerate() {
+        if errors.len() == errors_max {
+            break;
         }
-        _ => Err(errors),
+        if !fields.iter().any(|field| field.name == name) {
+            errors.push(unknown_field(fields, name));
+        } else if names().take(i).any(|other| other == name) {
+            errors.push(Invalid::new(CheckKind::Form, name, "the field once", "the field twice"));
+        }
+    }
+    errors
+}
+
+/// The same of what is checked beside errors.
+pub(crate) const REST_MAX_ELEMENTS: usize = 1 << 20;
+
+/// A batch of columns, with those that are not there all missing: at most so many elements in
+/// all of these.
+fn complete(
+    fields: &[Field],
+    columns: Vec<Option<Tensor>>,
+    rows: u64,
+    missing_max_elements: usize,
+) -> Result<Batch, Invalid> {
+    let mut missing = 0;
+    let column = |(field, column): (&Field, Option<Tensor>)| {
+        column.map_or_else(|| missing_column(field, rows, &mut missing, missing_max_elements), Ok)
+    };
+    let columns = fields.iter().zip(columns).map(column).collect::<Result<_, _>>()?;
+    match usize::try_from(rows) {
+        Ok(rows) => Ok(Batch { rows, columns }),
+        Err(_) => Err(Invalid::new(CheckKind::Shape, "inputs", "fewer rows", rows.to_string())),
     }
 }
 
@@ -155,12 +200,12 @@ pub(crate) fn unknown_field(fields: &[Field], name: &str) -> Invalid {
     Invalid::new(CheckKind::UnknownField, name, one_of(known), "an unknown field")
 }
 
-/// A column without data, beside so many such elements of other columns.
-fn missing_column(field: &Field, rows: u64, missing: &mut usize) -> Result<Tensor, Invalid> {
+/// A column without data, beside so many such elements of other columns, of as many as there may be.
+fn missing_column(field: &Field, rows: u64, missing: &mut usize, max_elements: usize) -> Result<Tensor, Invalid> {
     let shape = field.batch_shape(rows);
-    let left = MISSING_MAX_ELEMENTS.saturating_sub(*missing);
+    let left = max_elements.saturating_sub(*missing);
     let count = element_count(&shape).filter(|&count| count <= left).ok_or_else(|| {
-        let expected = format!("at most {MISSING_MAX_ELEMENTS} elements");
+        let expected = format!("at most {max_elements} elements");
         Invalid::new(CheckKind::Shape, &field.name, expected, format!("{rows} rows"))
     })?;
     *missing += count;

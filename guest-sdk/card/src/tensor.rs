@@ -101,6 +101,12 @@ impl Text {
         Ok(())
     }
 
+    /// Leaves out what came after so many strings.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.utf8.truncate(self.ends.last().map_or(0, |&end| end as usize));
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()

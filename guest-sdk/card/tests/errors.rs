@@ -1,8 +1,8 @@
 //! All that is wrong with a request, at once and within bounds.
 
 use scry_card::{
-    Batch, Card, CheckKind, Datatype, Detail, Echo, Field, Invalid, NamedTensor, Tensor, Values, assemble_all,
-    batch_from_records_all, duration_seconds,
+    Batch, Card, CheckKind, Datatype, Detail, Echo, Field, Found, Misread, NamedTensor, Tensor, Unfit, Values,
+    assemble_all, batch_from_records_all, duration_seconds,
 };
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ fn fields() -> Vec<Field> {
     serde_json::from_value(fields).unwrap()
 }
 
-fn lines(result: Result<Batch, Vec<Invalid>>) -> Vec<String> {
-    result.unwrap_err().iter().map(|error| format!("{} {error}", error.check)).collect()
+fn lines(result: Result<Batch, Unfit>) -> Vec<String> {
+    result.unwrap_err().errors.iter().map(|error| format!("{} {error}", error.check)).collect()
 }
 
 fn detail(errors_max: usize, max_chars: usize) -> Detail {
@@ -76,19 +76,55 @@ fn every_bad_tensor_is_named() {
         "shape field `state`: expected shape [1], found shape [2]",
         "missing field `pair`: expected a INT8 tensor, found nothing",
     ];
-    assert_eq!(lines(assemble_all(&fields(), tensors(), &detail(16, 40))), all);
-    assert_eq!(lines(assemble_all(&fields(), tensors(), &detail(3, 40))), all[..3]);
-    assert_eq!(lines(assemble_all(&fields(), vec![], &detail(3, 40))).len(), 1);
+    assert_eq!(lines(assemble_all(&fields(), tensors(), &[], &detail(16, 40))), all);
+    assert_eq!(lines(assemble_all(&fields(), tensors(), &[], &detail(3, 40))), all[..3]);
+    assert_eq!(lines(assemble_all(&fields(), vec![], &[], &detail(3, 40))).len(), 1);
     for rows in [u64::MAX, u64::MAX / 2] {
         let age = named("age", &[rows], Values::Fp64(vec![]));
-        assert!(assemble_all(&fields(), vec![age], &detail(3, 40)).is_err());
+        assert!(assemble_all(&fields(), vec![age], &[], &detail(3, 40)).is_err());
     }
+}
+
+#[test]
+fn what_fits_is_there_to_be_checked_beside_what_does_not() {
+    let age = NamedTensor {
+        name: "age".into(),
+        tensor: Tensor { shape: vec![2], values: Values::Fp64(vec![-1.0, 2.0]), validity: None },
+    };
+    let pair = [Misread::new(CheckKind::Shape, "pair", "a pair", Found::Number("17".into())).at_row(1)];
+    let unfit = assemble_all(&fields(), vec![age.clone()], &pair, &detail(16, 1)).unwrap_err();
+    assert_eq!(
+        unfit.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["field `pair`, row 1: expected a pair, found 1…"]
+    );
+    let rest = unfit.rest.unwrap();
+    assert_eq!((rest.rows, &rest.columns[0]), (2, &age.tensor));
+    assert_eq!(rest.columns[2].validity, Some(vec![false; 4]));
+
+    let rows: Vec<_> =
+        serde_json::from_value(json!([{"age": 1.5, "pair": [1, "x"]}, {"age": "x", "pair": [3, 4]}])).unwrap();
+    let rest = batch_from_records_all(&fields(), &rows, &detail(16, 40)).unwrap_err().rest.unwrap();
+    assert_eq!(
+        (&rest.columns[0].values, &rest.columns[0].validity),
+        (&Values::Fp64(vec![1.5, 0.0]), &Some(vec![true, false]))
+    );
+    let pairs = (&rest.columns[2].values, &rest.columns[2].validity);
+    assert_eq!(pairs, (&Values::Int8(vec![0, 0, 3, 4]), &Some(vec![false, false, true, true])));
+    assert_eq!(batch_from_records_all(&fields(), &rows, &detail(1, 40)).unwrap_err().rest, None);
+
+    // Rows that no data came for are not made up.
+    let many = NamedTensor {
+        name: "x".into(),
+        tensor: Tensor { shape: vec![1 << 24, 0], values: Values::Fp64(vec![]), validity: None },
+    };
+    assert_eq!(assemble_all(&fields(), vec![many], &pair, &detail(16, 40)).unwrap_err().rest, None);
 }
 
 #[test]
 fn names_that_a_client_made_up_are_bounded() {
     let row: Value = json!({"age": 1, "pair": [1, 2], "x".repeat(10_000): 1});
-    let error = batch_from_records_all(&fields(), &[row.as_object().unwrap().clone()], &Detail::default()).unwrap_err();
+    let error =
+        batch_from_records_all(&fields(), &[row.as_object().unwrap().clone()], &Detail::default()).unwrap_err().errors;
     assert_eq!((error[0].check, error[0].field.chars().count()), (CheckKind::UnknownField, 129));
 }
 

@@ -195,7 +195,8 @@ impl Crate {
     fn extra(&self) -> Result<Extra, BuildError> {
         let scry = self.package.metadata.as_ref().and_then(|metadata| metadata.get("scry"));
         let Some(scry) = scry else { return Ok(Extra::default()) };
-        serde_json::from_value(scry.clone()).map_err(|e| BuildError::Cargo(format!("[package.metadata.scry]: {e}")))
+        scry_card::strict::from_value(scry.clone())
+            .map_err(|e| BuildError::Cargo(format!("[package.metadata.scry]: {e}")))
     }
 }
 

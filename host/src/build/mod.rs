@@ -18,7 +18,8 @@ use crate::sandbox::snapshot::{self, SnapshotError};
 use crate::sandbox::{CallLimits, Sandbox};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Checker, Golden, Invalid, Schema};
+use scry_card::{Card, CardError, Checker, Golden, Invalid, Schema, strict};
+use serde::de::DeserializeOwned;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -169,7 +170,7 @@ pub fn build(
     let Words { card, golden, properties, references } = words.fit(&krate, schema)?;
     component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
         .map_err(|e| BuildError::Encode(e.to_string()))?;
-    let description = Description::read(&sealed)?;
+    let description = Description::read_new(&sealed)?;
     Ok((sealed, description))
 }
 
@@ -193,13 +194,15 @@ impl Words {
     /// compiled for an example that is cut short or a date that is none.
     fn read(krate: &cargo::Crate) -> Result<Self, BuildError> {
         let card = krate.words()?;
-        let golden = match read_with(&krate.golden_path(), Golden::from_json, golden_error)? {
+        let golden = match read_with(&krate.golden_path(), |json| strictly(json, Golden::from_json), golden_error)? {
             Some(golden) => golden,
             None => Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() },
         };
         golden.validate().map_err(|error| golden_error(krate.golden_path(), error.to_string()))?;
-        let properties = read_with(&krate.properties_path(), Properties::from_json, properties_error)?;
-        let references = read_with(&krate.reference_path(), References::from_json, references_error)?;
+        let properties = |json: &[u8]| strictly(json, Properties::from_json);
+        let properties = read_with(&krate.properties_path(), properties, properties_error)?;
+        let references = |json: &[u8]| References::from_file(json).map_err(|e| e.to_string());
+        let references = read_with(&krate.reference_path(), references, references_error)?;
         Ok(Self { card, golden, properties, references })
     }
 
@@ -238,13 +241,19 @@ fn references_error(path: PathBuf, message: String) -> BuildError {
 }
 
 /// What a file of the crate says; nothing when it is not there.
-fn read_with<T, E: Display>(
+fn read_with<T>(
     path: &Path,
-    parse: fn(&[u8]) -> Result<T, E>,
+    parse: fn(&[u8]) -> Result<T, String>,
     error: fn(PathBuf, String) -> BuildError,
 ) -> Result<Option<T>, BuildError> {
     let Some(json) = read(path)? else { return Ok(None) };
-    parse(&json).map(Some).map_err(|e| error(path.to_owned(), e.to_string()))
+    parse(&json).map(Some).map_err(|message| error(path.to_owned(), message))
+}
+
+/// Reads strictly what an author wrote: no member twice, no list for an object.
+fn strictly<T: DeserializeOwned, E: Display>(json: &[u8], parse: fn(&[u8]) -> Result<T, E>) -> Result<T, String> {
+    strict::from_slice::<T>(json).map_err(|e| e.to_string())?;
+    parse(json).map_err(|e| e.to_string())
 }
 
 /// A file of the crate that need not be there.

@@ -247,7 +247,7 @@ fn hour(hour: i64) -> Map<String, Value> {
 /// The first row of an example's golden examples.
 fn golden_row(example: &str) -> Result<Map<String, Value>, CliError> {
     let file = EXAMPLES.get_file(format!("{example}/golden.json")).ok_or("the example has no golden.json")?;
-    let golden: scry_card::Golden = serde_json::from_slice(file.contents())?;
+    let golden: scry_card::Golden = scry_card::strict::from_slice(file.contents())?;
     let row = golden.examples.first().and_then(|example| example.inputs.first()).cloned();
     Ok(row.ok_or("the example has no rows")?)
 }

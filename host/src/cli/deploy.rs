@@ -5,7 +5,7 @@ use super::{CliError, print_gates, print_json, text};
 use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use crate::registry::Source;
 use crate::text::whole_number;
-use scry_card::{CheckKind, ChecksPatch, Policy};
+use scry_card::{CheckKind, ChecksPatch, Policy, strict};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -236,8 +236,8 @@ impl Args {
     /// A model's name comes first; what is none may be a version of this model.
     fn spare(&self, text: &str, client: &Client) -> Result<Spare, CliError> {
         if let Some(json) = text.strip_prefix("constant:") {
-            let row: Map<String, Value> =
-                serde_json::from_str(json).map_err(|e| format!("`constant:` wants a JSON object of outputs: {e}"))?;
+            let row: Map<String, Value> = strict::from_slice(json.as_bytes())
+                .map_err(|e| format!("`constant:`: a JSON object of outputs: {e}"))?;
             return Ok(Spare::Constant(row));
         }
         let reference: Reference = text.parse()?;

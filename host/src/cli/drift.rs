@@ -115,7 +115,7 @@ impl Merge {
 fn read(file: &Path) -> Result<ExportedModel, CliError> {
     let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
     let bytes = std::fs::read(file).map_err(|e| wrong(&e))?;
-    Ok(serde_json::from_slice(&bytes).map_err(|e| wrong(&e))?)
+    Ok(scry_card::strict::from_slice(&bytes).map_err(|e| wrong(&e))?)
 }
 
 /// The sum of counts that are all of one reference; nothing where there are none.

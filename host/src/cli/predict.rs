@@ -3,10 +3,10 @@
 use super::CliError;
 use super::client::{Client, Host, read, segment};
 use crate::catalog::Reference;
-use scry_card::{Batch, Card, Records, batch_from_records};
+use scry_card::{Batch, Card, Records, batch_from_records, strict};
 use serde_json::{Map, Value, json};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Send rows to a model.
 ///
@@ -27,15 +27,17 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let client = args.host.client()?;
     let url = client.prediction_url()?;
-    let input: Value = serde_json::from_str(&read_input(&args.input)?)
-        .map_err(|e| format!("{}: not JSON: {e}", args.input.display()))?;
+    let sent = read_input(&args.input)?;
+    let wrong = |error: strict::Error| CliError::from(format!("{}: {error}", args.input.display()));
+    let input = strict::value(&sent).map_err(wrong)?;
     if input.get("inputs").is_some() {
-        let answer: Value = read(client.infer(&url, &infer_path(&args.model), input.to_string().as_bytes())?)?;
+        let answer: Value = read(client.infer(&url, &infer_path(&args.model), &sent)?)?;
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(());
     }
+    let rows = rows(input).map_err(wrong)?;
     let card = card(&client, &args.model.model)?;
-    let batch = batch_from_records(&card.schema.inputs, &rows(input)?)?;
+    let batch = batch_from_records(&card.schema.inputs, &rows)?;
     let response = client.infer(&url, &infer_path(&args.model), v2_request(&card, &batch)?.as_bytes())?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (model, version, degraded) = (header("scry-model"), header("scry-version"), header("scry-degraded"));
@@ -48,29 +50,35 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-fn read_input(path: &PathBuf) -> Result<String, CliError> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()).into())
+fn read_input(path: &Path) -> Result<Vec<u8>, CliError> {
+    let read = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    read.map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
 /// The rows of any of the accepted forms.
-fn rows(input: Value) -> Result<Vec<Map<String, Value>>, CliError> {
-    let list = match input {
-        Value::Array(list) => list,
+fn rows(input: Value) -> Result<Vec<Map<String, Value>>, strict::Error> {
+    let (list, is_member) = match input {
+        Value::Array(list) => (list, false),
         Value::Object(mut object) => match object.remove("instances") {
-            Some(Value::Array(list)) => list,
-            Some(_) => return Err("`instances` must be a list of rows".into()),
-            None => vec![Value::Object(object)],
+            Some(Value::Array(list)) => (list, true),
+            Some(other) => {
+                return Err(strict::Error::wrong("a list of rows", strict::found(&other)).within("instances"));
+            }
+            None => return Ok(vec![object]),
         },
-        _ => return Err("expected a list of rows, each a JSON object".into()),
+        other => return Err(strict::Error::wrong("a list of rows, each an object", strict::found(&other))),
     };
     let row = |(i, value): (usize, Value)| match value {
         Value::Object(row) => Ok(row),
-        other => Err(format!("row {i}: expected an object, found {other}").into()),
+        other => {
+            let error = strict::Error::wrong("an object with a member for each field", strict::found(&other)).at(i);
+            Err(if is_member { error.within("instances") } else { error })
+        }
     };
     list.into_iter().enumerate().map(row).collect()
 }

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> {
     // A large component on a slow line takes its time, and somebody is watching.
     const TIMEOUT_MS: u64 = 600_000;
-    let component = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let component = Description::read_new(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
     placeholder::warn(&component.card);
     let mut config = Config::default();
     config.registries.timeout_ms = TIMEOUT_MS;

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use scry_card::strict;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
@@ -151,14 +152,16 @@ async fn publish(
 
 /// A deployment, whose version may come from a registry.
 async fn deploy(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response> {
-    let mut fields: Map<String, Value> = json_body(body, "deployment").await?;
-    let unreadable = |e| HttpError::new(StatusCode::BAD_REQUEST, format!("the deployment is not readable: {e}"));
+    const WHAT: &str = "deployment";
+    let mut fields: Map<String, Value> = json_body(body, WHAT).await?;
     let to = fields.remove("to").filter(|to| !to.is_null());
-    let to: Option<Source> = to.map(serde_json::from_value).transpose().map_err(|_| {
-        let message = "the deployment is not readable: `to` wants a number, an alias, `sha256:…` or `oci://…`";
-        HttpError::new(StatusCode::BAD_REQUEST, message)
-    })?;
-    let deployment: Deployment = serde_json::from_value(Value::Object(fields)).map_err(unreadable)?;
+    let source = |to: Value| {
+        let found = strict::found(&to);
+        let wrong = |_| strict::Error::wrong("a number, an alias, `sha256:…` or `oci://…`", found).within("to");
+        strict::from_value::<Source>(to).map_err(wrong)
+    };
+    let to = to.map(source).transpose().map_err(|error| unreadable(WHAT, &error))?;
+    let deployment: Deployment = strict::from_value(Value::Object(fields)).map_err(|error| unreadable(WHAT, &error))?;
     change(app, move |registry| registry.deploy(who.name(), &model, to, &deployment)).await
 }
 
@@ -178,7 +181,18 @@ async fn roll_back(
     change(app, move |registry| registry.roll_back(who.name(), &model, to)).await
 }
 
-async fn withdraw(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
+/// A withdrawal says nothing but its model.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Withdrawal {}
+
+async fn withdraw(
+    app: App,
+    Extension(who): By,
+    Parts(Path(model)): Parts<Path<String>>,
+    body: Body,
+) -> Result<Response> {
+    let Withdrawal {} = json_body(body, "withdrawal").await?;
     change(app, move |registry| {
         let number = registry.withdraw(who.name(), &model)?;
         Ok(json!({ "model": model, "number": number }))
@@ -188,8 +202,8 @@ async fn withdraw(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<S
 
 async fn restore(app: App, Extension(who): By, body: Body) -> Result<Response> {
     let RollBack { to } = json_body(body, "rollback").await?;
-    let message = "the rollback is not readable: `to` wants the number of a state; see `scry history`";
-    let to = to.ok_or_else(|| HttpError::new(StatusCode::BAD_REQUEST, message))?;
+    let missing = || strict::Error::missing("to", "the number of a state, as `scry history` lists them");
+    let to = to.ok_or_else(|| unreadable("rollback", &missing()))?;
     change(app, move |registry| Ok(json!({ "number": registry.restore(who.name(), to)? }))).await
 }
 
@@ -360,8 +374,11 @@ async fn metrics(app: App) -> Result<Response> {
 async fn json_body<T: DeserializeOwned>(body: Body, what: &str) -> Result<T> {
     let bytes = read_body(body, REQUEST_MAX_BYTES, Duration::from_secs(10)).await?;
     let json = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-    serde_json::from_slice(json)
-        .map_err(|e| HttpError::new(StatusCode::BAD_REQUEST, format!("the {what} is not readable: {e}")))
+    strict::from_slice(json).map_err(|error| unreadable(what, &error))
+}
+
+fn unreadable(what: &str, error: &strict::Error) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, format!("the {what} is not readable: {error}"))
 }
 
 fn reply(value: &impl Serialize) -> Result<Response> {

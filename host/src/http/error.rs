@@ -332,9 +332,10 @@ impl From<PredictError> for HttpError {
             }
             PredictError::NoAnswer(error) => {
                 let status = match error {
-                    CallError::Timeout | CallError::ShortOfTime | CallError::DeadlineTooShort(_) => {
-                        StatusCode::GATEWAY_TIMEOUT
-                    }
+                    CallError::Timeout
+                    | CallError::ShortOfTime
+                    | CallError::Late { .. }
+                    | CallError::DeadlineTooShort(_) => StatusCode::GATEWAY_TIMEOUT,
                     CallError::Overload | CallError::Abandoned | CallError::CircuitOpen => {
                         StatusCode::SERVICE_UNAVAILABLE
                     }

@@ -9,7 +9,8 @@ use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{
-    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
+    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, input_names, may_have_timeout,
+    metadata,
 };
 use crate::serving::{Answer, Call, Predictor, Rows, Served};
 use crate::text::whole_number;
@@ -190,15 +191,17 @@ fn unavailable(why: String) -> HttpError {
 
 async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -> Result<Response, HttpError> {
     answer(arrived, |arrived| async move {
-        let request = arrived.read(InferRequest::from_json).await?;
+        let mut request = arrived.read(InferRequest::from_json).await?;
+        let names = request.take_names();
         let timeout = shorter(request.timeout_us, arrived.timeout);
         let key = arrived.key.clone().or(request.key);
         let by_row = request.invalid_rows == InvalidRows::RefuseRow;
-        let (inputs, received) = (Rows::Columns(request.inputs), arrived.received);
+        let (inputs, received) = (Rows::Columns(request.inputs, request.misread), arrived.received);
         let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
         let predicted = arrived.app.predictor.predict(call).await;
         let answer = predicted.map_err(|error| {
-            let names = if error.has_findings() { names(&arrived.sent) } else { Vec::new() };
+            let names =
+                if error.has_findings() { names.unwrap_or_else(|| input_names(&arrived.sent)) } else { Vec::new() };
             HttpError::predicting(error, Surface::V2(&names))
         })?;
         let fields = &answer.card.schema.outputs;
@@ -292,16 +295,6 @@ impl Arrived {
         name_source(response.headers_mut(), &answer);
         Ok(response)
     }
-}
-
-/// A longer request that failed is not read again.
-const NAMES_MAX_BYTES: usize = 64 << 10;
-
-/// The names of a request's tensors in its own order, once it has failed; of a
-/// large one nobody's time is worth that.
-fn names(sent: &[u8]) -> Vec<String> {
-    let again = (sent.len() <= NAMES_MAX_BYTES).then(|| InferRequest::from_json(sent).ok()).flatten();
-    again.map(|request| request.inputs.into_iter().map(|input| input.name).collect()).unwrap_or_default()
 }
 
 /// The shorter of what a body and a header ask for.

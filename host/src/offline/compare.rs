@@ -65,7 +65,7 @@ impl Side {
         let bytes = || std::fs::read(path).map_err(|error| OfflineError::Io { path: here(), error });
         let (references, fields) = match path.extension().and_then(|ending| ending.to_str()) {
             Some("json") => {
-                let references = References::from_json(&bytes()?);
+                let references = References::from_file(&bytes()?);
                 (references.map_err(|error| OfflineError::References { path: here(), error: error.into() })?, None)
             }
             Some("wasm") => {

@@ -4,7 +4,7 @@ mod records;
 mod v2;
 
 pub use records::{InvalidRows, RecordsRequest, RecordsResponse, Surface, detail};
-pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, metadata};
+pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, input_names, metadata};
 
 /// Whether a body may say a deadline of its own; most say none. One that spells
 /// the word with escapes is believed to say none.

@@ -3,27 +3,24 @@
 //!
 //! Never interprets a record: what its members mean is the schema's to say.
 
-use super::v2::{KEY_MAX_BYTES, ProtocolError, wrong};
+use super::v2::{KEY_MAX_BYTES, ProtocolError};
 use crate::serving::{Answer, Remarks};
+use scry_card::strict::{self, Error, Walker};
 use scry_card::{CheckKind, Finding, Records};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 /// A request with rows.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct RecordsRequest {
     /// One object a row.
-    #[serde(deserialize_with = "instances")]
     pub instances: Vec<Map<String, Value>>,
     /// What else the client wants.
-    #[serde(default)]
     pub parameters: Wishes,
 }
 
-/// What a client wants of an answer.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+/// What a client wants of an answer, on every surface.
+#[derive(Debug, Clone, Default)]
 pub struct Wishes {
     /// A shorter deadline, in microseconds.
     pub timeout: Option<u64>,
@@ -34,8 +31,7 @@ pub struct Wishes {
 }
 
 /// What becomes of a request some of whose rows are refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum InvalidRows {
     /// All of it is refused.
     #[default]
@@ -44,52 +40,69 @@ pub enum InvalidRows {
     RefuseRow,
 }
 
-fn instances<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {
-    use serde::de::Error;
-    let rows = Vec::<Value>::deserialize(deserializer)?;
-    let record = |(row, value): (usize, Value)| match value {
-        Value::Object(record) => Ok(record),
-        Value::Array(_) => Err(D::Error::custom(format!(
-            "instance {row}: expected an object with a member a field, found a list; lists have no names, send V2 tensors instead"
-        ))),
-        other => Err(D::Error::custom(format!("instance {row}: expected an object, found {}", kind(&other)))),
-    };
-    rows.into_iter().enumerate().map(record).collect()
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a truth value",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
 impl Wishes {
-    /// Checks what the types do not.
-    pub(super) fn validate(&self) -> Result<(), ProtocolError> {
-        match &self.key {
-            Some(key) if key.len() > KEY_MAX_BYTES => Err(wrong(
-                "key",
-                None,
-                format!("a text of at most {KEY_MAX_BYTES} bytes"),
-                format!("{} bytes", key.len()),
-            )),
-            _ => Ok(()),
-        }
+    /// Reads `parameters`. Those that Scry does not know are skipped.
+    pub(super) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
+        let mut wishes = Self::default();
+        walker.object(&["timeout", "key", "invalid_rows"], |walker, member| match (member, walker.value()?) {
+            ("timeout", Value::Number(number)) if number.is_u64() => {
+                wishes.timeout = number.as_u64();
+                Ok(())
+            }
+            ("timeout", other) => Err(Error::wrong("microseconds as a whole number", strict::found(&other))),
+            ("key", Value::String(key)) if key.len() <= KEY_MAX_BYTES => {
+                wishes.key = Some(key);
+                Ok(())
+            }
+            ("key", other) => {
+                let found = match &other {
+                    Value::String(key) => format!("one of {} bytes", key.len()),
+                    other => strict::found(other),
+                };
+                Err(Error::wrong(format!("a string of at most {KEY_MAX_BYTES} bytes"), found))
+            }
+            (_, value) => {
+                wishes.invalid_rows = match value.as_str() {
+                    Some("refuse-request") => InvalidRows::RefuseRequest,
+                    Some("refuse-row") => InvalidRows::RefuseRow,
+                    _ => return Err(Error::wrong("refuse-request or refuse-row", strict::found(&value))),
+                };
+                Ok(())
+            }
+        })?;
+        Ok(wishes)
     }
 }
 
 impl RecordsRequest {
-    /// Reads a request.
+    /// Reads a request. Members that Scry does not know are skipped.
     pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
-        let request: Self = serde_json::from_slice(body).map_err(ProtocolError::Records)?;
-        request.parameters.validate()?;
-        Ok(request)
+        let read = || {
+            let mut walker = Walker::new(body)?;
+            let (mut instances, mut parameters) = (None, Wishes::default());
+            walker.object(&["instances", "parameters"], |walker, member| match member {
+                "instances" => rows(walker).map(|rows| instances = Some(rows)),
+                _ => Wishes::read(walker).map(|wishes| parameters = wishes),
+            })?;
+            walker.end()?;
+            let instances = instances.ok_or_else(|| Error::missing("instances", "a list of objects"))?;
+            Ok(Self { instances, parameters })
+        };
+        read().map_err(ProtocolError::Records)
     }
+}
+
+fn rows(walker: &mut Walker<'_>) -> Result<Vec<Map<String, Value>>, Error> {
+    let mut rows = Vec::new();
+    walker.list(|walker, _| {
+        if walker.peek() == Some(b'[') {
+            let found = "a list, which has no names: send V2 tensors instead";
+            return Err(Error::wrong("an object with a member for each field", found));
+        }
+        rows.push(walker.map()?);
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 /// An answer as records.

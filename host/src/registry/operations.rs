@@ -67,7 +67,7 @@ impl Registry {
     /// name is the card's unless another is given. Publishing the same bytes
     /// again answers the same.
     pub fn publish(&self, by: &str, bytes: Vec<u8>, name: Option<&str>) -> Result<Changed, ChangeError> {
-        let description = Description::read(&bytes)?;
+        let description = Description::read_new(&bytes)?;
         let name = name.unwrap_or(&description.card.name).to_owned();
         let digest = description.digest;
         let named = Card { name: name.clone(), ..description.card };

@@ -36,6 +36,15 @@ pub enum CallError {
     /// long wait, not the component, is at fault.
     #[error("the component did not answer before the deadline, which left it little time")]
     ShortOfTime,
+    /// The deadline passed before there was anything to call the guest with.
+    #[error(
+        "the request came too late: it was not there and read within its deadline of {:.0} ms",
+        .deadline.as_secs_f64() * 1e3
+    )]
+    Late {
+        /// From the request's first byte.
+        deadline: Duration,
+    },
     /// The guest used up its fuel.
     #[error("the component used up its fuel")]
     Fuel,
@@ -70,7 +79,7 @@ impl CallError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
-            Self::Timeout | Self::ShortOfTime => "timeout",
+            Self::Timeout | Self::ShortOfTime | Self::Late { .. } => "timeout",
             Self::Fuel => "fuel",
             Self::Memory => "memory",
             Self::InvalidOutput(_) => "invalid-output",

@@ -25,6 +25,9 @@ pub enum SnapshotError {
     /// `load` did not end well.
     #[error("`load` failed: {0}")]
     Load(CallError),
+    /// The same, and the model said why.
+    #[error("`load` failed: {0}")]
+    Said(String),
     /// `describe` did not end well.
     #[error("`describe` failed: {0}")]
     Describe(CallError),
@@ -54,10 +57,10 @@ pub(crate) fn seal(
     let load = instance.get_typed_func::<(), ()>(&mut store, "load").map_err(unsuitable)?;
     if let Err(error) = load.call(&mut store, ()) {
         let said: Vec<_> = store.data().logs.iter().map(|line| line.message.clone()).collect();
-        return Err(SnapshotError::Load(match classify(error) {
-            CallError::Trap(_) if !said.is_empty() => CallError::Trap(said.join("\n")),
-            other => other,
-        }));
+        return Err(match classify(error) {
+            CallError::Trap(_) if !said.is_empty() => SnapshotError::Said(said.join("\n")),
+            other => SnapshotError::Load(other),
+        });
     }
     let mut state = State { store: &mut store, instance };
     let snapshot = poll_once(wizer.snapshot_component(&parsed, &mut state)).map_err(unsuitable)?;

@@ -157,6 +157,7 @@ fn is_at_fault(error: &CallError) -> bool {
         CallError::InvalidInput(_)
         | CallError::Overload
         | CallError::ShortOfTime
+        | CallError::Late { .. }
         | CallError::DeadlineTooShort(_)
         | CallError::Abandoned
         | CallError::CircuitOpen => false,

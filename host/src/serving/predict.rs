@@ -163,9 +163,10 @@ impl Predictor {
         let deadline = call.received + call.timeout.map_or(longest, |shorter| shorter.min(longest));
         let asked = Asked { metrics: &self.metrics, served: &served, number, received: call.received };
         if Instant::now() >= deadline {
-            // It took that long to arrive.
-            asked.answered(CallError::ShortOfTime.reason());
-            return Err(PredictError::NoAnswer(CallError::ShortOfTime));
+            // No component was asked.
+            let late = CallError::Late { deadline: deadline.saturating_duration_since(call.received) };
+            asked.answered(late.reason());
+            return Err(PredictError::NoAnswer(late));
         }
         let answer = self.answer(&served, number, call.inputs, call.by_row, deadline).await;
         let outcome = match &answer {
@@ -378,7 +379,7 @@ pub(super) fn window(served: &Served, rest: &[Link], deadline: Instant) -> Windo
 fn validated(fields: &[Field], rows: Rows) -> Result<Batch, PredictError> {
     let detail = Detail::default();
     let refused = |errors: Vec<Invalid>| PredictError::InvalidInput(errors.into());
-    let batch = rows.in_order(fields, &detail).map_err(refused)?;
+    let batch = rows.in_order(fields, &detail).map_err(|unfit| refused(unfit.errors))?;
     let errors = check(fields, &batch, detail.errors_max);
     if errors.is_empty() { Ok(batch) } else { Err(refused(errors)) }
 }

@@ -74,7 +74,7 @@ pub(super) fn run(
             tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
         }
         // That says nothing about the version.
-        Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime) => {}
+        Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime | CallError::Late { .. }) => {}
         Err(error) => {
             // A client's fault is none of the model's.
             if is_awaited && !matches!(error, CallError::InvalidInput(_)) {

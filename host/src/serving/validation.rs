@@ -8,8 +8,8 @@ use super::{Found, Standing};
 use crate::sandbox::CallError;
 use crate::telemetry::Metrics;
 use scry_card::{
-    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, NamedTensor,
-    Policy, Tally, Verdict, assemble_all, batch_from_records_all,
+    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, Misread,
+    NamedTensor, Policy, Tally, Unfit, Verdict, assemble_all, batch_from_records_all,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// A request's rows, as they came.
 #[derive(Debug)]
 pub enum Rows {
-    /// Columns with their types.
-    Columns(Vec<NamedTensor>),
+    /// Columns with their types, and what is wrong with those that did not read.
+    Columns(Vec<NamedTensor>, Vec<Misread>),
     /// One object a row.
     Records(Vec<Map<String, Value>>),
 }
@@ -30,7 +30,7 @@ impl Rows {
     /// Whether this takes time that a thread that reads requests has not.
     pub(super) fn are_many(&self) -> bool {
         let values: usize = match self {
-            Self::Columns(named) => named.iter().map(|column| column.tensor.values.len()).sum(),
+            Self::Columns(named, _) => named.iter().map(|column| column.tensor.values.len()).sum(),
             Self::Records(rows) => rows.len().saturating_mul(rows.first().map_or(0, Map::len)),
         };
         values > Self::FEW_VALUES
@@ -40,15 +40,18 @@ impl Rows {
     pub(super) fn keep_only(&mut self, fields: &[Field]) {
         let is_known = |name: &str| fields.iter().any(|field| field.name == name);
         match self {
-            Self::Columns(named) => named.retain(|column| is_known(&column.name)),
+            Self::Columns(named, misread) => {
+                named.retain(|column| is_known(&column.name));
+                misread.retain(|column| is_known(column.field()));
+            }
             Self::Records(rows) => rows.iter_mut().for_each(|row| row.retain(|name, _| is_known(name))),
         }
     }
 
     /// The columns in the schema's order, or everything that is wrong with their form.
-    pub(super) fn in_order(self, fields: &[Field], detail: &Detail) -> Result<Batch, Vec<Invalid>> {
+    pub(super) fn in_order(self, fields: &[Field], detail: &Detail) -> Result<Batch, Unfit> {
         match self {
-            Self::Columns(named) => assemble_all(fields, named, detail),
+            Self::Columns(named, misread) => assemble_all(fields, named, &misread, detail),
             Self::Records(rows) => batch_from_records_all(fields, &rows, detail),
         }
     }
@@ -132,8 +135,8 @@ impl Validation {
         by_row: bool,
         metrics: &Metrics,
     ) -> Result<Checked, PredictError> {
-        let batch = rows.in_order(&card.schema.inputs, &self.detail).map_err(|errors| {
-            let refusal = Refusal::of_form(errors);
+        let batch = rows.in_order(&card.schema.inputs, &self.detail).map_err(|unfit| {
+            let refusal = self.refusal(unfit);
             self.count(model, 0, Decision::Reject, &tallies(&refusal.findings), &refusal.findings, metrics);
             PredictError::InvalidInput(refusal)
         })?;
@@ -165,6 +168,27 @@ impl Validation {
             _ => None,
         };
         Ok(Checked { batch: Arc::new(batch), bypass, part, found: verdict.into(), of_version })
+    }
+
+    /// What is wrong with the form of a request, and what the checks and rules find in the part
+    /// of it that has one.
+    fn refusal(&self, Unfit { errors, rest }: Unfit) -> Refusal {
+        let mut refusal = Refusal::of_form(errors);
+        let Some(rest) = rest else { return refusal };
+        let verdict = self.inputs.check(&rest, &self.detail);
+        let is_unread = |field: &str| refusal.findings.iter().any(|finding| finding.invalid.field == field);
+        // What did not read is missing there, and said already.
+        let is_said =
+            |field: &str, check| matches!(check, CheckKind::Missing | CheckKind::NullShare) && is_unread(field);
+        let tallies = verdict.tallies.iter().filter(|tally| !is_said(&tally.field, tally.check));
+        let count: usize = tallies.map(|tally| tally.count).sum();
+        let findings = verdict.findings.into_iter();
+        let findings = findings.filter(|finding| !is_said(&finding.invalid.field, finding.invalid.check));
+        let room = self.detail.errors_max.max(1).saturating_sub(refusal.findings.len());
+        let listed: Vec<_> = findings.take(room).collect();
+        refusal.unlisted = count.saturating_sub(listed.len());
+        refusal.findings.extend(listed);
+        refusal
     }
 
     /// What is wrong with the version as a whole and more than reported; the

@@ -224,9 +224,9 @@ fn an_override_that_makes_no_sense_is_refused() {
     let post = |model: &str, body: &str| host.admin_post(&format!("/v1/models/{model}/circuit"), body.as_bytes());
     post("hostile", r#"{"version":1,"state":"open"}"#).status(200);
     assert_eq!(post("hostile", r#"{"version":"1","state":"auto"}"#).status(200).json()["state"], "half-open");
-    post("hostile", r#"{"version":1,"state":"ajar"}"#).error(400, &["ajar", "`auto`, `open`, `closed`"]);
-    post("hostile", r#"{"version":1}"#).error(400, &["missing field `state`"]);
-    post("hostile", r#"{"version":1,"state":"open","until":5}"#).error(400, &["unknown field `until`"]);
+    post("hostile", r#"{"version":1,"state":"ajar"}"#).error(400, &["ajar", "one of auto, open, closed"]);
+    post("hostile", r#"{"version":1}"#).error(400, &["`state`", "found nothing"]);
+    post("hostile", r#"{"version":1,"state":"open","until":5}"#).error(400, &["`until`", "an unknown member"]);
     post("hostile", r#"{"version":2,"state":"open"}"#).error(404, &["no version `2`"]);
     post("nobody", r#"{"state":"open"}"#).error(404, &["`nobody` is not known"]);
     host.admin_get("/v1/models/hostile/circuit?version=7").error(404, &["no version `7`"]);

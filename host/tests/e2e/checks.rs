@@ -86,16 +86,20 @@ fn all_errors_of_a_request_come_at_once_each_with_row_field_check_and_pointer() 
         loan(),
         but(json!({ "amount": "much", "note": "far too long", "start": null, "extra/~": 1 })),
     ];
-    // What cannot even be put into columns comes first, and all of it.
+    // What cannot even be put into columns comes first, and all of it; then what is wrong with the rest.
     let reply = predict(&host, &rows).status(422);
     assert_eq!(reply.header("content-type"), Some("application/problem+json"));
     let problem = reply.json();
     assert_eq!((&problem["status"], &problem["title"]), (&json!(422), &json!("Unprocessable Entity")));
-    let found = errors(&problem);
-    assert!(
-        found.contains(&error(2, "amount", "type")) && found.contains(&error(2, "extra/~", "unknown-field")),
-        "{problem:#}"
-    );
+    let expected = [
+        error(2, "amount", "type"),
+        error(2, "extra/~", "unknown-field"),
+        error(2, "start", "missing"),
+        error(0, "amount", "range"),
+        error(2, "note", "length"),
+        error(0, "ends after it starts", "rule"),
+    ];
+    assert_eq!(errors(&problem), expected, "{problem:#}");
     let pointer = |field: &str| {
         let all = problem["errors"].as_array().unwrap();
         all.iter().find(|error| error["field"] == field).unwrap()["pointer"].clone()
@@ -259,8 +263,8 @@ fn what_is_no_request_with_records_is_a_problem_that_says_so() {
     let host = host("", &[]);
     for (body, says) in [
         (json!({}), "instances"),
-        (json!({ "instances": [[1, 2]] }), "lists have no names"),
-        (json!({ "instances": [loan(), 3] }), "instance 1"),
+        (json!({ "instances": [[1, 2]] }), "a list, which has no names"),
+        (json!({ "instances": [loan(), 3] }), "`instances[1]`: expected an object, found 3"),
         (json!({ "instances": [loan()], "parameters": { "invalid_rows": "skip" } }), "refuse-row"),
     ] {
         let reply = host.post("/v1/models/checked:predict", &body).status(400);

@@ -24,6 +24,7 @@ mod hostile;
 mod http1;
 mod joined;
 mod leaving;
+mod messages;
 mod oci;
 mod ontime;
 mod overload;

@@ -221,8 +221,8 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
         (json!({ "inputs": [] }), vec!["at least one tensor"]),
         (json!({}), vec!["not V2 JSON", "inputs"]),
         (json!([]), vec!["not V2 JSON"]),
-        (json!({ "inputs": [{ "name": "hour" }] }), vec!["`hour`", "no `shape`"]),
-        (json!({ "inputs": [{ "shape": [1], "data": [1] }] }), vec!["no `name`"]),
+        (json!({ "inputs": [{ "name": "hour" }] }), vec!["`inputs[0].shape`", "found nothing"]),
+        (json!({ "inputs": [{ "shape": [1], "data": [1] }] }), vec!["`inputs[0].name`", "found nothing"]),
     ] {
         infer(&host, &request).error(400, &says);
     }

@@ -6,7 +6,7 @@ use super::cells::Place;
 use super::{BINS, SCALE_MIN};
 use crate::checks::scan::one_of;
 use crate::invalid::invalid;
-use crate::{Field, Invalid, Schema};
+use crate::{Field, Invalid, Schema, strict};
 use serde::{Deserialize, Serialize};
 
 /// JSON of the references of one model, samples and all.
@@ -166,6 +166,9 @@ pub enum StatsError {
     /// Not JSON, or not of the form.
     #[error("not readable: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// The same of a file.
+    #[error("not readable: {0}")]
+    File(#[from] strict::Error),
     /// Contradicts itself, or a limit.
     #[error("{0}")]
     Invalid(#[from] Invalid),
@@ -179,10 +182,20 @@ impl References {
             return Err(invalid("references", None, expected, found).into());
         }
         let references: Self = serde_json::from_slice(json)?;
-        for side in [Some(&references.inputs), references.features.as_ref(), references.outputs.as_ref()] {
-            side.map_or(Ok(()), Reference::validate)?;
-        }
+        references.validate()?;
         Ok(references)
+    }
+
+    /// Reads and checks them as a file that someone wrote: strictly.
+    pub fn from_file(json: &[u8]) -> Result<Self, StatsError> {
+        strict::from_slice::<Self>(json)?;
+        Self::from_json(json)
+    }
+
+    /// Checks each side.
+    fn validate(&self) -> Result<(), Invalid> {
+        let sides = [Some(&self.inputs), self.features.as_ref(), self.outputs.as_ref()];
+        sides.into_iter().flatten().try_for_each(Reference::validate)
     }
 
     /// Leaves out the stored samples of all sides.

@@ -34,7 +34,10 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     let read = |written| match written {
         Written::Model(reference) => Ok(Spare::Model(reference)),
         Written::Constant(Row::Table(row)) => Ok(Spare::Constant(row)),
-        Written::Constant(Row::Json(json)) => serde_json::from_str(&json).map(Spare::Constant).map_err(Error::custom),
+        Written::Constant(Row::Json(json)) => {
+            let row = scry_card::strict::from_slice(json.as_bytes());
+            row.map(Spare::Constant).map_err(|error| Error::custom(format!("constant: {error}")))
+        }
     };
     Vec::<Written>::deserialize(deserializer)?.into_iter().map(read).collect()
 }

@@ -7,7 +7,7 @@
 use scry_card::{Column, Datatype, Values};
 
 /// Deeper lists than tensors have are the JSON reader's to refuse.
-const DEPTH_MAX: u32 = 8;
+const DEPTH_MAX: usize = 8;
 
 /// Digits that a fraction may have here: as whole numbers they are exact in an
 /// `f64`, as is the power of ten that they are divided by, so one division rounds once.
@@ -20,9 +20,15 @@ const POWERS_OF_TEN: [f64; DIGITS_MAX + 1] =
 
 /// The column of the list that the text begins with, with room for `capacity`
 /// elements, and what comes after it; none if any is not a number, or not one of
-/// this type.
-pub(super) fn column(datatype: Datatype, text: &[u8], capacity: usize) -> Option<(Column, &[u8])> {
-    let mut list = List { rest: text, capacity };
+/// this type, or if the list is neither flat nor nested as `shape` says.
+pub(super) fn column<'a>(
+    datatype: Datatype,
+    shape: &[u64],
+    text: &'a [u8],
+    capacity: usize,
+) -> Option<(Column, &'a [u8])> {
+    let (sizes, depth) = sizes(shape);
+    let mut list = List { rest: text, capacity, sizes, depth };
     macro_rules! whole {
         ($kind:ident) => {
             Values::$kind(list.elements(|whole| whole.try_into().ok(), |_| None)?)
@@ -49,9 +55,32 @@ fn narrow(value: f64) -> Option<f32> {
     narrow.is_finite().then_some(narrow)
 }
 
+/// How many elements a list of each level holds, and at what depth elements are where lists
+/// are nested; 0 where no nested list is read here.
+fn sizes(shape: &[u64]) -> ([usize; DEPTH_MAX], usize) {
+    let mut sizes = [0; DEPTH_MAX];
+    if shape.len() > DEPTH_MAX {
+        return (sizes, 0);
+    }
+    let mut size = 1_usize;
+    for (level, &dimension) in sizes.iter_mut().zip(shape).rev() {
+        // A list that holds nothing says nothing of its length.
+        let Some(larger) = usize::try_from(dimension).ok().and_then(|dimension| size.checked_mul(dimension)) else {
+            return (sizes, 0);
+        };
+        if larger == 0 {
+            return (sizes, 0);
+        }
+        (size, *level) = (larger, larger);
+    }
+    (sizes, shape.len())
+}
+
 struct List<'a> {
     rest: &'a [u8],
     capacity: usize,
+    sizes: [usize; DEPTH_MAX],
+    depth: usize,
 }
 
 impl List<'_> {
@@ -63,18 +92,20 @@ impl List<'_> {
         of_fraction: impl Fn(f64) -> Option<T>,
     ) -> Option<Vec<T>> {
         let (mut elements, mut depth) = (Vec::with_capacity(self.capacity), 0);
+        // Where the list of each level began, and the depth of all elements.
+        let (mut begins, mut leaf) = ([0; DEPTH_MAX], 0);
         loop {
-            let mut is_empty = false;
-            while let ([b'[', after @ ..], false) = (self.rest, is_empty) {
+            while let [b'[', after @ ..] = self.rest {
+                *begins.get_mut(depth)? = elements.len();
                 (depth, self.rest) = (depth + 1, space(after));
-                is_empty = matches!(self.rest, [b']', ..]);
             }
-            if !(1..=DEPTH_MAX).contains(&depth) {
-                return None;
+            if depth != leaf {
+                if leaf != 0 || (depth != 1 && depth != self.depth) {
+                    return None;
+                }
+                leaf = depth;
             }
-            if !is_empty {
-                elements.push(self.number(&of_whole, &of_fraction)?);
-            }
+            elements.push(self.number(&of_whole, &of_fraction)?);
             loop {
                 self.rest = space(self.rest);
                 match self.rest {
@@ -84,6 +115,10 @@ impl List<'_> {
                     }
                     [b']', after @ ..] => {
                         (depth, self.rest) = (depth - 1, after);
+                        let count = elements.len() - begins.get(depth)?;
+                        if leaf > 1 && Some(&count) != self.sizes.get(depth) {
+                            return None;
+                        }
                         if depth == 0 {
                             return Some(elements);
                         }
@@ -111,8 +146,8 @@ impl List<'_> {
                 self.rest = after;
                 of_fraction(if is_negative { -fraction } else { fraction })
             }
-            // Zero below zero is not a whole number; too many digits have wrapped around.
-            _ if count > WHOLE_DIGITS_MAX || (is_negative && digits == 0) => None,
+            // Too many digits have wrapped around.
+            _ if count > WHOLE_DIGITS_MAX => None,
             _ => {
                 self.rest = after;
                 of_whole(if is_negative { -digits } else { digits })
@@ -189,26 +224,49 @@ mod tests {
     }
 
     /// Where nothing comes after the list.
-    fn whole(datatype: Datatype, list: &str) -> Option<Column> {
-        column(datatype, list.as_bytes(), 0).filter(|(_, rest)| rest.is_empty()).map(|(column, _)| column)
+    fn whole(datatype: Datatype, shape: &[u64], list: &str) -> Option<Column> {
+        column(datatype, shape, list.as_bytes(), 0).filter(|(_, rest)| rest.is_empty()).map(|(column, _)| column)
     }
 
     #[test]
     fn the_usual_forms_are_read_here() {
-        for list in ["[]", "[1,2]", "[[1, 2],\n[3,\t4]]", "[999999999999999999]", "[[], [ 0 , 10 ],[\r]]"] {
-            assert!(whole(Datatype::Fp64, list).is_some(), "{list}");
-            assert!(whole(Datatype::Int64, list).is_some(), "{list}");
+        for (shape, list) in [
+            (&[2][..], "[1,2]"),
+            (&[2, 2], "[[1, 2],\n[3,\t4]]"),
+            (&[2, 2], "[1,2,3,4]"),
+            (&[1], "[999999999999999999]"),
+            (&[2, 1, 2], "[[[ 0 , 10 ]],[\r[-0,1]]]"),
+        ] {
+            assert!(whole(Datatype::Fp64, shape, list).is_some(), "{list}");
+            assert!(whole(Datatype::Int64, shape, list).is_some(), "{list}");
         }
         for list in ["[0.5,-0.25]", "[-0.0]", "[1e3]", "[0.30000001192092896]", "[1.7976931348623157E+308,5e-324]"] {
-            assert!(whole(Datatype::Fp64, list).is_some(), "{list}");
-            assert!(whole(Datatype::Int64, list).is_none(), "{list}");
+            assert!(whole(Datatype::Fp64, &[1], list).is_some(), "{list}");
+            assert!(whole(Datatype::Int64, &[1], list).is_none(), "{list}");
         }
-        for list in ["[null]", "[\"1\"]", "[true]", "[{}]", "[1e400]", "[-0]", "[[[[[[[[[1]]]]]]]]]", "1", "", "-"] {
-            assert!(whole(Datatype::Fp64, list).is_none(), "{list}");
+        for list in ["[null]", "[\"1\"]", "[true]", "[{}]", "[1e400]", "[[[[[[[[[1]]]]]]]]]", "1", "", "-", "[]"] {
+            assert!(whole(Datatype::Fp64, &[1], list).is_none(), "{list}");
         }
-        assert!(whole(Datatype::Int8, "[128]").is_none() && whole(Datatype::Fp32, "[1e39]").is_none());
-        let (two, rest) = column(Datatype::Int8, b"[[1],[2]] ,3]", 0).unwrap();
+        assert!(whole(Datatype::Int8, &[1], "[128]").is_none() && whole(Datatype::Fp32, &[1], "[1e39]").is_none());
+        let (two, rest) = column(Datatype::Int8, &[2, 1], b"[[1],[2]] ,3]", 0).unwrap();
         assert_eq!((two.values, rest), (Values::Int8(vec![1, 2]), &b" ,3]"[..]));
+    }
+
+    #[test]
+    fn a_list_nested_otherwise_than_its_shape_is_not_read_here() {
+        for (shape, list) in [
+            (&[2, 2][..], "[[1,2],3,4]"),
+            (&[2, 2], "[1,2,[3,4]]"),
+            (&[2, 2], "[[1,2,3],[4]]"),
+            (&[2, 2], "[[[1,2],[3,4]]]"),
+            (&[4], "[[1,2],[3,4]]"),
+            (&[2, 1, 2], "[[1,2],[3,4]]"),
+            (&[1, 2, 2], "[[[1],[2]],[[3],[4]]]"),
+            (&[2, 2], "[[1,2],[3,4],[5,6]]"),
+            (&[2, 2], "[[1,2],[]]"),
+        ] {
+            assert!(whole(Datatype::Fp64, shape, list).is_none(), "{shape:?} {list}");
+        }
     }
 
     fn number() -> impl Strategy<Value = String> {
@@ -228,26 +286,31 @@ mod tests {
 
         /// To the bit.
         #[test]
-        fn what_is_read_here_is_what_the_json_reader_gives(
-            numbers in prop::collection::vec(number(), 0..6),
+        fn what_is_read_here_is_what_is_read_element_by_element(
+            numbers in prop::collection::vec(number(), 1..6),
             is_nested in any::<bool>(),
             kind in 0..NUMERIC.len(),
         ) {
             let list = format!("[{}]", numbers.join(if is_nested { "],[" } else { ", " }));
             let list = if is_nested { format!("[{list}]") } else { list };
-            if let Some(column) = whole(NUMERIC[kind], &list) {
-                let slow = slowly(NUMERIC[kind], &list);
+            let shape = if is_nested { vec![numbers.len() as u64, 1] } else { vec![numbers.len() as u64] };
+            if let Some(column) = whole(NUMERIC[kind], &shape, &list) {
+                let slow = slowly(NUMERIC[kind], &shape, &list);
                 prop_assert_eq!(slow.as_ref().map(bits), Ok(bits(&column)), "{}", list);
                 prop_assert_eq!(slow.unwrap().validity, None);
             }
         }
 
-        /// Whatever it is given: what is read is JSON, and of the same elements.
+        /// Whatever it is given: what is read is JSON, nested as its shape says, and of the same elements.
         #[test]
-        fn what_is_no_json_is_not_read(list in "\\[[\\[\\], 0-2.eE+\\-a\"é]{0,8}\\]?", kind in 0..NUMERIC.len()) {
-            if let Some((column, rest)) = column(NUMERIC[kind], list.as_bytes(), 0) {
+        fn what_is_no_json_is_not_read(
+            list in "\\[[\\[\\], 0-2.eE+\\-a\"é]{0,8}\\]?",
+            shape in prop::collection::vec(0..3_u64, 0..4),
+            kind in 0..NUMERIC.len(),
+        ) {
+            if let Some((column, rest)) = column(NUMERIC[kind], &shape, list.as_bytes(), 0) {
                 let list = list.strip_suffix(std::str::from_utf8(rest).unwrap()).unwrap();
-                let slow = slowly(NUMERIC[kind], list);
+                let slow = slowly(NUMERIC[kind], &shape, list);
                 prop_assert_eq!(slow.as_ref().map(bits), Ok(bits(&column)), "{}", list);
             }
         }

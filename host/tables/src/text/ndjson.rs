@@ -9,6 +9,7 @@ use crate::collect::Collector;
 use crate::limits::BATCH_MAX_BYTES;
 use crate::{ColumnInfo, TableError};
 use memchr::memchr;
+use scry_card::strict::Walker;
 use scry_card::{Batch, Field};
 use serde::de::DeserializeSeed;
 use std::collections::{BTreeSet, HashMap};
@@ -54,10 +55,17 @@ impl Lines {
     }
 
     fn malformed(&self, error: &serde_json::Error) -> TableError {
-        // The place within the line says nothing beside the file's own lines.
-        let why = error.to_string();
-        let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
-        let why = format!("{why} (byte {} of the line); write one JSON object a line", error.column());
+        let line = self.current().trim_ascii();
+        let strictly = Walker::new(line).and_then(|mut walker| walker.map().and_then(|_| walker.end()));
+        let why = match strictly {
+            // The place within the line says nothing beside the file's own lines.
+            Err(error) => error.to_string().replace("(line 1, column ", "(column "),
+            Ok(()) => {
+                let why = error.to_string();
+                why.rsplit_once(" at line ").map_or(why.clone(), |(why, _)| why.to_owned())
+            }
+        };
+        let why = format!("{why}; write one JSON object a line");
         TableError::malformed(self.input.path(), Some(self.input.place()), why)
     }
 }

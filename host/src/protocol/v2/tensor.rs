@@ -1,0 +1,230 @@
+//! One tensor of a request: from its members to a column.
+//!
+//! Never changes the order of elements: `data` is flat, or nested exactly as `shape` says.
+
+use super::plain;
+use scry_card::strict::{Error, Walker, Within};
+use scry_card::{
+    CheckKind, Column, ColumnBuilder, Datatype, Found, Misread, NamedTensor, ShownShape, Tensor, element_count,
+};
+use std::borrow::Cow;
+
+/// Elements that room is made for before any is seen, at most.
+const CAPACITY_MAX: usize = 1 << 16;
+
+/// `data`, as far as it could be read where it came.
+enum Data<'a> {
+    Column(Column),
+    /// Read once all members are known.
+    Text(&'a str),
+}
+
+/// Reads a tensor. What is wrong with its form is an error of the request; what is wrong with
+/// its data is the tensor's own.
+pub(super) fn read(walker: &mut Walker<'_>) -> Result<Result<NamedTensor, Misread>, Error> {
+    let (mut name, mut shape, mut kind, mut data) = (None, None, None, None);
+    walker.object(&["name", "shape", "datatype", "data"], |walker, member| {
+        match member {
+            "name" => name = Some(walker.text()?),
+            "shape" => shape = Some(dimensions(walker)?),
+            "datatype" => kind = Some(walker.text()?),
+            _ => {
+                let column = walker.by(|text| column(text, kind.as_deref()?, shape.as_deref()?));
+                data = Some(column.map_or_else(|| walker.skip().map(Data::Text), |column| Ok(Data::Column(column)))?);
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    let name = name.ok_or_else(|| Error::missing("name", "a string"))?.into_owned();
+    let shape = shape.ok_or_else(|| Error::missing("shape", "a list of whole numbers"))?;
+    let kind = kind.ok_or_else(|| Error::missing("datatype", "a string"))?;
+    let data = data.ok_or_else(|| Error::missing("data", "a list of elements"))?;
+    Ok(tensor(name, shape, &kind, data))
+}
+
+fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
+    const EXPECTED: &str = "a whole number";
+    let mut shape = Vec::new();
+    walker.list(|walker, _| {
+        let written = match walker.peek() {
+            Some(b'-' | b'0'..=b'9') => walker.number()?,
+            _ => return Err(walker.other(EXPECTED)),
+        };
+        let dimension = if written == "-0" { Ok(0) } else { written.parse() };
+        shape.push(dimension.map_err(|_| Error::wrong(EXPECTED, cut(written)))?);
+        Ok(())
+    })?;
+    Ok(shape)
+}
+
+/// Plain numbers, in one go.
+fn column<'a>(text: &'a [u8], kind: &str, shape: &[u64]) -> Option<(Column, &'a [u8])> {
+    let capacity = element_count(shape)?.min(CAPACITY_MAX);
+    plain::column(datatype(kind)?, shape, text, capacity)
+}
+
+fn tensor(name: String, shape: Vec<u64>, kind: &str, data: Data<'_>) -> Result<NamedTensor, Misread> {
+    let wrong = |check, expected: String, found| Misread::new(check, &name, expected, found);
+    let Some(datatype) = datatype(kind) else {
+        let expected = "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES".to_owned();
+        return Err(wrong(CheckKind::Type, expected, Found::Said(cut(kind))));
+    };
+    let Some(count) = element_count(&shape) else {
+        let expected = "a shape that can be counted".to_owned();
+        return Err(wrong(CheckKind::Shape, expected, Found::Said(ShownShape(&shape).to_string())));
+    };
+    let read = match data {
+        Data::Column(column) => Ok(column),
+        Data::Text(list) => elements(datatype, &shape, list),
+    };
+    let Column { values, validity } = read.map_err(|stop| {
+        let per_row = (count / shape.first().map_or(1, |&rows| usize::try_from(rows).unwrap_or(1)).max(1)).max(1);
+        match stop {
+            Stop::List(found) => wrong(CheckKind::Type, "a list of elements as `data`".into(), found),
+            Stop::Nesting(at, found) => {
+                let misread = wrong(CheckKind::Shape, format!("data nested as shape {}", ShownShape(&shape)), found);
+                misread.at_row(at / per_row)
+            }
+            Stop::Element(at, found) => {
+                let misread = wrong(CheckKind::Type, format!("a {datatype} value"), found).at_row(at / per_row);
+                if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
+            }
+            // Its text was read before: only an element can be wrong.
+            Stop::Text(error) => wrong(CheckKind::Form, "JSON".into(), Found::Said(error.to_string())),
+        }
+    })?;
+    if values.len() != count {
+        let expected = format!("{count} elements for shape {}", ShownShape(&shape));
+        return Err(wrong(CheckKind::Shape, expected, Found::Said(values.len().to_string())));
+    }
+    Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
+}
+
+fn datatype(name: &str) -> Option<Datatype> {
+    use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+    let all = [Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes];
+    all.into_iter().find(|datatype| datatype.name() == name)
+}
+
+/// Why a list is not read to its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Text(Error),
+    /// It is no list.
+    List(Found),
+    /// Not nested as it should be, at an element.
+    Nesting(usize, Found),
+    /// An element of another type.
+    Element(usize, Found),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Text(error)
+    }
+}
+
+/// A stop knows its element, which says more than where in the text it is.
+impl Within for Stop {
+    fn within(self, _: &str) -> Self {
+        self
+    }
+
+    fn at(self, _: usize) -> Self {
+        self
+    }
+}
+
+/// Reads a list whose text is whole, element by element.
+pub(super) fn elements(datatype: Datatype, shape: &[u64], list: &str) -> Result<Column, Stop> {
+    let mut walker = Walker::of(list);
+    if walker.peek() != Some(b'[') {
+        return Err(Stop::List(found(&mut walker)?));
+    }
+    let capacity = element_count(shape).unwrap_or(0).min(CAPACITY_MAX);
+    let mut builder = ColumnBuilder::new(datatype, capacity);
+    let inside = list.get(1..).unwrap_or_default().trim_start();
+    if shape.len() > 1 && inside.starts_with('[') {
+        nested(&mut walker, shape, &mut builder)?;
+    } else {
+        walker.list(|walker, _| element(walker, &mut builder))?;
+    }
+    Ok(builder.finish())
+}
+
+/// One level of a nested list, or an element below the last.
+fn nested(walker: &mut Walker<'_>, shape: &[u64], builder: &mut ColumnBuilder) -> Result<(), Stop> {
+    let Some((&dimension, inner)) = shape.split_first() else { return element(walker, builder) };
+    if walker.peek() != Some(b'[') {
+        let found = Found::Said(format!("an element in the place of a list of {dimension}"));
+        return Err(Stop::Nesting(builder.len(), found));
+    }
+    let (begin, mut count) = (builder.len(), 0);
+    let wrong =
+        |length: String| Stop::Nesting(begin, Found::Said(format!("a list of {length} in the place of {dimension}")));
+    walker.list(|walker, _| {
+        if count == dimension {
+            return Err(wrong("more".into()));
+        }
+        count += 1;
+        nested(walker, inner, builder)
+    })?;
+    if count < dimension { Err(wrong(count.to_string())) } else { Ok(()) }
+}
+
+fn element(walker: &mut Walker<'_>, builder: &mut ColumnBuilder) -> Result<(), Stop> {
+    let at = builder.len();
+    let pushed = match walker.peek() {
+        Some(b'[') => return Err(Stop::Nesting(at, Found::Said("a list in the place of an element".into()))),
+        Some(b'{') => Err(found(walker)?),
+        Some(b'"') => {
+            let text = walker.text()?;
+            builder.push_str(&text).map_err(|_| Found::Text(text.into_owned()))
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            let written = walker.number()?;
+            number(written, builder).ok_or_else(|| Found::Number(cut(written)))
+        }
+        _ => match walker.literal()? {
+            None => builder.push_null().map_err(Found::Said),
+            Some(value) => builder.push_bool(value).map_err(|_| Found::Truth(value)),
+        },
+    };
+    pushed.map_err(|found| Stop::Element(at, found))
+}
+
+/// A number is whole where it has neither a fraction nor an exponent, so that `-0` is 0.
+fn number(written: &str, builder: &mut ColumnBuilder) -> Option<()> {
+    let is_whole = !written.contains(['.', 'e', 'E']);
+    if written == "-0" {
+        return builder.push_u64(0).ok();
+    }
+    match (is_whole, written.parse::<u64>(), written.parse::<i64>()) {
+        (true, Ok(whole), _) => builder.push_u64(whole).ok(),
+        (true, _, Ok(whole)) => builder.push_i64(whole).ok(),
+        _ => {
+            let real = written.parse::<f64>().ok().filter(|real| real.is_finite())?;
+            builder.push_f64(real).ok()
+        }
+    }
+}
+
+/// What is there instead of an element or a list.
+fn found(walker: &mut Walker<'_>) -> Result<Found, Error> {
+    Ok(match walker.peek() {
+        Some(b'{') => Found::Said("an object".into()),
+        Some(b'[') => Found::Said("a list".into()),
+        Some(b'"') => Found::Text(Cow::into_owned(walker.text()?)),
+        Some(b'-' | b'0'..=b'9') => Found::Number(cut(walker.number()?)),
+        _ => walker.literal()?.map_or(Found::Said("null".into()), Found::Truth),
+    })
+}
+
+/// A text of the client's, never longer than a line.
+fn cut(text: &str) -> String {
+    const SHOWN_MAX_CHARS: usize = 40;
+    match text.char_indices().nth(SHOWN_MAX_CHARS) {
+        None => text.to_owned(),
+        Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",
+    }
+}
