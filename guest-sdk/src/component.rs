@@ -59,7 +59,7 @@ pub mod runtime {
             Ok(model) => model,
             #[expect(clippy::panic, reason = "the init function has no other way to fail")]
             Err(error) => {
-                crate::logging::log(crate::logging::Level::Error, &format!("the model could not be loaded: {error}"));
+                crate::logging::log(crate::logging::Level::Error, format!("the model could not be loaded: {error}"));
                 // That is no panic of the model's: where it happens says nothing.
                 std::panic::set_hook(Box::new(|_| {}));
                 panic!("the model could not be loaded: {error}")

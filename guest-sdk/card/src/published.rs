@@ -22,7 +22,15 @@ pub fn json_schema<T: JsonSchema>() -> Value {
 fn optional_may_be_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
-            map.values_mut().for_each(optional_may_be_null);
+            for (keyword, value) in map.iter_mut() {
+                match value {
+                    // Names of members and types are no keywords.
+                    Value::Object(named) if matches!(keyword.as_str(), "properties" | "$defs") => {
+                        named.values_mut().for_each(optional_may_be_null);
+                    }
+                    other => optional_may_be_null(other),
+                }
+            }
             let required = map.get("required").cloned().unwrap_or_default();
             let is_required =
                 |name: &str| required.as_array().is_some_and(|names| names.iter().any(|known| known == name));
