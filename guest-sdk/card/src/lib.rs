@@ -9,6 +9,7 @@ mod builder;
 mod card;
 mod checks;
 mod golden;
+mod interrupt;
 mod invalid;
 mod join;
 #[cfg(feature = "rules")]
@@ -29,9 +30,10 @@ pub use checks::{
 #[cfg(feature = "rules")]
 pub use checks::{Checker, Finding, Tally, Verdict};
 pub use golden::{Difference, Example, Golden, GoldenError, differences};
+pub use interrupt::{Interrupt, Interrupted};
 pub use invalid::{Detail, Echo, Found, Invalid, Misread, ShownShape, Unfit, shortened};
 #[cfg(feature = "schema")]
 pub use published::json_schema;
-pub use records::{Records, batch_from_records, batch_from_records_all};
-pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, check, check_form};
+pub use records::{Records, batch_from_records, batch_from_records_all, batch_from_records_until};
+pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, assemble_until, check, check_form, check_until};
 pub use tensor::{Batch, Datatype, Element, Tensor, Text, Values, element_count};

@@ -4,7 +4,10 @@
 //! nullable.
 
 use crate::schema::{MISSING_MAX_ELEMENTS, REST_MAX_ELEMENTS, unknown_field};
-use crate::{Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Invalid, ShownShape, Tensor, Unfit, Values};
+use crate::{
+    Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Interrupt, Interrupted, Invalid, ShownShape, Tensor, Unfit,
+    Values,
+};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
@@ -17,6 +20,18 @@ pub fn batch_from_records(fields: &[Field], rows: &[Map<String, Value>]) -> Resu
 /// The same, with everything that is wrong, row by row: one error at least,
 /// and at most as many as `detail` says, but one.
 pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], detail: &Detail) -> Result<Batch, Unfit> {
+    // What is never interrupted comes to its end.
+    let batch = batch_from_records_until(fields, rows, detail, &mut Interrupt::never());
+    batch.unwrap_or(Err(Unfit { errors: Vec::new(), rest: None }))
+}
+
+/// The same, as long as it is wanted.
+pub fn batch_from_records_until(
+    fields: &[Field],
+    rows: &[Map<String, Value>],
+    detail: &Detail,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Batch, Unfit>, Interrupted> {
     let errors_max = detail.errors_max.max(1);
     // Rows in which nothing is take three bytes of a body each, and a column's room.
     let members: usize = rows.iter().map(Map::len).sum();
@@ -24,7 +39,7 @@ pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], det
     if missing > MISSING_MAX_ELEMENTS {
         let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
         let errors = vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())];
-        return Err(Unfit { errors, rest: None });
+        return Ok(Err(Unfit { errors, rest: None }));
     }
     let (mut errors, mut is_cut, mut left) = (Vec::new(), false, REST_MAX_ELEMENTS);
     let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
@@ -33,6 +48,7 @@ pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], det
         let mut known = 0;
         for (field, column) in fields.iter().zip(&mut columns) {
             let value = record.get(&field.name);
+            interrupt.spend(VALUE_STEPS + value.map_or(0, steps))?;
             known += usize::from(value.is_some());
             let begin = column.len();
             if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo) {
@@ -50,6 +66,7 @@ pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], det
             }
         }
         if known < record.len() {
+            interrupt.spend(record.len().saturating_mul(fields.len()))?;
             let unknown = record.keys().filter(|key| fields.iter().all(|field| field.name != **key));
             errors.extend(unknown.take(errors_max).map(|key| unknown_field(fields, key).at_row(row)));
         }
@@ -65,9 +82,21 @@ pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], det
         Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity }
     });
     let batch = (!is_cut).then(|| Batch { rows: rows.len(), columns: columns.collect() });
-    match batch {
+    Ok(match batch {
         Some(batch) if errors.is_empty() => Ok(batch),
         rest => Err(Unfit { errors, rest }),
+    })
+}
+
+/// Steps that finding and appending a value take.
+const VALUE_STEPS: usize = 4;
+
+/// Steps that a value takes beyond those, without what lies in lists within it.
+fn steps(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() / Interrupt::STEP_BYTES,
+        Value::Array(items) => VALUE_STEPS * items.len(),
+        _ => 0,
     }
 }
 

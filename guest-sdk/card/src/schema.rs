@@ -2,10 +2,11 @@
 //!
 //! Never decides what to do about a batch that is not: policy is the caller's.
 
-use crate::checks::scan::{Limits, one_of};
+use crate::checks::scan::{Categories, Limits, one_of};
 use crate::invalid::invalid;
 use crate::{
-    Batch, CheckKind, Datatype, Detail, Echo, Invalid, Misread, ShownShape, Tensor, Unfit, Values, element_count,
+    Batch, CheckKind, Datatype, Detail, Echo, Interrupt, Interrupted, Invalid, Misread, ShownShape, Tensor, Unfit,
+    Values, element_count,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -17,6 +18,8 @@ const FIELDS_MAX: usize = 4_096;
 const DIMENSIONS_MAX: usize = 32;
 /// Values that one field may be limited to.
 const CATEGORIES_MAX: usize = 10_000;
+/// Rows that are no reason to sort a field's categories.
+const FEW_ROWS: usize = 256;
 /// More than any image or window of a series needs in one row.
 const ROW_MAX_ELEMENTS: usize = 1 << 24;
 /// Elements that a client sent no data for, so that no body limit bounds them.
@@ -106,21 +109,35 @@ pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Inva
 /// well: one error at least, and at most as many as `detail` says, but one.
 pub fn assemble_all(
     fields: &[Field],
-    mut named: Vec<NamedTensor>,
+    named: Vec<NamedTensor>,
     misread: &[Misread],
     detail: &Detail,
 ) -> Result<Batch, Unfit> {
+    // What is never interrupted comes to its end.
+    let batch = assemble_until(fields, named, misread, detail, &mut Interrupt::never());
+    batch.unwrap_or(Err(Unfit { errors: Vec::new(), rest: None }))
+}
+
+/// The same, as long as it is wanted.
+pub fn assemble_until(
+    fields: &[Field],
+    mut named: Vec<NamedTensor>,
+    misread: &[Misread],
+    detail: &Detail,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Batch, Unfit>, Interrupted> {
     let errors_max = detail.errors_max.max(1);
-    let mut errors = misnamed(fields, &named, misread, errors_max);
+    let mut errors = misnamed(fields, &named, misread, errors_max, interrupt)?;
     let rows = named.first().map(|first| first.tensor.shape.first().copied().unwrap_or(0));
     if rows.is_none() && misread.is_empty() {
         let missing = fields.first().map_or("inputs", |field| field.name.as_str());
         let none = Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none");
-        return Err(Unfit { errors: vec![none], rest: None });
+        return Ok(Err(Unfit { errors: vec![none], rest: None }));
     }
     let (rows, has_rows) = (rows.unwrap_or(0), rows.is_some());
     let (mut columns, mut is_cut) = (Vec::with_capacity(fields.len()), false);
     for field in fields {
+        interrupt.spend(named.len() + misread.len())?;
         let column = match named.iter().position(|tensor| tensor.name == field.name) {
             Some(at) => {
                 let tensor = named.swap_remove(at).tensor;
@@ -148,29 +165,36 @@ pub fn assemble_all(
         }
     }
     if errors.is_empty() {
-        return complete(fields, columns, rows, MISSING_MAX_ELEMENTS)
-            .map_err(|error| Unfit { errors: vec![error], rest: None });
+        let batch = complete(fields, columns, rows, MISSING_MAX_ELEMENTS);
+        return Ok(batch.map_err(|error| Unfit { errors: vec![error], rest: None }));
     }
     let has_rest = has_rows && !is_cut;
     let rest = has_rest.then(|| complete(fields, columns, rows, REST_MAX_ELEMENTS).ok()).flatten();
-    Err(Unfit { errors, rest })
+    Ok(Err(Unfit { errors, rest }))
 }
 
 /// Names that are no field's, or come twice.
-fn misnamed(fields: &[Field], named: &[NamedTensor], misread: &[Misread], errors_max: usize) -> Vec<Invalid> {
+fn misnamed(
+    fields: &[Field],
+    named: &[NamedTensor],
+    misread: &[Misread],
+    errors_max: usize,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Vec<Invalid>, Interrupted> {
     let mut errors = Vec::new();
     let names = || named.iter().map(|tensor| tensor.name.as_str()).chain(misread.iter().map(Misread::field));
     for (i, name) in names().enumerate() {
         if errors.len() == errors_max {
             break;
         }
+        interrupt.spend(fields.len() + i)?;
         if !fields.iter().any(|field| field.name == name) {
             errors.push(unknown_field(fields, name));
         } else if names().take(i).any(|other| other == name) {
             errors.push(Invalid::new(CheckKind::Form, name, "the field once", "the field twice"));
         }
     }
-    errors
+    Ok(errors)
 }
 
 /// The same of what is checked beside errors.
@@ -248,8 +272,20 @@ pub(crate) fn check_column(field: &Field, rows: u64, tensor: &Tensor) -> Result<
 /// Everything that is wrong with a batch, up to `errors_max` errors: form,
 /// missing values, ranges, categories, numbers that are not finite.
 pub fn check(fields: &[Field], batch: &Batch, errors_max: usize) -> Vec<Invalid> {
+    // What is never interrupted comes to its end.
+    check_until(fields, batch, errors_max, &mut Interrupt::never()).unwrap_or_default()
+}
+
+/// The same, as long as it is wanted.
+pub fn check_until(
+    fields: &[Field],
+    batch: &Batch,
+    errors_max: usize,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Vec<Invalid>, Interrupted> {
     if fields.len() != batch.columns.len() {
-        return vec![invalid("*", None, format!("{} columns", fields.len()), batch.columns.len().to_string())];
+        let found = batch.columns.len().to_string();
+        return Ok(vec![invalid("*", None, format!("{} columns", fields.len()), found)]);
     }
     let mut errors = Vec::new();
     for (field, tensor) in fields.iter().zip(&batch.columns) {
@@ -260,13 +296,16 @@ pub fn check(fields: &[Field], batch: &Batch, errors_max: usize) -> Vec<Invalid>
             errors.push(error);
             continue;
         }
-        let limits = Limits { field, length_max_chars: None };
-        let _ = limits.scan(tensor, &mut |i, kind| {
+        // Of a few rows that would take longer than looking through them.
+        let categories = (batch.rows > FEW_ROWS).then(|| Categories::many(field)).flatten();
+        let limits = Limits { field, length_max_chars: None, categories: categories.as_ref() };
+        let _ = limits.scan(tensor, interrupt, &mut |i, kind| {
             errors.push(limits.describe(tensor, i, kind, Echo::default()));
             if errors.len() < errors_max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        interrupt.check()?;
     }
-    errors
+    Ok(errors)
 }
 
 impl Schema {

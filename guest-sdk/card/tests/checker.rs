@@ -156,11 +156,16 @@ fn echo_bounds_what_is_repeated() {
     let all = found(0);
     assert_eq!(
         all,
-        ["a number", "a string", "start = a number, note = a string: an error", "start = a number, note = a string"]
+        [
+            "a number",
+            "a string",
+            "start = a number, note = a string: `+` leaves the range of whole numbers",
+            "start = a number, note = a string"
+        ]
     );
     let some = found(3);
     assert_eq!(some[..2], ["123…", "\"sec\"…"]);
-    assert!(some[2].starts_with("start = 922…, note = \"sec\"…: Addition overflow"), "{}", some[2]);
+    assert!(some[2].starts_with("start = 922…, note = \"sec\"…: `+` leaves the range of whole numbers"), "{}", some[2]);
     assert_eq!(some[3], "start = 9, note = \"sec\"…");
 }
 
@@ -182,6 +187,12 @@ fn rules_know_numbers_text_and_truth() {
         "(start / end) < 0.7",
         "1e-20 > 0 && 1e-20 > 0.0 && 0.1 + 0.2 != 0.3 && start < 1e400",
         "state <= note == false",
+        "start in [1, 2, 3.0] && note in ['a note', \"b\"] && !(state in [])",
+        "note.startsWith('a') && note.endsWith('e') && note.contains('no') && size(note) == 6 && note.size() == 6",
+        "ok ? start == 3 : start == 4",
+        "start in [1] ? false : double(start) / 2 == 1.5",
+        "ok == start < end",
+        "sqrt(start + 1) == 2",
     ] {
         assert!(holds(expression, row.clone()), "{expression}");
         assert!(!holds(&format!("!({expression})"), row.clone()), "not {expression}");
@@ -204,25 +215,41 @@ fn a_rule_that_cannot_be_run_is_refused() {
     );
     for (expression, says) in [
         ("pair > 3", "`pair`, which has the shape [2]"),
-        ("start + 1", "one that is i64"),
-        ("end >=", "Script is incomplete"),
-        ("state >= 3", "a comparison of text with a number"),
-        ("ok == 1", "a comparison of a truth value with a number"),
-        ("start && ok", "Data type incorrect"),
-        ("nothing(start)", "nothing"),
-        ("while true {}", ""),
-        ("loop {}", ""),
-        ("let x = 3; true", ""),
-        ("start = 3", ""),
-        ("eval(\"true\")", ""),
-        ("print(start)", ""),
-        ("import \"x\" as y", ""),
-        ("fn f() { true } f()", ""),
-        ("|x| true", ""),
-        ("start.len() == 1", ""),
-        ("this == 1", ""),
-        ("timestamp() == 1", ""),
-        ("rand() == 1", ""),
+        ("start + 1", "one that is a whole number"),
+        ("end >=", "column 7: the end instead of a value"),
+        ("state >= 3", "a comparison of a text with a whole number"),
+        ("ok == 1", "a comparison of a truth value with a whole number"),
+        ("start && ok", "`&&` of a whole number and a truth value"),
+        ("nothing(start)", "an unknown function `nothing` of 1 values"),
+        ("while true {}", "column 7: `true` instead of an operator or the end"),
+        ("loop {}", "column 6: `{` instead of an operator"),
+        ("let x = 3; true", "column 7: `=` is not known here"),
+        ("start = 3", "column 7: `=` is not known here"),
+        ("eval(\"true\")", "an unknown function `eval`"),
+        ("print(start)", "an unknown function `print`"),
+        ("import \"x\" as y", "column 8: a text instead of"),
+        ("fn f() { true } f()", "column 4: `f` instead of"),
+        ("|x| true", "column 1: `|` is not known here"),
+        ("start.len() == 1", "`len` of a whole number, which is of texts"),
+        ("this == 1", "an unknown `this`"),
+        ("timestamp() == 1", "an unknown function `timestamp`"),
+        ("rand() == 1", "an unknown function `rand`"),
+        ("has(start)", "a row in which one of its fields is missing does not violate a rule"),
+        ("note.matches('a.*')", "there are no regular expressions"),
+        ("[1, 2].all(x, x > start)", "there are no loops"),
+        ("ok & ok", "column 4: `&` is not known here"),
+        ("note == `a`", "column 9: ``` is not known here"),
+        ("start in [end]", "a list of more than constants"),
+        ("start in [\"a\"]", "a comparison of a whole number with a text"),
+        ("[start] == [1]", "a list, which stands behind `in` only"),
+        ("ok ? start : note", "a choice between a whole number and a text"),
+        ("start ? ok : ok", "a choice by a whole number"),
+        ("note + start == note", "`+` of a text and a whole number"),
+        ("is_odd(end)", "`is_odd` of a real number, which is of whole numbers"),
+        ("note == \"a", "a text without its closing \""),
+        ("note == '\\q'", "`\\q`, which is no escape"),
+        ("start == 1x", "`1x` is not a number"),
+        ("start == 1 ok", "column 12: `ok` instead of an operator or the end"),
     ] {
         let error = refused(expression);
         assert!(error.contains(says), "{expression}: {error}");
@@ -233,10 +260,63 @@ fn a_rule_that_cannot_be_run_is_refused() {
 
 #[test]
 fn a_rule_is_bounded() {
-    let settings = json!({"rules": [{"name": "r", "expression": "`${note}${note}${note}${note}` != \"\""}]});
+    let settings = json!({"rules": [{"name": "r", "expression": "note + note + note != \"\""}]});
     let rows = json!([{"note": "x".repeat(2000), "ok": true}]);
     let found = verdict(settings, rows);
-    assert!(found.findings[0].invalid.found.contains("Length of string too large"), "{:?}", found.findings);
+    assert!(found.findings[0].invalid.found.contains("`+` makes a text of more than 4096 bytes"), "{:?}", found.findings);
+}
+
+/// Steps that a rule of so many comparisons joined by `&&` takes: three each, and one a join.
+fn long_rule(comparisons: usize) -> String {
+    vec!["end>=0"; comparisons].join("&&")
+}
+
+#[test]
+fn what_a_row_costs_is_bounded_before_there_is_one() {
+    let made = |rules: Vec<Value>| Checker::new(&fields(), &checks(json!({ "rules": rules }))).map(|_| ());
+    let rule = |name: usize, comparisons| json!({"name": format!("rule {name}"), "expression": long_rule(comparisons)});
+    assert!(made(vec![rule(0, 111)]).is_ok());
+    // Each item of a list is a step.
+    let items = vec!["1"; 200].join(",");
+    let after_them = |terms: usize| json!({"name": "r", "expression": format!("start in [{items}] || {} > 0", vec!["1"; terms].join("+"))});
+    assert!(made(vec![after_them(150)]).is_ok());
+    assert!(made(vec![after_them(160)]).is_err());
+    let error = made(vec![json!({"name": "long", "expression": vec!["1"; 270].join("+") + ">0"})]).unwrap_err();
+    assert!(error.to_string().contains("rule `long`") && error.found.contains("more than 512 steps"), "{error}");
+    // 443 steps each: eighteen fit.
+    assert!(made((0..18).map(|name| rule(name, 111)).collect()).is_ok());
+    let error = made((0..64).map(|name| rule(name, 111)).collect()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rule `rule 18`: expected at most 8192 steps a row in all rules together, found 8417 with this one, which takes 443"
+    );
+}
+
+#[test]
+fn checks_stop_when_they_are_not_wanted_any_more() {
+    use scry_card::{Interrupt, Interrupted};
+    let rows = 20_000;
+    let note = |settings: Value| (settings, json!({"note": "x".repeat(100), "ok": true, "end": -1}));
+    for (settings, row) in [
+        note(json!({"rules": [{"name": "r", "expression": "end < 0"}]})),
+        note(json!({"rules": [{"name": "r", "expression": "end >= 0"}]})),
+        note(json!({"fields": {"note": {"length_max_chars": 10}}})),
+        note(json!({})),
+    ] {
+        let checker = Checker::new(&fields(), &checks(settings)).unwrap();
+        let batch = batch(json!(vec![row; rows]));
+        let asked = std::cell::Cell::new(0_usize);
+        let count = || {
+            asked.set(asked.get() + 1);
+            false
+        };
+        let verdict = checker.check_until(&batch, &Detail::default(), &mut Interrupt::when(&count)).unwrap();
+        assert_eq!(verdict, checker.check(&batch, &Detail::default()));
+        // Every row has five values: none is many steps.
+        assert!(asked.get() > rows * 5 / Interrupt::STEPS / 8, "{} of {rows} rows", asked.get());
+        let interrupted = checker.check_until(&batch, &Detail::default(), &mut Interrupt::when(&|| true));
+        assert_eq!(interrupted, Err(Interrupted));
+    }
 }
 
 #[test]

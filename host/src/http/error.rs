@@ -335,6 +335,7 @@ impl From<PredictError> for HttpError {
                     CallError::Timeout
                     | CallError::ShortOfTime
                     | CallError::Late { .. }
+                    | CallError::Overdue
                     | CallError::DeadlineTooShort(_) => StatusCode::GATEWAY_TIMEOUT,
                     CallError::Overload | CallError::Abandoned | CallError::CircuitOpen => {
                         StatusCode::SERVICE_UNAVAILABLE

@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
-use scry_card::Values;
+use scry_card::{Interrupt, Interrupted, Values};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,7 +191,7 @@ fn unavailable(why: String) -> HttpError {
 
 async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -> Result<Response, HttpError> {
     answer(arrived, |arrived| async move {
-        let mut request = arrived.read(InferRequest::from_json).await?;
+        let mut request = arrived.read(InferRequest::from_json_until).await?;
         let names = request.take_names();
         let timeout = shorter(request.timeout_us, arrived.timeout);
         let key = arrived.key.clone().or(request.key);
@@ -211,8 +211,9 @@ async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -
             return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
         }
         let (id, outputs) = (request.id, request.outputs);
-        let write = move |answer: &Answer| {
-            InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs }.to_json()
+        let write = move |answer: &Answer, interrupt: &mut Interrupt<'_>| {
+            let response = InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs };
+            response.to_json_until(interrupt)
         };
         arrived.respond(answer, write).await
     })
@@ -271,29 +272,38 @@ impl Arrived {
     /// What predictions in every form go on with: a body that reads.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        read: fn(&[u8]) -> Result<T, ProtocolError>,
+        read: fn(&[u8], &Interrupt<'_>) -> Result<T, ProtocolError>,
     ) -> Result<T, HttpError> {
         let (body, time) = (self.sent.clone(), (self.received, self.timeout));
-        Ok(self.app.predictor.read(&self.served, time, self.sent.len(), move || read(&body)).await??)
+        let read = move |interrupt: &mut Interrupt<'_>| uninterrupted(read(&body, interrupt));
+        Ok(self.app.predictor.read(&self.served, time, self.sent.len(), read).await??)
     }
 
     /// What they end with.
     pub(super) async fn respond(
         &self,
         answer: Answer,
-        write: impl FnOnce(&Answer) -> serde_json::Result<Vec<u8>> + Send + 'static,
+        write: impl FnOnce(&Answer, &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> + Send + 'static,
     ) -> Result<Response, HttpError> {
         let bytes_of = |values: &Values| match values {
             Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
             numbers => numbers.len() * ELEMENT_BYTES,
         };
         let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
-        let write = move || (write(&answer), answer);
+        let write = move |interrupt: &mut Interrupt<'_>| Ok((uninterrupted(write(&answer, interrupt))?, answer));
         let (json, answer) = self.app.predictor.write(&self.served, self.received, bytes, write).await?;
         let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
         let mut response = json_response(StatusCode::OK, json);
         name_source(response.headers_mut(), &answer);
         Ok(response)
+    }
+}
+
+/// What was read or written; apart from that, whether it was to its end.
+fn uninterrupted<T>(done: Result<T, ProtocolError>) -> Result<Result<T, ProtocolError>, Interrupted> {
+    match done {
+        Err(ProtocolError::Interrupted(interrupted)) => Err(interrupted),
+        done => Ok(done),
     }
 }
 

@@ -53,7 +53,7 @@ async fn answer(
 ) -> Result<Response, HttpError> {
     let arrived = arrive(app, &model, headers, body).await?;
     prediction::answer(arrived, |arrived| async move {
-        let request = arrived.read(RecordsRequest::from_json).await?;
+        let request = arrived.read(RecordsRequest::from_json_until).await?;
         let wishes = request.parameters;
         let call = Call {
             model,
@@ -66,7 +66,7 @@ async fn answer(
         };
         let predicted = arrived.app.predictor.predict(call).await;
         let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
-        arrived.respond(answer, |answer| RecordsResponse(answer).to_json()).await
+        arrived.respond(answer, |answer, interrupt| RecordsResponse(answer).to_json_until(interrupt)).await
     })
     .await
 }

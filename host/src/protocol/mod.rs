@@ -2,6 +2,7 @@
 
 mod records;
 mod v2;
+mod written;
 
 pub use records::{InvalidRows, RecordsRequest, RecordsResponse, Surface, detail};
 pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, input_names, metadata};

@@ -4,9 +4,10 @@
 //! Never interprets a record: what its members mean is the schema's to say.
 
 use super::v2::{KEY_MAX_BYTES, ProtocolError};
+use super::written::written;
 use crate::serving::{Answer, Remarks};
 use scry_card::strict::{self, Error, Walker};
-use scry_card::{CheckKind, Finding, Records};
+use scry_card::{CheckKind, Finding, Interrupt, Records};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
@@ -77,8 +78,13 @@ impl Wishes {
 impl RecordsRequest {
     /// Reads a request. Members that Scry does not know are skipped.
     pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
+        Self::from_json_until(body, &Interrupt::never())
+    }
+
+    /// The same, as long as it is wanted.
+    pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
         let read = || {
-            let mut walker = Walker::new(body)?;
+            let mut walker = Walker::new(body)?.until(interrupt);
             let (mut instances, mut parameters) = (None, Wishes::default());
             walker.object(&["instances", "parameters"], |walker, member| match member {
                 "instances" => rows(walker).map(|rows| instances = Some(rows)),
@@ -88,7 +94,7 @@ impl RecordsRequest {
             let instances = instances.ok_or_else(|| Error::missing("instances", "a list of objects"))?;
             Ok(Self { instances, parameters })
         };
-        read().map_err(ProtocolError::Records)
+        read().map_err(|error| ProtocolError::reading(error, ProtocolError::Records))
     }
 }
 
@@ -111,10 +117,13 @@ pub struct RecordsResponse<'a>(pub &'a Answer);
 
 impl RecordsResponse<'_> {
     /// The JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut json = Vec::with_capacity(512);
-        serde_json::to_writer(&mut json, self)?;
-        Ok(json)
+    pub fn to_json(&self) -> Result<Vec<u8>, ProtocolError> {
+        self.to_json_until(&mut Interrupt::never())
+    }
+
+    /// The same, as long as it is wanted.
+    pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
+        written(self, interrupt)
     }
 }
 

@@ -12,7 +12,7 @@ pub use response::{InferResponse, metadata};
 
 use super::records::{InvalidRows, Wishes};
 use scry_card::strict::{self, Walker};
-use scry_card::{Misread, NamedTensor};
+use scry_card::{Interrupt, Interrupted, Misread, NamedTensor};
 
 /// Longest key of a request.
 pub const KEY_MAX_BYTES: usize = 256;
@@ -30,6 +30,19 @@ pub enum ProtocolError {
     /// The same for records.
     #[error("the request is not JSON with `instances`: {0}")]
     Records(strict::Error),
+    /// Reading or writing was given up.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// An answer that cannot be written.
+    #[error("the answer is no JSON: {0}")]
+    Unwritten(serde_json::Error),
+}
+
+impl ProtocolError {
+    /// Nothing is wrong with a request that was not read to its end.
+    pub(super) fn reading(error: strict::Error, wrong: fn(strict::Error) -> Self) -> Self {
+        if error.is_interrupted() { Self::Interrupted(Interrupted) } else { wrong(error) }
+    }
 }
 
 /// A request to infer.
@@ -57,7 +70,16 @@ impl InferRequest {
     /// Reads a request. A tensor whose data is not what it says does not keep the others from
     /// being read.
     pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
-        let mut walker = Walker::new(body)?;
+        Self::from_json_until(body, &Interrupt::never())
+    }
+
+    /// The same, as long as it is wanted.
+    pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
+        Self::read(body, interrupt).map_err(|error| ProtocolError::reading(error, ProtocolError::Json))
+    }
+
+    fn read(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, strict::Error> {
+        let mut walker = Walker::new(body)?.until(interrupt);
         let mut request = Self { names: (body.len() > SHORT_MAX_BYTES).then(Vec::new), ..Self::default() };
         let mut has_inputs = false;
         walker.object(&["id", "parameters", "inputs", "outputs"], |walker, member| match member {
@@ -78,7 +100,7 @@ impl InferRequest {
         })?;
         walker.end()?;
         if !has_inputs {
-            return Err(strict::Error::missing("inputs", "a list of tensors").into());
+            return Err(strict::Error::missing("inputs", "a list of tensors"));
         }
         Ok(request)
     }

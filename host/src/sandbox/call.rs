@@ -45,6 +45,9 @@ pub enum CallError {
         /// From the request's first byte.
         deadline: Duration,
     },
+    /// The deadline passed while the host itself was at work for the request.
+    #[error("the deadline passed before the request was read, checked, and answered")]
+    Overdue,
     /// The guest used up its fuel.
     #[error("the component used up its fuel")]
     Fuel,
@@ -79,7 +82,7 @@ impl CallError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
-            Self::Timeout | Self::ShortOfTime | Self::Late { .. } => "timeout",
+            Self::Timeout | Self::ShortOfTime | Self::Late { .. } | Self::Overdue => "timeout",
             Self::Fuel => "fuel",
             Self::Memory => "memory",
             Self::InvalidOutput(_) => "invalid-output",

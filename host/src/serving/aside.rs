@@ -9,9 +9,10 @@ use super::here::{keeps_up, kept_up};
 use super::job::{Job, Link};
 use super::predict::Asked;
 use super::routes::Served;
-use super::whole::is_whole;
+use super::whole::{is_whole, link_of_whole};
 use super::{Admission, PredictError, Predictor};
-use crate::sandbox::CallError;
+use crate::sandbox::{Asker, CallError};
+use scry_card::{Interrupt, Interrupted};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -39,15 +40,16 @@ impl Predictor {
         served: &Served,
         (received, timeout): (Instant, Option<Duration>),
         bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + 'static,
     ) -> Result<T, PredictError> {
-        if self.is_short(served, bytes, received) {
-            return Ok(work());
-        }
         let asked = Asked { metrics: &self.metrics, served, number: served.serving.live, received };
         let deadline = received + timeout.map_or(served.limits.deadline, |timeout| timeout.min(served.limits.deadline));
         let is_owed = bytes <= SHORT_MAX_BYTES && !served.fallback.is_empty();
-        match self.by_whoever_can(&served.reading, deadline, is_owed, work).await {
+        let done = match self.is_short(served, bytes, received) {
+            true => now(deadline, work),
+            false => self.by_whoever_can(&served.reading, deadline, is_owed, work).await,
+        };
+        match done {
             Ok(done) => {
                 asked.goes_on();
                 Ok(done)
@@ -60,19 +62,22 @@ impl Predictor {
     }
 
     /// Writes an answer of about so many bytes. It is there already: where no
-    /// compute thread has time for it, this thread takes it.
+    /// compute thread has time for it, this thread takes it, unless it would keep
+    /// it from all others.
     pub async fn write<T: Send + 'static>(
         &self,
         served: &Served,
         received: Instant,
         bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + 'static,
     ) -> Result<T, PredictError> {
-        if self.is_short(served, bytes, received) {
-            return Ok(work());
-        }
         let deadline = received + served.limits.deadline;
-        self.by_whoever_can(&served.reading, deadline, true, work).await.map_err(PredictError::NoAnswer)
+        let is_owed = bytes <= SHORT_MAX_BYTES;
+        let done = match self.is_short(served, bytes, received) {
+            true => now(deadline, work),
+            false => self.by_whoever_can(&served.reading, deadline, is_owed, work).await,
+        };
+        done.map_err(PredictError::NoAnswer)
     }
 
     /// Done by the compute threads; where they have no room or time for what is
@@ -82,30 +87,53 @@ impl Predictor {
         lane: &Arc<Admission>,
         deadline: Instant,
         is_owed: bool,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + 'static,
     ) -> Result<T, CallError> {
         let ours = Arc::new(Mutex::new(Some(work)));
         let theirs = ours.clone();
-        match self.on_compute(lane, deadline, move || Some(take(&theirs)?())).await {
-            Ok(done) => done.ok_or(CallError::Timeout),
-            Err(error) if is_owed => take(&ours).map(|work| work()).ok_or(error),
-            Err(error) => Err(error),
+        match self.on_compute(lane, deadline, move |interrupt| take(&theirs).map_or(Err(Interrupted), |work| work(interrupt))).await {
+            Err(error) if is_owed => take(&ours).map_or(Err(error), |work| now(deadline, work)),
+            done => done,
         }
     }
 
-    /// Has the compute threads do something of the host's own.
+    /// Has the compute threads do something of the host's own, until the
+    /// deadline, and as long as this future is there.
     pub(super) async fn on_compute<T: Send + 'static>(
         &self,
         lane: &Arc<Admission>,
         deadline: Instant,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + 'static,
     ) -> Result<T, CallError> {
         let (answer, answered) = oneshot::channel();
         let link = Arc::<Link>::default();
-        let run = Box::new(move || drop(answer.send(work())));
+        let theirs = link.clone();
+        let run = Box::new(move || drop(answer.send(until(deadline, Some(&theirs), work))));
         let job = Job::Aside { deadline, link: link.clone(), run };
-        self.wait(lane, job, answered, link, deadline).await
+        match self.wait(lane, job, answered, link, deadline).await {
+            Ok(done) => done,
+            Err(CallError::Timeout) => Err(CallError::Overdue),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Does something of the host's own on this thread, until the deadline. Where
+/// that is making a whole request, also as long as its client is there.
+pub(super) fn now<T>(
+    deadline: Instant,
+    work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted>,
+) -> Result<T, CallError> {
+    until(deadline, link_of_whole().as_deref(), work)
+}
+
+fn until<T>(
+    deadline: Instant,
+    link: Option<&Link>,
+    work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted>,
+) -> Result<T, CallError> {
+    let is_over = || link.is_some_and(Asker::has_gone) || Instant::now() >= deadline;
+    work(&mut Interrupt::when(&is_over)).map_err(|Interrupted| CallError::Overdue)
 }
 
 /// Whoever takes it does it.

@@ -158,6 +158,7 @@ fn is_at_fault(error: &CallError) -> bool {
         | CallError::Overload
         | CallError::ShortOfTime
         | CallError::Late { .. }
+        | CallError::Overdue
         | CallError::DeadlineTooShort(_)
         | CallError::Abandoned
         | CallError::CircuitOpen => false,

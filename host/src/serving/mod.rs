@@ -18,6 +18,7 @@ mod observed;
 mod predict;
 mod refusals;
 mod routes;
+mod rows;
 mod run;
 mod shadow;
 mod standing;
@@ -37,10 +38,11 @@ pub use here::{thread_sleeps, thread_woke};
 pub use observed::{LastError, Observed};
 pub use predict::{Answer, Call, PredictError, Predictor, Remarks, Sizes};
 pub use routes::{Link, Routes, Served};
+pub use rows::Rows;
 pub use shadow::{Seen, ShadowArm};
 pub use standing::Standing;
 pub use target::{EffectiveLimits, FallbackError, Target, correspond};
-pub use validation::{Refusal, Rows, Validation};
+pub use validation::{Refusal, Validation};
 pub use voice::Voice;
 pub use watch::{
     Alarm, AlarmColumn, Beside, BesideReport, Counted, Epoch, EpochReport, Epochs, ExportedModel, ExportedVersion,

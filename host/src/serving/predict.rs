@@ -1,6 +1,7 @@
 //! One request, from named tensors to an answer, inside its deadline.
 
 use super::Admission;
+use super::aside::now;
 use super::behind::Behind;
 use super::budget::{Behind as Rest, Window};
 use super::compute::Compute;
@@ -9,14 +10,15 @@ use super::observed::LastError;
 use super::refusals::Refusals;
 use super::routes::{Link, Routes, Served, repeated};
 use super::target::{Target, spare_inputs, spare_outputs};
-use super::validation::{Bypass, Refusal, Rows};
+use super::rows::Rows;
+use super::validation::{Bypass, Refusal, by_schema};
 use super::whole::is_whole;
 use crate::catalog::{CatalogError, VersionRef};
 use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use crate::threads::Cores;
 use arc_swap::ArcSwap;
-use scry_card::{Batch, Card, CheckKind, Detail, Field, Finding, Invalid, check};
+use scry_card::{Batch, Card, CheckKind, Finding, Interrupt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -211,14 +213,14 @@ impl Predictor {
             Ok(target) => target,
             Err(why) => return self.answer_unavailable(served, chain, rows, deadline, why).await,
         };
-        let checked = if rows.are_many() && !is_whole() {
-            let (target, metrics) = (target.clone(), self.metrics.clone());
-            let work = move || target.check(rows, by_row, &metrics);
-            self.on_compute(&served.reading, deadline, work).await.map_err(PredictError::NoAnswer)?
+        let checked = if is_whole() || target.validation.is_short(rows.size()) {
+            now(deadline, |interrupt| target.check(rows, by_row, &self.metrics, interrupt))
         } else {
-            target.check(rows, by_row, &self.metrics)
+            let (target, metrics) = (target.clone(), self.metrics.clone());
+            let work = move |interrupt: &mut Interrupt<'_>| target.check(rows, by_row, &metrics, interrupt);
+            self.on_compute(&served.reading, deadline, work).await
         };
-        let checked = checked.inspect_err(|_| mismatch(served, target))?;
+        let checked = checked.map_err(PredictError::NoAnswer)?.inspect_err(|_| mismatch(served, target))?;
         let inputs = checked.batch.clone();
         if let Some(bypass) = checked.bypass {
             if checked.is_kept_from_version() {
@@ -265,9 +267,16 @@ impl Predictor {
             _ => None,
         });
         let Some(card) = card else { return Err(PredictError::Unavailable(why)) };
-        let fields = &card.schema.inputs;
-        rows.keep_only(fields);
-        let inputs = Arc::new(validated(fields, rows)?);
+        let (theirs, size) = (card.clone(), rows.size());
+        let work = move |interrupt: &mut Interrupt<'_>| {
+            rows.keep_only(&theirs.schema.inputs);
+            by_schema(&theirs.schema.inputs, rows, interrupt)
+        };
+        let validated = match is_whole() || size.is_short() {
+            true => now(deadline, work),
+            false => self.on_compute(&served.reading, deadline, work).await,
+        };
+        let inputs = Arc::new(validated.map_err(PredictError::NoAnswer)??);
         let answer = self.fall_back(served, &card, chain, &inputs, deadline, "unavailable").await;
         answer.ok_or(PredictError::Unavailable(why))
     }
@@ -373,15 +382,6 @@ pub(super) fn window(served: &Served, rest: &[Link], deadline: Instant) -> Windo
         Link::Unavailable(_) => None,
     });
     Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
-}
-
-/// The same for a model whose own checks are not there: what its schema says.
-fn validated(fields: &[Field], rows: Rows) -> Result<Batch, PredictError> {
-    let detail = Detail::default();
-    let refused = |errors: Vec<Invalid>| PredictError::InvalidInput(errors.into());
-    let batch = rows.in_order(fields, &detail).map_err(|unfit| refused(unfit.errors))?;
-    let errors = check(fields, &batch, detail.errors_max);
-    if errors.is_empty() { Ok(batch) } else { Err(refused(errors)) }
 }
 
 /// A canary that asks for other inputs than the live version is at fault when

@@ -7,7 +7,7 @@ use super::observed::LastError;
 use super::target::Target;
 use crate::sandbox::{Asker, CallError, CallLimits, Spent};
 use crate::telemetry::{Metrics, unix_ms};
-use scry_card::Batch;
+use scry_card::{Batch, Interrupt, Interrupted};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,10 @@ pub(super) fn run(
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
     let is_awaited = asker.is_some();
-    let limits = CallLimits { deadline: until, asker, ..target.limits.of_call() };
+    let limits = CallLimits { deadline: until, asker: asker.clone(), ..target.limits.of_call() };
+    let has_gone = || asker.as_ref().is_some_and(|asker| asker.has_gone());
+    let is_over = || has_gone() || Instant::now() >= until;
+    let mut interrupt = Interrupt::when(&is_over);
     let now = Instant::now();
     let had = until.saturating_duration_since(now);
     let live = metrics.instance();
@@ -39,10 +42,13 @@ pub(super) fn run(
     if had < fair && matches!(report.outcome, Err(CallError::Timeout)) {
         report.outcome = Err(CallError::ShortOfTime);
     }
-    if let Ok(answer) = &report.outcome
-        && let Err(wrong) = target.validation.check_answer(&target.model, answer, metrics)
-    {
-        report.outcome = Err(CallError::InvalidOutput(wrong));
+    if let Ok(answer) = &report.outcome {
+        match target.validation.check_answer(&target.model, answer, metrics, &mut interrupt) {
+            Ok(Ok(())) => {}
+            Ok(Err(wrong)) => report.outcome = Err(CallError::InvalidOutput(wrong)),
+            Err(Interrupted) if has_gone() => report.outcome = Err(CallError::Abandoned),
+            Err(Interrupted) => report.outcome = Err(CallError::Overdue),
+        }
     }
     metrics.ran(&target.model, report.duration);
     if report.was_put_back {
@@ -65,7 +71,7 @@ pub(super) fn run(
         Ok(_) if !is_awaited => {}
         Ok(outputs) => {
             target.admission.succeeded(report.duration);
-            target.saw(inputs, outputs);
+            target.saw(inputs, outputs, &mut interrupt);
             // Counting is this thread's time, too.
             target.observed.trust().answered(inputs.rows, now.elapsed());
             (0..requests).for_each(|_| target.observed.record(report.duration, None));
@@ -74,7 +80,13 @@ pub(super) fn run(
             tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
         }
         // That says nothing about the version.
-        Err(CallError::Overload | CallError::Abandoned | CallError::ShortOfTime | CallError::Late { .. }) => {}
+        Err(
+            CallError::Overload
+            | CallError::Abandoned
+            | CallError::ShortOfTime
+            | CallError::Late { .. }
+            | CallError::Overdue,
+        ) => {}
         Err(error) => {
             // A client's fault is none of the model's.
             if is_awaited && !matches!(error, CallError::InvalidInput(_)) {

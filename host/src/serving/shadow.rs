@@ -10,7 +10,7 @@ use super::watch::Arm;
 use super::{Beside, DifferenceReport, Differences};
 use crate::catalog::{spread, takes};
 use crate::telemetry::Metrics;
-use scry_card::{Batch, Field};
+use scry_card::{Batch, Field, Interrupt};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -82,8 +82,9 @@ impl ShadowArm {
         match outcome {
             Ok((outputs, took)) => {
                 if let Some(beside) = &self.beside {
-                    beside.saw(Arm::Live, inputs, answer);
-                    beside.saw(Arm::Other, &columns, &outputs);
+                    let mut interrupt = Interrupt::never();
+                    beside.saw(Arm::Live, inputs, answer, &mut interrupt);
+                    beside.saw(Arm::Other, &columns, &outputs, &mut interrupt);
                 }
                 differences.add(&self.fields, answer, &spare_outputs(&outputs, &self.outputs));
                 differences.took(live_took, took);

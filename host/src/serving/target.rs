@@ -11,7 +11,7 @@ use super::{Admission, Beside, Observed, Rows, Validation, Voice, Watch};
 use crate::catalog::Version;
 use crate::sandbox::{CallError, CallLimits, Loaded, Spent};
 use crate::telemetry::Metrics;
-use scry_card::{Batch, Card, Field, Schema, ShownShape, Tensor, Values};
+use scry_card::{Batch, Card, Field, Interrupt, Interrupted, Schema, ShownShape, Tensor, Values};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,22 +49,31 @@ pub struct Target {
 impl Target {
     /// Checks a request. Rows that are kept from the version because of how it
     /// stands are counted all the same: it could not come back otherwise.
-    pub(super) fn check(&self, rows: Rows, by_row: bool, metrics: &Metrics) -> Result<Checked, PredictError> {
-        let checked = self.validation.check(&self.model, &self.card, rows, by_row, metrics)?;
-        if let Some(watch) = self.watch.as_ref().filter(|_| checked.is_kept_from_version()) {
-            watch.saw_inputs(&checked.batch);
+    pub(super) fn check(
+        &self,
+        rows: Rows,
+        by_row: bool,
+        metrics: &Metrics,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Result<Checked, PredictError>, Interrupted> {
+        let checked = self.validation.check(&self.model, &self.card, rows, by_row, metrics, interrupt)?;
+        if let (Ok(checked), Some(watch)) = (&checked, &self.watch)
+            && checked.is_kept_from_version()
+        {
+            watch.saw_inputs(&checked.batch, interrupt);
         }
         Ok(checked)
     }
 
-    /// Counts rows that it has answered. Nothing depends on it.
-    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
+    /// Counts rows that it has answered, while somebody waits for the answer.
+    /// Nothing depends on it.
+    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
         if let Some(watch) = &self.watch {
-            watch.saw(inputs, outputs);
+            watch.saw(inputs, outputs, interrupt);
         }
         if let Some(beside) = &self.beside {
             let arm = if self.version.number == beside.live { Arm::Live } else { Arm::Other };
-            beside.saw(arm, inputs, outputs);
+            beside.saw(arm, inputs, outputs, interrupt);
         }
     }
 

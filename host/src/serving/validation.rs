@@ -4,58 +4,15 @@
 //! Never carries it out, and never sees a request's bytes.
 
 use super::predict::{Answer, INVALID_INPUT, PredictError, Remarks};
+use super::rows::{Rows, Size};
 use super::{Found, Standing};
 use crate::sandbox::CallError;
 use crate::telemetry::Metrics;
 use scry_card::{
-    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Invalid, Misread,
-    NamedTensor, Policy, Tally, Unfit, Verdict, assemble_all, batch_from_records_all,
+    Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Interrupt, Interrupted,
+    Invalid, Policy, Tally, Unfit, Verdict, check_until,
 };
-use serde_json::{Map, Value};
 use std::sync::Arc;
-
-/// A request's rows, as they came.
-#[derive(Debug)]
-pub enum Rows {
-    /// Columns with their types, and what is wrong with those that did not read.
-    Columns(Vec<NamedTensor>, Vec<Misread>),
-    /// One object a row.
-    Records(Vec<Map<String, Value>>),
-}
-
-impl Rows {
-    /// More values than this are put in order by the compute threads.
-    const FEW_VALUES: usize = 8192;
-
-    /// Whether this takes time that a thread that reads requests has not.
-    pub(super) fn are_many(&self) -> bool {
-        let values: usize = match self {
-            Self::Columns(named, _) => named.iter().map(|column| column.tensor.values.len()).sum(),
-            Self::Records(rows) => rows.len().saturating_mul(rows.first().map_or(0, Map::len)),
-        };
-        values > Self::FEW_VALUES
-    }
-
-    /// Leaves out what is no such field.
-    pub(super) fn keep_only(&mut self, fields: &[Field]) {
-        let is_known = |name: &str| fields.iter().any(|field| field.name == name);
-        match self {
-            Self::Columns(named, misread) => {
-                named.retain(|column| is_known(&column.name));
-                misread.retain(|column| is_known(column.field()));
-            }
-            Self::Records(rows) => rows.iter_mut().for_each(|row| row.retain(|name, _| is_known(name))),
-        }
-    }
-
-    /// The columns in the schema's order, or everything that is wrong with their form.
-    pub(super) fn in_order(self, fields: &[Field], detail: &Detail) -> Result<Batch, Unfit> {
-        match self {
-            Self::Columns(named, misread) => assemble_all(fields, named, &misread, detail),
-            Self::Records(rows) => batch_from_records_all(fields, &rows, detail),
-        }
-    }
-}
 
 /// A version's checks, as its operator wants them.
 #[derive(Debug)]
@@ -125,6 +82,12 @@ impl Validation {
         Ok(Self { checks, found, standing: Standing::default(), inputs, outputs, detail })
     }
 
+    /// Whether so much is checked in some tens of microseconds, as far as can be
+    /// said before: a thread that reads requests has no more.
+    pub(super) fn is_short(&self, size: Size) -> bool {
+        self.inputs.steps(size.rows, size.elements, size.text_bytes) <= Interrupt::STEPS
+    }
+
     /// Puts a request's columns in order and checks their values. With
     /// `by_row`, bad rows are refused alone.
     pub(super) fn check(
@@ -134,13 +97,29 @@ impl Validation {
         rows: Rows,
         by_row: bool,
         metrics: &Metrics,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Result<Checked, PredictError>, Interrupted> {
+        let batch = match rows.in_order(&card.schema.inputs, &self.detail, interrupt)? {
+            Ok(batch) => batch,
+            Err(unfit) => {
+                let refusal = self.refusal(unfit, interrupt)?;
+                self.count(model, 0, Decision::Reject, &tallies(&refusal.findings), &refusal.findings, metrics);
+                return Ok(Err(PredictError::InvalidInput(refusal)));
+            }
+        };
+        let verdict = self.inputs.check_until(&batch, &self.detail, interrupt)?;
+        Ok(self.decide(model, batch, verdict, by_row, metrics))
+    }
+
+    /// What follows from what was found.
+    fn decide(
+        &self,
+        model: &str,
+        batch: Batch,
+        verdict: Verdict,
+        by_row: bool,
+        metrics: &Metrics,
     ) -> Result<Checked, PredictError> {
-        let batch = rows.in_order(&card.schema.inputs, &self.detail).map_err(|unfit| {
-            let refusal = self.refusal(unfit);
-            self.count(model, 0, Decision::Reject, &tallies(&refusal.findings), &refusal.findings, metrics);
-            PredictError::InvalidInput(refusal)
-        })?;
-        let verdict = self.inputs.check(&batch, &self.detail);
         let decision = verdict.decision();
         let of_version = self.of_version();
         let gravest = of_version.first().map(|finding| (finding.policy, finding.invalid.check));
@@ -172,10 +151,11 @@ impl Validation {
 
     /// What is wrong with the form of a request, and what the checks and rules find in the part
     /// of it that has one.
-    fn refusal(&self, Unfit { errors, rest }: Unfit) -> Refusal {
+    fn refusal(&self, unfit: Unfit, interrupt: &mut Interrupt<'_>) -> Result<Refusal, Interrupted> {
+        let Unfit { errors, rest } = unfit;
         let mut refusal = Refusal::of_form(errors);
-        let Some(rest) = rest else { return refusal };
-        let verdict = self.inputs.check(&rest, &self.detail);
+        let Some(rest) = rest else { return Ok(refusal) };
+        let verdict = self.inputs.check_until(&rest, &self.detail, interrupt)?;
         let is_unread = |field: &str| refusal.findings.iter().any(|finding| finding.invalid.field == field);
         // What did not read is missing there, and said already.
         let is_said =
@@ -188,7 +168,7 @@ impl Validation {
         let listed: Vec<_> = findings.take(room).collect();
         refusal.unlisted = count.saturating_sub(listed.len());
         refusal.findings.extend(listed);
-        refusal
+        Ok(refusal)
     }
 
     /// What is wrong with the version as a whole and more than reported; the
@@ -208,19 +188,25 @@ impl Validation {
 
     /// Checks what the model answered; what must not be answered is an error
     /// that says the first thing that is wrong.
-    pub(super) fn check_answer(&self, model: &str, answer: &Batch, metrics: &Metrics) -> Result<(), String> {
-        let verdict = self.outputs.check(answer, &self.detail);
+    pub(super) fn check_answer(
+        &self,
+        model: &str,
+        answer: &Batch,
+        metrics: &Metrics,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Result<(), String>, Interrupted> {
+        let verdict = self.outputs.check_until(answer, &self.detail, interrupt)?;
         if verdict.tallies.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         metrics.found(model, "outputs", &verdict.tallies);
         self.found.answers(&verdict.tallies);
-        match verdict.decision() {
+        Ok(match verdict.decision() {
             Decision::Accept | Decision::Warn => Ok(()),
             Decision::Fallback | Decision::Reject => {
                 Err(verdict.findings.first().map(|finding| finding.invalid.to_string()).unwrap_or_default())
             }
-        }
+        })
     }
 
     fn count(
@@ -238,6 +224,22 @@ impl Validation {
             self.found.inputs(tallies, findings);
         }
     }
+}
+
+/// The checks of a model whose own are not there: what its schema says.
+pub(super) fn by_schema(
+    fields: &[Field],
+    rows: Rows,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Batch, PredictError>, Interrupted> {
+    let detail = Detail::default();
+    let refused = |errors: Vec<Invalid>| PredictError::InvalidInput(errors.into());
+    let batch = match rows.in_order(fields, &detail, interrupt)? {
+        Ok(batch) => batch,
+        Err(unfit) => return Ok(Err(refused(unfit.errors))),
+    };
+    let errors = check_until(fields, &batch, detail.errors_max, interrupt)?;
+    Ok(if errors.is_empty() { Ok(batch) } else { Err(refused(errors)) })
 }
 
 impl Checked {

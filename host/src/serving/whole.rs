@@ -46,6 +46,11 @@ pub(super) fn is_whole() -> bool {
     HAND.with_borrow(Option::is_some)
 }
 
+/// Whether somebody waits for the whole request that this thread is making.
+pub(super) fn link_of_whole() -> Option<Arc<Link>> {
+    HAND.with_borrow(|hand| hand.as_ref().map(|hand| hand.link.clone()))
+}
+
 /// What became of a request there.
 enum Outcome<T, F> {
     Done(T),

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod author;
+mod bounded;
 mod breaker;
 mod checks;
 mod clean;

@@ -54,7 +54,7 @@ fn asks(host: &Host, model: &str, behaviour: &str) -> TcpStream {
     asks_for(host, model, &rows(behaviour, &[1.0]))
 }
 
-fn asks_for(host: &Host, model: &str, body: &Value) -> TcpStream {
+pub(crate) fn asks_for(host: &Host, model: &str, body: &Value) -> TcpStream {
     let body = body.to_string();
     let mut client = TcpStream::connect(host.prediction.strip_prefix("http://").unwrap()).unwrap();
     let head = format!("POST /v2/models/{model}/infer HTTP/1.1\r\nhost: x\r\ncontent-length: {}", body.len());

@@ -2,11 +2,11 @@
 //!
 //! Never changes a batch, and never stops at the first thing it finds.
 
-use super::scan::Limits;
+use super::scan::{Categories, Limits};
 use super::verdict::{Draft, Verdict};
-use super::{CheckKind, Checks, FieldChecks, Policies, Policy, rules::Compiled};
+use super::{CheckKind, Checks, FieldChecks, Policies, Policy, rule::Compiled};
 use crate::schema::check_column;
-use crate::{Batch, Detail, Field, Invalid, Tensor};
+use crate::{Batch, Detail, Field, Interrupt, Interrupted, Invalid, Tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -22,6 +22,7 @@ pub struct Checker {
 struct Column {
     field: Field,
     checks: FieldChecks,
+    categories: Option<Categories>,
 }
 
 impl Checker {
@@ -29,7 +30,9 @@ impl Checker {
     pub fn new(inputs: &[Field], checks: &Checks) -> Result<Self, Invalid> {
         let policy = checks.policies.get(&CheckKind::Rule).copied().unwrap_or_default();
         let rules = checks.rules.iter().map(|rule| Compiled::new(rule, rule.policy.unwrap_or(policy), inputs));
-        Ok(Self { columns: columns(inputs, &checks.policies, &checks.fields), rules: rules.collect::<Result<_, _>>()? })
+        let rules = rules.collect::<Result<Vec<_>, _>>()?;
+        Compiled::bound(&rules)?;
+        Ok(Self { columns: columns(inputs, &checks.policies, &checks.fields), rules })
     }
 
     /// Checks of what a model answers.
@@ -38,19 +41,38 @@ impl Checker {
         Self { columns: columns(outputs, &checks.policies, &checks.fields), rules: Vec::new() }
     }
 
+    /// Steps that checking so many rows takes at most, with so many elements
+    /// and bytes of text in all: some nanoseconds each.
+    pub fn steps(&self, rows: usize, elements: usize, text_bytes: usize) -> usize {
+        let (steps, texts) = self.rules.iter().map(Compiled::cost).fold((0, 1), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let texts = (text_bytes / Interrupt::STEP_BYTES).saturating_mul(texts);
+        rows.saturating_mul(steps).saturating_add(elements).saturating_add(texts)
+    }
+
     /// Everything that is wrong with a batch.
     pub fn check(&self, batch: &Batch, detail: &Detail) -> Verdict {
+        // What is never interrupted comes to its end.
+        self.check_until(batch, detail, &mut Interrupt::never()).unwrap_or_default()
+    }
+
+    /// The same, as long as it is wanted.
+    pub fn check_until(
+        &self,
+        batch: &Batch,
+        detail: &Detail,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Verdict, Interrupted> {
         let mut draft = Draft::new(batch.rows, detail);
         if self.columns.len() != batch.columns.len() {
             let (expected, found) = (format!("{} columns", self.columns.len()), batch.columns.len().to_string());
             let wrong = Invalid::new(CheckKind::Form, "*", expected, found);
             draft.add(("*", CheckKind::Form), Policy::Reject, None, || wrong);
-            return draft.finish();
+            return Ok(draft.finish());
         }
         let mut formed = true;
         for (column, tensor) in self.columns.iter().zip(&batch.columns) {
             match check_column(&column.field, batch.rows as u64, tensor) {
-                Ok(()) => column.check(tensor, &mut draft),
+                Ok(()) => column.check(tensor, &mut draft, interrupt)?,
                 Err(wrong) => {
                     formed = false;
                     draft.add((&column.field.name, wrong.check), Policy::Reject, None, || wrong);
@@ -58,9 +80,9 @@ impl Checker {
             }
         }
         if formed {
-            self.rules.iter().for_each(|rule| rule.check(batch, &mut draft));
+            self.rules.iter().try_for_each(|rule| rule.check(batch, &mut draft, interrupt))?;
         }
-        draft.finish()
+        Ok(draft.finish())
     }
 }
 
@@ -69,17 +91,18 @@ fn columns(fields: &[Field], policies: &Policies, checks: &BTreeMap<String, Fiel
         let mut checks = checks.get(&field.name).cloned().unwrap_or_default();
         let own = std::mem::replace(&mut checks.policies, policies.clone());
         checks.policies.extend(own);
-        Column { field: field.clone(), checks }
+        Column { field: field.clone(), checks, categories: Categories::many(field) }
     };
     fields.iter().map(column).collect()
 }
 
 impl Column {
-    fn check(&self, tensor: &Tensor, draft: &mut Draft) {
-        let limits = Limits { field: &self.field, length_max_chars: self.checks.length_max_chars };
+    fn check(&self, tensor: &Tensor, draft: &mut Draft, interrupt: &mut Interrupt<'_>) -> Result<(), Interrupted> {
+        let (field, categories) = (&self.field, self.categories.as_ref());
+        let limits = Limits { field, length_max_chars: self.checks.length_max_chars, categories };
         let per_row = self.field.elements_per_row().unwrap_or(1).max(1);
         let echo = draft.detail().echo;
-        let _ = limits.scan(tensor, &mut |i, kind| {
+        let _ = limits.scan(tensor, interrupt, &mut |i, kind| {
             let describe = || limits.describe(tensor, i, kind, echo);
             draft.add((&self.field.name, kind), self.policy(kind), Some(i / per_row), describe);
             ControlFlow::Continue(())
@@ -87,6 +110,7 @@ impl Column {
         if let Some(max) = self.checks.null_share_max {
             self.check_null_share(tensor, max, draft);
         }
+        interrupt.check()
     }
 
     fn check_null_share(&self, tensor: &Tensor, max: f64, draft: &mut Draft) {

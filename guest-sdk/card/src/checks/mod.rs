@@ -14,6 +14,8 @@ mod kind;
 #[cfg(feature = "rules")]
 mod plain;
 #[cfg(feature = "rules")]
+pub(crate) mod rule;
+#[cfg(feature = "rules")]
 pub(crate) mod rules;
 pub(crate) mod scan;
 mod settings;

@@ -4,31 +4,82 @@
 //! that is all right costs a few comparisons a value and no allocation.
 
 use super::CheckKind;
-use crate::{Echo, Field, Invalid, Tensor, Values};
+use crate::{Echo, Field, Interrupt, Invalid, Tensor, Values};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::ControlFlow;
+
+/// Categories that are looked through one by one.
+const FEW_CATEGORIES: usize = 8;
 
 /// A field, and what is checked of it beyond the schema.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) field: &'a Field,
     pub(crate) length_max_chars: Option<u64>,
+    /// The field's categories, where they are many.
+    pub(crate) categories: Option<&'a Categories>,
+}
+
+/// Many categories, to look a text up among them.
+#[derive(Debug)]
+pub(crate) struct Categories {
+    texts: BTreeSet<Box<str>>,
+    bytes_max: usize,
+}
+
+impl Categories {
+    /// Those of a field that has many.
+    pub(crate) fn many(field: &Field) -> Option<Self> {
+        (field.categories.len() > FEW_CATEGORIES).then(|| Self {
+            texts: field.categories.iter().map(|category| category.as_str().into()).collect(),
+            bytes_max: field.categories.iter().map(String::len).max().unwrap_or(0),
+        })
+    }
+
+    fn has(&self, text: &str) -> bool {
+        // A long text is not even compared.
+        text.len() <= self.bytes_max && self.texts.contains(text)
+    }
 }
 
 /// What is told of each element that is wrong.
 pub(crate) trait Report: FnMut(usize, CheckKind) -> ControlFlow<()> {}
 impl<F: FnMut(usize, CheckKind) -> ControlFlow<()>> Report for F {}
 
+/// Who is told, and whether to go on at all.
+struct Teller<'r, 'i, R> {
+    report: &'r mut R,
+    interrupt: &'r mut Interrupt<'i>,
+}
+
+impl<R: Report> Teller<'_, '_, R> {
+    fn go_on(&mut self, steps: usize) -> ControlFlow<()> {
+        self.interrupt.spend(steps).map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    }
+
+    fn tell(&mut self, i: usize, kind: CheckKind) -> ControlFlow<()> {
+        self.go_on(4)?;
+        (self.report)(i, kind)
+    }
+}
+
 impl Limits<'_> {
-    /// Reports every element that is wrong, until told to stop: first those
-    /// that are missing, then the others in order. The column has the field's
-    /// form.
-    pub(crate) fn scan(&self, tensor: &Tensor, report: &mut impl Report) -> ControlFlow<()> {
+    /// Reports every element that is wrong, until told to stop or interrupted:
+    /// first those that are missing, then the others in order. The column has
+    /// the field's form.
+    pub(crate) fn scan(
+        &self,
+        tensor: &Tensor,
+        interrupt: &mut Interrupt<'_>,
+        report: &mut impl Report,
+    ) -> ControlFlow<()> {
+        let report = &mut Teller { report, interrupt };
         if let Some(flags) = tensor.validity.as_ref().filter(|_| !self.field.nullable)
             && flags.iter().fold(false, |any, present| any | !present)
         {
             let missing = flags.iter().enumerate().filter(|(_, present)| !**present);
-            missing.map(|(i, _)| i).try_for_each(|i| report(i, CheckKind::Missing))?;
+            missing.map(|(i, _)| i).try_for_each(|i| report.tell(i, CheckKind::Missing))?;
         }
         match &tensor.values {
             Values::Bool(_) => ControlFlow::Continue(()),
@@ -52,7 +103,7 @@ impl Limits<'_> {
         tensor: &Tensor,
         list: &[T],
         number: impl Fn(T) -> f64,
-        report: &mut impl Report,
+        report: &mut Teller<'_, '_, impl Report>,
     ) -> ControlFlow<()> {
         /// Looked at together, without a branch: hardly ever is one of them wrong.
         const BLOCK: usize = 64;
@@ -60,20 +111,21 @@ impl Limits<'_> {
         let high = self.field.maximum.unwrap_or(f64::INFINITY);
         let allowed = |value: f64| value.is_finite() & (low <= value) & (value <= high);
         for (block, values) in list.chunks(BLOCK).enumerate() {
+            report.go_on(BLOCK / 8)?;
             if values.iter().fold(true, |all, &value| all & allowed(number(value))) {
                 continue;
             }
             for (i, &value) in values.iter().enumerate() {
                 let (i, value) = (block * BLOCK + i, number(value));
                 if !allowed(value) && tensor.is_valid(i) {
-                    report(i, if value.is_finite() { CheckKind::Range } else { CheckKind::Finite })?;
+                    report.tell(i, if value.is_finite() { CheckKind::Range } else { CheckKind::Finite })?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn scan_text(&self, tensor: &Tensor, report: &mut impl Report) -> ControlFlow<()> {
+    fn scan_text(&self, tensor: &Tensor, report: &mut Teller<'_, '_, impl Report>) -> ControlFlow<()> {
         let categories = &self.field.categories;
         let (Values::Bytes(text), true) = (&tensor.values, !categories.is_empty() || self.length_max_chars.is_some())
         else {
@@ -81,17 +133,21 @@ impl Limits<'_> {
         };
         let length_max = self.length_max_chars.map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
         for (i, value) in text.iter().enumerate() {
-            let known = categories.is_empty() || categories.iter().any(|category| category == value);
+            report.go_on(1 + value.len() / Interrupt::STEP_BYTES)?;
+            let known = match self.categories {
+                Some(categories) => categories.has(value),
+                None => categories.is_empty() || categories.iter().any(|category| category == value),
+            };
             // No text has more characters than bytes.
             let short = value.len() <= length_max || value.chars().count() <= length_max;
             if (known && short) || !tensor.is_valid(i) {
                 continue;
             }
             if !known {
-                report(i, CheckKind::Category)?;
+                report.tell(i, CheckKind::Category)?;
             }
             if !short {
-                report(i, CheckKind::Length)?;
+                report.tell(i, CheckKind::Length)?;
             }
         }
         ControlFlow::Continue(())

@@ -83,7 +83,7 @@ pub struct Rule {
     /// Unique among the rules.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = RULE_NAME_MAX_CHARS)))]
     pub name: String,
-    /// A Rhai expression over inputs that is true or false: `end >= start`.
+    /// An expression in the syntax of CEL over inputs, true or false: `end >= start`.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = EXPRESSION_MAX_CHARS)))]
     pub expression: String,
     /// What follows, before the model's own policy for rules.

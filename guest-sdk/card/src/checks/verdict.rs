@@ -132,9 +132,11 @@ impl Draft {
     }
 
     fn count(&mut self, field: &str, check: CheckKind, policy: Policy) {
+        /// More than one column has, or one rule.
+        const KINDS_MAX: usize = 8;
         // Columns come one after the other: the tally is among the last.
         let tallies = &mut self.verdict.tallies;
-        match tallies.iter_mut().rev().find(|tally| tally.check == check && tally.field == field) {
+        match tallies.iter_mut().rev().take(KINDS_MAX).find(|tally| tally.check == check && tally.field == field) {
             Some(tally) => tally.count += 1,
             None => tallies.push(Tally { field: field.to_owned(), check, policy, count: 1 }),
         }

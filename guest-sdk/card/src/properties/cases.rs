@@ -1,6 +1,6 @@
 //! Rows to try a property on: the golden examples', varied within the schema.
 
-use crate::checks::rules::Compiled;
+use crate::checks::rule::Compiled;
 use crate::{Batch, Checker, Checks, Datatype, Detail, Field, Golden, Invalid, Schema, Verdict, batch_from_records};
 use serde_json::{Map, Value};
 

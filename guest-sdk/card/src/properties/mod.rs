@@ -14,7 +14,7 @@ mod run;
 pub use counterexample::Counterexample;
 
 use crate::checks::EXPRESSION_MAX_CHARS;
-use crate::checks::rules::Compiled;
+use crate::checks::rule::Compiled;
 use crate::{CheckKind, Field, Invalid, Policy, Rule, Schema};
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
 //! What is wrong with a document, and where.
 
+use crate::Interrupted;
 use serde::de::{Expected, Unexpected};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -33,6 +34,7 @@ enum Step {
 enum What {
     Wrong { expected: Cow<'static, str>, found: Cow<'static, str> },
     Said(String),
+    Interrupted,
 }
 
 impl Error {
@@ -45,6 +47,11 @@ impl Error {
     /// A member that has to be there and is not.
     pub fn missing(member: &str, expected: impl Into<Cow<'static, str>>) -> Self {
         Self::wrong(expected, "nothing").within(member)
+    }
+
+    /// Whether reading was given up, and nothing is wrong with the document.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.what == What::Interrupted
     }
 
     /// The same, of an object's member.
@@ -87,6 +94,7 @@ impl fmt::Display for Error {
         match what {
             What::Wrong { expected, found } => write!(f, "expected {expected}, found {found}")?,
             What::Said(text) => f.write_str(text)?,
+            What::Interrupted => Interrupted.fmt(f)?,
         }
         match place {
             Some((line, column)) => write!(f, " (line {line}, column {column})"),
@@ -96,6 +104,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Interrupted> for Error {
+    fn from(_: Interrupted) -> Self {
+        Self(Box::new(Inner { path: Vec::new(), what: What::Interrupted, place: None }))
+    }
+}
 
 /// As serde's derived readers report, in this crate's words.
 impl serde::de::Error for Error {

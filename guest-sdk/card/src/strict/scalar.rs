@@ -1,4 +1,4 @@
-//! Strings that are not plain, and numbers as values.
+//! Words, strings that are not plain, and numbers as values.
 //!
 //! Never decides what an escape stands for: that is serde_json's.
 
@@ -8,6 +8,26 @@ use serde_json::Number;
 use std::borrow::Cow;
 
 impl<'a> Walker<'a> {
+    /// A truth value; nothing for null.
+    pub fn literal(&mut self) -> Result<Option<bool>, Error> {
+        let (word, value) = match self.peek() {
+            Some(b't') => ("true", Some(true)),
+            Some(b'f') => ("false", Some(false)),
+            Some(b'n') => ("null", None),
+            _ => return Err(self.syntax("a value")),
+        };
+        self.word(word).map(|()| value)
+    }
+
+    pub(super) fn word(&mut self, word: &'static str) -> Result<(), Error> {
+        self.space();
+        let rest = self.rest.strip_prefix(word.as_bytes());
+        self.rest = rest
+            .filter(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
+            .ok_or_else(|| self.syntax("a value"))?;
+        Ok(())
+    }
+
     /// A string that is not plain.
     pub(super) fn escaped(&mut self) -> Result<Cow<'a, str>, Error> {
         let mut at = 1;

@@ -4,6 +4,7 @@
 
 use super::error::{Error, cut, quoted, quoted_plain};
 use super::scalar::number;
+use crate::Interrupt;
 use serde_json::{Map, Value, map::Entry};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,12 +14,16 @@ const DEPTH_MAX: usize = 128;
 /// Members of an object that is skipped: their names are kept meanwhile.
 const SKIPPED_MEMBERS_MAX: usize = 1 << 16;
 
+/// Steps that reading a value takes.
+const VALUE_STEPS: usize = 4;
+
 /// Reads one JSON text from its beginning to its end.
 #[derive(Debug)]
 pub struct Walker<'a> {
     text: &'a str,
     pub(super) rest: &'a [u8],
     depth: usize,
+    interrupt: Interrupt<'a>,
 }
 
 impl<'a> Walker<'a> {
@@ -34,7 +39,17 @@ impl<'a> Walker<'a> {
 
     /// The same for what is known to be UTF-8.
     pub fn of(text: &'a str) -> Self {
-        Self { text, rest: text.as_bytes(), depth: 0 }
+        Self { text, rest: text.as_bytes(), depth: 0, interrupt: Interrupt::never() }
+    }
+
+    /// Reads no further than it is wanted.
+    pub fn until(self, interrupt: &Interrupt<'a>) -> Self {
+        Self { interrupt: interrupt.fork(), ..self }
+    }
+
+    /// For a part of the text that is read elsewhere.
+    pub fn interrupt(&self) -> Interrupt<'a> {
+        self.interrupt.fork()
     }
 
     /// Nothing but space comes after this.
@@ -107,6 +122,7 @@ impl<'a> Walker<'a> {
         let mut count = 0;
         if !self.comes(b']') {
             loop {
+                self.interrupt.spend(VALUE_STEPS).map_err(Error::from)?;
                 element(self, count).map_err(|error| error.at(count))?;
                 count += 1;
                 if self.comes(b']') {
@@ -220,17 +236,6 @@ impl<'a> Walker<'a> {
         Ok(self.text.get(from..self.offset()).unwrap_or_default())
     }
 
-    /// A truth value; nothing for null.
-    pub fn literal(&mut self) -> Result<Option<bool>, Error> {
-        let (word, value) = match self.peek() {
-            Some(b't') => ("true", Some(true)),
-            Some(b'f') => ("false", Some(false)),
-            Some(b'n') => ("null", None),
-            _ => return Err(self.syntax("a value")),
-        };
-        self.word(word).map(|()| value)
-    }
-
     /// The members of an object, whatever their names, in their order.
     fn members<E: From<Error>>(
         &mut self,
@@ -242,6 +247,7 @@ impl<'a> Walker<'a> {
         self.enter()?;
         if !self.comes(b'}') {
             loop {
+                self.interrupt.spend(VALUE_STEPS).map_err(Error::from)?;
                 if self.peek() != Some(b'"') {
                     return Err(self.syntax("a member's name").into());
                 }
@@ -276,6 +282,7 @@ impl<'a> Walker<'a> {
         let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
         let inside = self.rest.get(1..).unwrap_or_default();
         let len = inside.iter().position(|byte| !is_plain(byte)).unwrap_or(inside.len());
+        self.interrupt.spend(len / Interrupt::STEP_BYTES)?;
         match inside.get(len) {
             Some(b'"') => {
                 let from = self.offset() + 1;
@@ -284,15 +291,6 @@ impl<'a> Walker<'a> {
             }
             _ => self.escaped(),
         }
-    }
-
-    fn word(&mut self, word: &'static str) -> Result<(), Error> {
-        self.space();
-        let rest = self.rest.strip_prefix(word.as_bytes());
-        self.rest = rest
-            .filter(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
-            .ok_or_else(|| self.syntax("a value"))?;
-        Ok(())
     }
 
     /// Whether this comes next; it is taken then.
@@ -312,7 +310,7 @@ impl<'a> Walker<'a> {
     }
 
     #[inline]
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = self.rest {
             self.rest = after;
         }

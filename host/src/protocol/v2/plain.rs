@@ -4,7 +4,7 @@
 //! is no JSON, leaves the whole of it to the JSON reader, which gives the same
 //! values, only later.
 
-use scry_card::{Column, Datatype, Values};
+use scry_card::{Column, Datatype, Interrupt, Values};
 
 /// Deeper lists than tensors have are the JSON reader's to refuse.
 const DEPTH_MAX: usize = 8;
@@ -20,15 +20,16 @@ const POWERS_OF_TEN: [f64; DIGITS_MAX + 1] =
 
 /// The column of the list that the text begins with, with room for `capacity`
 /// elements, and what comes after it; none if any is not a number, or not one of
-/// this type, or if the list is neither flat nor nested as `shape` says.
+/// this type, if the list is neither flat nor nested as `shape` says, or where it is interrupted.
 pub(super) fn column<'a>(
     datatype: Datatype,
     shape: &[u64],
     text: &'a [u8],
     capacity: usize,
+    interrupt: Interrupt<'_>,
 ) -> Option<(Column, &'a [u8])> {
     let (sizes, depth) = sizes(shape);
-    let mut list = List { rest: text, capacity, sizes, depth };
+    let mut list = List { rest: text, capacity, sizes, depth, interrupt };
     macro_rules! whole {
         ($kind:ident) => {
             Values::$kind(list.elements(|whole| whole.try_into().ok(), |_| None)?)
@@ -76,14 +77,15 @@ fn sizes(shape: &[u64]) -> ([usize; DEPTH_MAX], usize) {
     (sizes, shape.len())
 }
 
-struct List<'a> {
+struct List<'a, 'i> {
     rest: &'a [u8],
+    interrupt: Interrupt<'i>,
     capacity: usize,
     sizes: [usize; DEPTH_MAX],
     depth: usize,
 }
 
-impl List<'_> {
+impl List<'_, '_> {
     /// Nested lists are their elements, one after the other.
     #[inline(always)]
     fn elements<T>(
@@ -105,6 +107,7 @@ impl List<'_> {
                 }
                 leaf = depth;
             }
+            self.interrupt.spend(1).ok()?;
             elements.push(self.number(&of_whole, &of_fraction)?);
             loop {
                 self.rest = space(self.rest);
@@ -225,7 +228,7 @@ mod tests {
 
     /// Where nothing comes after the list.
     fn whole(datatype: Datatype, shape: &[u64], list: &str) -> Option<Column> {
-        column(datatype, shape, list.as_bytes(), 0).filter(|(_, rest)| rest.is_empty()).map(|(column, _)| column)
+        column(datatype, shape, list.as_bytes(), 0, Interrupt::never()).filter(|(_, rest)| rest.is_empty()).map(|(column, _)| column)
     }
 
     #[test]
@@ -248,7 +251,7 @@ mod tests {
             assert!(whole(Datatype::Fp64, &[1], list).is_none(), "{list}");
         }
         assert!(whole(Datatype::Int8, &[1], "[128]").is_none() && whole(Datatype::Fp32, &[1], "[1e39]").is_none());
-        let (two, rest) = column(Datatype::Int8, &[2, 1], b"[[1],[2]] ,3]", 0).unwrap();
+        let (two, rest) = column(Datatype::Int8, &[2, 1], b"[[1],[2]] ,3]", 0, Interrupt::never()).unwrap();
         assert_eq!((two.values, rest), (Values::Int8(vec![1, 2]), &b" ,3]"[..]));
     }
 
@@ -308,7 +311,7 @@ mod tests {
             shape in prop::collection::vec(0..3_u64, 0..4),
             kind in 0..NUMERIC.len(),
         ) {
-            if let Some((column, rest)) = column(NUMERIC[kind], &shape, list.as_bytes(), 0) {
+            if let Some((column, rest)) = column(NUMERIC[kind], &shape, list.as_bytes(), 0, Interrupt::never()) {
                 let list = list.strip_suffix(std::str::from_utf8(rest).unwrap()).unwrap();
                 let slow = slowly(NUMERIC[kind], &shape, list);
                 prop_assert_eq!(slow.as_ref().map(bits), Ok(bits(&column)), "{}", list);

@@ -1,7 +1,9 @@
 //! What V2 answers: predictions, and what a model is.
 
 use crate::serving::Answer;
-use scry_card::{Card, Field, Tensor};
+use super::ProtocolError;
+use super::super::written::written;
+use scry_card::{Card, Field, Interrupt, Tensor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -21,10 +23,13 @@ pub struct InferResponse<'a> {
 
 impl InferResponse<'_> {
     /// The JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut json = Vec::with_capacity(512);
-        serde_json::to_writer(&mut json, self)?;
-        Ok(json)
+    pub fn to_json(&self) -> Result<Vec<u8>, ProtocolError> {
+        self.to_json_until(&mut Interrupt::never())
+    }
+
+    /// The same, as long as it is wanted.
+    pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
+        written(self, interrupt)
     }
 }
 

@@ -5,7 +5,7 @@
 use super::plain;
 use scry_card::strict::{Error, Walker, Within};
 use scry_card::{
-    CheckKind, Column, ColumnBuilder, Datatype, Found, Misread, NamedTensor, ShownShape, Tensor, element_count,
+    CheckKind, Column, ColumnBuilder, Datatype, Found, Interrupt, Misread, NamedTensor, ShownShape, Tensor, element_count,
 };
 use std::borrow::Cow;
 
@@ -29,7 +29,8 @@ pub(super) fn read(walker: &mut Walker<'_>) -> Result<Result<NamedTensor, Misrea
             "shape" => shape = Some(dimensions(walker)?),
             "datatype" => kind = Some(walker.text()?),
             _ => {
-                let column = walker.by(|text| column(text, kind.as_deref()?, shape.as_deref()?));
+                let interrupt = walker.interrupt();
+                let column = walker.by(|text| column(text, kind.as_deref()?, shape.as_deref()?, interrupt));
                 data = Some(column.map_or_else(|| walker.skip().map(Data::Text), |column| Ok(Data::Column(column)))?);
             }
         }
@@ -39,7 +40,12 @@ pub(super) fn read(walker: &mut Walker<'_>) -> Result<Result<NamedTensor, Misrea
     let shape = shape.ok_or_else(|| Error::missing("shape", "a list of whole numbers"))?;
     let kind = kind.ok_or_else(|| Error::missing("datatype", "a string"))?;
     let data = data.ok_or_else(|| Error::missing("data", "a list of elements"))?;
-    Ok(tensor(name, shape, &kind, data))
+    let read = tensor(name, shape, &kind, data, &walker.interrupt());
+    if read.is_err() {
+        // It may be no more than that.
+        walker.interrupt().ask()?;
+    }
+    Ok(read)
 }
 
 fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
@@ -58,12 +64,23 @@ fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
 }
 
 /// Plain numbers, in one go.
-fn column<'a>(text: &'a [u8], kind: &str, shape: &[u64]) -> Option<(Column, &'a [u8])> {
+fn column<'a>(
+    text: &'a [u8],
+    kind: &str,
+    shape: &[u64],
+    interrupt: Interrupt<'_>,
+) -> Option<(Column, &'a [u8])> {
     let capacity = element_count(shape)?.min(CAPACITY_MAX);
-    plain::column(datatype(kind)?, shape, text, capacity)
+    plain::column(datatype(kind)?, shape, text, capacity, interrupt)
 }
 
-fn tensor(name: String, shape: Vec<u64>, kind: &str, data: Data<'_>) -> Result<NamedTensor, Misread> {
+fn tensor(
+    name: String,
+    shape: Vec<u64>,
+    kind: &str,
+    data: Data<'_>,
+    interrupt: &Interrupt<'_>,
+) -> Result<NamedTensor, Misread> {
     let wrong = |check, expected: String, found| Misread::new(check, &name, expected, found);
     let Some(datatype) = datatype(kind) else {
         let expected = "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES".to_owned();
@@ -75,7 +92,7 @@ fn tensor(name: String, shape: Vec<u64>, kind: &str, data: Data<'_>) -> Result<N
     };
     let read = match data {
         Data::Column(column) => Ok(column),
-        Data::Text(list) => elements(datatype, &shape, list),
+        Data::Text(list) => elements(datatype, &shape, list, interrupt),
     };
     let Column { values, validity } = read.map_err(|stop| {
         let per_row = (count / shape.first().map_or(1, |&rows| usize::try_from(rows).unwrap_or(1)).max(1)).max(1);
@@ -136,8 +153,13 @@ impl Within for Stop {
 }
 
 /// Reads a list whose text is whole, element by element.
-pub(super) fn elements(datatype: Datatype, shape: &[u64], list: &str) -> Result<Column, Stop> {
-    let mut walker = Walker::of(list);
+pub(super) fn elements(
+    datatype: Datatype,
+    shape: &[u64],
+    list: &str,
+    interrupt: &Interrupt<'_>,
+) -> Result<Column, Stop> {
+    let mut walker = Walker::of(list).until(interrupt);
     if walker.peek() != Some(b'[') {
         return Err(Stop::List(found(&mut walker)?));
     }

@@ -12,7 +12,7 @@ fn read(json: &str) -> Result<InferRequest, ProtocolError> {
 
 /// A list as it is read element by element.
 pub(super) fn slowly(datatype: Datatype, shape: &[u64], list: &str) -> Result<Column, String> {
-    tensor::elements(datatype, shape, list).map_err(|stop| format!("{stop:?}"))
+    tensor::elements(datatype, shape, list, &Interrupt::never()).map_err(|stop| format!("{stop:?}"))
 }
 
 /// The only tensor of a request, or what is wrong with it or the request.

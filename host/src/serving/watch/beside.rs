@@ -4,9 +4,9 @@
 //! Looked at by people, and so a window that is judged once a look: it raises
 //! no alarm.
 
-use super::{INPUTS, OUTPUTS};
+use super::{INPUTS, OUTPUTS, in_pieces};
 use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, compare_live};
-use scry_card::{Batch, Field, Invalid, Schema};
+use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
 
@@ -76,10 +76,10 @@ impl Beside {
         Self { live, to, inputs, outputs, unlike }
     }
 
-    pub(in crate::serving) fn saw(&self, arm: Arm, inputs: &Batch, outputs: &Batch) {
+    pub(in crate::serving) fn saw(&self, arm: Arm, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
         for (pair, batch) in [(&self.inputs, inputs), (&self.outputs, outputs)] {
             if let Some(pair) = pair {
-                pair.tally(arm).saw(batch);
+                pair.tally(arm).saw(batch, interrupt);
             }
         }
     }
@@ -123,10 +123,12 @@ impl Tally {
         Ok(Self { counts: Mutex::new(counter.start()), counter })
     }
 
-    fn saw(&self, batch: &Batch) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        // A batch of another form is nobody's to refuse here.
-        let _ = self.counter.count(&mut counts, batch);
+    fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
+        in_pieces(batch, interrupt, |piece| {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            // A batch of another form is not refused here.
+            let _ = self.counter.count(&mut counts, piece);
+        });
     }
 
     fn counts(&self) -> Counts {

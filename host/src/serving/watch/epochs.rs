@@ -44,9 +44,9 @@ impl Epochs {
 
     /// Counts a batch, in a new epoch where this one has its rows and the one
     /// before it is among the `judged`: however fast rows come, none goes unseen.
-    /// A batch is never divided.
-    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch, judged: u64) -> Result<(), Invalid> {
-        let is_over = self.last.as_ref().is_none_or(|last| last.number <= judged);
+    /// Without `judged` it begins none: this is the rest of a batch.
+    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch, judged: Option<u64>) -> Result<(), Invalid> {
+        let is_over = judged.is_some_and(|judged| self.last.as_ref().is_none_or(|last| last.number <= judged));
         if is_over && self.current.counts.rows() >= EPOCH_ROWS {
             let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
             self.last = Some(std::mem::replace(&mut self.current, next));

@@ -21,7 +21,7 @@ pub(super) use beside::Arm;
 use crate::catalog::Version;
 use crate::store::Digest;
 use scry_card::stats::{Reference, References};
-use scry_card::{Batch, Field, Invalid, Schema};
+use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,17 +105,17 @@ impl Watch {
     }
 
     /// Counts rows that were answered.
-    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch) {
-        self.saw_inputs(inputs);
+    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
+        self.saw_inputs(inputs, interrupt);
         if let Some(side) = &self.outputs {
-            side.saw(outputs);
+            side.saw(outputs, interrupt);
         }
     }
 
     /// Counts rows that somebody else answers, or nobody.
-    pub(super) fn saw_inputs(&self, inputs: &Batch) {
+    pub(super) fn saw_inputs(&self, inputs: &Batch, interrupt: &mut Interrupt<'_>) {
         if let Some(side) = &self.inputs {
-            side.saw(inputs);
+            side.saw(inputs, interrupt);
         }
     }
 
@@ -139,6 +139,25 @@ impl Watch {
             earlier.remove(side.name).map_or(Ok(()), |epochs| side.resume(epochs))?;
         }
         Ok(())
+    }
+}
+
+/// Rows that are counted at once.
+const PIECE_ROWS: usize = 1_024;
+
+/// Hands out a batch's rows in pieces, until it is interrupted.
+fn in_pieces(batch: &Batch, interrupt: &mut Interrupt<'_>, mut count: impl FnMut(&Batch)) {
+    let steps = |rows: usize| rows.saturating_mul(batch.columns.len());
+    if batch.rows <= PIECE_ROWS {
+        return if interrupt.spend(steps(batch.rows)).is_ok() { count(batch) };
+    }
+    for from in (0..batch.rows).step_by(PIECE_ROWS) {
+        let rows = PIECE_ROWS.min(batch.rows - from);
+        let Some(piece) = batch.slice(from, rows) else { return };
+        if interrupt.spend(steps(rows)).is_err() {
+            return;
+        }
+        count(&piece);
     }
 }
 

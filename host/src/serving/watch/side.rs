@@ -1,9 +1,9 @@
 //! One side of a version: counted by those who answer, looked at by those who
 //! watch.
 
-use super::{Alarm, Epoch, Epochs};
+use super::{Alarm, Epoch, Epochs, in_pieces};
 use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
-use scry_card::{Batch, Field, Invalid};
+use scry_card::{Batch, Field, Interrupt, Invalid};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,10 +72,16 @@ impl Side {
         Ok(Self { name, reference, counter, epochs, judged, looked, moment })
     }
 
-    /// Counts a batch; one of another form is nobody's to refuse here.
-    pub(super) fn saw(&self, batch: &Batch) {
+    /// Counts a batch, a piece at a time, as long as that is wanted; one of
+    /// another form is not refused here.
+    pub(super) fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
         let judged = self.judged.load(Ordering::Relaxed);
-        let _ = self.lock().count(&self.counter, batch, judged);
+        let mut is_first = true;
+        in_pieces(batch, interrupt, |piece| {
+            // Nothing that counts a small batch waits for a large one.
+            let _ = self.lock().count(&self.counter, piece, is_first.then_some(judged));
+            is_first = false;
+        });
     }
 
     pub(super) fn epochs(&self) -> Epochs {

@@ -10,7 +10,7 @@ use crate::serving::EffectiveLimits;
 use crate::serving::behind::Behind;
 use crate::serving::target::Target;
 use crate::serving::voice::Ration;
-use scry_card::Batch;
+use scry_card::{Batch, Interrupt};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ impl Skew {
     fn count(&self, loaded: &Loaded, limits: &EffectiveLimits, inputs: &Batch) {
         match loaded.apart().transform(inputs, &limits.of_call()).outcome {
             Ok(features) => {
-                self.side.saw(&features);
+                self.side.saw(&features, &mut Interrupt::never());
                 self.sampled.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => drop(self.failed.fetch_add(1, Ordering::Relaxed)),

@@ -43,26 +43,26 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
     let counter = Counter::new(&reference, &fields(&["x"])).unwrap();
     let mut epochs = Epochs::begin(counter.start());
     for _ in 0..4 {
-        epochs.count(&counter, &rows(600, 0.0), 0).unwrap();
+        epochs.count(&counter, &rows(600, 0.0), Some(0)).unwrap();
     }
     assert_eq!((epochs.mark(), epochs.last.is_none()), ((1, 2_400, 0), true));
-    epochs.count(&counter, &rows(5_000, 0.0), 0).unwrap();
+    epochs.count(&counter, &rows(5_000, 0.0), Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_000, 0));
     assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
     assert!(epochs.last.as_ref().unwrap().counts.rows() >= EPOCH_ROWS);
     // Nobody has looked at the first one yet: it is not forgotten.
-    epochs.count(&counter, &rows(100, 0.0), 0).unwrap();
+    epochs.count(&counter, &rows(100, 0.0), Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_100, 0));
-    epochs.count(&counter, &rows(100, 0.0), 1).unwrap();
+    epochs.count(&counter, &rows(100, 0.0), Some(1)).unwrap();
     assert_eq!((epochs.mark(), epochs.last.unwrap().number), ((3, 100, 0), 2));
 }
 
 #[test]
 fn an_alarm_is_raised_once_an_epoch_and_stays() {
     let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
-    side.saw(&rows(200, 0.0));
+    side.saw(&rows(200, 0.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 1).is_empty());
-    side.saw(&rows(200, 1.0));
+    side.saw(&rows(200, 1.0), &mut Interrupt::never());
     let [alarm] = side.look(ALPHA, 2).try_into().unwrap();
     assert_eq!((alarm.at_ms, alarm.rows, alarm.columns_drifting), (2, 400, 1));
     let column = &alarm.columns[0];
@@ -70,14 +70,14 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     assert!(column.observed_value >= column.threshold && column.ln_e >= column.ln_e_threshold, "{alarm}");
     assert!(alarm.to_string().starts_with("x: w_norm "), "{alarm}");
     // Again in the same epoch: no news, however it looks.
-    side.saw(&rows(200, 1.0));
+    side.saw(&rows(200, 1.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 3).is_empty());
-    side.saw(&rows(1_400, 0.0));
+    side.saw(&rows(1_400, 0.0), &mut Interrupt::never());
     // The next epoch, and a shift that nobody looked at before it ended.
-    side.saw(&rows(1, 0.0));
+    side.saw(&rows(1, 0.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 3).is_empty());
-    side.saw(&rows(1_999, 1.0));
-    side.saw(&rows(10, 0.0));
+    side.saw(&rows(1_999, 1.0), &mut Interrupt::never());
+    side.saw(&rows(10, 0.0), &mut Interrupt::never());
     let [late] = side.look(ALPHA, 4).try_into().unwrap();
     assert_eq!((late.at_ms, late.rows), (4, 2_000));
     let report = side.report(ALPHA).unwrap();
@@ -99,7 +99,7 @@ fn an_alarm_of_many_small_changes_names_what_they_add_up_to() {
     let mut profiler = Profiler::new(&fields);
     profiler.add(&rows(50)).unwrap();
     let side = Side::new(INPUTS, profiler.finish(), &fields).unwrap();
-    side.saw(&rows(25));
+    side.saw(&rows(25), &mut Interrupt::never());
     let [alarm] = side.look(ALPHA, 1).try_into().unwrap();
     assert_eq!(alarm.columns[0].effect, scry_card::stats::Statistic::TotalVariation, "{alarm}");
     assert!((alarm.columns[0].observed_value - 0.5).abs() < 1e-9, "{alarm}");
@@ -110,7 +110,7 @@ fn an_alarm_of_many_small_changes_names_what_they_add_up_to() {
 fn however_fast_rows_come_none_goes_unseen() {
     let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     for middle in [1.0, 0.0, 0.0, 0.0] {
-        (0..10).for_each(|_| side.saw(&rows(200, middle)));
+        (0..10).for_each(|_| side.saw(&rows(200, middle), &mut Interrupt::never()));
     }
     let [alarm] = side.look(ALPHA, 1).try_into().unwrap();
     assert_eq!(alarm.rows, 2_000);
@@ -124,7 +124,7 @@ fn an_alarm_stands_until_an_epoch_ends_without_one() {
     // Ten looks an epoch; the second and the third drift.
     for epoch in 1..=6 {
         for _ in 0..10 {
-            side.saw(&rows(200, if [2, 3].contains(&epoch) { 1.0 } else { 0.0 }));
+            side.saw(&rows(200, if [2, 3].contains(&epoch) { 1.0 } else { 0.0 }), &mut Interrupt::never());
             side.look(ALPHA, 1);
             let stands = side.standing_alarm().is_some();
             if turns.last().is_none_or(|(_, before)| *before != stands) {
@@ -139,7 +139,7 @@ fn an_alarm_stands_until_an_epoch_ends_without_one() {
 #[test]
 fn nothing_new_is_not_judged_again() {
     let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
-    side.saw(&rows(300, 0.0));
+    side.saw(&rows(300, 0.0), &mut Interrupt::never());
     side.look(ALPHA, 1);
     let moment = side.moment();
     assert_eq!((moment.rows, moment.drifting), (300, 0));
@@ -151,15 +151,15 @@ fn nothing_new_is_not_judged_again() {
 fn counts_go_on_exactly_where_they_ended() {
     let (whole, first) = (watch(), watch());
     for (input, output) in [(0.0, 0.5), (0.25, 0.0), (1.0, 0.125)] {
-        whole.saw(&rows(700, input), &rows(700, output));
+        whole.saw(&rows(700, input), &rows(700, output), &mut Interrupt::never());
     }
-    first.saw(&rows(700, 0.0), &rows(700, 0.5));
-    first.saw(&rows(700, 0.25), &rows(700, 0.0));
+    first.saw(&rows(700, 0.0), &rows(700, 0.5), &mut Interrupt::never());
+    first.saw(&rows(700, 0.25), &rows(700, 0.0), &mut Interrupt::never());
     let kept = serde_json::to_vec(&first.counted()).unwrap();
     let second = watch();
     second.resume(serde_json::from_slice(&kept).unwrap()).unwrap();
     assert_eq!(second.counted(), first.counted());
-    second.saw(&rows(700, 1.0), &rows(700, 0.125));
+    second.saw(&rows(700, 1.0), &rows(700, 0.125), &mut Interrupt::never());
     assert_eq!(second.counted(), whole.counted());
 }
 
@@ -168,10 +168,10 @@ fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
     let (early, late) = (watch(), watch());
     let look = |watch: &Watch| watch.sides().for_each(|side| drop(side.look(ALPHA, 1)));
     for _ in 0..5 {
-        early.saw(&rows(1_000, 0.0), &rows(1_000, 0.0));
+        early.saw(&rows(1_000, 0.0), &rows(1_000, 0.0), &mut Interrupt::never());
         look(&early);
     }
-    late.saw(&rows(300, 0.0), &rows(300, 0.0));
+    late.saw(&rows(300, 0.0), &rows(300, 0.0), &mut Interrupt::never());
     late.resume(early.counted()).unwrap();
     let side = late.inputs.as_ref().unwrap();
     assert_eq!(side.mark(), (3, 1_300, 0));
@@ -179,7 +179,7 @@ fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
     // Where an epoch has ended since, the earlier one is over.
     let late = watch();
     for _ in 0..3 {
-        late.saw(&rows(2_000, 0.0), &rows(2_000, 0.0));
+        late.saw(&rows(2_000, 0.0), &rows(2_000, 0.0), &mut Interrupt::never());
         look(&late);
     }
     late.resume(early.counted()).unwrap();
@@ -189,7 +189,7 @@ fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
 #[test]
 fn counts_of_something_else_change_nothing() {
     let (one, other) = (watch(), watch());
-    one.saw(&rows(100, 0.0), &rows(100, 0.0));
+    one.saw(&rows(100, 0.0), &rows(100, 0.0), &mut Interrupt::never());
     let before = other.counted();
     let mut foreign = one.counted();
     let inputs = foreign.remove(INPUTS).unwrap();
@@ -213,7 +213,7 @@ fn a_reference_of_another_form_leaves_its_side_unwatched_and_says_so() {
     assert!(watch.features.is_none(), "a share of 0 switches it off");
     assert!(watch.unwatched[0].starts_with("outputs: field `y`"), "{:?}", watch.unwatched);
     // A batch that fits nowhere fails nobody.
-    watch.saw(&Batch { rows: 1, columns: vec![] }, &rows(1, 0.0));
+    watch.saw(&Batch { rows: 1, columns: vec![] }, &rows(1, 0.0), &mut Interrupt::never());
     assert_eq!(watch.mark(), [(1, 0, 0)]);
 }
 
@@ -223,8 +223,8 @@ fn two_versions_are_compared_where_both_have_the_columns() {
     theirs.inputs = fields(&["z"]);
     let beside = Beside::new((3, 4), &references(), [&ours, &theirs], true);
     for _ in 0..3 {
-        beside.saw(Arm::Live, &rows(500, 2.0), &rows(500, 0.25));
-        beside.saw(Arm::Other, &rows(500, 2.0), &rows(500, 0.5));
+        beside.saw(Arm::Live, &rows(500, 2.0), &rows(500, 0.25), &mut Interrupt::never());
+        beside.saw(Arm::Other, &rows(500, 2.0), &rows(500, 0.5), &mut Interrupt::never());
     }
     let report = beside.report(ALPHA);
     assert_eq!((report.live, report.inputs.is_none()), (3, true));
@@ -233,8 +233,8 @@ fn two_versions_are_compared_where_both_have_the_columns() {
     assert_eq!((outputs.reference_rows, outputs.live_rows), (1_500, 1_500));
     assert_eq!(outputs.verdict, scry_card::stats::Verdict::Drift, "{outputs}");
     let alike = Beside::new((3, 4), &references(), [&ours, &ours], true);
-    alike.saw(Arm::Live, &rows(500, 2.0), &rows(500, 2.0));
-    alike.saw(Arm::Other, &rows(500, 2.0), &rows(500, 2.0));
+    alike.saw(Arm::Live, &rows(500, 2.0), &rows(500, 2.0), &mut Interrupt::never());
+    alike.saw(Arm::Other, &rows(500, 2.0), &rows(500, 2.0), &mut Interrupt::never());
     let report = alike.report(ALPHA);
     for side in [report.inputs.unwrap(), report.outputs.unwrap()] {
         assert_eq!(side.verdict, scry_card::stats::Verdict::Ok, "{side}");

@@ -1,0 +1,229 @@
+//! What a rule means: its steps and their types, so that one which could never
+//! hold, or would cost a row too much, is refused before there is a row.
+
+use super::function::{Function, advice};
+use super::program::{Program, Step};
+use super::syntax::{Expr, Form};
+use super::value::{Comparison, Operation};
+use crate::{Datatype, Field};
+use std::fmt;
+
+/// Steps of one rule.
+pub(super) const STEPS_MAX: usize = 512;
+
+/// What a part of a rule is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    Truth,
+    Text,
+    Whole,
+    Real,
+    /// Whole in one row and real in another.
+    Number,
+}
+
+impl Type {
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, Self::Whole | Self::Real | Self::Number)
+    }
+
+    /// Of two numbers that are calculated with each other.
+    pub(super) fn calculated(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Real, _) | (_, Self::Real) => Self::Real,
+            (Self::Whole, Self::Whole) => Self::Whole,
+            _ => Self::Number,
+        }
+    }
+
+    /// Of two parts either of which it may be.
+    fn either(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (a, b) if a == b => Some(a),
+            (a, b) if a.is_number() && b.is_number() => Some(Self::Number),
+            _ => None,
+        }
+    }
+
+    fn of(datatype: Datatype) -> Self {
+        match datatype {
+            Datatype::Bool => Self::Truth,
+            Datatype::Bytes => Self::Text,
+            Datatype::Fp32 | Datatype::Fp64 => Self::Real,
+            Datatype::Uint64 => Self::Number,
+            _ => Self::Whole,
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truth => "a truth value",
+            Self::Text => "a text",
+            Self::Whole => "a whole number",
+            Self::Real => "a real number",
+            Self::Number => "a number",
+        })
+    }
+}
+
+struct Compiler<'a> {
+    fields: &'a [Field],
+    program: Program,
+}
+
+/// Fails with what was found instead of a rule over these fields.
+pub(super) fn compile(expr: &Expr, fields: &[Field]) -> Result<Program, String> {
+    let mut compiler = Compiler { fields, program: Program::default() };
+    match compiler.expr(expr)? {
+        Type::Truth => Ok(compiler.program),
+        other => Err(format!("one that is {other}")),
+    }
+}
+
+impl Compiler<'_> {
+    fn push(&mut self, step: Step) -> Result<(), String> {
+        self.program.cost += if let Step::IsOneOf(items) = &step { 1 + items.len() } else { 1 };
+        self.program.steps.push(step);
+        match self.program.cost {
+            cost if cost > STEPS_MAX => Err(format!("one of more than {STEPS_MAX} steps a row")),
+            _ => Ok(()),
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Result<Type, String> {
+        let at = |problem: String| format!("column {}: {problem}", expr.column);
+        match &expr.form {
+            Form::Bool(value) => self.push(Step::Bool(*value)).map(|()| Type::Truth),
+            Form::Int(value) => self.push(Step::Int(*value)).map(|()| Type::Whole),
+            Form::Float(value) => self.push(Step::Float(*value)).map(|()| Type::Real),
+            Form::Text(text) => self.push(Step::Text(text.as_str().into())).map(|()| Type::Text),
+            Form::Name(name) => self.field(name),
+            Form::Unary(sign, of) => {
+                let of = self.expr(of)?;
+                match *sign {
+                    "!" if of == Type::Truth => self.push(Step::Not)?,
+                    "-" if of.is_number() => self.push(Step::Negate)?,
+                    "+" if of.is_number() => {}
+                    sign => return Err(at(format!("`{sign}` of {of}"))),
+                }
+                Ok(of)
+            }
+            Form::Binary(sign, pair) => self.binary(sign, &pair.0, &pair.1, &at),
+            Form::Call(name, arguments) => {
+                let Some(function) = Function::named(name, arguments.len()) else {
+                    let instead = advice(name).map(|advice| format!("; write {advice}")).unwrap_or_default();
+                    return Err(at(format!("an unknown function `{name}` of {} values{instead}", arguments.len())));
+                };
+                let types = arguments.iter().map(|argument| self.expr(argument)).collect::<Result<Vec<_>, _>>()?;
+                self.program.texts += types.iter().filter(|of| **of == Type::Text).count();
+                let typed = function.typed(&types).map_err(|of| {
+                    let types: Vec<_> = types.iter().map(ToString::to_string).collect();
+                    at(format!("`{name}` of {}, which is of {of}", types.join(" and ")))
+                })?;
+                self.push(Step::Call(function)).map(|()| typed)
+            }
+            Form::Choice(parts) => self.choice(&parts.0, &parts.1, &parts.2, &at),
+            Form::List(_) => Err(at("a list, which stands behind `in` only".into())),
+        }
+    }
+
+    fn field(&mut self, name: &str) -> Result<Type, String> {
+        let found = self.fields.iter().enumerate().find(|(_, field)| field.name == name);
+        let (place, field) = found.ok_or_else(|| format!("an unknown `{name}`"))?;
+        if !field.shape.is_empty() {
+            return Err(format!("`{name}`, which has the shape {:?}", field.shape));
+        }
+        let inputs = &mut self.program.inputs;
+        let input = inputs.iter().position(|known| *known == place).unwrap_or_else(|| {
+            inputs.push(place);
+            inputs.len() - 1
+        });
+        self.push(Step::Input(input)).map(|()| Type::of(field.datatype))
+    }
+
+    fn binary(&mut self, sign: &str, a: &Expr, b: &Expr, at: &dyn Fn(String) -> String) -> Result<Type, String> {
+        let of_a = self.expr(a)?;
+        if matches!(sign, "&&" | "||") {
+            let skip = self.program.steps.len();
+            self.push(Step::Jump(0))?;
+            let of_b = self.expr(b)?;
+            if (of_a, of_b) != (Type::Truth, Type::Truth) {
+                return Err(at(format!("`{sign}` of {of_a} and {of_b}")));
+            }
+            self.land(skip, |to| Step::SkipIf(sign == "||", to));
+            return Ok(Type::Truth);
+        }
+        if let (Form::List(items), "in") = (&b.form, sign) {
+            return self.is_one_of(of_a, items, at);
+        }
+        let of_b = self.expr(b)?;
+        let wrong = || at(format!("`{sign}` of {of_a} and {of_b}"));
+        self.program.texts += usize::from(of_a == Type::Text);
+        if let Some(comparison) = Comparison::named(sign) {
+            return match of_a.either(of_b) {
+                Some(_) => self.push(Step::Compare(comparison)).map(|()| Type::Truth),
+                None => Err(at(format!("a comparison of {of_a} with {of_b}"))),
+            };
+        }
+        match (sign, Operation::named(sign)) {
+            ("+", _) if (of_a, of_b) == (Type::Text, Type::Text) => {
+                self.program.joins += 1;
+                self.push(Step::Join(self.program.joins - 1)).map(|()| Type::Text)
+            }
+            ("in", _) if (of_a, of_b) == (Type::Text, Type::Text) => self.push(Step::IsWithin).map(|()| Type::Truth),
+            (_, Some(operation)) if of_a.is_number() && of_b.is_number() => {
+                self.push(Step::Calculate(operation)).map(|()| of_a.calculated(of_b))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn is_one_of(&mut self, of: Type, items: &[Expr], at: &dyn Fn(String) -> String) -> Result<Type, String> {
+        let mut steps = Vec::with_capacity(items.len());
+        for item in items {
+            let (item_of, step) = constant(item).ok_or_else(|| at("a list of more than constants".into()))?;
+            if of.either(item_of).is_none() {
+                return Err(at(format!("a comparison of {of} with {item_of}")));
+            }
+            steps.push(step);
+        }
+        self.program.texts += if of == Type::Text { items.len() } else { 0 };
+        self.push(Step::IsOneOf(steps.into())).map(|()| Type::Truth)
+    }
+
+    fn choice(&mut self, condition: &Expr, yes: &Expr, no: &Expr, at: &dyn Fn(String) -> String) -> Result<Type, String> {
+        let of = self.expr(condition)?;
+        if of != Type::Truth {
+            return Err(at(format!("a choice by {of}")));
+        }
+        let branch = self.program.steps.len();
+        self.push(Step::Jump(0))?;
+        let of_yes = self.expr(yes)?;
+        let jump = self.program.steps.len();
+        self.push(Step::Jump(0))?;
+        self.land(branch, Step::Branch);
+        let of_no = self.expr(no)?;
+        self.land(jump, Step::Jump);
+        of_yes.either(of_no).ok_or_else(|| at(format!("a choice between {of_yes} and {of_no}")))
+    }
+
+    /// The step at that place goes on behind all that there are.
+    fn land(&mut self, place: usize, step: impl FnOnce(usize) -> Step) {
+        let to = self.program.steps.len();
+        if let Some(place) = self.program.steps.get_mut(place) {
+            *place = step(to);
+        }
+    }
+}
+
+fn constant(expr: &Expr) -> Option<(Type, Step)> {
+    Some(match &expr.form {
+        Form::Bool(value) => (Type::Truth, Step::Bool(*value)),
+        Form::Int(value) => (Type::Whole, Step::Int(*value)),
+        Form::Float(value) => (Type::Real, Step::Float(*value)),
+        Form::Text(text) => (Type::Text, Step::Text(text.as_str().into())),
+        _ => return None,
+    })
+}
