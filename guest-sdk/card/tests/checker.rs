@@ -263,7 +263,11 @@ fn a_rule_is_bounded() {
     let settings = json!({"rules": [{"name": "r", "expression": "note + note + note != \"\""}]});
     let rows = json!([{"note": "x".repeat(2000), "ok": true}]);
     let found = verdict(settings, rows);
-    assert!(found.findings[0].invalid.found.contains("`+` makes a text of more than 4096 bytes"), "{:?}", found.findings);
+    assert!(
+        found.findings[0].invalid.found.contains("`+` makes a text of more than 4096 bytes"),
+        "{:?}",
+        found.findings
+    );
 }
 
 /// Steps that a rule of so many comparisons joined by `&&` takes: three each, and one a join.

@@ -91,7 +91,10 @@ impl Predictor {
     ) -> Result<T, CallError> {
         let ours = Arc::new(Mutex::new(Some(work)));
         let theirs = ours.clone();
-        match self.on_compute(lane, deadline, move |interrupt| take(&theirs).map_or(Err(Interrupted), |work| work(interrupt))).await {
+        match self
+            .on_compute(lane, deadline, move |interrupt| take(&theirs).map_or(Err(Interrupted), |work| work(interrupt)))
+            .await
+        {
             Err(error) if is_owed => take(&ours).map_or(Err(error), |work| now(deadline, work)),
             done => done,
         }

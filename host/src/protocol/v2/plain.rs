@@ -228,7 +228,9 @@ mod tests {
 
     /// Where nothing comes after the list.
     fn whole(datatype: Datatype, shape: &[u64], list: &str) -> Option<Column> {
-        column(datatype, shape, list.as_bytes(), 0, Interrupt::never()).filter(|(_, rest)| rest.is_empty()).map(|(column, _)| column)
+        column(datatype, shape, list.as_bytes(), 0, Interrupt::never())
+            .filter(|(_, rest)| rest.is_empty())
+            .map(|(column, _)| column)
     }
 
     #[test]

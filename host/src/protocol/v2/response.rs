@@ -1,8 +1,8 @@
 //! What V2 answers: predictions, and what a model is.
 
-use crate::serving::Answer;
-use super::ProtocolError;
 use super::super::written::written;
+use super::ProtocolError;
+use crate::serving::Answer;
 use scry_card::{Card, Field, Interrupt, Tensor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};

@@ -5,7 +5,8 @@
 use super::plain;
 use scry_card::strict::{Error, Walker, Within};
 use scry_card::{
-    CheckKind, Column, ColumnBuilder, Datatype, Found, Interrupt, Misread, NamedTensor, ShownShape, Tensor, element_count,
+    CheckKind, Column, ColumnBuilder, Datatype, Found, Interrupt, Misread, NamedTensor, ShownShape, Tensor,
+    element_count,
 };
 use std::borrow::Cow;
 
@@ -64,12 +65,7 @@ fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
 }
 
 /// Plain numbers, in one go.
-fn column<'a>(
-    text: &'a [u8],
-    kind: &str,
-    shape: &[u64],
-    interrupt: Interrupt<'_>,
-) -> Option<(Column, &'a [u8])> {
+fn column<'a>(text: &'a [u8], kind: &str, shape: &[u64], interrupt: Interrupt<'_>) -> Option<(Column, &'a [u8])> {
     let capacity = element_count(shape)?.min(CAPACITY_MAX);
     plain::column(datatype(kind)?, shape, text, capacity, interrupt)
 }

@@ -149,7 +149,9 @@ const PIECE_ROWS: usize = 1_024;
 fn in_pieces(batch: &Batch, interrupt: &mut Interrupt<'_>, mut count: impl FnMut(&Batch)) {
     let steps = |rows: usize| rows.saturating_mul(batch.columns.len());
     if batch.rows <= PIECE_ROWS {
-        return if interrupt.spend(steps(batch.rows)).is_ok() { count(batch) };
+        return if interrupt.spend(steps(batch.rows)).is_ok() {
+            count(batch)
+        };
     }
     for from in (0..batch.rows).step_by(PIECE_ROWS) {
         let rows = PIECE_ROWS.min(batch.rows - from);

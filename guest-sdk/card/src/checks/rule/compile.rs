@@ -193,7 +193,13 @@ impl Compiler<'_> {
         self.push(Step::IsOneOf(steps.into())).map(|()| Type::Truth)
     }
 
-    fn choice(&mut self, condition: &Expr, yes: &Expr, no: &Expr, at: &dyn Fn(String) -> String) -> Result<Type, String> {
+    fn choice(
+        &mut self,
+        condition: &Expr,
+        yes: &Expr,
+        no: &Expr,
+        at: &dyn Fn(String) -> String,
+    ) -> Result<Type, String> {
         let of = self.expr(condition)?;
         if of != Type::Truth {
             return Err(at(format!("a choice by {of}")));

@@ -208,7 +208,13 @@ fn larger<'a>(
     real: fn(f64, f64) -> bool,
 ) -> Result<Value<'a>, Fault> {
     Ok(match (a, b) {
-        (Value::Int(x), Value::Int(y)) => if whole(x, y) { a } else { b },
+        (Value::Int(x), Value::Int(y)) => {
+            if whole(x, y) {
+                a
+            } else {
+                b
+            }
+        }
         _ => {
             let (x, y) = (a.real()?, b.real()?);
             Value::Float(if real(x, y) { x } else { y })

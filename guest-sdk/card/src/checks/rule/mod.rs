@@ -113,7 +113,8 @@ impl Compiled {
     }
 
     fn describe(&self, row: usize, tensors: &[&Tensor], echo: Echo, fault: Option<Fault>) -> Invalid {
-        let values = self.names.iter().zip(tensors).map(|(name, tensor)| format!("{name} = {}", echo.element(tensor, row)));
+        let values =
+            self.names.iter().zip(tensors).map(|(name, tensor)| format!("{name} = {}", echo.element(tensor, row)));
         let mut found = values.collect::<Vec<_>>().join(", ");
         if let Some(fault) = fault {
             found = format!("{found}: {fault}");

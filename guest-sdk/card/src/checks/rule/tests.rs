@@ -32,7 +32,18 @@ pub(super) const ROWS: [Row; 16] = [
     (2, 7, -5, 3, 3.0, 2.0, -0.1, true, false, "ä"),
     (i64::MAX, 1, 127, u64::MAX, f64::MAX, 1e-20, f32::MAX, false, true, "aä b"),
     (i64::MIN, -1, -128, 1 << 63, f64::MIN, -1e-20, f32::MIN, true, true, "A"),
-    (1 << 53, (1 << 53) + 1, 1, i64::MAX as u64, 9_007_199_254_740_992.0, 9_007_199_254_740_993.0, 1e-20, false, false, "1"),
+    (
+        1 << 53,
+        (1 << 53) + 1,
+        1,
+        i64::MAX as u64,
+        9_007_199_254_740_992.0,
+        9_007_199_254_740_993.0,
+        1e-20,
+        false,
+        false,
+        "1",
+    ),
     (3, 3, 3, 3, 3.0, 3.0, 3.0, true, true, "12"),
     (10, 0, 2, 0, f64::NAN, 1.0, f32::NAN, false, true, "1.5"),
     (-7, 2, -7, 2, f64::INFINITY, f64::NEG_INFINITY, f32::INFINITY, true, false, " 7 "),
@@ -150,7 +161,8 @@ pub(super) fn expression() -> impl Strategy<Value = String> {
         ]
     });
     let comparison = || prop::sample::select(&["==", "!=", "<", "<=", ">", ">="][..]);
-    let text = || prop_oneof![4 => names(&["s", "\"a\"", "\"\"", "\"ä\""]), 1 => names(&["(s + \"b\")", "(\"a\" + s)"])];
+    let text =
+        || prop_oneof![4 => names(&["s", "\"a\"", "\"\"", "\"ä\""]), 1 => names(&["(s + \"b\")", "(\"a\" + s)"])];
     let truth = prop_oneof![
         6 => (number.clone(), comparison(), number, Just(false)).prop_map(joined),
         2 => (text(), comparison(), text(), Just(false)).prop_map(joined),
@@ -270,12 +282,13 @@ impl Tree {
     fn simple(&self, row: &Row) -> Option<Simple> {
         use Simple::{Real, Truth, Whole};
         let whole = |value: i128| i64::try_from(value).ok().map(|_| Whole(value));
-        let two = |a: &Tree, b: &Tree, of_whole: &dyn Fn(i128, i128) -> Option<i128>, of_real: &dyn Fn(f64, f64) -> f64| {
-            match (a.simple(row)?, b.simple(row)?) {
-                (Whole(a), Whole(b)) => whole(of_whole(a, b)?),
-                (a, b) => Some(Real(of_real(a.real(), b.real()))),
-            }
-        };
+        let two =
+            |a: &Tree, b: &Tree, of_whole: &dyn Fn(i128, i128) -> Option<i128>, of_real: &dyn Fn(f64, f64) -> f64| {
+                match (a.simple(row)?, b.simple(row)?) {
+                    (Whole(a), Whole(b)) => whole(of_whole(a, b)?),
+                    (a, b) => Some(Real(of_real(a.real(), b.real()))),
+                }
+            };
         Some(match self {
             Self::Whole(at) => Whole([row.0.into(), row.1.into(), row.2.into()][*at]),
             Self::Real(at) => Real([row.4, row.5, f64::from(row.6)][*at]),
@@ -285,12 +298,9 @@ impl Tree {
             Self::Product(a, b) => two(a, b, &|a, b| Some(a * b), &|a, b| a * b)?,
             Self::Quotient(a, b) => two(a, b, &|a, b| a.checked_div(b), &|a, b| a / b)?,
             // Of the smallest number by -1 it is 0, which a processor cannot say.
-            Self::Rest(a, b) => two(
-                a,
-                b,
-                &|a, b| a.checked_rem(b).filter(|_| (a, b) != (i64::MIN.into(), -1)),
-                &|a, b| a % b,
-            )?,
+            Self::Rest(a, b) => {
+                two(a, b, &|a, b| a.checked_rem(b).filter(|_| (a, b) != (i64::MIN.into(), -1)), &|a, b| a % b)?
+            }
             Self::Negative(a) => match a.simple(row)? {
                 Whole(a) => whole(-a)?,
                 a => Real(-a.real()),
@@ -305,8 +315,20 @@ impl Tree {
                 (Truth(a), Truth(b)) => a == b,
                 (a, b) => a.real() == b.real(),
             }),
-            Self::Both(a, b) => if a.simple(row)? == Truth(true) { b.simple(row)? } else { Truth(false) },
-            Self::Any(a, b) => if a.simple(row)? == Truth(true) { Truth(true) } else { b.simple(row)? },
+            Self::Both(a, b) => {
+                if a.simple(row)? == Truth(true) {
+                    b.simple(row)?
+                } else {
+                    Truth(false)
+                }
+            }
+            Self::Any(a, b) => {
+                if a.simple(row)? == Truth(true) {
+                    Truth(true)
+                } else {
+                    b.simple(row)?
+                }
+            }
             Self::Not(a) => Truth(a.simple(row)? == Truth(false)),
             Self::If(condition, a, b) => if condition.simple(row)? == Truth(true) { a } else { b }.simple(row)?,
             Self::Among(a, items) => Truth(match a.simple(row)? {
