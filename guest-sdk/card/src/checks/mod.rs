@@ -12,11 +12,7 @@
 mod checker;
 mod kind;
 #[cfg(feature = "rules")]
-mod plain;
-#[cfg(feature = "rules")]
 pub(crate) mod rule;
-#[cfg(feature = "rules")]
-pub(crate) mod rules;
 pub(crate) mod scan;
 mod settings;
 #[cfg(feature = "rules")]

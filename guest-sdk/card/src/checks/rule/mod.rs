@@ -124,6 +124,4 @@ impl Compiled {
 }
 
 #[cfg(test)]
-mod rhai_tests;
-#[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::{Batch, Datatype, Field, Interrupt, Tensor, Text, Values};
 use proptest::prelude::*;
 
 /// Two columns of each kind that rules tell apart.
-pub(super) const COLUMNS: [(&str, Datatype); 10] = [
+const COLUMNS: [(&str, Datatype); 10] = [
     ("i", Datatype::Int64),
     ("j", Datatype::Int64),
     ("n", Datatype::Int8),
@@ -21,10 +21,10 @@ pub(super) const COLUMNS: [(&str, Datatype); 10] = [
     ("s", Datatype::Bytes),
 ];
 
-pub(super) type Row = (i64, i64, i8, u64, f64, f64, f32, bool, bool, &'static str);
+type Row = (i64, i64, i8, u64, f64, f64, f32, bool, bool, &'static str);
 
 /// The rows of which the recorded verdicts are.
-pub(super) const ROWS: [Row; 16] = [
+const ROWS: [Row; 16] = [
     (0, 0, 0, 0, 0.0, 0.0, 0.0, false, false, ""),
     (1, 2, 3, 4, 0.5, 1.5, 2.5, true, false, "a"),
     (-1, -2, -3, 1, -0.5, -1.5, -2.5, false, true, "b"),
@@ -54,7 +54,7 @@ pub(super) const ROWS: [Row; 16] = [
     (5, 4, 1, 1, 1e308, 10.0, 1e38, false, false, "\"quoted\""),
 ];
 
-pub(super) fn fields() -> Vec<Field> {
+fn fields() -> Vec<Field> {
     let field = |(name, datatype): (&str, Datatype)| Field {
         name: name.into(),
         description: String::new(),
@@ -69,7 +69,7 @@ pub(super) fn fields() -> Vec<Field> {
     COLUMNS.map(field).to_vec()
 }
 
-pub(super) fn batch(rows: &[Row]) -> Batch {
+fn batch(rows: &[Row]) -> Batch {
     let mut text = Text::default();
     rows.iter().for_each(|row| text.push(row.9).unwrap());
     let values = [
@@ -88,22 +88,22 @@ pub(super) fn batch(rows: &[Row]) -> Batch {
     Batch { rows: rows.len(), columns: values.map(column).to_vec() }
 }
 
-pub(super) fn rule(expression: &str) -> Rule {
+fn rule(expression: &str) -> Rule {
     Rule { name: "r".into(), expression: expression.into(), policy: None }
 }
 
-pub(super) fn compiled(expression: &str) -> Result<Compiled, String> {
+fn compiled(expression: &str) -> Result<Compiled, String> {
     Compiled::new(&rule(expression), Policy::Reject, &fields()).map_err(|error| error.found)
 }
 
-pub(super) fn verdicts(rule: &Compiled, batch: &Batch) -> Vec<Result<bool, Fault>> {
+fn verdicts(rule: &Compiled, batch: &Batch) -> Vec<Result<bool, Fault>> {
     let mut verdicts = Vec::new();
     rule.each_row(batch, &mut Interrupt::never(), |_, _, verdict| verdicts.push(verdict)).unwrap();
     verdicts
 }
 
 /// A letter a row: true, false, an error.
-pub(super) fn letters<E>(verdicts: impl IntoIterator<Item = Result<bool, E>>) -> String {
+fn letters<E>(verdicts: impl IntoIterator<Item = Result<bool, E>>) -> String {
     let letter = |verdict| match verdict {
         Ok(true) => 't',
         Ok(false) => 'f',
@@ -121,7 +121,7 @@ fn float() -> impl Strategy<Value = f64> {
     prop_oneof![3 => (-3i64..4).prop_map(|n| n as f64), 2 => prop::sample::select(special.to_vec()), 1 => any::<f64>()]
 }
 
-pub(super) fn row() -> impl Strategy<Value = Row> {
+fn row() -> impl Strategy<Value = Row> {
     let uint = prop_oneof![0u64..3, Just(u64::MAX), Just(1u64 << 63)];
     let text = prop::sample::select(&["", "a", "b", "ä", "ab", "12", " 7 ", "1e3"][..]);
     let numbers = (int(), int(), any::<i8>(), uint, float(), float(), any::<f32>());
@@ -129,62 +129,12 @@ pub(super) fn row() -> impl Strategy<Value = Row> {
         .prop_map(|((i, j, n, u, x, y, f), p, q, s)| (i, j, n, u, x, y, f, p, q, s))
 }
 
-/// A part with or without brackets.
-fn joined((a, operator, b, brackets): (String, &str, String, bool)) -> String {
-    if brackets { format!("({a} {operator} {b})") } else { format!("{a} {operator} {b}") }
-}
-
-/// Expressions of the right types, with and without brackets.
-pub(super) fn expression() -> impl Strategy<Value = String> {
-    let names = |names: &'static [&'static str]| prop::sample::select(names).prop_map(str::to_owned);
-    let whole = prop_oneof![3 => names(&["i", "j", "n"]), 1 => (0i64..4).prop_map(|n| n.to_string()), 1 => names(&["len(s)", "sign(x)", "0x1F", "1_000"])];
-    let real = prop_oneof![3 => names(&["x", "y", "f"]), 1 => names(&["0.5", "1e-20", "2.0", "3.", "9007199254740993.0", "PI()"])];
-    let real = real.prop_recursive(2, 6, 2, |inner| {
-        let of = &["sqrt", "floor", "ceiling", "round", "exp", "ln", "log", "fraction", "sin", "atan", "to_float"][..];
-        prop_oneof![
-            (prop::sample::select(of), inner.clone()).prop_map(|(name, a)| format!("{name}({a})")),
-            (prop::sample::select(&["hypot", "atan", "log"][..]), inner.clone(), inner)
-                .prop_map(|(name, a, b)| format!("{name}({a}, {b})")),
-        ]
-    });
-    let number = prop_oneof![4 => whole, 3 => real, 1 => names(&["u", "9223372036854775807", "9223372036854775808"])];
-    let number = number.prop_recursive(3, 12, 2, |inner| {
-        let operator = prop::sample::select(&["+", "-", "*", "/", "%", "**"][..]);
-        prop_oneof![
-            6 => (inner.clone(), operator, inner.clone(), any::<bool>()).prop_map(joined),
-            1 => inner.clone().prop_map(|a| format!("abs({a})")),
-            1 => inner.clone().prop_map(|a| format!("-({a})")),
-            1 => inner.clone().prop_map(|a| format!("-{a}")),
-            1 => (prop::sample::select(&["max", "min"][..]), inner.clone(), inner.clone())
-                .prop_map(|(name, a, b)| format!("{name}({a}, {b})")),
-            1 => (inner.clone(), inner).prop_map(|(a, b)| format!("(if p {{ {a} }} else {{ {b} }})")),
-        ]
-    });
-    let comparison = || prop::sample::select(&["==", "!=", "<", "<=", ">", ">="][..]);
-    let text =
-        || prop_oneof![4 => names(&["s", "\"a\"", "\"\"", "\"ä\""]), 1 => names(&["(s + \"b\")", "(\"a\" + s)"])];
-    let truth = prop_oneof![
-        6 => (number.clone(), comparison(), number, Just(false)).prop_map(joined),
-        2 => (text(), comparison(), text(), Just(false)).prop_map(joined),
-        1 => (names(&["contains", "starts_with", "ends_with"]), text(), text()).prop_map(|(name, a, b)| format!("{name}({a}, {b})")),
-        1 => names(&["p", "q", "true", "false", "is_nan(x)", "is_finite(y)", "is_odd(i)", "\"a\" in s"]),
-    ];
-    truth.prop_recursive(3, 12, 2, move |inner| {
-        prop_oneof![
-            4 => (inner.clone(), prop::sample::select(&["&&", "||"][..]), inner.clone(), any::<bool>()).prop_map(joined),
-            1 => (inner.clone(), comparison(), inner.clone()).prop_map(|(a, how, b)| format!("({a}) {how} ({b})")),
-            1 => inner.prop_map(|a| format!("!({a})")),
-            1 => names(&["!p", "!q && p", "!contains(s, \"a\")", "!!q"]),
-        ]
-    })
-}
-
 /// What the engine that was here before said of these rules: `null` of those
 /// that it refused.
-#[derive(serde::Deserialize, serde::Serialize)]
-pub(super) struct Recorded {
-    pub(super) expression: String,
-    pub(super) verdicts: Option<String>,
+#[derive(serde::Deserialize)]
+struct Recorded {
+    expression: String,
+    verdicts: Option<String>,
 }
 
 fn recorded() -> Vec<Recorded> {
@@ -212,13 +162,7 @@ fn rules_mean_what_they_meant() {
 /// What no document spoke of: operators on bits, and texts in backticks.
 const NOT_KEPT: [&str; 5] = ["i << 1 == 2", "p & q", "p | q", "p ^ q", "s == `a`"];
 /// Of a row whose whole numbers that engine cut to 32 bits before it raised a real one to their power.
-pub(super) const UNSAID: char = '.';
-
-/// Whether that may have happened.
-pub(super) fn is_unsaid(expression: &str, row: &Row) -> bool {
-    let is_large = |value: i128| value.unsigned_abs() > 1 << 31;
-    expression.contains("**") && [i128::from(row.0), i128::from(row.1), i128::from(row.3)].into_iter().any(is_large)
-}
+const UNSAID: char = '.';
 
 /// An expression with its types, to be evaluated the simple way.
 #[derive(Debug, Clone)]
