@@ -121,24 +121,24 @@ pub enum Found {
 /// A column whose data is not what it says: what is wrong with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misread {
-    invalid: Invalid,
+    invalid: Box<Invalid>,
     found: Found,
 }
 
 impl Misread {
     /// Something wrong with a column as a whole.
     pub fn new(check: CheckKind, field: &str, expected: impl Into<String>, found: Found) -> Self {
-        Self { invalid: Invalid::new(check, field, expected, String::new()), found }
+        Self { invalid: Box::new(Invalid::new(check, field, expected, String::new())), found }
     }
 
     /// The same, of one row.
     pub fn at_row(self, row: usize) -> Self {
-        Self { invalid: self.invalid.at_row(row), ..self }
+        Self { invalid: Box::new(self.invalid.at_row(row)), ..self }
     }
 
     /// The same, of one element within the row's value.
     pub fn at_element(self, element: usize) -> Self {
-        Self { invalid: Invalid { element: Some(element), ..self.invalid }, ..self }
+        Self { invalid: Box::new(Invalid { element: Some(element), ..*self.invalid }), ..self }
     }
 
     /// The column.
@@ -154,7 +154,7 @@ impl Misread {
             Found::Truth(value) => echo.truth(*value),
             Found::Said(found) => found.clone(),
         };
-        Invalid { found, ..self.invalid.clone() }
+        Invalid { found, ..Invalid::clone(&self.invalid) }
     }
 }
 

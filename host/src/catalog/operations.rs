@@ -242,7 +242,7 @@ impl Catalog {
         for name in self.models.keys() {
             let own = self.own_fallback(name);
             let Some((number, link)) = own.filter(|own| before.own_fallback(name) != Some(*own)) else { continue };
-            let message = format!("version {number} would be its own fallback: `{link}` is the same component");
+            let message = format!("version {number} would be its own fallback, by `{link}`");
             return Err(CatalogError::Fallback { model: name.clone(), message });
         }
         Ok(())
@@ -254,8 +254,9 @@ impl Catalog {
         let serving = model.serving.as_ref()?;
         let canary = serving.canary.as_ref().map(|canary| canary.to);
         [Some(serving.live), canary].into_iter().flatten().find_map(|number| {
-            let digest = model.at(number)?.digest;
-            let is_same = |link: &&Reference| self.resolve(link).is_ok_and(|found| found.digest == digest);
+            let own = model.at(number)?;
+            // The same component under another model's name may have other limits.
+            let is_same = |link: &&Reference| link.model == name && self.resolve(link).is_ok_and(|found| found == own);
             serving.spares().find(is_same).map(|link| (number, link))
         })
     }

@@ -22,8 +22,11 @@ pub(super) enum Step {
 pub(super) fn step(_: Step) {}
 
 #[cfg(test)]
+type Hold = Option<Box<dyn Fn(Step)>>;
+
+#[cfg(test)]
 thread_local! {
-    static HOLD: std::cell::RefCell<Option<Box<dyn Fn(Step)>>> = std::cell::RefCell::default();
+    static HOLD: std::cell::RefCell<Hold> = std::cell::RefCell::default();
 }
 
 #[cfg(test)]

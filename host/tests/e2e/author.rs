@@ -116,10 +116,10 @@ fn what_needs_no_compiler_is_checked_before_it_runs() {
     for (key, value, expected) in [
         ("rtol", "-1e-6", "`rtol`: expected a tolerance of at least 0 and below 1, found -1e-6"),
         ("rtol", "1", "`rtol`: expected a tolerance of at least 0 and below 1, found 1.0"),
-        ("rtol", "1e400", "number out of range"),
-        ("rtol", "NaN", "expected value"),
+        ("rtol", "1e400", "`rtol`: expected a number within the range of FP64, found 1e400"),
+        ("rtol", "NaN", "`rtol`: expected a value, found `NaN`"),
         ("atol", "-0.5", "`atol`: expected a finite tolerance of at least 0, found -0.5"),
-        ("atol", "\"0.1\"", "invalid type"),
+        ("atol", "\"0.1\"", "`atol`: expected a number, found \"0.1\""),
     ] {
         let text = golden.replace(&format!("\"{key}\": 1e-06"), &format!("\"{key}\": {value}"));
         assert_ne!(text, golden);
@@ -128,7 +128,7 @@ fn what_needs_no_compiler_is_checked_before_it_runs() {
     refused("golden.json", "{", &["golden.json"]);
     let fewer = r#"{ "examples": [{ "name": "two", "inputs": [{}, {}], "outputs": [{}] }] }"#;
     refused("golden.json", fewer, &["golden.json", "two/outputs", "inputs: 2", "found 1"]);
-    refused("properties.json", "{}", &["properties.json", "missing field"]);
+    refused("properties.json", "{}", &["properties.json", "`properties`: expected a value, found nothing"]);
     refused("reference.json", "{}", &["reference.json", "scry profile"]);
     let manifest = std::fs::read_to_string(dir.join("Cargo.toml")).unwrap();
     for (from, to, says) in [
@@ -136,7 +136,7 @@ fn what_needs_no_compiler_is_checked_before_it_runs() {
         ("2026-01-15T12:00:00Z", "2026-01-15T12:00", "trained_at: expected a date"),
         ("owner =", "max_age = \"P1Y\"\nowner =", "max_age: expected an ISO 8601 duration"),
         ("name = \"churn\"", "name = \"Churn\"", "`Churn` is not a model name"),
-        ("owner =", "ower =", "unknown field `ower`"),
+        ("owner =", "ower =", "`ower`: expected one of owner"),
     ] {
         assert!(manifest.contains(from), "{from}");
         refused("Cargo.toml", &manifest.replacen(from, to, 1), &[says]);

@@ -79,7 +79,7 @@ fn a_version_that_fails_repeatedly_is_not_run_and_the_fallback_answers_at_once()
     let closed = json!({ "state": "closed", "forced": false, "since_ms": null, "next_probe_ms": null });
     assert_eq!(steady["circuit"], closed);
     let shown = host.scry(&["models"]).ok().stdout;
-    for part in ["failed  circuit open since 20", "Z, next probe in ", "failed  circuit closed\n"] {
+    for part in ["failed  circuit open since 20", "Z, next probe in ", "failed  circuit closed  crate 0.1.0\n"] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }
     let log = host.log();

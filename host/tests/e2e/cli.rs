@@ -61,6 +61,7 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
             "state": "serving", "canary": null, "shadow": null, "checks": {},
             "versions": [{
                 "version": 1, "digest": guest("hostile").digest, "state": "ready", "traffic_percent": 100.0,
+                "crate_version": "0.1.0",
                 "requests": 0, "errors": 0, "last_errors": [],
                 "circuit": { "state": "closed", "forced": false, "since_ms": null, "next_probe_ms": null },
             }],
@@ -127,7 +128,7 @@ fn predict_takes_rows_instances_one_row_v2_and_stdin() {
     predict("bikeshare", &json!([wrong])).code(1).says(&["field `hour`, row 0", "expected 0 to 23 h", "found 24"]);
     wrong["hour"] = json!("noon");
     predict("bikeshare", &json!([wrong])).code(1).says(&["field `hour`, row 0", "INT64", "noon"]);
-    predict("bikeshare", &json!([3])).code(1).says(&["row 0", "expected an object"]);
+    predict("bikeshare", &json!([3])).code(1).says(&["`[0]`: expected an object", "found 3"]);
     predict("bikeshare@7", rows).code(1).says(&["no version `7`"]);
     predict("nobody", rows).code(1).says(&["`nobody` is not known"]);
     predict("bikeshare@", rows).code(2).says(&["not a reference"]);
