@@ -133,9 +133,9 @@ fn the_history_says_whose_token_it_was() {
 
 #[test]
 fn models_shows_what_people_ask_of_a_model() {
-    let host = host_of(&["", "fragile"]);
+    let host = host_of(&["", "fragile", "triple"]);
     host.publish(&example("bikeshare"));
-    host.deploy(&["steady", "--alias", "champion=1", "--fallback", "steady@2", r#"constant:{"y":0}"#]).ok();
+    host.deploy(&["steady", "--alias", "champion=1", "--fallback", "steady@3", r#"constant:{"y":0}"#]).ok();
     host.deploy(&["steady", "--to", "2", "--canary", "0.5", "--deadline-ms", "9000"]).ok();
     host.post("/v2/models/steady/versions/2/infer", &rows("", &[LARGE])).status(200);
     host.post("/v2/models/steady/versions/1/infer", &rows("", &[1.0])).status(200);
@@ -148,7 +148,7 @@ fn models_shows_what_people_ask_of_a_model() {
         ": too large for a fragile model\n",
         "@champion = 1",
         "canary: version 2 on 0.5 % (step 1 of 1): waits for --promote;",
-        "falls back to steady@2",
+        "falls back to steady@3",
         r#"falls back to the constant {"y":0}"#,
         "bikeshare  (live: 1, deadline 10000 ms)",
     ] {

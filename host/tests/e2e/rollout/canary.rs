@@ -66,9 +66,13 @@ fn a_key_that_is_none_is_refused_by_name() {
     assert_eq!(version(keyed(&host, "steady", &longest)), 1);
     assert_eq!(version(keyed_inside(&host, &json!(longest))), 1);
     keyed(&host, "steady", &longer).error(400, &["`scry-key`", "at most 256 bytes"]);
-    for (key, found) in [(json!(longer), "kkk"), (json!(7), "7"), (json!(["a"]), "a"), (Value::Null, "null")] {
-        keyed_inside(&host, &key).error(400, &["`key`", "at most 256 bytes", found]);
+    for (key, found) in
+        [(json!(longer), "found one of 257 bytes"), (json!(7), "found 7"), (json!(["a"]), "found a list")]
+    {
+        keyed_inside(&host, &key).error(400, &["`parameters.key`", "at most 256 bytes", found]);
     }
+    // Null is absence.
+    assert_eq!(version(keyed_inside(&host, &Value::Null)), 1);
 }
 
 #[test]
