@@ -103,16 +103,15 @@ impl Step {
 /// The names of all steps that a host's writes consist of, so that a test can
 /// demand that it saw each of them fail. Not of those that no state depends on.
 pub fn write_steps() -> Vec<String> {
-    use FileKind::{Cache, Checkpoint, Component, Format, Functions, Journal, Lock, Quarantine, Secret, Stale};
+    use FileKind::{Cache, Checkpoint, Component, Format, Journal, Lock, Quarantine, Secret, Stale};
     use Step::{AppendHalf, AppendRest, AppendSync, Create, Folder, Half, Remove, Rename, Rest, Sync, Truncate};
-    let replaced = [Format, Secret, Component, Cache, Functions, Journal, Checkpoint, Quarantine]
+    let replaced = [Format, Secret, Component, Cache, Journal, Checkpoint, Quarantine]
         .map(|kind| (kind, [Create, Half, Rest, Sync, Rename, Folder].as_slice()));
-    let others: [(FileKind, &[Step]); 7] = [
+    let others: [(FileKind, &[Step]); 6] = [
         (Lock, &[Create]),
         (Journal, &[AppendHalf, AppendRest, AppendSync, Truncate]),
         (Component, &[Remove]),
         (Cache, &[Remove]),
-        (Functions, &[Remove]),
         (Quarantine, &[Remove]),
         (Stale, &[Remove]),
     ];
