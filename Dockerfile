@@ -3,7 +3,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package scry
+RUN rustup target add wasm32-wasip2 \
+    && cargo build --release --locked --package scry
 
 FROM debian:bookworm-slim
 RUN apt-get update \

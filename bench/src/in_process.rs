@@ -55,6 +55,7 @@ fn measure(sandbox: &Sandbox, model: &Model, rows: usize) -> Result<Vec<String>,
         memory_max_bytes: 256 << 20,
         quiet_cores: 0,
         compile: CompileSettings::trusting(),
+        is_embedded: false,
     };
     let keeps_none = Sandbox::new(settings)?;
     let new = load(&keeps_none, Metering::Fuel)?;

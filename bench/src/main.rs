@@ -13,6 +13,7 @@ mod data;
 mod environments;
 mod hostile;
 mod http;
+mod imports;
 mod in_process;
 mod instructions;
 mod load;
@@ -77,6 +78,9 @@ enum Part {
     /// Profile, validation and drift of tables beside TFDV, whylogs and Evidently, which are installed
     /// below `target/peers`; exits 1 when a claim does not hold
     Data(data::Options),
+    /// Models that were trained in Python beside the libraries that trained them, which are installed
+    /// below `target/peers`
+    Imports,
     /// Instructions a call, counted by callgrind; exits 1 when they are more than is stored
     Instructions(instructions::Options),
     /// Hostile guests beside a good model; exits 1 when a claim does not hold
@@ -117,6 +121,7 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::InProcess) => in_process::run(&Workbench::new()?),
         Some(Part::Http) => http::run(&Workbench::new()?),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
+        Some(Part::Imports) => imports::run(),
         Some(Part::Peers) => peers::run(&Workbench::new()?),
         Some(Part::Data(options)) => data::run(&options),
         Some(Part::DataTurn(options)) => data::scry_turn::run(&options),

@@ -48,6 +48,7 @@ pub(crate) fn sandbox() -> Result<Sandbox, Error> {
         memory_max_bytes: 256 << 20,
         quiet_cores: 0,
         compile: CompileSettings::trusting(),
+        is_embedded: false,
     })?)
 }
 

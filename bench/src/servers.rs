@@ -150,7 +150,7 @@ impl Drop for Server {
 }
 
 /// Brings the `scry` binary beside this one up to date.
-fn build_scry() -> Result<PathBuf, Error> {
+pub(crate) fn build_scry() -> Result<PathBuf, Error> {
     eprintln!("building scry");
     // Both packages are named so that their dependencies are shared.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

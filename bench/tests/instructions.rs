@@ -10,7 +10,7 @@ fn instructions(args: &[&str], stored: &Path) -> std::io::Result<Output> {
 }
 
 #[test]
-#[ignore = "needs valgrind, and most of a minute: .ci/run runs it"]
+#[ignore = "needs valgrind, and most of a minute: .ci/full runs it"]
 fn a_call_that_became_dearer_fails_with_both_numbers() -> Result<(), Box<dyn std::error::Error>> {
     let stored = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions.json");
     let accepted = instructions(&["--accept"], &stored)?;

@@ -1,6 +1,6 @@
 //! A model card: whatever the bytes, an error, or a card that can be written,
 //! read again and, as far as its rules can be run, checked with.
-//! `cargo +nightly fuzz run card fuzz/corpus/card fuzz/seeds/card`
+//! `.ci/fuzz 60 card`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

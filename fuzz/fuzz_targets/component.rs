@@ -1,5 +1,5 @@
 //! A published component: whatever the bytes, an error or a description.
-//! `cargo +nightly fuzz run component`
+//! `.ci/fuzz 60 component`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Counts of another host: whatever the bytes, an error, or counts that can be
 //! added, judged and written.
-//! `cargo +nightly fuzz run counts fuzz/corpus/counts fuzz/seeds/counts`
+//! `.ci/fuzz 60 counts`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

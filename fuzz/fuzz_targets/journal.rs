@@ -1,5 +1,5 @@
 //! A journal: whatever the bytes, its records are lines of them, in order, and
-//! an append that is cut short takes none away. `cargo +nightly fuzz run journal`
+//! an append that is cut short takes none away. `.ci/fuzz 60 journal`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

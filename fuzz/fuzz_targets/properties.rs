@@ -1,6 +1,6 @@
 //! Properties and golden examples: whatever the bytes, an error, or claims that
 //! are tried and a result each.
-//! `cargo +nightly fuzz run properties fuzz/corpus/properties fuzz/seeds/properties`
+//! `.ci/fuzz 60 properties`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! A request of records: whatever the bytes, an error, or rows that fit the
 //! schema, or errors that each have their place.
-//! `cargo +nightly fuzz run records fuzz/corpus/records fuzz/seeds/records`
+//! `.ci/fuzz 60 records`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! Reference statistics: whatever the bytes, an error, or a reference that can
 //! be written, compared and counted with.
-//! `cargo +nightly fuzz run reference fuzz/corpus/reference examples/bikeshare`
+//! `.ci/fuzz 60 reference`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
 //! A rule: whatever its text, an error, or a verdict on every row.
-//! `cargo +nightly fuzz run rules fuzz/corpus/rules fuzz/seeds/rules`
+//! `.ci/fuzz 60 rules`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

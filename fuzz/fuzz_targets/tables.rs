@@ -1,6 +1,6 @@
 //! Tables: whatever a file holds, an error or rows of its columns, within the
 //! limits. Parquet by its first bytes, NDJSON by an opening brace, else CSV.
-//! `cargo +nightly fuzz run tables fuzz/corpus/tables host/tables/tests/fixtures`
+//! `.ci/fuzz 60 tables`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

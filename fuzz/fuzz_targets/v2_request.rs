@@ -1,19 +1,19 @@
 //! A request body: whatever the bytes, an error or a request whose tensors are
 //! as long as their shapes say, and the same however large it is.
-//! `cargo +nightly fuzz run v2_request`
+//! `.ci/fuzz 60 v2_request`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::protocol::{InferRequest, input_names};
+use scry::protocol::{InferRequest, sent_tensors};
 
 fuzz_target!(|body: &[u8]| {
-    // A long one says the names of its tensors at once.
+    // A long one says at once what tensors were sent.
     let long = InferRequest::from_json(&[body, &[b' '; 1 << 16]].concat());
     if let Ok(request) = InferRequest::from_json(body) {
         let mut long = long.expect("space at the end changes nothing");
         assert_eq!(format!("{:?}", request.inputs), format!("{:?}", long.inputs));
         assert_eq!(request.misread, long.misread);
-        assert_eq!(long.take_names(), Some(input_names(body)));
+        assert_eq!(long.take_sent(), Some(sent_tensors(body)));
         for input in request.inputs {
             let count = input.tensor.shape.iter().product::<u64>();
             assert_eq!(count, input.tensor.values.len() as u64);

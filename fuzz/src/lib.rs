@@ -1,6 +1,23 @@
-//! What the targets share: columns of every kind, and rows of them.
+//! What the targets share: columns of every kind, rows of them, and modules.
 
-use scry_card::{Batch, Column, ColumnBuilder, Datatype, Field, Tensor};
+pub mod modules;
+
+use scry::import::parts_of;
+use scry_card::{Batch, Column, ColumnBuilder, Datatype, Field, Tensor, Values};
+use scry_graph::Model;
+
+/// Translates a file of another tool. What reads answers three rows, or says why not.
+pub fn translate(file: &[u8]) {
+    let Ok(parts) = parts_of(file) else { return };
+    let Ok(model) = Model::read(&parts.model) else { return };
+    const ROWS: usize = 3;
+    let column = |field: &Field| Tensor {
+        shape: field.batch_shape(ROWS as u64),
+        values: Values::neutral(field.datatype, ROWS),
+        validity: field.nullable.then(|| vec![true, false, true]),
+    };
+    let _ = model.predict(model.schema().inputs.iter().map(column).collect());
+}
 
 /// One column of each kind that checks and statistics know.
 pub fn fields() -> Vec<Field> {

@@ -2,7 +2,7 @@
 //!
 //! Moves lists, never copies or interprets their elements.
 
-use crate::{Category, Failure, Model, Record};
+use crate::{Category, ColumnModel, Failure, Model, Record};
 use scry_card::{Datatype, Field, Tensor, Text, Values};
 
 #[doc(hidden)]
@@ -51,16 +51,31 @@ pub mod runtime {
         scry_card::Schema { inputs: M::Input::fields(), features: M::Features::fields(), outputs: M::Output::fields() }
     }
 
+    impl<M: Model> ColumnModel for M {
+        fn load() -> Result<Self, crate::LoadError> {
+            <M as Model>::load()
+        }
+        fn schema(&self) -> scry_card::Schema {
+            schema::<M>()
+        }
+        fn transform(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Failure> {
+            transform(self, inputs)
+        }
+        fn predict(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, Failure> {
+            predict(self, inputs)
+        }
+    }
+
     /// Loads the model, or logs why not and traps: the snapshot's init
     /// function has no other way to fail.
-    pub fn load<M: Model>() -> M {
+    pub fn load<M: ColumnModel>() -> M {
         std::panic::set_hook(Box::new(|panic| crate::logging::log(crate::logging::Level::Error, panic)));
         match M::load() {
             Ok(model) => model,
             #[expect(clippy::panic, reason = "the init function has no other way to fail")]
             Err(error) => {
                 crate::logging::log(crate::logging::Level::Error, format!("the model could not be loaded: {error}"));
-                // That is no panic of the model's: where it happens says nothing.
+                // The panic is not the model's own, so its location says nothing.
                 std::panic::set_hook(Box::new(|_| {}));
                 panic!("the model could not be loaded: {error}")
             }
@@ -192,7 +207,7 @@ macro_rules! export {
     ($model:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::{bindings, bindings::exports::scry::model::predictor, runtime};
+            use $crate::{ColumnModel, bindings, bindings::exports::scry::model::predictor, runtime};
 
             static MODEL: ::std::sync::OnceLock<$model> = ::std::sync::OnceLock::new();
 
@@ -206,19 +221,20 @@ macro_rules! export {
 
             impl predictor::Guest for Component {
                 fn describe() -> predictor::Schema {
-                    runtime::to_wit_schema(runtime::schema::<$model>())
+                    let model = MODEL.get_or_init(runtime::load::<$model>);
+                    runtime::to_wit_schema(ColumnModel::schema(model))
                 }
                 fn transform(
                     inputs: ::std::vec::Vec<predictor::Tensor>,
                 ) -> ::core::result::Result<::std::vec::Vec<predictor::Tensor>, predictor::Failure> {
                     let model = MODEL.get_or_init(runtime::load::<$model>);
-                    runtime::to_wit(runtime::from_wit(inputs).and_then(|inputs| runtime::transform(model, inputs)))
+                    runtime::to_wit(runtime::from_wit(inputs).and_then(|inputs| ColumnModel::transform(model, inputs)))
                 }
                 fn predict(
                     inputs: ::std::vec::Vec<predictor::Tensor>,
                 ) -> ::core::result::Result<::std::vec::Vec<predictor::Tensor>, predictor::Failure> {
                     let model = MODEL.get_or_init(runtime::load::<$model>);
-                    runtime::to_wit(runtime::from_wit(inputs).and_then(|inputs| runtime::predict(model, inputs)))
+                    runtime::to_wit(runtime::from_wit(inputs).and_then(|inputs| ColumnModel::predict(model, inputs)))
                 }
             }
 

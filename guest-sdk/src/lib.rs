@@ -100,6 +100,20 @@ pub trait Model: Sized + Send + Sync + 'static {
     fn predict(&self, features: Batch<Self::Features>) -> Result<Batch<Self::Output>, Failure>;
 }
 
+/// A model of columns, whose schema is known once it is loaded: what every [`Model`] is to a host.
+///
+/// Only a runtime that loads models of others has a reason to be one by itself.
+pub trait ColumnModel: Sized + Send + Sync + 'static {
+    /// Builds the model. Runs once, when the component is built.
+    fn load() -> Result<Self, LoadError>;
+    /// What it reads, what its pipeline makes of that, what it answers.
+    fn schema(&self) -> card::Schema;
+    /// The feature pipeline, from columns in the order of the schema.
+    fn transform(&self, inputs: Vec<card::Tensor>) -> Result<Vec<card::Tensor>, Failure>;
+    /// Predictions: as many rows as came in, in the same order.
+    fn predict(&self, inputs: Vec<card::Tensor>) -> Result<Vec<card::Tensor>, Failure>;
+}
+
 /// Why there is no prediction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {

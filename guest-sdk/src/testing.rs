@@ -87,7 +87,7 @@ pub fn check_inputs<M: Model>(crate_dir: &str, rows: &str) -> Result<Verdict, St
 /// The checker that the host has for the model's inputs.
 pub fn checker<M: Model>(crate_dir: &Path) -> Result<Checker, String> {
     let (schema, checks) = (runtime::schema::<M>(), checks(crate_dir)?);
-    checks.validate(&schema).and_then(|()| Checker::new(&schema.inputs, &checks)).map_err(|e| e.to_string())
+    checks.validate(&schema).and_then(|()| Checker::bounded(&schema.inputs, &checks)).map_err(|e| e.to_string())
 }
 
 /// `[package.metadata.scry.checks]` of the crate in a folder.

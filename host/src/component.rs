@@ -6,7 +6,7 @@ use crate::catalog::{Freshness, FreshnessError};
 use crate::store::Digest;
 use scry_card::properties::{Properties, PropertiesError};
 use scry_card::stats::{References, StatsError};
-use scry_card::{Card, CardError, Golden, GoldenError, Invalid, strict};
+use scry_card::{Card, CardError, Checker, Golden, GoldenError, Invalid, strict};
 use serde::de::DeserializeOwned;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -84,6 +84,9 @@ pub enum ComponentError {
     /// The properties are of another model.
     #[error("the properties do not fit the schema: {0}")]
     OtherProperties(Invalid),
+    /// A part of a new component is there more than once.
+    #[error("the component has more than one `{0}` section")]
+    SectionTwice(&'static str),
     /// A part of a new component is not strictly what it should be.
     #[error("the component's `{0}`: {1}")]
     Section(&'static str, strict::Error),
@@ -100,23 +103,28 @@ pub enum ComponentError {
 
 impl Description {
     /// Checks what was not demanded of components that hosts hold already: that
-    /// dates are dates and properties the model's. Before any of it is compiled.
+    /// dates are dates, that rules cost a row no more than they may, and that
+    /// properties are the model's. Before any of it is compiled.
     pub fn check_new(&self) -> Result<(), ComponentError> {
         if let Some((key, found)) = wrong_date(&self.card) {
             return Err(ComponentError::Date { key, found: found.to_owned() });
         }
+        Checker::bounded(&self.card.schema.inputs, &self.card.checks).map_err(CardError::Checks)?;
         let properties = self.properties.as_ref().map_or(Ok(()), |properties| properties.validate(&self.card.schema));
         properties.map_err(ComponentError::OtherProperties)
     }
 
-    /// Reads a component that is to be published: the same, and what it says of
-    /// itself must be strictly so. One that was published before is served as it was.
+    /// Reads a component that is to be published: the same as [`Self::read`],
+    /// and what it says of itself must be strictly so and keep to the limits of today.
     pub fn read_new(bytes: &[u8]) -> Result<Self, ComponentError> {
         type Check = fn(&[u8]) -> Result<(), strict::Error>;
         fn typed<T: DeserializeOwned>(json: &[u8]) -> Result<(), strict::Error> {
             strict::from_slice::<T>(json).map(drop)
         }
         let outline = Outline::read(bytes)?;
+        if let Some(name) = outline.twice {
+            return Err(ComponentError::SectionTwice(name));
+        }
         let sections: [(_, _, Check); 4] = [
             (CARD_SECTION, outline.card, typed::<Card>),
             (GOLDEN_SECTION, outline.golden, typed::<Golden>),
@@ -131,15 +139,28 @@ impl Description {
         };
         strictly(Some(strict::check))?;
         // Within their limits, before anything is made of them.
-        let description = Self::read(bytes)?;
+        let readers =
+            Readers { card: Card::from_new_json, golden: Golden::from_new_json, properties: Properties::from_new_json };
+        let description = Self::of(bytes, outline, &readers).or_else(|error| match error {
+            // The strict reader says what is wrong without names of Rust types.
+            ComponentError::Card(CardError::Unreadable(_))
+            | ComponentError::Golden(GoldenError::Unreadable(_))
+            | ComponentError::References(StatsError::Unreadable(_))
+            | ComponentError::Properties(PropertiesError::Unreadable(_)) => strictly(None).and(Err(error)),
+            other => Err(other),
+        })?;
         strictly(None)?;
         Ok(description)
     }
 
     /// Reads a component and checks that it is a sealed model that imports
-    /// nothing beyond what is granted.
+    /// nothing beyond what is granted. One that was published before is served as it was.
     pub fn read(bytes: &[u8]) -> Result<Self, ComponentError> {
-        let outline = Outline::read(bytes)?;
+        let readers = Readers { card: Card::from_json, golden: Golden::from_json, properties: Properties::from_json };
+        Self::of(bytes, Outline::read(bytes)?, &readers)
+    }
+
+    fn of(bytes: &[u8], outline: Outline<'_>, readers: &Readers) -> Result<Self, ComponentError> {
         if let Some(import) = outline.imports.iter().find(|import| !GRANTED.contains(&import.as_str())) {
             return Err(ComponentError::Import(import.clone()));
         }
@@ -149,7 +170,7 @@ impl Description {
         if outline.exports.iter().any(|export| export == "load") {
             return Err(ComponentError::NotSealed);
         }
-        let card = Card::from_json(outline.card.ok_or(ComponentError::MissingSection(CARD_SECTION))?)?;
+        let card = (readers.card)(outline.card.ok_or(ComponentError::MissingSection(CARD_SECTION))?)?;
         Freshness::of(&card)?;
         let golden = outline.golden.ok_or(ComponentError::MissingSection(GOLDEN_SECTION))?;
         let references = outline.references.map(References::from_json).transpose()?;
@@ -160,13 +181,20 @@ impl Description {
             digest: Digest::of(bytes),
             size_bytes: bytes.len(),
             card,
-            golden: Golden::from_json(golden)?,
+            golden: (readers.golden)(golden)?,
             references,
-            properties: outline.properties.map(Properties::from_json).transpose()?,
+            properties: outline.properties.map(readers.properties).transpose()?,
             imports: outline.imports,
             exports: outline.exports,
         })
     }
+}
+
+/// How the sections are read: those of a new component have limits.
+struct Readers {
+    card: fn(&[u8]) -> Result<Card, CardError>,
+    golden: fn(&[u8]) -> Result<Golden, GoldenError>,
+    properties: fn(&[u8]) -> Result<Properties, PropertiesError>,
 }
 
 /// The first member of a card that is to be a date and is none.
@@ -187,6 +215,8 @@ struct Outline<'a> {
     golden: Option<&'a [u8]>,
     references: Option<&'a [u8]>,
     properties: Option<&'a [u8]>,
+    /// A section that came before; the last one counts.
+    twice: Option<&'static str>,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -219,13 +249,18 @@ impl<'a> Outline<'a> {
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 0 => match section.name() {
-                    CARD_SECTION => outline.card = Some(section.data()),
-                    GOLDEN_SECTION => outline.golden = Some(section.data()),
-                    REFERENCE_SECTION => outline.references = Some(section.data()),
-                    PROPERTIES_SECTION => outline.properties = Some(section.data()),
-                    _ => {}
-                },
+                Payload::CustomSection(section) if depth == 0 => {
+                    let (name, place) = match section.name() {
+                        CARD_SECTION => (CARD_SECTION, &mut outline.card),
+                        GOLDEN_SECTION => (GOLDEN_SECTION, &mut outline.golden),
+                        REFERENCE_SECTION => (REFERENCE_SECTION, &mut outline.references),
+                        PROPERTIES_SECTION => (PROPERTIES_SECTION, &mut outline.properties),
+                        _ => continue,
+                    };
+                    if place.replace(section.data()).is_some() {
+                        outline.twice = Some(name);
+                    }
+                }
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
                         outline.imports.push(import.map_err(malformed)?.name.name.to_owned());
@@ -258,11 +293,19 @@ pub fn embed(
     if let Some(properties) = properties {
         sections.push((PROPERTIES_SECTION, serde_json::to_vec(properties)?));
     }
-    for (name, json) in sections {
-        use wasm_encoder::ComponentSection;
-        wasm_encoder::CustomSection { name: name.into(), data: json.into() }.append_to_component(component);
-    }
+    sections.into_iter().for_each(|(name, json)| append(component, name, &json));
     Ok(())
+}
+
+/// Adds to a component without reference statistics what its training data looked like.
+pub fn embed_references(component: &mut Vec<u8>, references: &References) -> Result<(), serde_json::Error> {
+    append(component, REFERENCE_SECTION, &serde_json::to_vec(references)?);
+    Ok(())
+}
+
+fn append(component: &mut Vec<u8>, name: &str, json: &[u8]) {
+    use wasm_encoder::ComponentSection;
+    wasm_encoder::CustomSection { name: name.into(), data: json.into() }.append_to_component(component);
 }
 
 #[cfg(test)]
@@ -289,6 +332,11 @@ mod tests {
     fn what_a_new_component_says_of_itself_is_read_strictly() {
         let read = Description::read_new(&bare(br#"{"name":"a","name":"b"}"#)).map_err(|error| error.to_string());
         assert_eq!(read.unwrap_err(), "the component's `scry:card`: `name`: expected the member once, found it twice");
+        let mut twice = bare(b"{}");
+        use wasm_encoder::ComponentSection;
+        wasm_encoder::CustomSection { name: CARD_SECTION.into(), data: b"{}".into() }.append_to_component(&mut twice);
+        let read = Description::read_new(&twice).map_err(|error| error.to_string());
+        assert_eq!(read.unwrap_err(), "the component has more than one `scry:card` section");
         let text = Description::read(b"name = 'a'\n").unwrap_err().to_string();
         let says = "not a WebAssembly component: expected a file that begins with `\\0asm`, found `name = \\'a\\'\\n`";
         assert_eq!(text, says);

@@ -12,6 +12,7 @@ pub use listen::resolve;
 pub use compute::{Compile, Compute};
 
 use crate::store::is_registry;
+use crate::text::check_tables;
 use retired::{RETIRED, Retired, take_out};
 use scry_card::{Detail, Echo};
 use serde::Deserialize;
@@ -49,7 +50,7 @@ pub struct Config {
     pub log: Log,
     /// How a host ends.
     pub shutdown: Shutdown,
-    /// What there is to say of the file, to whoever reads the log.
+    /// Warnings about the file, for the log.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
@@ -283,17 +284,20 @@ impl Config {
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
-        let config = Self::parse(&text, RETIRED)
-            .map_err(|e| ConfigError::Parse { path: path.to_owned(), message: e.to_string() })?;
+        let config =
+            Self::parse(&text, RETIRED).map_err(|message| ConfigError::Parse { path: path.to_owned(), message })?;
         config.validate()?;
         Ok(config)
     }
 
-    fn parse(text: &str, retired: &[Retired]) -> Result<Self, toml::de::Error> {
-        let mut table: toml::Table = toml::from_str(text)?;
+    fn parse(text: &str, retired: &[Retired]) -> Result<Self, String> {
+        let unreadable = |e: toml::de::Error| e.to_string();
+        let mut table: toml::Table = toml::from_str(text).map_err(unreadable)?;
         let warnings = take_out(&mut table, retired);
         // Where nothing is taken out, errors say in which line.
-        let config: Self = if warnings.is_empty() { toml::from_str(text)? } else { table.try_into()? };
+        let config = if warnings.is_empty() { toml::from_str(text) } else { table.clone().try_into() };
+        let config: Self = config.map_err(unreadable)?;
+        check_tables::<Self>(table.try_into().map_err(unreadable)?)?;
         Ok(Self { warnings, ..config })
     }
 

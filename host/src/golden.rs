@@ -11,7 +11,7 @@ pub enum GoldenFailure {
     /// There are none: nothing would be proved.
     #[error("the component carries no golden examples; add some to golden.json and build it again")]
     None,
-    /// They would prove nothing, or are not examples.
+    /// They prove nothing, or do not read as examples.
     #[error("the component's golden.json: {0}")]
     Unfit(Box<Invalid>),
     /// The example does not fit the schema.
@@ -38,7 +38,7 @@ pub enum GoldenFailure {
         /// Every element that differs.
         differences: Vec<Difference>,
     },
-    /// Each is answered in time, and all of them are not.
+    /// Each is answered in time, but all of them together are not.
     #[error("all examples together take longer than `catalog.golden_max_ms` allows, {max_ms} ms")]
     TooLong {
         /// The limit.
@@ -125,7 +125,7 @@ pub fn check_one(
     (Some(measured), result)
 }
 
-/// Time that all calls of a check have together.
+/// The time that all calls of one check share.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     ends: Instant,
@@ -146,7 +146,7 @@ impl Budget {
         }
     }
 
-    /// A call that ended late ended late for the budget's sake.
+    /// A timeout that the budget caused is the budget's failure.
     fn judge(&self, failure: GoldenFailure) -> GoldenFailure {
         match failure {
             GoldenFailure::Call { error: CallError::Timeout, .. } if Instant::now() >= self.ends => self.too_long(),

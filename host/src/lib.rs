@@ -9,6 +9,7 @@ pub mod component;
 pub mod config;
 pub mod golden;
 pub mod http;
+pub mod import;
 pub mod memory;
 pub mod offline;
 pub mod protocol;

@@ -7,16 +7,16 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The program's allocator: requests are allocated by one thread and freed by
-/// another, which the system's own makes dear. Ends a process that compiles when
-/// it has had its memory.
+/// another, which is slow with the system's own allocator. Ends a compile process
+/// that runs out of memory.
 #[derive(Debug)]
 pub struct Allocator;
 
-/// What the process ends with when there is no more memory; 0: as programs do.
+/// The exit status when there is no more memory; 0 keeps the usual behavior.
 static EXIT: AtomicI32 = AtomicI32::new(0);
 
-/// From now on the process ends with this status when it gets no memory, so
-/// that its parent can tell that from any other end.
+/// From now on the process exits with this status when an allocation fails, so
+/// that its parent can tell.
 pub(crate) fn exit_without(status: u8) {
     EXIT.store(i32::from(status), Ordering::Relaxed);
 }
@@ -25,13 +25,13 @@ pub(crate) fn exit_without(status: u8) {
 fn none() -> *mut u8 {
     match EXIT.load(Ordering::Relaxed) {
         0 => std::ptr::null_mut(),
-        // SAFETY: ends the process, without anything that would need memory.
+        // SAFETY: ends the process without allocating.
         status => unsafe { libc::_exit(status) },
     }
 }
 
-// SAFETY: all is done by another allocator; where that has no memory, the
-// process ends or is told so.
+// SAFETY: another allocator does the work; where that has no memory, the
+// process ends or gets null.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -73,7 +73,7 @@ pub fn small_pages() {
 /// Gives back what this thread's work took, and what others have freed of it.
 /// The allocator would keep it until the thread works again.
 pub(crate) fn give_back() {
-    // SAFETY: no arguments to be wrong; frees only what nobody has.
+    // SAFETY: takes no arguments and frees only unused memory.
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 

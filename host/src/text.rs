@@ -1,6 +1,8 @@
-//! Text from outside: how numbers are written in it, and what of it may be shown
-//! on a line. Never decides where it is shown.
+//! Text from outside: how numbers are written in it, how strictly TOML is read, and
+//! what may be shown on a line. Never decides where it is shown.
 
+use scry_card::strict;
+use serde::de::DeserializeOwned;
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
@@ -9,6 +11,12 @@ use std::str::FromStr;
 pub fn whole_number<T: FromStr>(text: &str) -> Option<T> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
+}
+
+/// Checks that a TOML document which reads as a type has no list where the type
+/// has a table: the reader of TOML takes one for the other.
+pub fn check_tables<T: DeserializeOwned>(document: serde_json::Value) -> Result<(), String> {
+    strict::from_value::<T>(document).map(drop).map_err(|e| e.to_string())
 }
 
 /// Passes text on with everything escaped that would forge a line, steer a terminal,

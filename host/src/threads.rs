@@ -12,7 +12,7 @@ pub(crate) enum Priority {
     /// A tenth: enough to notice a deadline on a machine that is busy with
     /// something else.
     Patient,
-    /// What nobody else wants.
+    /// Only what no other thread wants.
     Last,
 }
 
@@ -25,7 +25,7 @@ impl Priority {
     }
 }
 
-/// How long a thread keeps a processor that somebody else wants. With the
+/// How long a thread keeps a processor that another wants. With the
 /// system's own slice of some milliseconds, whoever wakes up beside a loop
 /// waits for that long, however low the loop's priority. Whoever has a shorter
 /// slice than the thread that runs need not wait at all: so who reads requests
@@ -63,8 +63,8 @@ pub(crate) fn demote(thread: Pid, to: Priority) {
     }
 }
 
-/// The same for the calling thread, and keeps it off the quiet processors: what
-/// runs there leaves its code and data behind, however low its priority.
+/// Demotes the calling thread and keeps it off the quiet processors: what runs
+/// there displaces cached code and data, however low its priority.
 pub(crate) fn give_way(to: Priority, cores: &Cores) {
     let thread = rustix::thread::gettid();
     demote(thread, to);
@@ -138,7 +138,7 @@ pub fn thread_cpu() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// The same of another thread; where the system does not say, all it might be.
+/// Another thread's processors; where the system does not say, all that it may use.
 pub(crate) fn cpu_of(thread: Pid) -> Duration {
     let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
     let stat = std::fs::read_to_string(path).ok();

@@ -9,7 +9,7 @@ pub(super) type Stored = BTreeMap<String, Figures>;
 
 /// A change that is let pass, in percent.
 const CHANGE_MAX: f64 = 3.0;
-const ACCEPT: &str = "`cargo run -p scry-bench -- instructions --accept`";
+const ACCEPT: &str = "`CARGO_INCREMENTAL=0 cargo run -p scry-bench -- instructions --accept`";
 
 /// What to tell.
 #[derive(Debug)]

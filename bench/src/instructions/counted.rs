@@ -47,6 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         memory_max_bytes: MEMORY_MAX_BYTES,
         quiet_cores: 0,
         compile: CompileSettings::trusting(),
+        is_embedded: false,
     };
     let sandbox = Sandbox::new(settings)?;
     let card = Arc::new(model.description.card);

@@ -1,5 +1,5 @@
 //! How often comparisons without drift raise an alarm, and how often drift is
-//! seen: the table in docs/validation.md.
+//! seen: the table in docs/benchmarks.md.
 //!
 //!     cargo run -p scry-card --example drift_table
 

@@ -4,6 +4,7 @@
 //! error that says what was expected and what was found.
 
 use crate::{Datatype, Echo, Text, Values};
+use serde_json::Number;
 
 /// A finished column: its elements, and flags where any is missing.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +120,17 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// A number as JSON has it: whole where it is written as one and fits.
+    #[inline]
+    pub fn push_number(&mut self, number: &Number) -> Result<(), String> {
+        match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(value), _, _) => self.push_u64(value),
+            (_, Some(value), _) => self.push_i64(value),
+            (_, _, Some(value)) => self.push_f64(value),
+            _ => Err(self.echo.number(number)),
+        }
+    }
+
     /// A number with a fraction or an exponent.
     #[inline]
     pub fn push_f64(&mut self, value: f64) -> Result<(), String> {
@@ -131,7 +143,7 @@ impl ColumnBuilder {
                 }
                 list.push(narrow);
             }
-            // With its fraction, which is what is wrong with 1.0 in a column of whole numbers.
+            // Shown with its fraction: that is what is wrong with 1.0 in a column of whole numbers.
             _ => return Err(self.echo.number(format_args!("{value:?}"))),
         }
         self.present();
@@ -148,7 +160,7 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    /// Leaves out what came after so many elements.
+    /// Keeps the first elements and drops the rest.
     pub(crate) fn truncate(&mut self, len: usize) {
         crate::for_each_values!(&mut self.values, list => list.truncate(len), text => text.truncate(len));
         if let Some(flags) = &mut self.validity {

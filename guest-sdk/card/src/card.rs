@@ -1,7 +1,8 @@
 //! The model card: who made the model, from what, and its schema.
 
-use crate::{CheckKind, Checks, Invalid, Schema};
+use crate::{CheckKind, Checks, Invalid, Schema, shortened};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The card that travels inside a component, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,13 @@ pub struct Card {
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<String>,
+    /// What else is to be known of it: where it was trained, from which commit, how good it was.
+    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = LABELS_MAX)))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Digest of the runtime that an imported model runs in, of Scry's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// What it reads and answers.
     pub schema: Schema,
     /// What is checked beyond the schema, and what follows.
@@ -50,8 +58,12 @@ pub struct Card {
     pub checks: Checks,
 }
 
-/// JSON of a card.
+/// The largest card, in bytes of JSON.
 const CARD_MAX_BYTES: usize = 4 << 20;
+/// Labels of one model.
+const LABELS_MAX: usize = 64;
+const LABEL_NAME_MAX_BYTES: usize = 64;
+const LABEL_MAX_BYTES: usize = 1 << 10;
 
 /// Why a card is not one.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +86,12 @@ pub enum CardError {
     /// Checks that contradict the schema or themselves.
     #[error("the checks are wrong: {0}")]
     Checks(Invalid),
+    /// More labels than anyone reads, or longer ones.
+    #[error(
+        "labels: expected at most {LABELS_MAX}, with names of 1 to {LABEL_NAME_MAX_BYTES} bytes and values of at most \
+         {LABEL_MAX_BYTES}, found {0}"
+    )]
+    Labels(String),
     /// An age that is not a number of seconds.
     #[error("max_age: expected an ISO 8601 duration of weeks, days and times, such as P90D or PT12H, found `{0}`")]
     MaxAge(String),
@@ -83,11 +101,18 @@ impl Card {
     /// The format that this crate reads and writes.
     pub const VERSION: u32 = 1;
 
-    /// Reads and checks a card.
-    pub fn from_json(json: &[u8]) -> Result<Self, CardError> {
+    /// Reads and checks the card of a new component, which keeps to the limits of today.
+    pub fn from_new_json(json: &[u8]) -> Result<Self, CardError> {
         if json.len() > CARD_MAX_BYTES {
             return Err(CardError::TooLarge(json.len()));
         }
+        let card = Self::from_json(json)?;
+        card.schema.check_size().map_err(CardError::Schema)?;
+        Ok(card)
+    }
+
+    /// Reads and checks a card, however large.
+    pub fn from_json(json: &[u8]) -> Result<Self, CardError> {
         let card: Self = serde_json::from_slice(json)?;
         card.validate()?;
         Ok(card)
@@ -104,12 +129,29 @@ impl Card {
         if let Some(text) = self.max_age.as_ref().filter(|text| duration_seconds(text).is_none()) {
             return Err(CardError::MaxAge(text.clone()));
         }
+        self.check_labels()?;
         self.schema.validate().map_err(CardError::Schema)?;
         if self.max_age.is_none() && self.checks.policies.contains_key(&CheckKind::Stale) {
             let wrong = Invalid::new(CheckKind::Form, "policies", "max_age beside a policy for `stale`", "none");
             return Err(CardError::Checks(wrong));
         }
         self.checks.validate(&self.schema).map_err(CardError::Checks)
+    }
+
+    fn check_labels(&self) -> Result<(), CardError> {
+        if self.labels.len() > LABELS_MAX {
+            return Err(CardError::Labels(format!("{} labels", self.labels.len())));
+        }
+        let fits = |(name, value): &(&String, &String)| {
+            (1..=LABEL_NAME_MAX_BYTES).contains(&name.len()) && value.len() <= LABEL_MAX_BYTES
+        };
+        match self.labels.iter().find(|label| !fits(label)) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let name = shortened(name.clone(), LABEL_NAME_MAX_BYTES);
+                Err(CardError::Labels(format!("{} bytes in `{name}`", value.len())))
+            }
+        }
     }
 }
 

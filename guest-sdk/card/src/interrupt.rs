@@ -2,14 +2,14 @@
 //!
 //! Never reads a clock: when work is over is the caller's to say.
 
-/// Work that is given up: its deadline passed, or nothing waits for it.
+/// The work was given up: its deadline passed, or no client waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the work was interrupted: its deadline passed, or its client left")]
 pub struct Interrupted;
 
 /// Counts steps of work, and asks after every few thousand whether to go on.
 ///
-/// A step takes some nanoseconds: comparing two numbers, or looking at some
+/// A step takes a few nanoseconds: comparing two numbers, or reading a few
 /// bytes of a text. Once interrupted, it stays so.
 pub struct Interrupt<'a> {
     is_over: Option<&'a dyn Fn() -> bool>,
@@ -18,22 +18,22 @@ pub struct Interrupt<'a> {
 }
 
 impl<'a> Interrupt<'a> {
-    /// Steps between two questions: some tens of microseconds.
+    /// Steps between two questions: tens of microseconds.
     pub const STEPS: usize = 8_192;
     /// Bytes of text that are one step.
     pub const STEP_BYTES: usize = 16;
 
-    /// Work that is always done to its end.
+    /// Never interrupts.
     pub fn never() -> Self {
         Self { is_over: None, left: Self::STEPS, was_met: false }
     }
 
-    /// Work that ends early once the answer is true, which it then stays.
+    /// Interrupts once the answer is true; it must then stay true.
     pub fn when(is_over: &'a dyn Fn() -> bool) -> Self {
         Self { is_over: Some(is_over), ..Self::never() }
     }
 
-    /// Another for a part of the same work.
+    /// A second one for a part of the same work.
     pub fn fork(&self) -> Self {
         Self { is_over: self.is_over, ..Self::never() }
     }
@@ -50,7 +50,7 @@ impl<'a> Interrupt<'a> {
         }
     }
 
-    /// The same for text.
+    /// Accounts for text that is about to be read.
     #[inline]
     pub fn spend_text(&mut self, text: &str) -> Result<(), Interrupted> {
         self.spend(1 + text.len() / Self::STEP_BYTES)
@@ -65,7 +65,7 @@ impl<'a> Interrupt<'a> {
     #[cold]
     pub fn ask(&mut self) -> Result<(), Interrupted> {
         self.was_met = self.was_met || self.is_over.is_some_and(|is_over| is_over());
-        // What was interrupted has no steps left, so that the next one is met, too.
+        // No steps are left, so every later call reports the interruption, too.
         self.left = if self.was_met { 0 } else { Self::STEPS };
         if self.was_met { Err(Interrupted) } else { Ok(()) }
     }

@@ -33,7 +33,7 @@ impl Invalid {
         Self { field: named(field), row: None, element: None, check, expected, found }
     }
 
-    /// The same, of one row.
+    /// Adds the row.
     pub fn at_row(self, row: usize) -> Self {
         Self { row: Some(row), ..self }
     }
@@ -76,7 +76,7 @@ fn named(name: &str) -> String {
     }
 }
 
-/// Of what one error says that it expected or found.
+/// The longest `expected` or `found` of one error, in bytes.
 const TEXT_MAX_BYTES: usize = 2048;
 
 /// A text, cut where it is longer than an error may be.
@@ -114,11 +114,11 @@ pub enum Found {
     Text(String),
     /// A truth value.
     Truth(bool),
-    /// What is said in any case.
+    /// Text that may always be shown.
     Said(String),
 }
 
-/// A column whose data is not what it says: what is wrong with it.
+/// What is wrong with a column whose data does not fit its type or shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misread {
     invalid: Box<Invalid>,
@@ -131,12 +131,12 @@ impl Misread {
         Self { invalid: Box::new(Invalid::new(check, field, expected, String::new())), found }
     }
 
-    /// The same, of one row.
+    /// Adds the row.
     pub fn at_row(self, row: usize) -> Self {
         Self { invalid: Box::new(self.invalid.at_row(row)), ..self }
     }
 
-    /// The same, of one element within the row's value.
+    /// Adds the element within the row's value.
     pub fn at_element(self, element: usize) -> Self {
         Self { invalid: Box::new(Invalid { element: Some(element), ..*self.invalid }), ..self }
     }
@@ -158,17 +158,26 @@ impl Misread {
     }
 }
 
-/// What does not become a batch.
+/// Data that does not become a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unfit {
     /// What is wrong: one error at least.
     pub errors: Vec<Invalid>,
+    /// Errors that are not among them.
+    pub unlisted: usize,
+    /// Whether an error that names a row leaves the field's other rows as they came.
+    pub is_by_row: bool,
     /// What does fit, the rest missing, so that it can be checked as well; none where that would
     /// be large, or where more is wrong than is listed.
     pub rest: Option<Batch>,
 }
 
 impl Unfit {
+    /// Nothing else is known.
+    pub(crate) fn of(errors: Vec<Invalid>) -> Self {
+        Self { errors, unlisted: 0, is_by_row: false, rest: None }
+    }
+
     /// The first error alone.
     pub(crate) fn first(self, form: (&str, &str)) -> Invalid {
         let (expected, found) = form;

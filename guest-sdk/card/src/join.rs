@@ -37,13 +37,6 @@ impl Batch {
         parts.collect()
     }
 
-    /// So many rows from one on; `None` where they are not there, or a column is
-    /// not row after row.
-    pub fn slice(&self, from: usize, rows: usize) -> Option<Batch> {
-        let columns = self.columns.iter().map(|column| part(column, self.rows, from, rows)).collect::<Option<_>>();
-        Some(Batch { rows, columns: columns? })
-    }
-
     /// The rows at `rows`, in that order; `None` where one is not there, or a
     /// column is not row after row.
     pub fn select(&self, rows: &[usize]) -> Option<Batch> {

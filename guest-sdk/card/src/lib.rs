@@ -35,5 +35,7 @@ pub use invalid::{Detail, Echo, Found, Invalid, Misread, ShownShape, Unfit, shor
 #[cfg(feature = "schema")]
 pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all, batch_from_records_until};
-pub use schema::{Field, NamedTensor, Schema, assemble, assemble_all, assemble_until, check, check_form, check_until};
+pub use schema::{
+    FIELDS_MAX, Field, NamedTensor, Schema, assemble, assemble_all, assemble_until, check, check_form, check_until,
+};
 pub use tensor::{Batch, Datatype, Element, Tensor, Text, Values, element_count};

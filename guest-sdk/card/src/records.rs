@@ -20,12 +20,12 @@ pub fn batch_from_records(fields: &[Field], rows: &[Map<String, Value>]) -> Resu
 /// The same, with everything that is wrong, row by row: one error at least,
 /// and at most as many as `detail` says, but one.
 pub fn batch_from_records_all(fields: &[Field], rows: &[Map<String, Value>], detail: &Detail) -> Result<Batch, Unfit> {
-    // What is never interrupted comes to its end.
+    // `Interrupt::never` does not interrupt.
     let batch = batch_from_records_until(fields, rows, detail, &mut Interrupt::never());
-    batch.unwrap_or(Err(Unfit { errors: Vec::new(), rest: None }))
+    batch.unwrap_or(Err(Unfit::of(Vec::new())))
 }
 
-/// The same, as long as it is wanted.
+/// Does the same, and stops when it is interrupted.
 pub fn batch_from_records_until(
     fields: &[Field],
     rows: &[Map<String, Value>],
@@ -33,84 +33,93 @@ pub fn batch_from_records_until(
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
     let errors_max = detail.errors_max.max(1);
-    // Rows in which nothing is take three bytes of a body each, and a column's room.
+    // An empty row takes three bytes of a body, and as much of each column as any other.
     let members: usize = rows.iter().map(Map::len).sum();
     let missing = rows.len().saturating_mul(fields.len()).saturating_sub(members);
     if missing > MISSING_MAX_ELEMENTS {
         let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
-        let errors = vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())];
-        return Ok(Err(Unfit { errors, rest: None }));
+        return Ok(Err(Unfit::of(vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())])));
     }
-    let (mut errors, mut is_cut, mut left) = (Vec::new(), false, REST_MAX_ELEMENTS);
+    let (mut errors, mut unlisted, mut left) = (Vec::new(), 0, Some(REST_MAX_ELEMENTS));
     let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
     let mut columns: Vec<_> = fields.iter().map(column).collect();
     for (row, record) in rows.iter().enumerate() {
         let mut known = 0;
         for (field, column) in fields.iter().zip(&mut columns) {
             let value = record.get(&field.name);
-            interrupt.spend(VALUE_STEPS + value.map_or(0, steps))?;
             known += usize::from(value.is_some());
             let begin = column.len();
-            if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo) {
-                errors.push(error.at_row(row));
+            if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo, interrupt)? {
+                interrupt.spend(ERROR_STEPS)?;
                 // A value that does not fit is missing in what is checked beside.
                 let per_row = field.elements_per_row().unwrap_or(usize::MAX);
-                match left.checked_sub(per_row) {
-                    Some(less) => {
-                        left = less;
-                        column.truncate(begin);
-                        (0..per_row).for_each(|_| drop(column.push_null()));
-                    }
-                    None => is_cut = true,
+                left = left.and_then(|left| left.checked_sub(per_row));
+                column.truncate(begin);
+                if left.is_some() {
+                    (0..per_row).for_each(|_| drop(column.push_null()));
                 }
+                if errors.len() < errors_max { errors.push(error.at_row(row)) } else { unlisted += 1 }
             }
         }
         if known < record.len() {
             interrupt.spend(record.len().saturating_mul(fields.len()))?;
-            let unknown = record.keys().filter(|key| fields.iter().all(|field| field.name != **key));
-            errors.extend(unknown.take(errors_max).map(|key| unknown_field(fields, key).at_row(row)));
-        }
-        if errors.len() >= errors_max {
-            is_cut |= row + 1 < rows.len();
-            break;
+            let mut unknown = record.keys().filter(|key| fields.iter().all(|field| field.name != **key));
+            let room = errors_max.saturating_sub(errors.len());
+            errors.extend(unknown.by_ref().take(room).map(|key| unknown_field(fields, key).at_row(row)));
+            unlisted += unknown.count();
         }
     }
-    is_cut |= errors.len() > errors_max;
-    errors.truncate(errors_max);
     let columns = fields.iter().zip(columns).map(|(field, column)| {
         let column = column.finish();
         Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity }
     });
-    let batch = (!is_cut).then(|| Batch { rows: rows.len(), columns: columns.collect() });
+    let is_whole = unlisted == 0 && left.is_some();
+    let batch = is_whole.then(|| Batch { rows: rows.len(), columns: columns.collect() });
     Ok(match batch {
         Some(batch) if errors.is_empty() => Ok(batch),
-        rest => Err(Unfit { errors, rest }),
+        rest => Err(Unfit { errors, unlisted, is_by_row: true, rest }),
     })
 }
 
 /// Steps that finding and appending a value take.
 const VALUE_STEPS: usize = 4;
 
-/// Steps that a value takes beyond those, without what lies in lists within it.
-fn steps(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() / Interrupt::STEP_BYTES,
-        Value::Array(items) => VALUE_STEPS * items.len(),
-        _ => 0,
-    }
-}
+/// Steps that saying what is wrong with one takes beside.
+const ERROR_STEPS: usize = 64;
 
 /// Appends one row's value; the error has no row yet.
-fn push_row(column: &mut ColumnBuilder, field: &Field, value: &Value, echo: Echo) -> Result<(), Invalid> {
+fn push_row(
+    column: &mut ColumnBuilder,
+    field: &Field,
+    value: &Value,
+    echo: Echo,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<(), Invalid>, Interrupted> {
     let start = column.len();
-    push_value(column, &field.shape, value, echo).map_err(|(check, found)| {
-        let expected = match field.shape.as_slice() {
-            [] => format!("a {} value", field.datatype),
-            shape => format!("{} values of shape {}", field.datatype, ShownShape(shape)),
-        };
-        let element = (check == CheckKind::Type && !field.shape.is_empty()).then(|| column.len() - start);
-        Invalid { element, ..Invalid::new(check, &field.name, expected, found) }
-    })
+    let (check, found) = match push_value(column, &field.shape, value, echo, interrupt) {
+        Ok(()) => return Ok(Ok(())),
+        Err(Stop::Interrupted(interrupted)) => return Err(interrupted),
+        Err(Stop::Wrong(check, found)) => (check, found),
+    };
+    let expected = match field.shape.as_slice() {
+        [] => field.datatype.value(),
+        shape => format!("{} values of shape {}", field.datatype, ShownShape(shape)),
+    };
+    let element = (check == CheckKind::Type && !field.shape.is_empty()).then(|| column.len() - start);
+    Ok(Err(Invalid { element, ..Invalid::new(check, &field.name, expected, found) }))
+}
+
+/// Why a value is not appended to its end.
+enum Stop {
+    /// It is not what the field says: which check says so, and what was found.
+    Wrong(CheckKind, String),
+    Interrupted(Interrupted),
+}
+
+impl From<Interrupted> for Stop {
+    fn from(interrupted: Interrupted) -> Self {
+        Self::Interrupted(interrupted)
+    }
 }
 
 fn push_value(
@@ -118,29 +127,29 @@ fn push_value(
     shape: &[u64],
     value: &Value,
     echo: Echo,
-) -> Result<(), (CheckKind, String)> {
+    interrupt: &mut Interrupt<'_>,
+) -> Result<(), Stop> {
+    interrupt.spend(VALUE_STEPS)?;
     if let Some((&dim, inner)) = shape.split_first() {
         return match value {
             Value::Array(items) if items.len() as u64 == dim => {
-                items.iter().try_for_each(|item| push_value(builder, inner, item, echo))
+                items.iter().try_for_each(|item| push_value(builder, inner, item, echo, interrupt))
             }
-            other => Err((CheckKind::Shape, describe(other, echo))),
+            other => Err(Stop::Wrong(CheckKind::Shape, describe(other, echo))),
         };
     }
     let pushed = match value {
         Value::Null => builder.push_null(),
         Value::Bool(value) => builder.push_bool(*value),
-        Value::String(value) => builder.push_str(value),
-        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-            (Some(value), _, _) => builder.push_u64(value),
-            (_, Some(value), _) => builder.push_i64(value),
-            (_, _, Some(value)) => builder.push_f64(value),
-            _ => Err(echo.number(number)),
-        },
-        Value::Array(_) => return Err((CheckKind::Shape, describe(value, echo))),
+        Value::String(value) => {
+            interrupt.spend_text(value)?;
+            builder.push_str(value)
+        }
+        Value::Number(number) => builder.push_number(number),
+        Value::Array(_) => return Err(Stop::Wrong(CheckKind::Shape, describe(value, echo))),
         Value::Object(_) => Err(describe(value, echo)),
     };
-    pushed.map_err(|found| (CheckKind::Type, found))
+    pushed.map_err(|found| Stop::Wrong(CheckKind::Type, found))
 }
 
 fn describe(value: &Value, echo: Echo) -> String {

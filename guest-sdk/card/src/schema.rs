@@ -13,11 +13,15 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// Fields on one side of a model.
-const FIELDS_MAX: usize = 4_096;
+pub const FIELDS_MAX: usize = 4_096;
 /// Dimensions of one row's value.
 const DIMENSIONS_MAX: usize = 32;
 /// Values that one field may be limited to.
 const CATEGORIES_MAX: usize = 10_000;
+/// Names that are found one by one as fast as in order.
+const FEW_NAMES: usize = 16;
+/// Steps that finding one among more takes.
+const NAME_STEPS: usize = 16;
 /// Rows that are no reason to sort a field's categories.
 const FEW_ROWS: usize = 256;
 /// More than any image or window of a series needs in one row.
@@ -105,20 +109,20 @@ pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Inva
     assemble_all(fields, named, &[], &detail).map_err(|unfit| unfit.first(("tensors", "none")))
 }
 
-/// The same, with everything that is wrong, with columns that did not read as
-/// well: one error at least, and at most as many as `detail` says, but one.
+/// Puts columns in the schema's order, or lists everything that is wrong, columns
+/// that did not read included: between one error and the most that `detail` allows.
 pub fn assemble_all(
     fields: &[Field],
     named: Vec<NamedTensor>,
     misread: &[Misread],
     detail: &Detail,
 ) -> Result<Batch, Unfit> {
-    // What is never interrupted comes to its end.
+    // `Interrupt::never` does not interrupt.
     let batch = assemble_until(fields, named, misread, detail, &mut Interrupt::never());
-    batch.unwrap_or(Err(Unfit { errors: Vec::new(), rest: None }))
+    batch.unwrap_or(Err(Unfit::of(Vec::new())))
 }
 
-/// The same, as long as it is wanted.
+/// Does the same, and stops when it is interrupted.
 pub fn assemble_until(
     fields: &[Field],
     mut named: Vec<NamedTensor>,
@@ -127,77 +131,90 @@ pub fn assemble_until(
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
     let errors_max = detail.errors_max.max(1);
-    let mut errors = misnamed(fields, &named, misread, errors_max, interrupt)?;
+    let names: Vec<_> =
+        named.iter().map(|tensor| tensor.name.as_str()).chain(misread.iter().map(Misread::field)).collect();
+    interrupt.spend((names.len() + fields.len()).saturating_mul(NAME_STEPS))?;
+    let names = Names::of(names);
+    let (mut errors, mut unlisted) = misnamed(fields, &names, errors_max);
+    let places: Vec<_> = fields.iter().map(|field| names.find(&field.name)).collect();
     let rows = named.first().map(|first| first.tensor.shape.first().copied().unwrap_or(0));
     if rows.is_none() && misread.is_empty() {
         let missing = fields.first().map_or("inputs", |field| field.name.as_str());
         let none = Invalid::new(CheckKind::Missing, missing, "at least one tensor", "none");
-        return Ok(Err(Unfit { errors: vec![none], rest: None }));
+        return Ok(Err(Unfit::of(vec![none])));
     }
     let (rows, has_rows) = (rows.unwrap_or(0), rows.is_some());
-    let (mut columns, mut is_cut) = (Vec::with_capacity(fields.len()), false);
-    for field in fields {
-        interrupt.spend(named.len() + misread.len())?;
-        let column = match named.iter().position(|tensor| tensor.name == field.name) {
-            Some(at) => {
-                let tensor = named.swap_remove(at).tensor;
-                check_column(field, rows, &tensor).map(|()| Some(tensor))
+    let mut columns = Vec::with_capacity(fields.len());
+    let (read, empty) =
+        (named.len(), || Tensor { shape: Vec::new(), values: Values::Bool(Vec::new()), validity: None });
+    for (field, place) in fields.iter().zip(places) {
+        let tensor = place.and_then(|at| named.get_mut(at)).map(|named| std::mem::replace(&mut named.tensor, empty()));
+        let misread = place.and_then(|at| misread.get(at.checked_sub(read)?));
+        let column = match (tensor, misread) {
+            (Some(tensor), _) => check_column(field, rows, &tensor).map(|()| Some(tensor)),
+            (None, Some(misread)) => Err(misread.told(detail.echo)),
+            (None, None) if field.nullable => Ok(None),
+            (None, None) => {
+                let expected = format!("{} {} tensor", field.datatype.article(), field.datatype);
+                Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
             }
-            None => match misread.iter().find(|misread| misread.field() == field.name) {
-                Some(misread) => Err(misread.told(detail.echo)),
-                None if field.nullable => Ok(None),
-                None => {
-                    let expected = format!("a {} tensor", field.datatype);
-                    Err(Invalid::new(CheckKind::Missing, &field.name, expected, "nothing"))
-                }
-            },
         };
-        match column {
-            Ok(column) => columns.push(column),
-            Err(error) if errors.len() < errors_max => {
-                errors.push(error);
-                columns.push(None);
+        columns.push(column.unwrap_or_else(|error| {
+            if errors.len() < errors_max {
+                errors.push(error)
+            } else {
+                unlisted += 1
             }
-            Err(_) => {
-                is_cut = true;
-                break;
-            }
-        }
+            None
+        }));
     }
     if errors.is_empty() {
         let batch = complete(fields, columns, rows, MISSING_MAX_ELEMENTS);
-        return Ok(batch.map_err(|error| Unfit { errors: vec![error], rest: None }));
+        return Ok(batch.map_err(|error| Unfit::of(vec![error])));
     }
-    let has_rest = has_rows && !is_cut;
+    let has_rest = has_rows && unlisted == 0;
     let rest = has_rest.then(|| complete(fields, columns, rows, REST_MAX_ELEMENTS).ok()).flatten();
-    Ok(Err(Unfit { errors, rest }))
+    Ok(Err(Unfit { errors, unlisted, is_by_row: false, rest }))
 }
 
-/// Names that are no field's, or come twice.
-fn misnamed(
-    fields: &[Field],
-    named: &[NamedTensor],
-    misread: &[Misread],
-    errors_max: usize,
-    interrupt: &mut Interrupt<'_>,
-) -> Result<Vec<Invalid>, Interrupted> {
-    let mut errors = Vec::new();
-    let names = || named.iter().map(|tensor| tensor.name.as_str()).chain(misread.iter().map(Misread::field));
-    for (i, name) in names().enumerate() {
-        if errors.len() == errors_max {
-            break;
-        }
-        interrupt.spend(fields.len() + i)?;
-        if !fields.iter().any(|field| field.name == name) {
-            errors.push(unknown_field(fields, name));
-        } else if names().take(i).any(|other| other == name) {
-            errors.push(Invalid::new(CheckKind::Form, name, "the field once", "the field twice"));
-        }
+/// Names in their order, and where each is.
+struct Names<'a> {
+    names: Vec<&'a str>,
+    /// Their positions in the order of the names, where they are many.
+    sorted: Vec<usize>,
+}
+
+impl<'a> Names<'a> {
+    fn of(names: Vec<&'a str>) -> Self {
+        let mut sorted: Vec<_> = if names.len() > FEW_NAMES { (0..names.len()).collect() } else { Vec::new() };
+        sorted.sort_by_key(|&at| names.get(at));
+        Self { names, sorted }
     }
-    Ok(errors)
+
+    /// Where the first of this name is.
+    fn find(&self, name: &str) -> Option<usize> {
+        if self.sorted.is_empty() {
+            return self.names.iter().position(|known| *known == name);
+        }
+        let place = self.sorted.partition_point(|&at| self.names.get(at).is_some_and(|known| *known < name));
+        self.sorted.get(place).copied().filter(|&at| self.names.get(at) == Some(&name))
+    }
 }
 
-/// The same of what is checked beside errors.
+/// Names that are no field's, or come twice: at most so many, and how many others there are.
+fn misnamed(fields: &[Field], names: &Names<'_>, errors_max: usize) -> (Vec<Invalid>, usize) {
+    let known = Names::of(fields.iter().map(|field| field.name.as_str()).collect());
+    let is_known = |name: &str| known.find(name).is_some();
+    let mut wrong =
+        names.names.iter().enumerate().filter(|(at, name)| !is_known(name) || names.find(name) != Some(*at));
+    let told = wrong.by_ref().take(errors_max).map(|(_, name)| match is_known(name) {
+        true => Invalid::new(CheckKind::Form, name, "the field once", "the field twice"),
+        false => unknown_field(fields, name),
+    });
+    (told.collect(), wrong.count())
+}
+
+/// The most missing elements of a batch that is only checked for further errors.
 pub(crate) const REST_MAX_ELEMENTS: usize = 1 << 20;
 
 /// A batch of columns, with those that are not there all missing: at most so many elements in
@@ -272,11 +289,11 @@ pub(crate) fn check_column(field: &Field, rows: u64, tensor: &Tensor) -> Result<
 /// Everything that is wrong with a batch, up to `errors_max` errors: form,
 /// missing values, ranges, categories, numbers that are not finite.
 pub fn check(fields: &[Field], batch: &Batch, errors_max: usize) -> Vec<Invalid> {
-    // What is never interrupted comes to its end.
+    // `Interrupt::never` does not interrupt.
     check_until(fields, batch, errors_max, &mut Interrupt::never()).unwrap_or_default()
 }
 
-/// The same, as long as it is wanted.
+/// Does the same, and stops when it is interrupted.
 pub fn check_until(
     fields: &[Field],
     batch: &Batch,
@@ -296,7 +313,7 @@ pub fn check_until(
             errors.push(error);
             continue;
         }
-        // Of a few rows that would take longer than looking through them.
+        // For a few rows, sorting takes longer than a linear search.
         let categories = (batch.rows > FEW_ROWS).then(|| Categories::many(field)).flatten();
         let limits = Limits { field, length_max_chars: None, categories: categories.as_ref() };
         let _ = limits.scan(tensor, interrupt, &mut |i, kind| {
@@ -309,24 +326,36 @@ pub fn check_until(
 }
 
 impl Schema {
+    fn sides(&self) -> [(&'static str, &[Field]); 3] {
+        [("inputs", &self.inputs), ("features", &self.features), ("outputs", &self.outputs)]
+    }
+
     /// Checks the schema itself; the error names the field and what is wrong.
     pub fn validate(&self) -> Result<(), Invalid> {
-        for (side, fields) in [("inputs", &self.inputs), ("features", &self.features), ("outputs", &self.outputs)] {
+        for (side, fields) in self.sides() {
             if fields.is_empty() {
                 return Err(invalid(side, None, "at least one field", "none"));
             }
-            if fields.len() > FIELDS_MAX {
-                return Err(invalid(side, None, format!("at most {FIELDS_MAX} fields"), fields.len().to_string()));
-            }
             let mut names = BTreeSet::new();
-            let mut row_elements = 0usize;
             for field in fields {
                 field.validate()?;
                 if !names.insert(&field.name) {
                     return Err(invalid(&field.name, None, format!("unique names in {side}"), "the name twice"));
                 }
-                row_elements = row_elements.saturating_add(field.elements_per_row().unwrap_or(usize::MAX));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that the schema is no larger than a new component's may be.
+    pub fn check_size(&self) -> Result<(), Invalid> {
+        for (side, fields) in self.sides() {
+            if fields.len() > FIELDS_MAX {
+                return Err(invalid(side, None, format!("at most {FIELDS_MAX} fields"), fields.len().to_string()));
+            }
+            fields.iter().try_for_each(Field::check_size)?;
+            let elements = |field: &Field| field.elements_per_row().unwrap_or(usize::MAX);
+            let row_elements = fields.iter().map(elements).fold(0, usize::saturating_add);
             if row_elements > ROW_MAX_ELEMENTS {
                 let expected = format!("at most {ROW_MAX_ELEMENTS} elements a row, all fields together");
                 return Err(invalid(side, None, expected, row_elements.to_string()));
@@ -341,9 +370,6 @@ impl Field {
         let wrong = |expected: &str, found: String| Err(invalid(&self.name, None, expected, found));
         if self.name.is_empty() || self.name.len() > 128 {
             return wrong("a name of 1 to 128 bytes", format!("{} bytes", self.name.len()));
-        }
-        if self.shape.len() > DIMENSIONS_MAX {
-            return wrong(&format!("at most {DIMENSIONS_MAX} dimensions"), self.shape.len().to_string());
         }
         if self.elements_per_row().is_none_or(|count| count == 0 || count > ROW_MAX_ELEMENTS) {
             return wrong("a shape of 1 to 16777216 elements a row", ShownShape(&self.shape).to_string());
@@ -360,8 +386,16 @@ impl Field {
         if !self.categories.is_empty() && self.datatype != Datatype::Bytes {
             return wrong("categories on a BYTES field only", self.datatype.to_string());
         }
+        Ok(())
+    }
+
+    fn check_size(&self) -> Result<(), Invalid> {
+        let wrong = |most: String, found: usize| Err(invalid(&self.name, None, most, found.to_string()));
+        if self.shape.len() > DIMENSIONS_MAX {
+            return wrong(format!("at most {DIMENSIONS_MAX} dimensions"), self.shape.len());
+        }
         if self.categories.len() > CATEGORIES_MAX {
-            return wrong(&format!("at most {CATEGORIES_MAX} categories"), self.categories.len().to_string());
+            return wrong(format!("at most {CATEGORIES_MAX} categories"), self.categories.len());
         }
         Ok(())
     }

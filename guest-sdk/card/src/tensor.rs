@@ -59,6 +59,17 @@ impl Datatype {
     pub fn is_numeric(self) -> bool {
         !matches!(self, Self::Bool | Self::Bytes)
     }
+
+    /// What stands before the name in a sentence.
+    pub fn article(self) -> &'static str {
+        // FP is spoken letter by letter.
+        if self.name().starts_with(['F', 'I']) { "an" } else { "a" }
+    }
+
+    /// One value of it, as a sentence calls it: `an INT64 value`.
+    pub fn value(self) -> String {
+        format!("{} {self} value", self.article())
+    }
 }
 
 impl fmt::Display for Datatype {
@@ -101,7 +112,7 @@ impl Text {
         Ok(())
     }
 
-    /// Leaves out what came after so many strings.
+    /// Keeps the first strings and drops the rest.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.utf8.truncate(self.ends.last().map_or(0, |&end| end as usize));
@@ -176,7 +187,7 @@ pub enum Values {
     Bytes(Text),
 }
 
-/// Runs one expression for whichever list of plain elements `Values` holds.
+/// Runs one expression for the list of plain elements that `Values` holds.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! for_each_values {
@@ -291,6 +302,17 @@ impl Tensor {
     /// Whether element `i` is there.
     pub fn is_valid(&self, i: usize) -> bool {
         self.validity.as_ref().is_none_or(|flags| flags.get(i).copied().unwrap_or(false))
+    }
+
+    /// Element `i` of a 64-bit column, whose values an f64 may round.
+    #[cfg(feature = "rules")]
+    pub(crate) fn large(&self, i: usize) -> Option<i128> {
+        match &self.values {
+            Values::Int64(list) => list.get(i).map(|&value| value.into()),
+            Values::Uint64(list) => list.get(i).map(|&value| value.into()),
+            _ => None,
+        }
+        .filter(|_| self.is_valid(i))
     }
 
     /// Element `i` as a number, where it is one.

@@ -327,3 +327,28 @@ fn a_card_with_checks_reads_back() {
     assert_eq!(card, again);
     assert_eq!(card.max_age.as_deref().and_then(scry_card::duration_seconds), Some(788_645));
 }
+
+proptest! {
+    /// An f64 has no place for the last digits of these; written out, it shows which whole number it is.
+    #[test]
+    fn large_whole_numbers_are_compared_with_bounds_to_the_last_digit(
+        bound in (1_u64 << 53) as f64..u64::MAX as f64,
+        (is_negative, is_minimum, is_signed) in any::<(bool, bool, bool)>(),
+        beside in -3..4_i128,
+    ) {
+        let bound = if is_negative && is_signed { -bound } else { bound };
+        let exact: i128 = format!("{bound:.0}").parse().unwrap();
+        let value = exact + beside;
+        let values = match (is_signed, i64::try_from(value), u64::try_from(value)) {
+            (true, Ok(value), _) => Values::Int64(vec![value]),
+            (false, _, Ok(value)) => Values::Uint64(vec![value]),
+            _ => return Err(TestCaseError::reject("no such number")),
+        };
+        let datatype = if is_signed { "INT64" } else { "UINT64" };
+        let side = if is_minimum { "minimum" } else { "maximum" };
+        let field: Field = serde_json::from_value(json!({"name": "n", "datatype": datatype, side: bound})).unwrap();
+        let batch = Batch { rows: 1, columns: vec![Tensor { shape: vec![1], values, validity: None }] };
+        let is_wrong = if is_minimum { value < exact } else { value > exact };
+        prop_assert_eq!(scry_card::check(&[field], &batch, 1).len(), usize::from(is_wrong));
+    }
+}

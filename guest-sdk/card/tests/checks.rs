@@ -48,7 +48,7 @@ fn records_become_columns() {
 #[test]
 fn a_record_that_does_not_fit_is_named() {
     for (row, says) in [
-        (json!([{"age": "x", "pair": [1, 2]}]), "field `age`, row 0: expected a FP64 value, found \"x\""),
+        (json!([{"age": "x", "pair": [1, 2]}]), "field `age`, row 0: expected an FP64 value, found \"x\""),
         (json!([{"age": 1, "pair": [1]}]), "field `pair`, row 0: expected INT8 values of shape [2], found a list of 1"),
         (json!([{"age": 1, "pair": [1, 200]}]), "found 200"),
         (json!([{"age": 1, "pair": 7}]), "found 7"),
@@ -74,11 +74,11 @@ fn values_outside_the_schema_are_all_named() {
     assert_eq!(
         errors,
         [
-            "field `age`, row 1: expected a FP64 value, found null",
+            "field `age`, row 1: expected an FP64 value, found null",
             "field `age`, row 0: expected 0 to 120 a, found -1",
             "field `age`, row 2: expected 0 to 120 a, found 121",
             "field `state`, row 1: expected one of \"new\", \"old\", found \"odd\"",
-            "field `pair`, row 2, element 1: expected a INT8 value, found null",
+            "field `pair`, row 2, element 1: expected an INT8 value, found null",
         ]
     );
     let batch = read(json!([{"age": -1, "pair": [1, 2]}, {"age": -1, "pair": [1, 2]}, {"age": -1, "pair": [1, 2]}]));
@@ -114,7 +114,7 @@ fn tensors_are_put_in_the_schemas_order() {
         let error = assemble(&fields(), tensors).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     };
-    refuse(vec![age()], "field `pair`: expected a INT8 tensor, found nothing");
+    refuse(vec![age()], "field `pair`: expected an INT8 tensor, found nothing");
     refuse(vec![age(), age(), pair()], "field `age`: expected the field once, found the field twice");
     refuse(
         vec![age(), pair(), named("x", &[1], Values::Fp64(vec![1.0]))],

@@ -33,18 +33,22 @@ fn every_bad_value_of_every_row_is_named() {
     ]))
     .unwrap();
     let all = [
-        "type field `age`, row 0: expected a FP64 value, found \"x\"",
+        "type field `age`, row 0: expected an FP64 value, found \"x\"",
         "type field `pair`, row 0, element 1: expected INT8 values of shape [2], found 200",
         "unknown-field field `extra`, row 0: expected one of age, state, pair, found an unknown field",
         "type field `state`, row 1: expected a BYTES value, found 3",
-        "type field `age`, row 2: expected a FP64 value, found true",
+        "type field `age`, row 2: expected an FP64 value, found true",
         "shape field `pair`, row 2: expected INT8 values of shape [2], found a list of 1",
-        "type field `age`, row 3: expected a FP64 value, found an object",
+        "type field `age`, row 3: expected an FP64 value, found an object",
         "shape field `pair`, row 3: expected INT8 values of shape [2], found 7",
     ];
     let read = |detail| lines(batch_from_records_all(&fields(), &rows, &detail));
     assert_eq!(read(detail(16, 40)), all);
-    assert_eq!(read(detail(5, 40)), all[..5]);
+    for listed in [1, 5, 8] {
+        assert_eq!(read(detail(listed, 40)), all[..listed]);
+        let unfit = batch_from_records_all(&fields(), &rows, &detail(listed, 40)).unwrap_err();
+        assert_eq!((unfit.unlisted, unfit.rest.is_some()), (8 - listed, listed == 8));
+    }
     assert_eq!(read(detail(0, 40)).len(), 1);
     let silent = read(detail(16, 0)).join("\n");
     for shown in ["found a string", "found a number", "found a truth value"] {
@@ -74,14 +78,47 @@ fn every_bad_tensor_is_named() {
         "unknown-field field `x`: expected one of age, state, pair, found an unknown field",
         "type field `age`: expected FP64, found FP32",
         "shape field `state`: expected shape [1], found shape [2]",
-        "missing field `pair`: expected a INT8 tensor, found nothing",
+        "missing field `pair`: expected an INT8 tensor, found nothing",
     ];
     assert_eq!(lines(assemble_all(&fields(), tensors(), &[], &detail(16, 40))), all);
-    assert_eq!(lines(assemble_all(&fields(), tensors(), &[], &detail(3, 40))), all[..3]);
+    for listed in 1..6 {
+        let unfit = assemble_all(&fields(), tensors(), &[], &detail(listed, 40)).unwrap_err();
+        assert_eq!(unfit.unlisted, 5 - listed);
+        assert_eq!(lines(Err(unfit)), all[..listed]);
+    }
     assert_eq!(lines(assemble_all(&fields(), vec![], &[], &detail(3, 40))).len(), 1);
     for rows in [u64::MAX, u64::MAX / 2] {
         let age = named("age", &[rows], Values::Fp64(vec![]));
         assert!(assemble_all(&fields(), vec![age], &[], &detail(3, 40)).is_err());
+    }
+}
+
+/// Many are found otherwise than a few.
+#[test]
+fn names_are_found_in_any_order_however_many_there_are() {
+    for count in [3, 16, 17, 4_096] {
+        let fields = (0..count).map(|at| json!({"name": format!("f{at}"), "datatype": "INT32"})).collect();
+        let fields: Vec<Field> = serde_json::from_value(Value::Array(fields)).unwrap();
+        let named = |at: usize| NamedTensor {
+            name: format!("f{at}"),
+            tensor: Tensor { shape: vec![1], values: Values::Int32(vec![at as i32]), validity: None },
+        };
+        // 7 divides none of the counts: each is there once.
+        let mut tensors: Vec<_> = (0..count).map(|at| named(at * 7 % count)).collect();
+        let batch = assemble_all(&fields, tensors.clone(), &[], &detail(16, 40)).unwrap();
+        let found: Vec<_> = batch.columns.iter().map(|column| column.values.clone()).collect();
+        assert_eq!(found, (0..count).map(|at| Values::Int32(vec![at as i32])).collect::<Vec<_>>());
+
+        tensors[1] = named(count);
+        tensors.push(named(0));
+        let unfit = lines(assemble_all(&fields, tensors, &[], &detail(16, 40)));
+        let told = [
+            format!("unknown-field field `f{count}`"),
+            "form field `f0`".into(),
+            format!("missing field `f{}`", 7 % count),
+        ];
+        assert_eq!(unfit.len(), 3, "{unfit:?}");
+        assert!(unfit.iter().zip(told).all(|(line, begin)| line.starts_with(&begin)), "{unfit:?}");
     }
 }
 

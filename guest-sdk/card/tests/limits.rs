@@ -17,7 +17,7 @@ fn refused(inputs: &[Value]) -> String {
     let y = field("y", &json!({}));
     let schema = json!({ "inputs": inputs, "features": [y], "outputs": [y] });
     let card = json!({ "card_version": 1, "name": "m", "description": "", "schema": schema });
-    match Card::from_json(card.to_string().as_bytes()) {
+    match Card::from_new_json(card.to_string().as_bytes()) {
         Ok(_) => "nothing".into(),
         Err(error) => error.to_string(),
     }
@@ -57,9 +57,9 @@ fn what_is_too_large_to_be_read_is_not_read() {
     let said = |bytes: usize, found: String| {
         assert!(found.contains(&format!("at most {bytes} bytes, found {}", bytes + 1)), "{found}")
     };
-    said(4 << 20, Card::from_json(&blank((4 << 20) + 1)).unwrap_err().to_string());
-    said(16 << 20, Golden::from_json(&blank((16 << 20) + 1)).unwrap_err().to_string());
-    said(1 << 20, Properties::from_json(&blank((1 << 20) + 1)).unwrap_err().to_string());
+    said(4 << 20, Card::from_new_json(&blank((4 << 20) + 1)).unwrap_err().to_string());
+    said(16 << 20, Golden::from_new_json(&blank((16 << 20) + 1)).unwrap_err().to_string());
+    said(1 << 20, Properties::from_new_json(&blank((1 << 20) + 1)).unwrap_err().to_string());
     let references = References::from_json(&blank((64 << 20) + 1)).unwrap_err().to_string();
     assert_eq!(references, "field `references`: expected at most 67108864 bytes, found 67108865");
 }
@@ -68,14 +68,14 @@ fn what_is_too_large_to_be_read_is_not_read() {
 fn examples_and_properties_are_counted_when_they_are_read() {
     let golden = |count: usize| {
         let example = json!({ "name": "e", "inputs": [{}], "outputs": [{}] });
-        Golden::from_json(json!({ "examples": vec![example; count] }).to_string().as_bytes())
+        Golden::from_new_json(json!({ "examples": vec![example; count] }).to_string().as_bytes())
     };
     assert_eq!(golden(1000).unwrap().examples.len(), 1000);
     assert_eq!(golden(1001).unwrap_err().to_string(), "expected at most 1000 examples, found 1001");
 
     let properties = |count: usize, condition: &str| {
         let property = json!({ "name": "p", "claim": "row-order", "where": condition });
-        Properties::from_json(json!({ "properties": vec![property; count] }).to_string().as_bytes())
+        Properties::from_new_json(json!({ "properties": vec![property; count] }).to_string().as_bytes())
     };
     assert_eq!(properties(64, "true").unwrap().properties.len(), 64);
     let many = properties(65, "true").unwrap_err().to_string();
@@ -83,6 +83,22 @@ fn examples_and_properties_are_counted_when_they_are_read() {
     assert!(properties(1, &"1".repeat(1000)).is_ok());
     let long = properties(1, &"1".repeat(1001)).unwrap_err().to_string();
     assert_eq!(long, "field `p`: expected an expression of at most 1000 characters, found 1001");
+}
+
+/// A host that holds such a component already goes on serving it.
+#[test]
+fn what_is_larger_than_a_new_component_may_be_still_reads() {
+    let example = json!({ "name": "e", "inputs": [{}], "outputs": [{}] });
+    let golden = json!({ "examples": vec![example; 1001] }).to_string();
+    assert_eq!(Golden::from_json(golden.as_bytes()).unwrap().examples.len(), 1001);
+    let property = json!({ "name": "p", "claim": "row-order" });
+    let properties = json!({ "properties": vec![property; 65] }).to_string();
+    assert_eq!(Properties::from_json(properties.as_bytes()).unwrap().properties.len(), 65);
+    let inputs: Vec<_> = (0..4097).map(|n| field(&format!("f{n}"), &json!({}))).collect();
+    let y = field("y", &json!({}));
+    let schema = json!({ "inputs": inputs, "features": [y], "outputs": [y] });
+    let card = json!({ "card_version": 1, "name": "m", "description": "x".repeat(5 << 20), "schema": schema });
+    assert_eq!(Card::from_json(card.to_string().as_bytes()).unwrap().schema.inputs.len(), 4097);
 }
 
 /// What is missing takes no bytes of a request, and as many of memory as what is there.

@@ -1,5 +1,6 @@
 //! Properties that hold, and the counterexamples of those that do not.
 
+use proptest::prelude::*;
 use scry_card::properties::{Properties, PropertyResult};
 use scry_card::{Batch, Checks, Golden, Schema, Tensor, Values};
 use serde_json::{Value, json};
@@ -186,5 +187,31 @@ fn names_are_checked() {
     for rows in [0, 10_001] {
         let properties: Properties = serde_json::from_value(json!({"rows": rows, "properties": []})).unwrap();
         assert!(properties.validate(&schema()).is_err());
+    }
+}
+
+proptest! {
+    /// An f64 has no place for the last digits of these.
+    #[test]
+    fn large_whole_numbers_rise_and_fall_by_one(base in 1_i64 << 54..1 << 62, rises: bool, strictly: bool) {
+        let field = |name: &str| json!({"name": name, "datatype": "INT64"});
+        let schema = json!({"inputs": [field("x")], "features": [field("x")], "outputs": [field("y")]});
+        let schema: Schema = serde_json::from_value(schema).unwrap();
+        let rows = [0, 1, 2].map(|n| (json!({"x": base + n}), json!({"y": n})));
+        let (inputs, outputs): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let golden = json!({"examples": [{"name": "e", "inputs": inputs, "outputs": outputs}]});
+        let golden: Golden = serde_json::from_value(golden).unwrap();
+        let claim = json!({"increases": {"input": "x", "output": "y", "strictly": strictly}});
+        let properties = json!({"properties": [{"name": "p", "claim": claim}]});
+        let properties: Properties = serde_json::from_value(properties).unwrap();
+        let mut predict = |batch: &Batch| {
+            let Values::Int64(x) = &batch.columns[0].values else { return Err("not the schema's column".to_owned()) };
+            let y = x.iter().map(|x| if rises { *x } else { -x }).collect();
+            let column = Tensor { shape: vec![batch.rows as u64], values: Values::Int64(y), validity: None };
+            Ok(Batch { rows: batch.rows, columns: vec![column] })
+        };
+        let result = properties.check(&schema, &Checks::default(), &golden, &mut predict).unwrap().pop().unwrap();
+        prop_assert_eq!(result.holds(), rises, "{}", result);
+        prop_assert_eq!(result.counterexample.is_some(), !rises, "{}", result);
     }
 }

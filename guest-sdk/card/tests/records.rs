@@ -1,7 +1,11 @@
 //! Rows written as JSON read back as the same columns.
 
 use proptest::prelude::*;
-use scry_card::{Batch, Datatype, Field, Records, Tensor, Text, Values, batch_from_records};
+use scry_card::{
+    Batch, Datatype, Detail, Field, Interrupt, Interrupted, Records, Tensor, Text, Values, batch_from_records,
+    batch_from_records_until,
+};
+use serde_json::{Map, json};
 
 fn field(name: &str, datatype: Datatype, shape: &[u64], nullable: bool) -> Field {
     Field {
@@ -62,4 +66,18 @@ proptest! {
         let read = batch_from_records(&fields, &serde_json::from_str::<Vec<_>>(&json).unwrap()).unwrap();
         prop_assert_eq!(read, batch);
     }
+}
+
+/// One value may hold as much as a whole body, however deep.
+#[test]
+fn reading_is_given_up_within_a_value_too() {
+    let read = |fields: &[Field], value: serde_json::Value| {
+        let rows = [Map::from_iter([("x".to_owned(), value)])];
+        batch_from_records_until(fields, &rows, &Detail::default(), &mut Interrupt::when(&|| true)).map(drop)
+    };
+    let deep = [field("x", Datatype::Fp64, &[1, 1, 20_000], false)];
+    assert_eq!(read(&deep, json!([[vec![0.5; 20_000]]])), Err(Interrupted));
+    let text = [field("x", Datatype::Bytes, &[], false)];
+    assert_eq!(read(&text, json!("x".repeat(1 << 20))), Err(Interrupted));
+    assert_eq!(read(&deep, json!(1)), Ok(()), "which is short");
 }

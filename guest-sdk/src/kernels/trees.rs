@@ -312,7 +312,7 @@ impl Split {
 
     fn goes_left(&self, value: f64) -> bool {
         /// What LightGBM takes for zero.
-        const ZERO: f64 = 1e-35;
+        const ZERO: f64 = 1e-35_f32 as f64;
         match self {
             Self::Numeric { threshold, missing_left } => value <= *threshold || (value.is_nan() && *missing_left),
             Self::ZeroMissing { threshold, missing_left } => {

@@ -1,14 +1,14 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
+use super::settings::{self, TARGET};
 use super::{BuildError, Request};
 use crate::catalog::Freshness;
 use crate::component::wrong_date;
 use scry_card::{Card, CardError, Checks, Schema, is_model_name};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-const TARGET: &str = "wasm32-wasip2";
 
 /// A crate, as `cargo metadata` describes it.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ struct Extra {
     data_until: Option<String>,
     trained_at: Option<String>,
     max_age: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     #[serde(default)]
     checks: Checks,
     golden: Option<PathBuf>,
@@ -103,48 +105,19 @@ impl Crate {
         // Cargo runs in the crate's folder; the path is meant from ours.
         let target_dir =
             std::path::absolute(&target_dir).map_err(|error| BuildError::Io { path: target_dir, error })?;
-        let mut command = Command::new(cargo());
-        command
-            .current_dir(&self.dir)
-            .args(["build", "--release", "--lib", "--target", TARGET, "--package", &self.package.name])
-            .arg("--target-dir")
-            .arg(&target_dir)
-            .args(["--features", &request.features.join(",")])
-            .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags().join("\u{1f}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        for (key, value) in PROFILE {
-            command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
-        }
-        // A build inside a build must not inherit the outer one's settings.
-        for key in ["RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_BUILD_RUSTFLAGS", "RUSTC_WRAPPER"] {
-            command.env_remove(key);
-        }
-        if !request.show_cargo {
-            command.arg("--quiet");
-        }
+        let features = request.features.join(",");
+        let mut more = vec!["--features", &features];
+        more.extend((!request.show_cargo).then_some("--quiet"));
+        let root = (self.workspace_root.as_path(), "/model");
+        let mut command = settings::compile(cargo(), &self.dir, &self.package.name, &target_dir, root, &more);
         let output = command.stderr(if request.show_cargo { Stdio::inherit() } else { Stdio::piped() }).output();
         let output = output.map_err(no_cargo)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(BuildError::Cargo(format!("the crate does not compile\n{said}").trim_end().to_owned()));
         }
-        let path = target_dir.join(TARGET).join("release").join(format!("{}.wasm", self.library));
+        let path = settings::module(&target_dir, &self.library);
         std::fs::read(&path).map_err(|error| BuildError::Io { path, error })
-    }
-
-    /// Paths of this machine must not reach the component: it would be another
-    /// one on another machine.
-    fn rustflags(&self) -> Vec<String> {
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
-        vec![
-            "-Ctarget-feature=+simd128".into(),
-            // We wrap the module ourselves, once its WASI imports are gone.
-            "-Clink-arg=--skip-wit-component".into(),
-            format!("--remap-path-prefix={}=/cargo", home.display()),
-            format!("--remap-path-prefix={}=/model", self.workspace_root.display()),
-        ]
     }
 
     /// The manifest's words, with all that can be said of them before there
@@ -162,6 +135,8 @@ impl Crate {
             data_until: extra.data_until,
             trained_at: extra.trained_at,
             max_age: extra.max_age,
+            labels: extra.labels,
+            runtime: None,
             checks: extra.checks,
             schema: Schema { inputs: Vec::new(), features: Vec::new(), outputs: Vec::new() },
         };
@@ -199,18 +174,6 @@ impl Crate {
             .map_err(|e| BuildError::Cargo(format!("[package.metadata.scry]: {e}")))
     }
 }
-
-/// How guests are compiled, whatever the crate's own profile says.
-const PROFILE: [(&str, &str); 7] = [
-    ("OPT_LEVEL", "3"),
-    ("LTO", "fat"),
-    ("CODEGEN_UNITS", "1"),
-    ("PANIC", "abort"),
-    ("DEBUG", "0"),
-    // Function names stay: an operator reads them in a trap's backtrace.
-    ("STRIP", "debuginfo"),
-    ("INCREMENTAL", "false"),
-];
 
 /// Whether the compiler lacks the guests' target.
 pub fn missing_target() -> Result<bool, BuildError> {

@@ -55,7 +55,7 @@ fn inert(module: &str, name: &str) -> Option<Inert> {
 }
 
 /// The module without its WASI imports.
-pub(super) fn replace(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+pub fn replace(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let imports = FunctionImports::read(module).map_err(|e| BuildError::Encode(e.to_string()))??;
     let mut replaced = Module::new();
     Replacer { imports }

@@ -9,13 +9,15 @@
 
 mod cargo;
 mod inert_wasi;
+mod settings;
 
 pub use cargo::{ensure_target, missing_target};
+pub use inert_wasi::replace as without_wasi;
 
 use crate::catalog::FreshnessError;
 use crate::component::{self, ComponentError, Description};
 use crate::sandbox::snapshot::{self, SnapshotError};
-use crate::sandbox::{CallLimits, Sandbox};
+use crate::sandbox::{CallError, CallLimits, Found, Metering, Sandbox};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
 use scry_card::{Card, CardError, Checker, Golden, Invalid, Schema, strict};
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// How long a model may take to load, where the request does not say.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// How much memory it may take.
+const LOAD_MEMORY_MAX_BYTES: u64 = 256 << 20;
 
 /// Why a crate did not become a component.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,12 @@ pub enum BuildError {
     /// Loading or describing it failed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// Loading it takes too long.
+    #[error("`load` failed: it takes longer than `--load-timeout-s` allows, {} seconds", .0.as_secs())]
+    LoadTime(Duration),
+    /// Loading it takes too much memory.
+    #[error("`load` failed: the model takes more memory than a build allows, {LOAD_MEMORY_MAX_BYTES} bytes")]
+    LoadMemory,
     /// The card is wrong.
     #[error("[package.metadata.scry] or the records: {0}")]
     Card(#[from] CardError),
@@ -158,14 +168,22 @@ pub fn build(
     progress(Step::Encode);
     let unloaded = encode(&module)?;
     progress(Step::Snapshot);
-    let limits = CallLimits {
-        deadline: Instant::now() + request.load_time_max.unwrap_or(LOAD_TIME_MAX),
+    let load_time_max = request.load_time_max.unwrap_or(LOAD_TIME_MAX);
+    let limits = || CallLimits {
+        deadline: Instant::now() + load_time_max,
         fuel: 0,
-        memory_max_bytes: 256 << 20,
+        memory_max_bytes: LOAD_MEMORY_MAX_BYTES,
         output_max_bytes: 16 << 20,
         asker: None,
     };
-    let (mut sealed, schema) = snapshot::seal(sandbox, &unloaded, &limits)?;
+    let mut functions = Found::in_passing();
+    let sealed = snapshot::seal(sandbox, Metering::Off, &unloaded, &mut functions, limits);
+    let (mut sealed, _) = sealed.map_err(|error| match error {
+        SnapshotError::Load(CallError::Timeout) => BuildError::LoadTime(load_time_max),
+        SnapshotError::Load(CallError::Memory) => BuildError::LoadMemory,
+        other => other.into(),
+    })?;
+    let schema = snapshot::describe(sandbox, &sealed, &mut functions, limits)?;
     progress(Step::Embed);
     let Words { card, golden, properties, references } = words.fit(&krate, schema)?;
     component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
@@ -175,7 +193,7 @@ pub fn build(
 }
 
 /// Core module to component, with nothing imported but the log.
-fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let module = inert_wasi::replace(module)?;
     let encode = || wit_component::ComponentEncoder::default().module(&module)?.validate(true).encode();
     encode().map_err(|e| BuildError::Encode(format!("{e:#}")))
@@ -194,12 +212,13 @@ impl Words {
     /// compiled for an example that is cut short or a date that is none.
     fn read(krate: &cargo::Crate) -> Result<Self, BuildError> {
         let card = krate.words()?;
-        let golden = match read_with(&krate.golden_path(), |json| strictly(json, Golden::from_json), golden_error)? {
+        let golden = match read_with(&krate.golden_path(), |json| strictly(json, Golden::from_new_json), golden_error)?
+        {
             Some(golden) => golden,
             None => Golden { rtol: 0.0, atol: 0.0, examples: Vec::new() },
         };
         golden.validate().map_err(|error| golden_error(krate.golden_path(), error.to_string()))?;
-        let properties = |json: &[u8]| strictly(json, Properties::from_json);
+        let properties = |json: &[u8]| strictly(json, Properties::from_new_json);
         let properties = read_with(&krate.properties_path(), properties, properties_error)?;
         let references = |json: &[u8]| References::from_file(json).map_err(|e| e.to_string());
         let references = read_with(&krate.reference_path(), references, references_error)?;
@@ -210,7 +229,8 @@ impl Words {
     fn fit(self, krate: &cargo::Crate, schema: Schema) -> Result<Self, BuildError> {
         let card = Card { schema, ..self.card };
         card.validate()?;
-        Checker::new(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
+        card.schema.check_size().map_err(CardError::Schema)?;
+        Checker::bounded(&card.schema.inputs, &card.checks).map_err(CardError::Checks)?;
         let path = krate.golden_path();
         for example in &self.golden.examples {
             example.batches(&card.schema).map_err(|error| BuildError::Example {

@@ -11,7 +11,7 @@ use super::{
     Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
 };
 use crate::store::{Digest, OciReference};
-use crate::text::whole_number;
+use crate::text::{check_tables, whole_number};
 use scry_card::{ChecksPatch, shortened};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -151,6 +151,12 @@ pub enum DesiredError {
     },
 }
 
+/// The name of the table that a line begins.
+fn table_name(line: &str) -> Option<&str> {
+    let (name, _) = line.trim_start().strip_prefix('[')?.split_once(']')?;
+    Some(name.trim().trim_matches('"'))
+}
+
 fn is_first(step: &usize) -> bool {
     *step == 0
 }
@@ -160,8 +166,10 @@ impl Desired {
     pub fn from_toml(text: &str) -> Result<Self, DesiredError> {
         /// The line at fault is repeated, however long it is.
         const MESSAGE_MAX_BYTES: usize = 4096;
-        let unreadable = |e: toml::de::Error| DesiredError::Unreadable(shortened(e.to_string(), MESSAGE_MAX_BYTES));
-        let desired: Self = toml::from_str(text).map_err(unreadable)?;
+        let unreadable = |message: String| DesiredError::Unreadable(shortened(message, MESSAGE_MAX_BYTES));
+        let desired: Self = toml::from_str(text).map_err(|e| unreadable(e.to_string()))?;
+        let document = toml::from_str(text).map_err(|e| unreadable(e.to_string()))?;
+        check_tables::<Self>(document).map_err(unreadable)?;
         desired.check_whole(text)?;
         Ok(desired)
     }
@@ -170,7 +178,7 @@ impl Desired {
     fn check_whole(&self, text: &str) -> Result<(), DesiredError> {
         let incomplete = |message: String| Err(DesiredError::Incomplete(message));
         let named = self.models.len();
-        let is_last = || text.rsplit_once("[end]").is_some_and(|(_, rest)| !rest.contains('['));
+        let is_last = || text.lines().rev().find_map(table_name) == Some("end");
         match self.end {
             Some(End { models }) if models != named => {
                 incomplete(format!("[end] says `models = {models}`, and the document names {named}"))

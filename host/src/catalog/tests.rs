@@ -461,7 +461,7 @@ fn going_back_twice_goes_back_further_and_never_into_a_canary() {
 /// The documentation shows what is read.
 #[test]
 fn the_documented_deployment_and_desired_state_are_read() {
-    let page = include_str!("../../../docs/http.md").replace("sha256:…", &digest(1).to_string());
+    let page = include_str!("../../../docs/reference/http.md").replace("sha256:…", &digest(1).to_string());
     let block = |language: &str| {
         let fence = format!("```{language}\n");
         page.split(&fence).nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()

@@ -1,6 +1,8 @@
 //! `scry apply`
 
 use super::client::Host;
+use super::print::counted;
+use super::progress::Progress;
 use super::{CliError, list, print_gates, print_json, text};
 use serde_json::Value;
 use std::io::Read;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 /// gates. A model is withdrawn by `withdrawn = true`, or where the document begins
 /// with `prune = true`, ends with `[end]`, and does not name it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry apply models.toml --dry-run")]
 pub(super) struct Args {
     /// The document, as `scry export` writes it; `-` reads it from stdin.
     file: PathBuf,
@@ -43,7 +46,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return Err(wrong(format!("expected at most {DOCUMENT_MAX_BYTES} bytes, found more")).into());
     }
     let path = format!("/v1/desired?dry_run={}&allow_breaking={}", args.dry_run, args.allow_breaking);
-    let applied: Value = args.host.client()?.put(&path, document.as_bytes())?;
+    let client = args.host.client()?;
+    let progress = Progress::waiting("the host proves the changes before it makes them");
+    let applied: Value = client.put(&path, document.as_bytes())?;
+    drop(progress);
     if args.json {
         return print_json(&applied);
     }
@@ -54,8 +60,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     print_gates(&applied);
     match (changes.len(), args.dry_run) {
         (0, _) => println!("nothing differs; state {}", text(&applied, "number")),
-        (n, true) => println!("{n} lines would change; nothing has"),
-        (n, false) => println!("{n} lines changed; state {}", text(&applied, "number")),
+        (n, true) => println!("{} would change; nothing has", counted(n as u64, "line")),
+        (n, false) => println!("{} changed; state {}", counted(n as u64, "line"), text(&applied, "number")),
     }
     Ok(())
 }

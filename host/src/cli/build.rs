@@ -1,7 +1,7 @@
 //! `scry build`
 
 use super::progress::Progress;
-use super::{CliError, local_sandbox, placeholder, print_json};
+use super::{CliError, local_sandbox, number, placeholder, print_json};
 use crate::build::{Request, Step, build};
 use crate::config::Config;
 use crate::store::{FileKind, write_atomically};
@@ -15,6 +15,7 @@ use std::time::Duration;
 /// keeps the memory that it left, embeds the model card and golden.json. The
 /// same sources give the same digest, from any folder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry build churn -o churn.wasm")]
 pub(super) struct Args {
     /// The crate's folder.
     #[arg(default_value = ".")]
@@ -29,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
     /// How long the model may take to load, in seconds.
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = number::<u32>)]
     load_timeout_s: u32,
     /// Print one line of JSON.
     #[arg(long)]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 /// again. An override belongs to this host as it runs: it is not recorded in
 /// the history, and a restart ends it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry circuit fraud@3 --open")]
 pub(super) struct Args {
     /// The version: `fraud` (the live one), `fraud@3`, `fraud@champion` or `fraud@sha256:…`.
     model: Reference,

@@ -1,20 +1,25 @@
 //! Talking to a host: the admin interface, and through it the predictions.
 
-use super::CliError;
+use super::failure::{Refused, Unreachable};
+use super::{CliError, list, suggest, text};
 use crate::store::admin_token_path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::Response;
 use ureq::typestate::WithBody;
-use ureq::{Agent, RequestBuilder};
+use ureq::{Agent, RequestBuilder, SendBody};
+
+/// Where a host's admin listener is by default.
+const ADMIN_URL: &str = "http://127.0.0.1:8081";
 
 /// Which host, and the right to change it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Host {
     /// The host's admin listener.
-    #[arg(long, value_name = "URL", env = "SCRY_ADMIN", default_value = "http://127.0.0.1:8081")]
+    #[arg(long, value_name = "URL", env = "SCRY_ADMIN", default_value = ADMIN_URL)]
     admin: String,
     /// The admin token [default: the one that a host here keeps in its data folder].
     #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
@@ -32,6 +37,16 @@ pub(super) struct Client {
 }
 
 impl Host {
+    /// Whether an admin listener is named, not assumed.
+    pub(super) fn is_named(&self) -> bool {
+        self.admin != ADMIN_URL
+    }
+
+    /// A client, where the right to be one is at hand.
+    pub(super) fn client_if_any(&self) -> Option<Client> {
+        self.client().ok()
+    }
+
     pub(super) fn client(&self) -> Result<Client, CliError> {
         let token = match &self.admin_token {
             Some(token) => token.clone(),
@@ -54,9 +69,7 @@ fn read_token(data: &Path) -> Result<String, CliError> {
 
 impl Client {
     pub(super) fn new(admin: &str, token: String) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
-        let url = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-        Self { agent: config.build().new_agent(), url: url.trim_end_matches('/').to_owned(), token }
+        Self { agent: agent(), url: base(admin), token }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -70,21 +83,34 @@ impl Client {
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
         let response = self.agent.get(&url).header("authorization", self.bearer()).call();
-        read(response.map_err(|e| self.unreachable(&e))?)
+        read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
     }
 
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
         let request = asking_first(self.agent.post(&url), body);
         let response = request.header("authorization", self.bearer()).send(body);
-        read(response.map_err(|e| self.unreachable(&e))?)
+        read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
+    }
+
+    /// As `post`, for a large body: `sent` is called with every part of it.
+    pub(super) fn post_watched<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &[u8],
+        sent: &dyn Fn(usize),
+    ) -> Result<T, CliError> {
+        let request = asking_first(self.agent.post(format!("{}{path}", self.url)), body);
+        let request = request.header("authorization", self.bearer()).header("content-length", body.len().to_string());
+        let response = request.send(SendBody::from_reader(&mut Watched { body, sent }));
+        read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
     }
 
     pub(super) fn put<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CliError> {
         let url = format!("{}{path}", self.url);
         let request = asking_first(self.agent.put(&url), body);
         let response = request.header("authorization", self.bearer()).send(body);
-        read(response.map_err(|e| self.unreachable(&e))?)
+        read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
     }
 
     pub(super) fn get_text(&self, path: &str) -> Result<String, CliError> {
@@ -92,7 +118,7 @@ impl Client {
         let response = self.agent.get(&url).header("authorization", self.bearer()).call();
         let response = response.map_err(|e| self.unreachable(&e))?;
         if !response.status().is_success() {
-            return read::<Value>(response).map(|value| value.to_string());
+            return read::<Value>(response).map(|value| value.to_string()).map_err(|error| self.explained(error));
         }
         Ok(response.into_body().read_to_string()?)
     }
@@ -117,11 +143,7 @@ impl Client {
         path: &str,
         body: &[u8],
     ) -> Result<Response<ureq::Body>, CliError> {
-        let request = asking_first(self.agent.post(format!("{prediction_url}{path}")), body);
-        request
-            .header("content-type", "application/json")
-            .send(body)
-            .map_err(|e| format!("{prediction_url} does not answer: {e}").into())
+        infer(&self.agent, prediction_url, path, body)
     }
 
     fn bearer(&self) -> String {
@@ -129,12 +151,120 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> CliError {
-        format!(
-            "{} does not answer: {error}; is a host running there? (`scry serve`, or name it with SCRY_ADMIN)",
-            self.url
-        )
-        .into()
+        let url = &self.url;
+        let message = format!(
+            "{url} does not answer: {error}; is a host running there? (`scry serve`, or name it with SCRY_ADMIN)"
+        );
+        Unreachable(message).into()
     }
+
+    /// An error with the name that was probably meant, where it is about a model
+    /// or an alias that the host does not know.
+    pub(super) fn explained(&self, error: CliError) -> CliError {
+        match error.downcast::<Refused>() {
+            Ok(mut refused) => {
+                if let Some(message) = self.suggestion(&refused.message) {
+                    refused.message = message;
+                }
+                refused
+            }
+            Err(error) => error,
+        }
+    }
+
+    fn suggestion(&self, message: &str) -> Option<String> {
+        let (model, version) = unknown(message)?;
+        let known = self.agent.get(format!("{}/v1/models", self.url)).header("authorization", self.bearer()).call();
+        let known: Value = read(known.ok()?).ok()?;
+        let models = list(&known, "models");
+        let Some(version) = version else {
+            let names: Vec<_> = models.iter().map(|model| text(model, "model")).collect();
+            return Some(suggest::with(message, model, names.iter().map(String::as_str)));
+        };
+        let found = models.iter().find(|known| text(known, "model") == model)?;
+        let aliases = found.get("aliases").and_then(Value::as_object)?;
+        Some(suggest::with(message, version, aliases.keys().map(String::as_str)))
+    }
+}
+
+/// A body, as far as it is not sent.
+struct Watched<'a> {
+    body: &'a [u8],
+    sent: &'a dyn Fn(usize),
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.body.read(buffer)?;
+        if count > 0 {
+            (self.sent)(count);
+        }
+        Ok(count)
+    }
+}
+
+/// The model that a host does not know, or one that it knows and the version that
+/// it does not.
+fn unknown(message: &str) -> Option<(&str, Option<&str>)> {
+    let (_, rest) = message.split_once("model `")?;
+    let (model, rest) = rest.split_once('`')?;
+    if rest.starts_with(" is not known") {
+        return Some((model, None));
+    }
+    let (version, _) = rest.strip_prefix(" has no version `")?.split_once('`')?;
+    Some((model, Some(version)))
+}
+
+/// A host's prediction listener, which asks for no token.
+pub(super) struct Predictions {
+    agent: Agent,
+    url: String,
+    /// Where its token is at hand: it knows which names there are.
+    admin: Option<Client>,
+}
+
+impl Predictions {
+    pub(super) fn new(url: &str, admin: Option<Client>) -> Self {
+        Self { agent: agent(), url: base(url), admin }
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let response = self.agent.get(format!("{}{path}", self.url)).call();
+        self.read(response.map_err(|error| no_answer(&self.url, &error))?)
+    }
+
+    /// Sends a V2 request as it is.
+    pub(super) fn infer(&self, path: &str, body: &[u8]) -> Result<Response<ureq::Body>, CliError> {
+        infer(&self.agent, &self.url, path, body)
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, response: Response<ureq::Body>) -> Result<T, CliError> {
+        read(response).map_err(|error| match &self.admin {
+            Some(admin) => admin.explained(error),
+            None => error,
+        })
+    }
+}
+
+fn infer(agent: &Agent, url: &str, path: &str, body: &[u8]) -> Result<Response<ureq::Body>, CliError> {
+    let request = asking_first(agent.post(format!("{url}{path}")), body);
+    request.header("content-type", "application/json").send(body).map_err(|error| no_answer(url, &error))
+}
+
+fn no_answer(url: &str, error: &ureq::Error) -> CliError {
+    Unreachable(format!("{url} does not answer: {error}; name the host's prediction listener with `--url` or SCRY_URL"))
+        .into()
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
+    config.build().new_agent()
+}
+
+/// A listener as people name it.
+fn base(url: &str) -> String {
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    url.trim_end_matches('/').to_owned()
 }
 
 /// A host that refuses a large body says so before it is sent: while it is, the
@@ -148,13 +278,18 @@ fn asking_first(request: RequestBuilder<WithBody>, body: &[u8]) -> RequestBuilde
 pub(super) fn read<T: DeserializeOwned>(response: Response<ureq::Body>) -> Result<T, CliError> {
     const ANSWER_MAX_BYTES: u64 = 256 << 20;
     let status = response.status();
+    let reason = response.headers().get("scry-reason").and_then(|reason| reason.to_str().ok()).map(str::to_owned);
     let body = response.into_body().into_with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
     if status.is_success() {
         return Ok(serde_json::from_slice(&body)?);
     }
-    let error: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let message = error.get("error").and_then(Value::as_str).map(str::to_owned);
-    Err(message.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned()).into())
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let message = match answer.get("error").and_then(Value::as_str) {
+        Some(message) => message.to_owned(),
+        None => String::from_utf8_lossy(&body).into_owned(),
+    };
+    let errors = list(&answer, "errors").to_vec();
+    Err(Refused { status: status.as_u16(), reason, message, errors }.into())
 }
 
 /// A model's name as part of a path.

@@ -29,7 +29,8 @@ use tokio::sync::oneshot;
 static EXAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../examples");
 
 /// The examples' workspace, as the demo lays it out.
-const WORKSPACE: &str = "[workspace]\nresolver = \"3\"\nmembers = [\"guest-sdk\", \"examples/*\"]\n";
+const WORKSPACE: &str =
+    "[workspace]\nresolver = \"3\"\nmembers = [\"guest-sdk\", \"examples/*\"]\nexclude = [\"examples/python\"]\n";
 /// How often the live version changes while requests run.
 const SWAPS: u32 = 40;
 /// Clients that send requests meanwhile.
@@ -42,6 +43,7 @@ const CLIENTS: usize = 4;
 /// version that traps and one that loops forever, and at last swaps versions
 /// under load. Leaves the host up, with commands to try.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry demo --once")]
 pub(super) struct Args {
     /// Exit at the end instead of leaving the host up.
     #[arg(long)]
@@ -255,7 +257,7 @@ fn golden_row(example: &str) -> Result<Map<String, Value>, CliError> {
 fn request(client: &Client, model: &str, row: &Map<String, Value>) -> Result<String, CliError> {
     let card = card(client, model)?;
     let batch = batch_from_records(&card.schema.inputs, std::slice::from_ref(row))?;
-    v2_request(&card, &batch)
+    v2_request(&card.schema.inputs, &batch)
 }
 
 /// One request, and its answer on one line.

@@ -1,19 +1,24 @@
 //! `scry deploy`
 
 use super::client::{Client, Host, segment};
-use super::{CliError, print_gates, print_json, text};
+use super::failure::{Refused, Usage};
+use super::predict::card;
+use super::progress::Progress;
+use super::standing::Standing;
+use super::{CliError, number, print_gates, print_json, suggest, text};
 use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use crate::registry::Source;
 use crate::text::whole_number;
-use scry_card::{CheckKind, ChecksPatch, Policy, strict};
+use scry_card::{Card, CheckKind, ChecksPatch, Policy, strict};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Choose which version is live, what stands in for it, and its limits.
+/// Choose which version is live, its fallback, and its limits.
 ///
 /// The change is made as a whole or not at all: the version must load and pass
-/// its golden examples, and every spare must answer in the model's form.
+/// its golden examples, and every fallback must answer in the model's form.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The model.
     model: String,
@@ -32,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FACTOR")]
     slow_factor_max: Option<f64>,
     /// Requests that a canary answers before it goes on.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = number::<u64>)]
     requests_min: Option<u64>,
     /// The canary goes live.
     #[arg(long, conflicts_with_all = ["canary", "no_canary"])]
@@ -49,7 +54,7 @@ pub(super) struct Args {
     /// Deploy although callers of the version before are broken.
     #[arg(long)]
     allow_breaking: bool,
-    /// Who answers when it can't, in order: `model`, `model@REF`, a version of
+    /// What answers when it can't, in order: `model`, `model@REF`, a version of
     /// this model, or `constant:{"output":value}` as the last.
     #[arg(long, value_name = "REF", num_args = 1..)]
     fallback: Vec<String>,
@@ -63,31 +68,31 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     no_alias: Vec<String>,
     /// From arrival to answer, in milliseconds.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     deadline_ms: Option<u64>,
     /// Instructions a call may use, roughly; 0 switches counting off.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     fuel: Option<u64>,
     /// Linear memory a call may use, in bytes.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     memory_max_bytes: Option<u64>,
     /// Bytes an answer may have.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<u64>)]
     output_max_bytes: Option<u64>,
     /// Calls that may run at once.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<usize>)]
     in_flight_max: Option<usize>,
     /// Calls that may wait.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<usize>)]
     queue_max: Option<usize>,
     /// Milliseconds that one may wait.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = number::<u64>)]
     queue_time_max_ms: Option<u64>,
     /// Rows of waiting requests that one call may answer together; 0 joins none.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = number::<usize>)]
     batch_max_rows: Option<usize>,
     /// Milliseconds that a request is held back for others to join it.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = number::<u64>)]
     batch_delay_ms: Option<u64>,
     /// What follows where a check fails, whatever the card says: `range=warn`,
     /// `age.range=fallback` for one input, `rule:NAME=reject`, `outputs.range=warn`
@@ -107,6 +112,11 @@ pub(super) struct Args {
     host: Host,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  scry deploy fraud --to 4 --canary 1:10m,10:30m,100
+  scry deploy fraud --fallback fraud-simple 'constant:{\"score\":0.5}'";
+
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let client = args.host.client()?;
     let mut request = serde_json::to_value(args.deployment(&client)?)?;
@@ -114,13 +124,23 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         fields.insert("to".into(), serde_json::to_value(to)?);
     }
     let path = format!("/v1/models/{}/deploy", segment(&args.model));
-    let changed: Value = client.post(&path, request.to_string().as_bytes())?;
+    let before = Standing::of(&client)?;
+    let progress = Progress::waiting("the host proves the change before it makes it");
+    let changed = client.post(&path, request.to_string().as_bytes());
+    let changed: Value = changed.map_err(|error| args.explained(&client, error))?;
+    drop(progress);
     if args.json {
         return print_json(&changed);
     }
     println!("{}@{} {}  {}", args.model, text(&changed, "version"), role(&changed), text(&changed, "digest"));
+    let number = changed.get("number").and_then(Value::as_u64).unwrap_or_default();
+    before.print_changes(&client, Some(&args.model), number)?;
     print_gates(&changed);
-    println!("state {}; back again: `scry rollback {}`", text(&changed, "number"), args.model);
+    match before.undoes(&args.model, number) {
+        None => println!("nothing changed; state {number}"),
+        Some(false) => println!("state {number}"),
+        Some(true) => println!("state {number}; to undo: `scry rollback {}`", args.model),
+    }
     Ok(())
 }
 
@@ -130,11 +150,11 @@ fn role(changed: &Value) -> String {
     let live = changed.get("live").and_then(Value::as_bool).unwrap_or_default();
     match canary {
         Some(canary) if canary.get("to") == changed.get("version") => {
-            format!("is tried on {} % of the requests", text(canary, "percent").trim_end_matches(".0"))
+            format!("gets {} % of the requests", text(canary, "percent").trim_end_matches(".0"))
         }
         Some(canary) if live => {
             let percent = text(canary, "percent");
-            format!("is live, version {} is tried on {} %", text(canary, "to"), percent.trim_end_matches(".0"))
+            format!("is live, version {} gets {} %", text(canary, "to"), percent.trim_end_matches(".0"))
         }
         _ if live => "is live".into(),
         _ => "is not live".into(),
@@ -176,7 +196,7 @@ impl Args {
         let fallback = match (self.fallback.as_slice(), self.no_fallback) {
             ([], false) => None,
             ([], true) => Some(Vec::new()),
-            (given, _) => Some(given.iter().map(|text| self.spare(text, client)).collect::<Result<_, _>>()?),
+            (given, _) => Some(given.iter().map(|text| self.link(text, client)).collect::<Result<_, _>>()?),
         };
         let mut aliases = BTreeMap::new();
         for alias in &self.alias {
@@ -184,7 +204,8 @@ impl Args {
                 Some((name, version)) => (name, version.parse()?),
                 None => {
                     let Some(Source::Version(to)) = &self.to else {
-                        return Err("`--alias NAME` needs `--to` with a version; or write `--alias NAME=REF`".into());
+                        let message = "`--alias NAME` needs `--to` with a version; or write `--alias NAME=REF`";
+                        return Err(Usage(message.into()).into());
                     };
                     (alias.as_str(), to.clone())
                 }
@@ -222,6 +243,22 @@ impl Args {
         })
     }
 
+    /// A host's error with the field that was probably meant, where it finds none of that name.
+    fn explained(&self, client: &Client, error: CliError) -> CliError {
+        let message = error.to_string();
+        let named = message.split_once("` is no field").and_then(|(before, _)| before.rsplit_once('`'));
+        let card = named.and_then(|_| card(client, &self.model).ok());
+        match (named, card, error.downcast::<Refused>()) {
+            (Some((_, given)), Some(Card { schema, .. }), Ok(mut refused)) => {
+                let fields = schema.inputs.iter().chain(&schema.outputs).map(|field| field.name.as_str());
+                refused.message = suggest::with(&message, given, fields);
+                refused
+            }
+            (.., Ok(refused)) => refused,
+            (.., Err(error)) => error,
+        }
+    }
+
     /// None where none is given: a canary that runs keeps its own.
     fn bounds(&self) -> Option<Bounds> {
         let given = (self.error_points_max, self.slow_factor_max, self.requests_min);
@@ -234,7 +271,7 @@ impl Args {
     }
 
     /// A model's name comes first; what is none may be a version of this model.
-    fn spare(&self, text: &str, client: &Client) -> Result<Spare, CliError> {
+    fn link(&self, text: &str, client: &Client) -> Result<Spare, CliError> {
         if let Some(json) = text.strip_prefix("constant:") {
             let row: Map<String, Value> = strict::from_slice(json.as_bytes())
                 .map_err(|e| format!("`constant:`: a JSON object of outputs: {e}"))?;
@@ -259,8 +296,10 @@ fn checks(given: &[String]) -> Result<ChecksPatch, CliError> {
         let wrong = |what: &str| CliError::from(format!("`--check {text}`: {what}"));
         let (check, policy) =
             text.rsplit_once('=').ok_or_else(|| wrong("expected CHECK=POLICY, such as range=warn"))?;
-        let policy: Policy =
-            named(policy).ok_or_else(|| wrong("expected the policy reject, fallback, warn or report"))?;
+        const POLICIES: [&str; 4] = ["reject", "fallback", "warn", "report"];
+        let policy: Policy = named(policy).ok_or_else(|| {
+            wrong(&suggest::with("expected the policy reject, fallback, warn or report", policy, POLICIES))
+        })?;
         if let Some(rule) = check.strip_prefix("rule:") {
             patch.rules.insert(rule.to_owned(), policy);
             continue;
@@ -272,7 +311,8 @@ fn checks(given: &[String]) -> Result<ChecksPatch, CliError> {
         let (field, kind) = check.rsplit_once('.').map_or((None, check), |(field, kind)| (Some(field), kind));
         let kind: CheckKind = named(kind).ok_or_else(|| {
             let known = CheckKind::ALL.iter().filter(|kind| !kind.is_form()).map(|kind| kind.name());
-            wrong(&format!("expected one of the checks {}", known.collect::<Vec<_>>().join(", ")))
+            let known: Vec<_> = known.collect();
+            wrong(&suggest::with(&format!("expected one of the checks {}", known.join(", ")), kind, known))
         })?;
         let policies = match field {
             Some(field) => fields.entry(field.to_owned()).or_default(),

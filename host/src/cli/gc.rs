@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 /// and what was published within it. A version whose component is removed keeps
 /// its number: publish the same bytes again, or deploy it from its registry.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry gc --dry-run")]
 pub(super) struct Args {
     /// Only show what would be removed.
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! `scry history`
 
 use super::client::{Host, segment};
-use super::{CliError, list, print_json, text, time};
+use super::{CliError, list, number, print_json, text, time};
 use serde_json::Value;
 
 /// Show who changed what, when, from and to; newest first.
@@ -9,11 +9,12 @@ use serde_json::Value;
 /// The number of a change is that of the state it led to: `scry rollback --to`
 /// brings it back.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry history fraud --limit 5")]
 pub(super) struct Args {
     /// Only changes of this model.
     model: Option<String>,
     /// How many to show, at most 1,000.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = number::<usize>)]
     limit: usize,
     /// Print one line of JSON.
     #[arg(long)]

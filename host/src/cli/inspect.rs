@@ -1,6 +1,7 @@
 //! `scry inspect`
 
-use super::{CliError, placeholder, print_json, reference};
+use super::table::{WIDTH, cut};
+use super::{CliError, in_file, placeholder, print_json, read_file, reference};
 use crate::component::Description;
 use scry_card::Field;
 use scry_card::stats::References;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 /// Show what a component says of itself, without running it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry inspect churn.wasm")]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
@@ -18,8 +20,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
-    let description = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let bytes = read_file(&args.file)?;
+    let description = Description::read(&bytes).map_err(|e| in_file(&args.file, e))?;
     placeholder::warn(&description.card);
     if args.json {
         return print_json(&json!({
@@ -48,6 +50,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     ];
     for (key, value) in optional {
         line(key, value.as_deref().unwrap_or("-"));
+    }
+    for (name, value) in &card.labels {
+        line("label", &cut(&format!("{name}={value}"), WIDTH));
     }
     line("imports", &description.imports.join(", "));
     line("exports", &description.exports.join(", "));

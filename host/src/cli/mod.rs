@@ -7,17 +7,24 @@
 mod print;
 
 mod apply;
+mod bench;
 mod build;
 mod circuit;
 mod client;
+mod comparison;
 mod compile_worker;
+mod completions;
 mod demo;
 mod deploy;
 mod drift;
 mod export;
+mod failure;
+mod form;
 mod gc;
 mod history;
+mod import;
 mod inspect;
+mod man;
 mod models;
 mod new;
 mod placeholder;
@@ -29,14 +36,21 @@ mod reference;
 mod rollback;
 mod schema;
 mod serve;
+mod standing;
+mod suggest;
+mod table;
 mod test;
 mod transform;
 mod withdraw;
 
 use crate::config::{Compile, Config};
 use crate::sandbox::{CompileSettings, Sandbox, SandboxError, SandboxSettings};
-use clap::{Parser, Subcommand};
+use crate::text::whole_number;
+use anstream::ColorChoice;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// What a command fails with; shown as it is.
 type CliError = Box<dyn std::error::Error>;
@@ -58,64 +72,74 @@ Start here:
   scry publish churn.wasm
   scry predict churn --input rows.json
 
-Exit codes: 0 done, 1 the work failed, 2 the command line is wrong.";
+Exit codes: 0 done, 1 the work failed, 2 the command line is wrong, 3 the data is refused,
+4 a difference is found by `test` or by `profile --compare --fail-on-drift`.
 
+With `--json` an answer is one line on stdout, and an error is one line on stderr, its last:
+{\"error\": {\"kind\": …, \"message\": …}}, of the kind usage, configuration, data, unreachable,
+refused (by the host, with its `status` and `reason`), differs or failed.
+
+Colors are for terminals; NO_COLOR=1 and TERM=dumb switch them off.";
+
+/// What each does, its own file says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a model's crate that builds, tests and predicts as it stands.
     New(new::Args),
-    /// Build a crate into one sealed component.
     Build(build::Args),
-    /// Show what a component says of itself, without running it.
+    Import(import::Args),
     Inspect(inspect::Args),
-    /// Run a component's golden examples in the host's own sandbox.
     Test(test::Args),
-    /// Say what training data looks like, or whether two sets of it differ.
+    Bench(bench::Args),
     Profile(Box<profile::Args>),
-    /// Run a component's feature pipeline over a file.
     Transform(transform::Args),
-    /// Print the JSON Schema of a model's files.
     Schema(schema::Args),
-    /// Run a host.
     Serve(serve::Args),
-    /// Give a component to a host, or to a registry.
     Publish(publish::Args),
-    /// Choose which version is live, what stands in for it, and its limits.
     Deploy(Box<deploy::Args>),
-    /// Bring a model, or all of them, back to an earlier state.
     Rollback(rollback::Args),
-    /// Show who changed what, when, from and to.
     History(history::Args),
-    /// Show a version's circuit, or hold it open or closed.
     Circuit(circuit::Args),
-    /// Show how live rows differ from training data, alarm or not.
     Drift(drift::Args),
-    /// Stop serving a model; its versions stay.
     Withdraw(withdraw::Args),
-    /// Write what runs as one document.
     Export(export::Args),
-    /// Bring a host to what a document says.
     Apply(apply::Args),
-    /// Remove components that nothing refers to.
     Gc(gc::Args),
-    /// List the models of a host.
     Models(models::Args),
-    /// Send rows to a model.
     Predict(predict::Args),
     /// Compile what a host sends; for hosts only.
     #[command(hide = true)]
     CompileWorker(compile_worker::Args),
-    /// Show the whole of it: build, serve, break, fall back, swap under load.
     Demo(demo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// A whole number as it is written everywhere else: digits, without a sign or zeros before them.
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    whole_number(text).ok_or_else(|| "expected a whole number".to_owned())
 }
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    // Where the variable `CI` is set, anstream takes every terminal for one that has colors.
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        ColorChoice::Never.write_global();
+    }
+    let is_json = failure::wants_json(std::env::args_os());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if is_json && error.use_stderr() => {
+            return failure::print_usage(&error);
+        }
+        Err(error) => error.exit(),
+    };
+    let result = match cli.command {
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Schema(args) => schema::run(&args),
@@ -134,32 +158,51 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::CompileWorker(args) => compile_worker::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     };
     match result.and_then(|()| print::finish()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure::print(&error, is_json),
     }
 }
 
 /// A host's configuration, for a command's own use.
-fn read_config(path: Option<&std::path::Path>) -> Result<Config, CliError> {
+fn read_config(path: Option<&Path>) -> Result<Config, CliError> {
     let config = Config::read(path)?;
-    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    config.warnings.iter().for_each(|warning| warn(warning));
     Ok(config)
+}
+
+/// A file's bytes.
+fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| in_file(path, error))
+}
+
+/// An error that names its file.
+fn in_file(path: &Path, error: impl std::fmt::Display) -> CliError {
+    format!("{}: {error}", path.display()).into()
+}
+
+/// What a command goes on in spite of.
+fn warn(warning: &str) {
+    print::labelled(print::Tone::Warn, "warning:", format_args!("{warning}"));
 }
 
 /// A sandbox for one command's own use, with the host's settings.
 fn local_sandbox(config: &Config) -> Result<Sandbox, SandboxError> {
-    Sandbox::new(SandboxSettings {
+    Sandbox::new(local_settings(config))
+}
+
+fn local_settings(config: &Config) -> SandboxSettings {
+    SandboxSettings {
         instances_max: 4,
         instances_ahead_max: 0,
         memory_max_bytes: config.limits.memory_max_bytes,
         quiet_cores: 0,
         compile: compile_settings(config),
-    })
+        is_embedded: false,
+    }
 }
 
 /// Where this program compiles, and within which limits.

@@ -1,7 +1,9 @@
 //! `scry new`
 
-use super::CliError;
+use super::failure::Usage;
+use super::{CliError, print_json};
 use include_dir::{Dir, DirEntry, include_dir};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The SDK travels with the binary: it is on no registry yet.
@@ -12,9 +14,13 @@ pub(super) const LOCK: &[u8] = include_bytes!("../../../Cargo.lock");
 
 /// Make a model's crate that builds, tests and predicts as it stands.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry new churn")]
 pub(super) struct Args {
     /// The folder to make; its name becomes the model's.
     dir: PathBuf,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
@@ -22,9 +28,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 64 {
-        return Err(
-            format!("`{name}` cannot be a model's name: use a-z, 0-9, `-` and `_`, starting with a letter").into()
-        );
+        let message = format!("`{name}` cannot be a model's name: use a-z, 0-9, `-` and `_`, starting with a letter");
+        return Err(Usage(message).into());
     }
     if dir.exists() {
         return Err(format!("{} is there already; choose a folder that is not", dir.display()).into());
@@ -45,6 +50,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         write_changed(&dir.join(path), &bytes)?;
     }
     write_sdk(&dir.join("scry-sdk"))?;
+    if args.json {
+        return print_json(&json!({ "path": dir, "model": name }));
+    }
     println!("made {}: the model is src/lib.rs, README.md has the commands", dir.display());
     println!("next: cd {} && scry build . -o {name}.wasm", dir.display());
     Ok(())

@@ -1,4 +1,4 @@
-//! Words in a card that the template wrote, or that stand for others to come.
+//! Placeholders in a card: text that the template wrote, or that is to be replaced.
 //!
 //! Never refuses a component: it warns.
 
@@ -9,7 +9,7 @@ const TEMPLATE: &str = include_str!("../../template/Cargo.toml.in");
 
 /// Warns of placeholders in a card, on stderr.
 pub(super) fn warn(card: &Card) {
-    warnings(card).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warnings(card).iter().for_each(|warning| super::warn(warning));
 }
 
 fn warnings(card: &Card) -> Vec<String> {

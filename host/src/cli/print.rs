@@ -5,6 +5,8 @@
 //! nothing that it does beside printing.
 
 use crate::text::Escaping;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use std::fmt::{Arguments, Write as _};
 use std::io::{Error, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::sync::OnceLock;
@@ -25,6 +27,61 @@ macro_rules! eprintln {
     ($($text:tt)*) => { $crate::cli::print::err(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+/// How a part of a line looks, where the terminal has colors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Head,
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::new(),
+            Self::Head => Style::new().bold(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warn => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+        }
+    }
+}
+
+/// Prints a line on stdout, in colors where it is a terminal that has them and
+/// neither `NO_COLOR` nor `TERM=dumb` says otherwise.
+pub(super) fn line(parts: &[(Tone, &str)]) {
+    if STOPPED.get().is_none() {
+        let is_colored = AutoStream::choice(&stdout()) != ColorChoice::Never;
+        let is_shown = is_colored || stdout().is_terminal();
+        let mut line = String::new();
+        for &(tone, part) in parts {
+            let part = if is_shown { escaped(format_args!("{part}")) } else { part.to_owned() };
+            styled(&mut line, if is_colored { tone } else { Tone::Plain }, &part);
+        }
+        line.push('\n');
+        keep(stdout().write_all(line.as_bytes()));
+    }
+}
+
+/// Prints a line on stderr whose first word says what kind of line it is.
+pub(super) fn labelled(tone: Tone, label: &str, text: Arguments<'_>) {
+    let is_colored = AutoStream::choice(&stderr()) != ColorChoice::Never;
+    let mut line = String::new();
+    styled(&mut line, if is_colored { tone } else { Tone::Plain }, label);
+    line.push_str(&escaped(format_args!(" {text}\n")));
+    // As in `err`.
+    let _ = stderr().write_all(line.as_bytes());
+}
+
+fn styled(line: &mut String, tone: Tone, part: &str) {
+    let style = tone.style();
+    // A string takes everything.
+    let _ = write!(line, "{style}{part}{style:#}");
+}
+
 /// Prints on stdout.
 pub(super) fn out(text: Arguments<'_>) {
     if STOPPED.get().is_none() {
@@ -43,6 +100,11 @@ pub(super) fn err(text: Arguments<'_>) {
 }
 
 /// Text with what hosts, components and files may have put into it.
+/// A count with its noun: `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn escaped(text: Arguments<'_>) -> String {
     let mut shown = String::new();
     // A string takes everything.
@@ -50,7 +112,7 @@ fn escaped(text: Arguments<'_>) -> String {
     shown
 }
 
-/// Whether all was printed that somebody wanted to read: a full disk is an error.
+/// Whether all was printed that is still read: a full disk is an error.
 pub(super) fn finish() -> Result<(), super::CliError> {
     if STOPPED.get().is_none() {
         keep(stdout().flush());

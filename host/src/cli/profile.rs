@@ -1,5 +1,8 @@
 //! `scry profile`
 
+use super::comparison;
+use super::failure::{Differs, Usage};
+use super::print::counted;
 use super::progress::Reading;
 use super::{CliError, local_sandbox, print_json, read_config, reference};
 use crate::component::is_date;
@@ -19,15 +22,20 @@ use std::time::Instant;
 /// rows, in the sandbox, and its features and outputs are profiled as well.
 ///
 /// `--compare OLD NEW` reports drift between two tables; either may also be a
-/// reference.json or a component, for its inputs. The exit code is 0 whatever it
-/// finds; with `--fail-on-drift` it is 1 when a column drifts.
+/// reference.json or a component, for its inputs. It prints a line a column, those
+/// that drift first, and with `-o wide` every statistic. The exit code is 0
+/// whatever it finds; with `--fail-on-drift` it is 1 when a column drifts.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  scry profile train.parquet\n  scry profile --compare train.parquet today.csv --fail-on-drift"
+)]
 pub(super) struct Args {
     /// The data: files of one form.
     #[arg(value_name = "FILE", required_unless_present = "compare")]
     files: Vec<PathBuf>,
-    /// The statistics to write [default: reference.json].
-    #[arg(short, long, value_name = "FILE")]
+    /// The statistics to write [default: reference.json]; with `--compare` the
+    /// form of the report: `wide` or `json`.
+    #[arg(short, long, value_name = "FILE|FORM")]
     output: Option<PathBuf>,
     /// A component whose schema the data has, and that is run over it.
     #[arg(long, value_name = "FILE")]
@@ -52,7 +60,7 @@ pub(super) struct Args {
     allow_missing: Vec<String>,
     /// Compare two sets of data.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"],
-          conflicts_with_all = ["files", "output", "model", "config", "data_from", "data_until", "sample"])]
+          conflicts_with_all = ["files", "model", "config", "data_from", "data_until", "sample"])]
     compare: Option<Vec<PathBuf>>,
     /// Share of comparisons without any drift in which a column may be said to drift.
     #[arg(long, conflicts_with = "files", default_value_t = ALPHA, value_parser = alpha)]
@@ -70,12 +78,12 @@ fn date(text: &str) -> Result<String, String> {
     is_date(text).then(|| text.to_owned()).ok_or_else(|| wrong.to_owned())
 }
 
-fn sample(text: &str) -> Result<usize, String> {
+pub(super) fn sample(text: &str) -> Result<usize, String> {
     let wrong = || format!("expected 0 to {SAMPLE_MAX_VALUES}");
     text.parse().ok().filter(|count| *count <= SAMPLE_MAX_VALUES).ok_or_else(wrong)
 }
 
-fn alpha(text: &str) -> Result<f64, String> {
+pub(super) fn alpha(text: &str) -> Result<f64, String> {
     let inside = |alpha: &f64| 0.0 < *alpha && *alpha < 1.0;
     text.parse().ok().filter(inside).ok_or_else(|| "expected a number between 0 and 1".to_owned())
 }
@@ -119,7 +127,7 @@ fn profile(args: &Args) -> Result<(), CliError> {
     }
     reference::print(&references);
     assumed.iter().for_each(|note| println!("assumed: {note}"));
-    println!("{}  {rows} rows  {} bytes", path.display(), json.len());
+    println!("{}  {}  {} bytes", path.display(), counted(rows, "row"), json.len());
     Ok(())
 }
 
@@ -130,21 +138,29 @@ pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Model, CliError
 }
 
 fn compare(args: &Args, old: &Path, new: &Path) -> Result<(), CliError> {
+    let form = args.output.as_ref().map(|form| form.to_str().unwrap_or_default());
+    if let Some(form) = form.filter(|form| !["wide", "json"].contains(form)) {
+        let message = format!("`-o {form}`: with `--compare` expected wide or json; a comparison writes no file");
+        return Err(Usage(message).into());
+    }
     let mut reading = Reading::start();
     let watch = &mut |progress: Progress<'_>| reading.at(progress);
     let compared = offline::compare(old, new, &args.columns, args.alpha, &args.allow_missing, watch)?;
     drop(reading);
-    let report = compared.report;
-    if args.json {
-        print_json(&report)?;
-    } else {
-        println!("{}", report.to_string().trim_end());
+    let mut report = compared.report;
+    match form {
+        _ if args.json || form == Some("json") => print_json(&report)?,
+        Some(_) => {
+            comparison::drifting_first(&mut report);
+            println!("{}", report.to_string().trim_end());
+        }
+        None => comparison::print(&report),
     }
     compared.assumed.iter().for_each(|note| eprintln!("assumed: {note}"));
     if args.fail_on_drift && report.verdict == Verdict::Drift {
         let drifted = report.columns.iter().filter(|column| column.verdict == Verdict::Drift);
         let names: Vec<_> = drifted.map(|column| format!("`{}`", column.column)).collect();
-        return Err(format!("drift in {}", names.join(", ")).into());
+        return Err(Differs(format!("drift in {}", names.join(", "))).into());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::client::{Host, segment};
 use super::progress::Progress;
-use super::{CliError, placeholder, print_gates, print_json, text};
+use super::{CliError, in_file, placeholder, print_gates, print_json, read_file, text};
 use crate::component::Description;
 use crate::config::Config;
 use crate::store::{OciReference, Registries};
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 /// goes to that registry, and the command prints the reference that means these
 /// bytes for ever. Credentials are Docker's (`docker login`).
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
@@ -39,8 +40,13 @@ pub(super) struct Args {
     host: Host,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  scry publish churn.wasm
+  scry publish churn.wasm oci://registry.example/models/churn:1.4";
+
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
-    let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let bytes = read_file(&args.file)?;
     if let Some(to) = &args.to {
         return push(args, to, bytes);
     }
@@ -49,7 +55,11 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         placeholder::warn(&component.card);
     }
     let query = args.name.as_deref().map(|name| format!("?name={}", segment(name))).unwrap_or_default();
-    let published: Value = args.host.client()?.post(&format!("/v1/models{query}"), &bytes)?;
+    let client = args.host.client()?;
+    let progress = Progress::sending(bytes.len());
+    let sent = |count| progress.sent(count, "the host verifies, compiles and tries it");
+    let published: Value = client.post_watched(&format!("/v1/models{query}"), &bytes, &sent)?;
+    drop(progress);
     if args.json {
         return print_json(&published);
     }
@@ -64,9 +74,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> {
-    // A large component on a slow line takes its time, and somebody is watching.
+    // A large component on a slow line takes its time.
     const TIMEOUT_MS: u64 = 600_000;
-    let component = Description::read_new(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let component = Description::read_new(&bytes).map_err(|e| in_file(&args.file, e))?;
     placeholder::warn(&component.card);
     let mut config = Config::default();
     config.registries.timeout_ms = TIMEOUT_MS;

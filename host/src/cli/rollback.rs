@@ -1,7 +1,8 @@
 //! `scry rollback`
 
 use super::client::{Host, segment};
-use super::{CliError, print_gates, print_json, text};
+use super::standing::Standing;
+use super::{CliError, number, print_gates, print_json, text};
 use serde_json::{Value, json};
 
 /// Bring a model, or all of them, back to an earlier state.
@@ -11,12 +12,13 @@ use serde_json::{Value, json};
 /// how it, or without a model everything, was served at that state of
 /// `scry history`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  scry rollback fraud\n  scry rollback --to 41")]
 pub(super) struct Args {
     /// The model.
     #[arg(required_unless_present = "to")]
     model: Option<String>,
     /// The number of a state, from `scry history`.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::<u64>)]
     to: Option<u64>,
     /// Print one line of JSON.
     #[arg(long)]
@@ -31,7 +33,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         None => "/v1/rollback".to_owned(),
     };
     let body = json!({ "to": args.to }).to_string();
-    let changed: Value = args.host.client()?.post(&path, body.as_bytes())?;
+    let client = args.host.client()?;
+    let before = Standing::of(&client)?;
+    let changed: Value = client.post(&path, body.as_bytes())?;
     if args.json {
         return print_json(&changed);
     }
@@ -39,6 +43,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Some(model) => println!("{model}@{} is live  {}", text(&changed, "version"), text(&changed, "digest")),
         None => println!("everything is as it was at state {}", args.to.unwrap_or_default()),
     }
+    let number = changed.get("number").and_then(Value::as_u64).unwrap_or_default();
+    before.print_changes(&client, args.model.as_deref(), number)?;
     print_gates(&changed);
     println!("state {}", text(&changed, "number"));
     Ok(())

@@ -1,6 +1,6 @@
 //! `scry schema`
 
-use super::CliError;
+use super::{CliError, print_json};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
 use scry_card::{Card, Golden, json_schema};
@@ -10,9 +10,13 @@ use scry_card::{Card, Golden, json_schema};
 /// For editors and for whatever else writes such files. What a schema cannot
 /// say, such as which fields there are, `scry build` and `scry test` do.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry schema golden > golden.schema.json")]
 pub(super) struct Args {
     /// Which file.
     document: Document,
+    /// Print it on one line.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -34,6 +38,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         Document::Properties => json_schema::<Properties>(),
         Document::Reference => json_schema::<References>(),
     };
+    if args.json {
+        return print_json(&schema);
+    }
     println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::serving::{thread_sleeps, thread_woke, threads_max};
 use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
 use crate::threads::be_prompt;
+use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Prints one line on stdout when it is ready:
 /// `ready prediction=http://ADDR admin=http://ADDR`. Logs go to stderr.
 #[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Example:\n  scry serve --config scry.toml --listen 0.0.0.0:8080")]
 pub(super) struct Args {
     /// The configuration; every key in it is optional.
     #[arg(long, value_name = "FILE")]
@@ -40,12 +42,22 @@ pub(super) struct Args {
     /// The admin token [default: the configured one, else one made on first start].
     #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
+    /// Print the line on stdout as JSON: `prediction` and `admin`, the addresses.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = args.config()?;
     init_log(&config.log)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if args.admin_listen.is_none() && std::env::var_os("SCRY_ADMIN").is_some() {
+        tracing::warn!(
+            "SCRY_ADMIN tells clients where a host is; this host listens where SCRY_ADMIN_LISTEN, `--admin-listen` or \
+             `admin.listen` says: {}",
+            config.admin.listen
+        );
+    }
     small_pages();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
@@ -62,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         let stop = async move || {
             tokio::select! { _ = terminate.recv() => Stop::Gracefully, _ = interrupt.recv() => Stop::Promptly }
         };
-        host(&config, announce, stop).await
+        host(&config, |bound| announce(&bound, args.json), stop).await
     })?;
     // A guest may still be running; the process does not wait for it.
     runtime.shutdown_background();
@@ -74,7 +86,12 @@ const CHANGE_THREAD_IDLE_MAX: Duration = Duration::from_millis(500);
 /// A shorter token gets a warning.
 const TOKEN_LEN_SAFE: usize = 16;
 
-fn announce(bound: Bound) {
+fn announce(bound: &Bound, is_json: bool) {
+    if is_json {
+        let address = |address| format!("http://{address}");
+        let line = json!({ "prediction": address(bound.prediction), "admin": address(bound.admin) });
+        return println!("{line}");
+    }
     println!("ready prediction=http://{} admin=http://{}", bound.prediction, bound.admin);
 }
 
@@ -82,7 +99,7 @@ fn announce(bound: Bound) {
 pub(super) async fn host(
     config: &Config,
     ready: impl FnOnce(Bound),
-    stop: impl AsyncFnMut() -> Stop,
+    mut stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), CliError> {
     let store = Store::open(&config.data_dir)?;
     let token = match &config.admin.token {
@@ -101,11 +118,16 @@ pub(super) async fn host(
         memory_max_bytes: config.limits.memory_max_bytes,
         quiet_cores: config.compute.quiet_cores,
         compile: compile_settings(config),
+        is_embedded: false,
     };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();
     let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);
-    let registry = Arc::new(tokio::task::spawn_blocking(open).await??);
+    let registry = tokio::select! {
+        opened = tokio::task::spawn_blocking(open) => Arc::new(opened??),
+        // Nothing is served yet, and what is written may end at any point.
+        _ = stop() => return Ok(()),
+    };
     let others = config.admin.tokens.iter().map(|(name, token)| (name.as_str(), token.as_str()));
     serve(config, registry, Tokens::new(&token, others), ready, stop).await?;
     Ok(())

@@ -1,10 +1,11 @@
 //! `scry test`
 
-use super::{CliError, local_sandbox, print_json, read_config};
+use super::failure::Differs;
+use super::{CliError, in_file, local_sandbox, print_json, read_config, read_file};
 use crate::component::Description;
 use crate::golden::{GoldenFailure, Measured, check_one};
-use crate::registry::limits_of_config;
-use crate::sandbox::{Loaded, Metering};
+use crate::registry::{limits_of_config, metering};
+use crate::sandbox::Loaded;
 use crate::serving::EffectiveLimits;
 use scry_card::properties::{Properties, PropertyResult};
 use scry_card::{Batch, Checks, Golden, Schema};
@@ -16,8 +17,9 @@ use std::sync::Arc;
 /// host's own sandbox and limits.
 ///
 /// Shows what each example took. A prediction that is not the expected one is
-/// shown with the tolerance, and the exit code is 1.
+/// shown with the tolerance, and the exit code is 4.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry test churn.wasm")]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
@@ -31,16 +33,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let config = read_config(args.config.as_deref())?;
-    let bytes = std::fs::read(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
-    let description = Description::read(&bytes).map_err(|e| format!("{}: {e}", args.file.display()))?;
+    let bytes = read_file(&args.file)?;
+    let description = Description::read(&bytes).map_err(|e| in_file(&args.file, e))?;
     let (schema, golden) = (Arc::new(description.card.schema), description.golden);
     if golden.examples.is_empty() {
         return Err(GoldenFailure::None.into());
     }
     golden.validate().and_then(|()| golden.check_atol(&schema)).map_err(|e| GoldenFailure::Unfit(e.into()))?;
     let limits = limits_of_config(&config);
-    let metering = if limits.fuel == 0 { Metering::Off } else { Metering::Fuel };
-    let loaded = local_sandbox(&config)?.load(&bytes, schema.clone(), metering, None)?;
+    let loaded = local_sandbox(&config)?.load(&bytes, schema.clone(), metering(&limits), None)?;
     let mut failed = 0;
     let mut results = Vec::new();
     for example in &golden.examples {
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             println!("all {total} {what} pass");
             Ok(())
         }
-        _ => Err(format!("{failed} of {total} {what} fail").into()),
+        _ => Err(Differs(format!("{failed} of {total} {what} fail")).into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `scry transform`
 
+use super::print::counted;
 use super::profile::open;
 use super::progress::Reading;
 use super::{CliError, print_json};
@@ -15,6 +16,7 @@ use std::time::Instant;
 /// names say (`.csv`, `.ndjson`, `.jsonl`, `.parquet`). A row that the model's
 /// schema or its pipeline refuses is named, and nothing is written.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry transform churn.wasm customers.csv -o features.parquet --keep customer_id")]
 pub(super) struct Args {
     /// The component.
     model: PathBuf,
@@ -50,6 +52,6 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return print_json(&json!({ "path": args.output, "rows": rows, "seconds": seconds, "assumed": assumed }));
     }
     transformed.assumed.iter().for_each(|note| println!("assumed: {note}"));
-    println!("{}  {rows} rows  {seconds:.1} s", args.output.display());
+    println!("{}  {}  {seconds:.1} s", args.output.display(), counted(rows, "row"));
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 ///
 /// `scry rollback MODEL` or `scry deploy MODEL --to VERSION` serves it again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  scry withdraw fraud")]
 pub(super) struct Args {
     /// The model.
     model: String,

@@ -1,4 +1,4 @@
-//! What a key is that the file leaves out; `docs/configuration.md` says the same.
+//! What a key is that the file leaves out; `docs/reference/configuration.md` says the same.
 
 use super::{
     Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat, Registries,

@@ -28,8 +28,8 @@ use tokio::sync::Semaphore;
 
 /// A request that is not a component is not longer than this.
 const REQUEST_MAX_BYTES: usize = 16 << 20;
-/// Components that are taken in at once; the body of one more is not read until
-/// there is room for it.
+/// Components that may be received at once; a further body is read once there is
+/// room.
 const PUBLISHES_MAX: usize = 8;
 
 /// What the handlers share.
@@ -39,7 +39,7 @@ struct Shared {
     prediction: SocketAddr,
     stopping: Stopping,
     component_max_bytes: usize,
-    /// Each publish holds its component a few times over.
+    /// Each publish holds a few copies of its component.
     publishing: Arc<Semaphore>,
 }
 
@@ -96,7 +96,7 @@ async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
     response
 }
 
-/// What a host is told to change while it ends would be lost, or half done.
+/// Refuses changes while the host ends: they could be lost or left half done.
 async fn while_serving(app: App, request: Request, next: Next) -> Response {
     if app.stopping.is_serving() || request.method().is_safe() {
         return next.run(request).await;
@@ -143,7 +143,7 @@ async fn publish(
     let room = app.publishing.clone().acquire_owned().await;
     let bytes = read_body(body, app.component_max_bytes, Duration::from_secs(300)).await?;
     change(app, move |registry| {
-        // Until it is done, whether its client waits or not.
+        // Held until the publish is done, even if its client has left.
         let _room = room;
         registry.publish(who.name(), bytes.into(), query.name.as_deref())
     })
@@ -181,7 +181,7 @@ async fn roll_back(
     change(app, move |registry| registry.roll_back(who.name(), &model, to)).await
 }
 
-/// A withdrawal says nothing but its model.
+/// A withdrawal's body has no members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Withdrawal {}

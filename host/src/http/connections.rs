@@ -1,4 +1,4 @@
-//! A listener's connections: each has a place or is told so, and ends when its
+//! A listener's connections: each has a place or is refused, and ends when its
 //! client does nothing for too long. Never looks into a body, never waits for a
 //! client while others do.
 
@@ -29,7 +29,7 @@ use tower_service::Service;
 
 /// Of a request's line and headers. Hyper takes at most 100 headers.
 const HEAD_MAX_BYTES: usize = 32 << 10;
-/// Connections without a place that are told so at once; others are just closed.
+/// Connections that may be refused with an answer at the same time; others are just closed.
 const FAREWELLS_MAX: usize = 64;
 /// How long and how much a client may still send that has its last answer.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
@@ -194,7 +194,7 @@ enum Ended {
     WriteTimeout,
     HeadTooLarge,
     BadRequest,
-    /// It began as HTTP/2 does; nothing was said to that yet.
+    /// It began as HTTP/2 does, and has had no answer yet.
     OtherVersion,
     /// In the middle of a request or an answer.
     ClientLeft,

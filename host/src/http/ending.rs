@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// What tells a host to end.
+/// What makes a host end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// SIGTERM: others may send requests and need time to notice.
@@ -19,7 +19,7 @@ pub enum Stop {
 /// How far a host is with its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// It is not told to end.
+    /// It is not ending.
     Serving,
     /// Not ready, takes connections, answers each with its last answer; nothing is changed any more.
     Leaving,
@@ -27,7 +27,7 @@ pub(super) enum Stage {
     Draining,
 }
 
-/// A host's stage, as everything that answers sees it.
+/// A host's stage, as its connections see it.
 #[derive(Debug, Clone)]
 pub(super) struct Stopping(watch::Receiver<Stage>);
 
@@ -44,7 +44,7 @@ impl Stopping {
     /// The stage, once it is a later one than this.
     pub(super) async fn after(&mut self, stage: Stage) -> Stage {
         let Ok(later) = self.0.wait_for(|now| *now > stage).await.map(|now| *now) else {
-            // What would name a later stage is gone.
+            // The sender is gone, so no later stage comes.
             return if stage < Stage::Draining { Stage::Draining } else { pending().await };
         };
         later
@@ -65,12 +65,12 @@ pub(super) enum Ended {
     Drained,
     /// The time was over first.
     Overdue,
-    /// It was told to end a second time.
+    /// A second signal ended it.
     Cut,
 }
 
-/// Leads a host to its end. `again` is told of each further stop; the first of
-/// them ends whichever phase there is.
+/// Leads a host to its end. `again` yields each further stop signal; the first of
+/// them ends the current phase.
 pub(super) async fn end<T>(
     first: Stop,
     times: Times,

@@ -3,7 +3,7 @@
 //! A client reads what it can act on, as `{"error": "…"}`; causes that only
 //! operators can act on are in the log.
 
-use crate::catalog::{CatalogError, Version};
+use crate::catalog::{CatalogError, HistoryError, Version};
 use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
 use crate::sandbox::{CallError, CompileError, SandboxError};
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// What inputs are told that a schema or a check refuses.
+/// The answer to inputs that a schema or a check refuses.
 const INVALID_INPUT: &str = "invalid-input";
 
 /// An error as a client sees it.
@@ -77,13 +77,13 @@ impl Refusal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unread(pub(super) Option<Refusal>);
 
-/// What a connection is told for which there is no place.
+/// The answer to a connection for which there is no place.
 pub(super) fn no_place() -> String {
     let message = "too many connections are open; come back in a second";
     told("503 Service Unavailable", "scry-reason: overload\r\nretry-after: 1\r\n", message)
 }
 
-/// What a client is told that speaks HTTP/2 without having asked.
+/// The answer to a client that speaks HTTP/2 without having asked.
 pub(super) fn other_version() -> String {
     let message = "the protocol: expected HTTP/1.1 or HTTP/1.0, found HTTP/2";
     told("400 Bad Request", "scry-reason: http-version\r\n", message)
@@ -99,9 +99,9 @@ fn told(status: &str, headers: &str, message: &str) -> String {
     )
 }
 
-/// Of what an error says as a whole.
+/// The longest message of an error, in bytes.
 const MESSAGE_MAX_BYTES: usize = 8 << 10;
-/// Of its body, details included.
+/// The longest body, details included, in bytes.
 const BODY_MAX_BYTES: usize = 256 << 10;
 
 impl HttpError {
@@ -128,12 +128,12 @@ impl HttpError {
         Self::new(StatusCode::CONFLICT, format!("version {} is not loaded", version.number))
     }
 
-    /// The same for a request whose body was left unread.
+    /// For a request whose body was left unread.
     pub(super) fn unread(self) -> Self {
         Self { is_unread: true, ..self }
     }
 
-    /// The same for a request that is answered by its head alone: a body may be on its way.
+    /// For a request that is answered by its head alone: a body may be on its way.
     pub(super) fn by_head(self, headers: &HeaderMap) -> Self {
         let has_body = headers.contains_key(header::TRANSFER_ENCODING)
             || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
@@ -389,6 +389,7 @@ impl From<ChangeError> for HttpError {
             ChangeError::Breaking { .. } | ChangeError::Contended | ChangeError::NotInHand { .. } => {
                 StatusCode::CONFLICT
             }
+            ChangeError::History(HistoryError::Lost { .. }) => StatusCode::GONE,
             ChangeError::History(_) => StatusCode::NOT_FOUND,
             ChangeError::Oci(_) => StatusCode::BAD_GATEWAY,
             ChangeError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -397,3 +398,6 @@ impl From<ChangeError> for HttpError {
         Self::new(status, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

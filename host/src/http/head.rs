@@ -17,7 +17,7 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<HttpError> {
         .or_else(|| unknown_encoding(headers))
 }
 
-/// Two servers that take different hosts for the one that is asked are a way around both.
+/// Where two servers disagree about the host, a request can get around both.
 fn wrong_host(headers: &HeaderMap, version: Version) -> Option<HttpError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let found = match (hosts.next(), hosts.next()) {
@@ -68,7 +68,7 @@ fn wrong_target<B>(request: &Request<B>) -> Option<HttpError> {
     Some(HttpError::refused(Refusal::Target, message))
 }
 
-/// A body of another coding would be taken for one that it is not.
+/// A body with another transfer coding would be misread.
 fn unknown_transfer(headers: &HeaderMap) -> Option<HttpError> {
     let mut lines = headers.get_all(header::TRANSFER_ENCODING).iter();
     let first = lines.next()?;
@@ -80,7 +80,7 @@ fn unknown_transfer(headers: &HeaderMap) -> Option<HttpError> {
     Some(HttpError::refused(Refusal::TransferEncoding, message))
 }
 
-/// Nothing here decompresses: what would be a bomb stays what it is.
+/// Nothing here decompresses, so compressed bodies are refused.
 fn unknown_encoding(headers: &HeaderMap) -> Option<HttpError> {
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     let unknown = encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))?;

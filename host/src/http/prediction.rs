@@ -9,10 +9,10 @@ use super::records;
 use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{
-    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, input_names, may_have_timeout,
-    metadata,
+    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
+    sent_tensors,
 };
-use crate::serving::{Answer, Call, Predictor, Rows, Served};
+use crate::serving::{Answer, Answered, Call, Predictor, Rows, Served};
 use crate::text::whole_number;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -23,6 +23,7 @@ use axum::routing::{get, post};
 use hyper::body::Incoming;
 use scry_card::{Interrupt, Interrupted, Values};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -192,22 +193,26 @@ fn unavailable(why: String) -> HttpError {
 async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -> Result<Response, HttpError> {
     answer(arrived, |arrived| async move {
         let mut request = arrived.read(InferRequest::from_json_until).await?;
-        let names = request.take_names();
+        let sent = request.take_sent();
         let timeout = shorter(request.timeout_us, arrived.timeout);
         let key = arrived.key.clone().or(request.key);
         let by_row = request.invalid_rows == InvalidRows::RefuseRow;
         let (inputs, received) = (Rows::Columns(request.inputs, request.misread), arrived.received);
         let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
         let predicted = arrived.app.predictor.predict(call).await;
-        let answer = predicted.map_err(|error| {
-            let names =
-                if error.has_findings() { names.unwrap_or_else(|| input_names(&arrived.sent)) } else { Vec::new() };
-            HttpError::predicting(error, Surface::V2(&names))
+        let answered = predicted.map_err(|error| {
+            let sent =
+                if error.has_findings() { sent.unwrap_or_else(|| sent_tensors(&arrived.sent)) } else { Vec::new() };
+            HttpError::predicting(error, Surface::V2(&sent))
         })?;
-        let fields = &answer.card.schema.outputs;
-        if let Some(unknown) = request.outputs.iter().find(|name| fields.iter().all(|field| field.name != **name)) {
+        let fields = &answered.answer.card.schema.outputs;
+        let wanted = &request.outputs;
+        if wanted.len() > fields.iter().filter(|field| wanted.contains(&field.name)).count() {
             let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            let is_known: BTreeSet<_> = known.iter().copied().collect();
+            let unknown = wanted.iter().find(|name| !is_known.contains(name.as_str())).map_or("", String::as_str);
             let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
+            arrived.app.predictor.unfit(&answered.due);
             return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
         }
         let (id, outputs) = (request.id, request.outputs);
@@ -215,7 +220,7 @@ async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -
             let response = InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs };
             response.to_json_until(interrupt)
         };
-        arrived.respond(answer, write).await
+        arrived.respond(answered, write).await
     })
     .await
 }
@@ -282,7 +287,7 @@ impl Arrived {
     /// What they end with.
     pub(super) async fn respond(
         &self,
-        answer: Answer,
+        Answered { answer, due }: Answered,
         write: impl FnOnce(&Answer, &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> + Send + 'static,
     ) -> Result<Response, HttpError> {
         let bytes_of = |values: &Values| match values {
@@ -290,9 +295,11 @@ impl Arrived {
             numbers => numbers.len() * ELEMENT_BYTES,
         };
         let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
-        let write = move |interrupt: &mut Interrupt<'_>| Ok((uninterrupted(write(&answer, interrupt))?, answer));
-        let (json, answer) = self.app.predictor.write(&self.served, self.received, bytes, write).await?;
-        let json = json.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+        let write = move |interrupt: &mut Interrupt<'_>| {
+            Ok(uninterrupted(write(&answer, interrupt))?.map(|json| (json, answer)))
+        };
+        let written = self.app.predictor.write(&due, bytes, write).await?;
+        let (json, answer) = written.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
         let mut response = json_response(StatusCode::OK, json);
         name_source(response.headers_mut(), &answer);
         Ok(response)

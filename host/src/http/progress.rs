@@ -44,7 +44,7 @@ pub(super) enum Phase {
 pub(super) struct Seen {
     has_bytes: AtomicBool,
     has_request: AtomicBool,
-    /// Of HTTP/1.1, where answers may come before the answer.
+    /// An interim answer, which HTTP/1.1 allows before the final one.
     takes_interim: AtomicBool,
     is_stuck: AtomicBool,
     written_bytes: AtomicU64,
@@ -153,9 +153,9 @@ impl<'a> Watchdog<'a> {
     }
 }
 
-/// Between two looks at a client that sends nothing more and waits for an answer.
+/// The time between two checks of a client that has closed its sending side.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// What such a client may ignore, and what only one that is there can take.
+/// An interim answer: a client ignores it, and sending it fails once the client is gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection's bytes, on their way past `Seen`.
@@ -166,8 +166,8 @@ pub(super) struct Watched<'a> {
     ended: Option<EndedSide>,
 }
 
-/// A client that has ended its side while its request is answered. Whether it is
-/// gone or waits shows only when something is sent to it.
+/// A client that has closed its sending side while its request is answered. Only
+/// sending it something shows whether it still waits.
 #[derive(Debug)]
 struct EndedSide {
     next_look: Pin<Box<Sleep>>,

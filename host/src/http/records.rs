@@ -65,8 +65,8 @@ async fn answer(
             by_row: wishes.invalid_rows == InvalidRows::RefuseRow,
         };
         let predicted = arrived.app.predictor.predict(call).await;
-        let answer = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
-        arrived.respond(answer, |answer, interrupt| RecordsResponse(answer).to_json_until(interrupt)).await
+        let answered = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;
+        arrived.respond(answered, |answer, interrupt| RecordsResponse(answer).to_json_until(interrupt)).await
     })
     .await
 }

@@ -41,7 +41,7 @@ pub struct Bound {
 }
 
 /// Serves both listeners until `stop` says so, then ends as it says; what `stop`
-/// says a second time ends it at once. `ready` is told the addresses once both are bound.
+/// says a second time ends it at once. `ready` gets the addresses once both are bound.
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,

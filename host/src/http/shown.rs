@@ -68,6 +68,9 @@ struct ShownVersion {
     /// Of its crate, where the version is loaded and its card says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     crate_version: Option<String>,
+    /// Its card's, where the version is loaded.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<OciReference>,
     /// `ready`, `cold`, or why it is not available.
@@ -153,6 +156,7 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         version: number,
         digest,
         crate_version: target.and_then(|target| target.card.crate_version.clone()),
+        labels: target.map(|target| target.card.labels.clone()).unwrap_or_default(),
         from: model.versions.get(&number).and_then(|bound| bound.from.clone()),
         state,
         traffic_percent: served.map_or(0.0, |served| share(served, number)),
@@ -179,7 +183,7 @@ fn drifting(watch: &Watch) -> Vec<&'static str> {
     watch.sides().map(Side::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
 }
 
-/// What is told of the versions at a scrape.
+/// What a scrape shows of the versions.
 pub(super) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
     let scrape = Scrape::new()?;
     for ((model, version), circuit) in &routes.circuits {

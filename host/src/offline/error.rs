@@ -99,6 +99,18 @@ pub enum OfflineError {
     },
 }
 
+impl OfflineError {
+    /// Whether the data is at fault, not the component, the system or the model.
+    pub fn is_data(&self) -> bool {
+        match self {
+            Self::Table(error) => error.is_data(),
+            Self::NoRows { .. } | Self::Refused { .. } | Self::Column(_) => true,
+            Self::Row { error, .. } => matches!(error, CallError::InvalidInput(_)),
+            _ => false,
+        }
+    }
+}
+
 fn listed(findings: &[Finding]) -> String {
     findings.iter().map(|finding| finding.invalid.to_string()).collect::<Vec<_>>().join("; ")
 }

@@ -1,6 +1,6 @@
 //! Work over whole tables without a host: what training data looked like,
-//! whether two sets of it differ, and a model run over a file in the sandbox
-//! and limits that serving has.
+//! whether two sets of it differ, and a model run over a file or a frame in
+//! the sandbox and limits that serving has.
 //!
 //! Never holds more than a batch, never touches a data folder, and leaves an
 //! output only where all of it is right.
@@ -9,6 +9,7 @@ mod compare;
 mod error;
 mod model;
 mod profile;
+mod runner;
 mod tables;
 mod transform;
 
@@ -16,6 +17,7 @@ pub use compare::{Compared, compare};
 pub use error::OfflineError;
 pub use model::Model;
 pub use profile::{Request, profile};
+pub use runner::{OpenError, RunError, Runner};
 pub use transform::{Transformed, transform};
 
 use scry_tables::Position;
@@ -32,5 +34,5 @@ pub struct Progress<'a> {
     pub position: Position,
 }
 
-/// Whoever is told of progress.
+/// Receives progress.
 pub type Watch<'a> = dyn FnMut(Progress<'_>) + 'a;

@@ -35,7 +35,7 @@ pub fn profile(
     let mut references = match model {
         None => References { inputs: inputs(&mut tables, request, watch)?, features: None, outputs: None },
         Some(model) => {
-            let card = &model.description.card;
+            let card = &model.description().card;
             from = from.or_else(|| card.data_from.clone());
             until = until.or_else(|| card.data_until.clone());
             all_sides(&mut tables, request, model, watch)?
@@ -63,7 +63,7 @@ fn all_sides(
     model: &mut Model,
     watch: &mut Watch<'_>,
 ) -> Result<References, OfflineError> {
-    let schema = model.description.card.schema.clone();
+    let schema = model.description().card.schema.clone();
     let [mut inputs, mut features, mut outputs] =
         [&schema.inputs, &schema.features, &schema.outputs].map(|fields| profiler(fields, request));
     let ignored = tables.each("profiling", &schema.inputs, watch, |piece| {

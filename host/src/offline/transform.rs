@@ -33,7 +33,7 @@ pub fn transform(
         return Err(OfflineError::Itself { path: output.to_owned() });
     }
     let mut tables = Tables::open(&[file], allow_missing)?;
-    let schema = model.description.card.schema.clone();
+    let schema = model.description().card.schema.clone();
     let others = others(&mut tables, &schema, output, keep, watch)?;
     let read: Vec<_> = schema.inputs.iter().chain(&others).cloned().collect();
     let kept: Vec<_> = keep.iter().filter_map(|name| read.iter().position(|field| field.name == *name)).collect();

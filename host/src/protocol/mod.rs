@@ -5,7 +5,7 @@ mod v2;
 mod written;
 
 pub use records::{InvalidRows, RecordsRequest, RecordsResponse, Surface, detail};
-pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, input_names, metadata};
+pub use v2::{InferRequest, InferResponse, KEY_MAX_BYTES, ProtocolError, SentTensor, metadata, sent_tensors};
 
 /// Whether a body may say a deadline of its own; most say none. One that spells
 /// the word with escapes is believed to say none.

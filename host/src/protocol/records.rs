@@ -3,7 +3,7 @@
 //!
 //! Never interprets a record: what its members mean is the schema's to say.
 
-use super::v2::{KEY_MAX_BYTES, ProtocolError};
+use super::v2::{KEY_MAX_BYTES, ProtocolError, SentTensor};
 use super::written::written;
 use crate::serving::{Answer, Remarks};
 use scry_card::strict::{self, Error, Walker};
@@ -20,7 +20,7 @@ pub struct RecordsRequest {
     pub parameters: Wishes,
 }
 
-/// What a client wants of an answer, on every surface.
+/// What a client asks of an answer, the same in every protocol.
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
     /// A shorter deadline, in microseconds.
@@ -81,7 +81,7 @@ impl RecordsRequest {
         Self::from_json_until(body, &Interrupt::never())
     }
 
-    /// The same, as long as it is wanted.
+    /// Does the same, and stops when it is interrupted.
     pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
         let read = || {
             let mut walker = Walker::new(body)?.until(interrupt);
@@ -121,7 +121,7 @@ impl RecordsResponse<'_> {
         self.to_json_until(&mut Interrupt::never())
     }
 
-    /// The same, as long as it is wanted.
+    /// Does the same, and stops when it is interrupted.
     pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
         written(self, interrupt)
     }
@@ -181,7 +181,7 @@ pub enum Surface<'a> {
     /// Into `instances`.
     Records,
     /// Into the data of the tensor with that position among `inputs`.
-    V2(&'a [String]),
+    V2(&'a [SentTensor]),
 }
 
 /// One finding as people know them from other frameworks: `type`, `loc`, `msg`
@@ -205,15 +205,15 @@ pub fn detail(finding: &Finding, surface: Surface<'_>) -> Value {
             loc.push(invalid.field.as_str().into());
             (pointer, loc)
         }
-        Surface::V2(names) => {
-            let at = names.iter().position(|name| *name == invalid.field);
+        Surface::V2(sent) => {
+            let tensor = sent.iter().enumerate().find(|(_, tensor)| tensor.name == invalid.field);
             let mut loc = vec![Value::from("inputs"), Value::from(invalid.field.as_str())];
             loc.extend(invalid.row.map(Value::from));
             let mut pointer = String::from("/inputs");
-            if let Some(at) = at {
+            if let Some((at, tensor)) = tensor {
                 pointer.push_str(&format!("/{at}"));
                 if let Some(row) = invalid.row {
-                    pointer.push_str(&format!("/data/{row}"));
+                    pointer.push_str(&tensor.pointer(row, invalid.element));
                 }
             }
             (pointer, loc)

@@ -9,15 +9,17 @@ mod response;
 mod tensor;
 
 pub use response::{InferResponse, metadata};
+pub use tensor::SentTensor;
 
 use super::records::{InvalidRows, Wishes};
 use scry_card::strict::{self, Walker};
-use scry_card::{Interrupt, Interrupted, Misread, NamedTensor};
+use scry_card::{FIELDS_MAX, Interrupt, Interrupted, Misread, NamedTensor};
+use std::collections::BTreeSet;
 
 /// Longest key of a request.
 pub const KEY_MAX_BYTES: usize = 256;
 
-/// A request that is longer says the names of its tensors at once: reading it again for them
+/// A request that is longer says at once what tensors were sent: reading it again for them
 /// would take too long.
 const SHORT_MAX_BYTES: usize = 64 << 10;
 
@@ -27,7 +29,7 @@ pub enum ProtocolError {
     /// Not JSON, or not of the protocol's form.
     #[error("the request is not V2 JSON: {0}")]
     Json(#[from] strict::Error),
-    /// The same for records.
+    /// Not JSON, or not of the form of records.
     #[error("the request is not JSON with `instances`: {0}")]
     Records(strict::Error),
     /// Reading or writing was given up.
@@ -39,7 +41,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Nothing is wrong with a request that was not read to its end.
+    /// Reading was interrupted; nothing is known to be wrong.
     pub(super) fn reading(error: strict::Error, wrong: fn(strict::Error) -> Self) -> Self {
         if error.is_interrupted() { Self::Interrupted(Interrupted) } else { wrong(error) }
     }
@@ -58,12 +60,12 @@ pub struct InferRequest {
     pub invalid_rows: InvalidRows,
     /// The columns.
     pub inputs: Vec<NamedTensor>,
-    /// What is wrong with the others.
+    /// The errors of the tensors that did not read.
     pub misread: Vec<Misread>,
     /// Which outputs are wanted; all when empty.
-    pub outputs: Vec<String>,
-    /// The names of all tensors in their order, where the request is a long one.
-    names: Option<Vec<String>>,
+    pub outputs: BTreeSet<String>,
+    /// All tensors in their order, where the request is a long one.
+    sent: Option<Vec<SentTensor>>,
 }
 
 impl InferRequest {
@@ -73,14 +75,14 @@ impl InferRequest {
         Self::from_json_until(body, &Interrupt::never())
     }
 
-    /// The same, as long as it is wanted.
+    /// Does the same, and stops when it is interrupted.
     pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
         Self::read(body, interrupt).map_err(|error| ProtocolError::reading(error, ProtocolError::Json))
     }
 
     fn read(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, strict::Error> {
         let mut walker = Walker::new(body)?.until(interrupt);
-        let mut request = Self { names: (body.len() > SHORT_MAX_BYTES).then(Vec::new), ..Self::default() };
+        let mut request = Self { sent: (body.len() > SHORT_MAX_BYTES).then(Vec::new), ..Self::default() };
         let mut has_inputs = false;
         walker.object(&["id", "parameters", "inputs", "outputs"], |walker, member| match member {
             "id" => walker.text().map(|id| request.id = Some(id.into_owned())),
@@ -91,10 +93,18 @@ impl InferRequest {
             }
             "inputs" => {
                 has_inputs = true;
-                walker.list(|walker, _| request.add(tensor::read(walker)?))
+                walker.list(|walker, at| {
+                    few(at, "tensors")?;
+                    match tensor::read(walker, request.sent.as_mut())? {
+                        Ok(tensor) => request.inputs.push(tensor),
+                        Err(misread) => request.misread.push(misread),
+                    }
+                    Ok(())
+                })
             }
-            _ => walker.list(|walker, _| {
-                request.outputs.push(named(walker)?);
+            _ => walker.list(|walker, at| {
+                few(at, "outputs")?;
+                request.outputs.insert(named(walker)?);
                 Ok(())
             }),
         })?;
@@ -105,35 +115,32 @@ impl InferRequest {
         Ok(request)
     }
 
-    fn add(&mut self, read: Result<NamedTensor, Misread>) -> Result<(), strict::Error> {
-        if let Some(names) = &mut self.names {
-            names.push(read.as_ref().map_or_else(|misread| misread.field(), |tensor| &tensor.name).to_owned());
-        }
-        match read {
-            Ok(tensor) => self.inputs.push(tensor),
-            Err(misread) => self.misread.push(misread),
-        }
-        Ok(())
-    }
-
-    /// Takes the names of all tensors, in their order, where the request is a long one.
-    pub fn take_names(&mut self) -> Option<Vec<String>> {
-        self.names.take()
+    /// Takes what tensors were sent, in their order, where the request is a long one.
+    pub fn take_sent(&mut self) -> Option<Vec<SentTensor>> {
+        self.sent.take()
     }
 }
 
-/// The names of a request's tensors in its own order; none where it does not read.
-pub fn input_names(body: &[u8]) -> Vec<String> {
-    let mut names = Vec::new();
+/// No model has more: looking for each would take long.
+fn few(before: usize, what: &str) -> Result<(), strict::Error> {
+    match before {
+        FIELDS_MAX.. => Err(strict::Error::wrong(format!("at most {FIELDS_MAX} {what}"), "more")),
+        _ => Ok(()),
+    }
+}
+
+/// A request's tensors in its own order; none where it does not read.
+pub fn sent_tensors(body: &[u8]) -> Vec<SentTensor> {
+    let mut sent = Vec::new();
     let read = Walker::new(body).and_then(|mut walker| {
         walker.object(&["inputs"], |walker, _| {
             walker.list(|walker, _| {
-                names.push(named(walker)?);
+                sent.push(SentTensor::read(walker)?);
                 Ok(())
             })
         })
     });
-    if read.is_ok() { names } else { Vec::new() }
+    if read.is_ok() { sent } else { Vec::new() }
 }
 
 /// The name of an object that has one.

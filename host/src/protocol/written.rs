@@ -1,4 +1,4 @@
-//! Answers as JSON, written as long as somebody waits for them.
+//! Answers as JSON; writing stops when the client has left.
 //!
 //! Never knows what an answer says.
 

@@ -58,14 +58,15 @@ impl Registry {
         allow_breaking: bool,
     ) -> Result<Applied, ChangeError> {
         let desired = Desired::from_toml(text)?;
-        let mut prepared = Prepared { allow_breaking: allow_breaking || desired.allow_breaking, ..Prepared::default() };
+        let allow_breaking = allow_breaking || desired.allow_breaking;
+        let mut prepared = Prepared { allow_breaking, is_dry_run: dry_run, ..Prepared::default() };
         let bound = self.bound(&desired, &mut prepared)?;
-        let before = self.catalog();
-        let after = desired.onto(&before, &bound, unix_ms())?;
-        let changes = differences(&before, &after);
         if dry_run {
+            let before = self.catalog();
+            let after = desired.onto(&before, &bound, unix_ms())?;
+            let changes = differences(&before, &after);
             let _cleaning = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
-            self.rehearse(&before, &after, &mut prepared)?;
+            self.prepare(&before, &after, &mut prepared)?;
             return Ok(Applied { changes, number: self.routes.load().number, dry_run, gates: prepared.gates });
         }
         let committed =
@@ -107,8 +108,8 @@ impl Registry {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One look at the watched file: applied when its content is new, and was
-    /// read by the look before, too.
+    /// One look at the watched file: its content is applied if it is new and the
+    /// look before read the same.
     fn look(&self, file: &Path, looks: &mut Looks) {
         let looked = read(file).inspect_err(|_| looks.forget()).and_then(|text| {
             let digest = Digest::of(text.as_bytes());

@@ -30,7 +30,7 @@ impl Workbench {
         self.routed = routed;
     }
 
-    /// Whatever the picture has not taken up ends; calls that still run keep it.
+    /// Drops every record that the picture has not taken up; calls that still run keep theirs.
     pub(super) fn let_go(&mut self, catalog: &Catalog) {
         let Used { versions, lanes } = std::mem::take(&mut self.used);
         self.lanes.retain(|name, _| lanes.contains(name));

@@ -41,7 +41,7 @@ pub enum ChangeError {
     Golden(#[from] GoldenFailure),
     /// Callers of the version that it replaces would be broken.
     #[error(
-        "version {number} of `{model}` would break callers of version {replaced}: {}; `--allow-breaking` deploys it all the same",
+        "version {number} of `{model}` would break callers of version {replaced}: {}; `--allow-breaking` deploys it anyway",
         .breaking.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Breaking {

@@ -1,5 +1,5 @@
-//! The watched file: reading whatever lies in its place, and when its content
-//! is taken.
+//! The watched file: reading what is at its path, and when its content is
+//! applied.
 //!
 //! Never waits for a file to give something, and never applies what it reads.
 
@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A document longer than this is not one.
+/// The longest document, in bytes.
 const FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// The file's text. What is no regular file is refused without being read: a
@@ -22,7 +22,7 @@ pub(super) fn read(file: &Path) -> Result<String, String> {
         false => Err(wrong(format!("expected a file, found {}", kind_of(kind)))),
     };
     refuse(std::fs::metadata(file).map_err(io)?.file_type())?;
-    // It may be another one by now.
+    // The file may have been replaced since.
     let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(file).map_err(io)?;
     refuse(open.metadata().map_err(io)?.file_type())?;
     let mut bytes = Vec::new();
@@ -77,7 +77,7 @@ impl Looks {
         }
         let was_new = last.is_some() && last != self.taken;
         if was_new {
-            // What was taken is not what is there any more: it has to settle, too.
+            // The applied content is no longer there: should it return, it has to settle, too.
             self.taken = None;
             return Look::Unsettled;
         }

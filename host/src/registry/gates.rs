@@ -2,20 +2,23 @@
 //! compiled, warmed, its golden examples reproduced under its limits, its
 //! schema compared with the version that it replaces.
 //!
-//! Never changes what is served; what it has proved is handed to the commit.
+//! Never changes what is served; what it has proved is handed to the commit. A
+//! dry run goes the same way with the versions' cards alone.
 
+use super::in_hand::{CodeKey, Proof};
 use super::pace::{Step, step};
 use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
 use crate::golden::{self, Budget};
-use crate::sandbox::{Loaded, Metering};
+use crate::sandbox::Loaded;
 use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
 use crate::store::{Digest, OciReference};
 use crate::threads::{Cores, patiently};
-use scry_card::Checker;
+use scry_card::{Card, Checker};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The one gate that depends on what a version replaces.
@@ -52,15 +55,21 @@ pub(super) struct Prepared {
     pub(super) model: Option<String>,
     /// Whether callers may be broken.
     pub(super) allow_breaking: bool,
+    /// Whether all of it was published before: at a start.
+    pub(super) is_kept: bool,
+    /// Whether no change will be made: then nothing is compiled, run or stored.
+    pub(super) is_dry_run: bool,
     /// Code that the change relies on, loaded for it or in use when it was
     /// looked up: held until the change is made, however often it begins again.
-    pub(super) code: HashMap<(Digest, Metering), Code>,
+    pub(super) code: HashMap<CodeKey, Code>,
+    /// Cards of versions whose code was not looked for.
+    pub(super) cards: HashMap<Digest, Arc<Card>>,
     /// What was compiled for it, and is not in the cache yet.
-    pub(super) compiled: Vec<(Digest, Loaded)>,
+    pub(super) compiled: Vec<(String, Digest, Loaded)>,
     /// Components that it has put in the store.
     pub(super) stored: BTreeSet<Digest>,
     /// What has passed its gates; its code is held.
-    pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
+    pub(super) proved: HashSet<Proof>,
     pub(super) gates: Vec<Gate>,
 }
 
@@ -90,7 +99,7 @@ impl Prepared {
         }
     }
 
-    /// The gates as the state that was committed numbers its versions.
+    /// Renumbers the gates' versions as the committed state does.
     pub(super) fn settle(&mut self, after: &Catalog) {
         self.gates.retain_mut(|gate| {
             let reference = VersionRef::Digest(gate.digest);
@@ -139,8 +148,47 @@ impl Registry {
             let limits = effective(&self.config, model.limits());
             self.prove(&name, model, model.version(&name, number)?, &limits, prepared)?;
         }
+        if prepared.is_dry_run {
+            return Ok(());
+        }
+        self.restore_arrived(after, prepared);
         // What is kept is kept before anything refers to it.
         Ok(self.store_arrived(prepared)?)
+    }
+
+    /// What the gates look at of a version: its card, and its code unless this is a dry run.
+    fn examine(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        limits: &EffectiveLimits,
+        prepared: &mut Prepared,
+    ) -> Result<(Arc<Card>, Option<Code>), ChangeError> {
+        if prepared.is_dry_run {
+            return Ok((self.card(name, model, version, limits, prepared)?, None));
+        }
+        let code = self.load(name, model, version, limits, prepared)?;
+        Ok((code.card.clone(), Some(code)))
+    }
+
+    /// Proves a component that comes in for the other models that have it and
+    /// lack its code. The change is not theirs, so a failure does not stop it.
+    fn restore_arrived(&self, after: &Catalog, prepared: &mut Prepared) {
+        let warm = self.warm(after, &self.lock().history);
+        for (name, model) in &after.models {
+            let limits = effective(&self.config, model.limits());
+            for number in warm.get(name).into_iter().flatten() {
+                let Ok(version) = model.version(name, *number) else { continue };
+                let is_ready = self.lock().bench.is_ready(name, model, &version.digest, &self.config);
+                if is_ready || !prepared.arrived.contains_key(&version.digest) {
+                    continue;
+                }
+                if let Err(error) = self.prove(name, model, version, &limits, prepared) {
+                    tracing::warn!(model = %name, version = number, %error, "a component that came in again is not available");
+                }
+            }
+        }
     }
 
     fn prepare_model(
@@ -167,8 +215,8 @@ impl Registry {
             }
         }
         if was.is_none_or(|was| was.checks != serving.checks) {
-            let code = self.held(name, model.version(name, serving.live)?, metering(&limits), prepared)?;
-            if let [unknown, ..] = serving.checks.unknown(&code.card.checks, &code.card.schema)[..] {
+            let card = self.card(name, model, model.version(name, serving.live)?, &limits, prepared)?;
+            if let [unknown, ..] = serving.checks.unknown(&card.checks, &card.schema)[..] {
                 let message = format!("`{unknown}` is no field and no rule of version {}", serving.live);
                 return Err(CatalogError::Checks { model: name.to_owned(), message }.into());
             }
@@ -195,12 +243,12 @@ impl Registry {
             step(Step::Compare);
             let (old_version, version) = (model.version(name, old)?, model.version(name, new)?);
             let mut passing = Passing { model: name, version, started: Instant::now() };
-            let new_card = self.card(name, model, version, metering(&limits), prepared);
+            let new_card = self.card(name, model, version, &limits, prepared);
             let new_card = match new_card {
                 Err(error) if !prepared.allow_breaking => return Err(error),
                 new_card => new_card,
             };
-            let old_card = self.card(name, model, old_version, metering(&was_limits), prepared);
+            let old_card = self.card(name, model, old_version, &was_limits, prepared);
             let (old_card, new_card) = match (old_card, new_card) {
                 (Ok(old_card), Ok(new_card)) => (old_card, new_card),
                 // It answers nothing, and has to be replaced all the more.
@@ -233,26 +281,26 @@ impl Registry {
         after: &Catalog,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        let metering = metering(&effective(&self.config, serving.limits));
-        let live = self.held(name, model.version(name, serving.live)?, metering, prepared)?;
+        let limits = effective(&self.config, serving.limits);
+        let live = self.card(name, model, model.version(name, serving.live)?, &limits, prepared)?;
         for spare in &serving.fallback {
             let reference = match spare {
                 Spare::Constant(row) => {
-                    Link::constant(name, &live.card.schema, row)?;
+                    Link::constant(name, &live.schema, row)?;
                     continue;
                 }
                 Spare::Model(reference) => reference,
             };
             let version = after.resolve(reference)?;
             let theirs = after.model(&reference.model)?;
-            let limits = effective(&self.config, theirs.limits());
+            let their_limits = effective(&self.config, theirs.limits());
             let unavailable = |error: ChangeError| FallbackError {
                 spare: format!("`{reference}`"),
                 model: name.to_owned(),
                 message: error.to_string(),
             };
-            let code = match self.load(&reference.model, theirs, version, &limits, prepared) {
-                Ok(code) => code,
+            let card = match self.examine(&reference.model, theirs, version, &their_limits, prepared) {
+                Ok((card, _)) => card,
                 // One that has been damaged since must not stop everything else, least of all the way back.
                 Err(error) if was.is_some_and(|was| was.fallback.contains(spare)) => {
                     tracing::warn!(model = %name, spare = %reference, %error, "a spare is not available");
@@ -260,12 +308,12 @@ impl Registry {
                 }
                 Err(error) => return Err(unavailable(error).into()),
             };
-            correspond(name, &live.card.schema, &reference.model, version, &code.card.schema)?;
+            correspond(name, &live.schema, &reference.model, version, &card.schema)?;
         }
         if let Some(shadow) = &serving.shadow {
             let version = model.version(name, shadow.to)?;
-            let code = self.held(name, version, metering, prepared)?;
-            correspond(name, &live.card.schema, name, version, &code.card.schema)?;
+            let card = self.card(name, model, version, &limits, prepared)?;
+            correspond(name, &live.schema, name, version, &card.schema)?;
         }
         Ok(())
     }
@@ -280,25 +328,26 @@ impl Registry {
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
         let mut passing = Passing { model: name, version, started: Instant::now() };
-        let key = (version.digest, *limits);
+        let key = (name.to_owned(), version.digest, *limits);
         if prepared.proved.contains(&key) {
             return Ok(());
         }
         step(Step::Load);
         prepared.tell_fetch(name, version);
-        if self.code(prepared, version.digest, metering(limits)).is_some() {
+        let in_use = (name.to_owned(), version.digest, metering(limits));
+        if !prepared.is_dry_run && self.code(in_use, prepared).is_some() {
             passing.passed(&mut prepared.gates, "compile", "in use already");
         }
-        let code = self.load(name, model, version, limits, prepared)?;
+        let (card, code) = self.examine(name, model, version, limits, prepared)?;
         step(Step::Prove);
         passing.started = Instant::now();
-        // Rules that cannot be run are the author's to mend, before anybody calls.
-        let card = &code.card;
+        // The author mends rules that cannot be run, before the version gets calls.
         Checker::new(&card.schema.inputs, &card.checks).map_err(|error| ChangeError::Checks {
             model: name.to_owned(),
             number: version.number,
             message: error.to_string(),
         })?;
+        let Some(code) = code else { return Ok(()) };
         if self.lock().bench.proved.contains(&key) {
             passing.passed(&mut prepared.gates, "golden", "passed before under these limits");
             prepared.proved.insert(key);
@@ -307,8 +356,8 @@ impl Registry {
         let warm = code.loaded.warm(&limits.of_call());
         warm.map_err(|error| ChangeError::Warm { model: name.to_owned(), number: version.number, error })?;
         passing.passed(&mut prepared.gates, "warm", "an instance starts");
-        let (loaded, schema, golden) = (&code.loaded, &code.card.schema, &code.golden);
-        // Whoever publishes waits; callers of other models should not.
+        let (loaded, schema, golden) = (&code.loaded, &card.schema, &code.golden);
+        // The publisher waits; callers of other models should not.
         let cores = Cores::keeping_quiet(self.config.compute.quiet_cores);
         let budget = Budget::new(Duration::from_millis(self.config.catalog.golden_max_ms));
         patiently(&cores, || golden::check_all(loaded, schema, golden, &budget, || limits.of_call()))?;
@@ -332,7 +381,7 @@ fn arrivals(before: Option<&Model>, after: &Model, arrived: &HashMap<Digest, Vec
 
 /// Which version takes another's callers, the other first: live, canary and
 /// moved aliases.
-pub(super) fn replaced(was: &Serving, serving: &Serving) -> BTreeSet<(u32, u32)> {
+fn replaced(was: &Serving, serving: &Serving) -> BTreeSet<(u32, u32)> {
     let mut pairs = BTreeSet::from([(was.live, serving.live)]);
     pairs.extend(serving.canary.iter().map(|canary| (serving.live, canary.to)));
     let moved = serving.aliases.iter().filter_map(|(alias, to)| Some((*was.aliases.get(alias)?, *to)));
@@ -340,7 +389,7 @@ pub(super) fn replaced(was: &Serving, serving: &Serving) -> BTreeSet<(u32, u32)>
     pairs
 }
 
-pub(super) fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
+fn check_limits(limits: &EffectiveLimits, memory_most_bytes: u64) -> Result<(), CatalogError> {
     if limits.memory_max_bytes > memory_most_bytes {
         return Err(CatalogError::Limit {
             key: "memory_max_bytes",

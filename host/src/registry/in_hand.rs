@@ -7,38 +7,33 @@
 use super::gates::Prepared;
 use super::routing::{Code, Workbench, effective, metering};
 use super::{ChangeError, Registry, State};
-use crate::catalog::{Catalog, Version};
+use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::sandbox::Metering;
+use crate::serving::EffectiveLimits;
 use crate::store::Digest;
 use std::collections::{BTreeSet, HashMap};
 
 /// A model's name and a version's number.
 pub(super) type Key = (String, u32);
 
+/// Whose code, of what, and of which kind. Never two models': functions of a
+/// model's other versions may be part of it.
+pub(super) type CodeKey = (String, Digest, Metering);
+
+/// What of a model has passed its golden examples, and under which limits.
+pub(super) type Proof = (String, Digest, EffectiveLimits);
+
 impl Registry {
     /// Code that is prepared or in use. The change holds it from here on, since
     /// another change may drop it before this one is made.
-    pub(super) fn code(&self, prepared: &mut Prepared, digest: Digest, metering: Metering) -> Option<Code> {
-        let key = (digest, metering);
+    pub(super) fn code(&self, key: CodeKey, prepared: &mut Prepared) -> Option<Code> {
         if let Some(code) = prepared.code.get(&key) {
             return Some(code.clone());
         }
         let code = self.lock().bench.code.get(&key).cloned()?;
         prepared.code.insert(key, code.clone());
         Some(code)
-    }
-
-    /// Code of a version that has passed its gates.
-    pub(super) fn held(
-        &self,
-        name: &str,
-        version: Version,
-        metering: Metering,
-        prepared: &mut Prepared,
-    ) -> Result<Code, ChangeError> {
-        let missing = || ChangeError::NotInHand { model: name.to_owned(), number: version.number };
-        self.code(prepared, version.digest, metering).ok_or_else(missing)
     }
 
     /// The versions to which `after` leads requests and whose code is not there,
@@ -73,13 +68,13 @@ impl Registry {
 
 impl Workbench {
     /// The versions that a catalog leads requests to and whose code is neither here nor in `held`.
-    fn lacks(&self, catalog: &Catalog, config: &Config, held: &HashMap<(Digest, Metering), Code>) -> BTreeSet<Key> {
+    fn lacks(&self, catalog: &Catalog, config: &Config, held: &HashMap<CodeKey, Code>) -> BTreeSet<Key> {
         let mut lacks = BTreeSet::new();
         for (name, numbers) in catalog.warm(0) {
             let Some(model) = catalog.models.get(&name) else { continue };
             let metering = metering(&effective(config, model.limits()));
             let is_missing = |number: &u32| {
-                let key = model.versions.get(number).map(|bound| (bound.digest, metering));
+                let key = model.versions.get(number).map(|bound| (name.clone(), bound.digest, metering));
                 key.is_none_or(|key| !self.code.contains_key(&key) && !held.contains_key(&key))
             };
             lacks.extend(numbers.into_iter().filter(is_missing).map(|number| (name.clone(), number)));

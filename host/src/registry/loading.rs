@@ -9,7 +9,8 @@ use super::{ChangeError, Registry};
 use crate::catalog::{Bound, Catalog, Model, Serving, Version};
 use crate::component::Description;
 use crate::golden::check_form;
-use crate::sandbox::{CodeSource, Metering, Reused};
+use crate::import::OwnRuntime;
+use crate::sandbox::{CacheOf, CodeSource, Reused, Runtime};
 use crate::serving::EffectiveLimits;
 use crate::store::{OciReference, Pulled};
 use scry_card::Card;
@@ -28,25 +29,18 @@ impl Registry {
         prepared: &mut Prepared,
     ) -> Result<Code, ChangeError> {
         let (digest, metering) = (version.digest, metering(limits));
-        if let Some(code) = self.code(prepared, digest, metering) {
+        let key = (name.to_owned(), digest, metering);
+        if let Some(code) = self.code(key.clone(), prepared) {
             return Ok(code);
         }
+        let (bytes, description) = self.verified(name, model, version, prepared)?;
         let mut passing = Passing { model: name, version, started: Instant::now() };
-        // One that was published before is served as it was.
-        let is_known =
-            |catalog: &Catalog| catalog.models.values().any(|model| model.all().any(|known| known.digest == digest));
-        let is_new = prepared.arrived.contains_key(&digest) && !is_known(&self.catalog());
-        let bytes = self.arrived_or_kept(name, model, version, prepared)?;
-        prepared.tell_fetch(name, version);
-        passing.started = Instant::now();
-        let description = if is_new { Description::read_new(&bytes)? } else { Description::read(&bytes)? };
-        if is_new {
-            description.check_new()?;
-            check_form(&description.golden, &description.card.schema)?;
-        }
-        passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
         let card = Arc::new(description.card);
-        let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(&self.cache))?;
+        let own = card.runtime.as_deref().and_then(OwnRuntime::of);
+        let component = || own.and_then(OwnRuntime::component);
+        let runtime = own.and_then(|own| Some(Runtime { digest: own.digest()?, component: &component }));
+        let cache = CacheOf { cache: &self.cache, model: name, runtime: runtime.as_ref() };
+        let loaded = self.sandbox.load(&bytes, Arc::new(card.schema.clone()), metering, Some(cache))?;
         self.metrics.loaded(loaded.source, passing.started.elapsed());
         let source = match loaded.source {
             CodeSource::Cache => "from the cache".to_owned(),
@@ -56,27 +50,77 @@ impl Registry {
         passing.passed(&mut prepared.gates, "compile", source);
         let references = description.references.map(|references| Arc::new(references.without_samples()));
         if matches!(loaded.source, CodeSource::Compiled(_)) {
-            prepared.compiled.push((digest, loaded.clone()));
+            prepared.compiled.push((name.to_owned(), digest, loaded.clone()));
         }
         let code = Code { card, golden: Arc::new(description.golden), references, loaded };
-        prepared.code.insert((digest, metering), code.clone());
+        prepared.code.insert(key, code.clone());
         Ok(code)
     }
 
-    /// From the store, or again from where it came from.
-    pub(super) fn bytes(
+    /// A version's card: from its code, or from its bytes, which need not be
+    /// compiled for that.
+    pub(super) fn card(
         &self,
         name: &str,
+        model: &Model,
         version: Version,
-        from: Option<&OciReference>,
+        limits: &EffectiveLimits,
+        prepared: &mut Prepared,
+    ) -> Result<Arc<Card>, ChangeError> {
+        if let Some(code) = self.code((name.to_owned(), version.digest, metering(limits)), prepared) {
+            return Ok(code.card);
+        }
+        if let Some(card) = prepared.cards.get(&version.digest) {
+            return Ok(card.clone());
+        }
+        let card = Arc::new(self.verified(name, model, version, prepared)?.1.card);
+        prepared.cards.insert(version.digest, card.clone());
+        Ok(card)
+    }
+
+    /// A version's bytes, which are a sealed model, and what they say of themselves.
+    fn verified(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
+        prepared: &mut Prepared,
+    ) -> Result<(Vec<u8>, Description), ChangeError> {
+        let digest = version.digest;
+        // One that was published before is served as it was.
+        let is_known =
+            |catalog: &Catalog| catalog.models.values().any(|model| model.all().any(|known| known.digest == digest));
+        let is_new = !prepared.is_kept && !is_known(&self.catalog());
+        let bytes = self.bytes(name, model, version, prepared)?;
+        prepared.tell_fetch(name, version);
+        let mut passing = Passing { model: name, version, started: Instant::now() };
+        let description = if is_new { Description::read_new(&bytes)? } else { Description::read(&bytes)? };
+        if is_new {
+            description.check_new()?;
+            check_form(&description.golden, &description.card.schema)?;
+        }
+        passing.passed(&mut prepared.gates, "verify", format!("{} bytes, a sealed model", description.size_bytes));
+        Ok((bytes, description))
+    }
+
+    /// What the change brings along, or from the store, or again from where it came from.
+    fn bytes(
+        &self,
+        name: &str,
+        model: &Model,
+        version: Version,
         prepared: &mut Prepared,
     ) -> Result<Vec<u8>, ChangeError> {
+        if let Some(bytes) = prepared.arrived.get(&version.digest) {
+            return Ok(bytes.clone());
+        }
         let unavailable =
             |why: String| ChangeError::Unavailable { model: name.to_owned(), number: version.number, why };
         let error = match self.store.get(&version.digest) {
             Ok(bytes) => return Ok(bytes),
             Err(error) => error,
         };
+        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
         let Some(from) = from else { return Err(unavailable(error.to_string())) };
         let pulled = self.pull(from, prepared)?;
         if pulled.digest != version.digest {
@@ -97,43 +141,12 @@ impl Registry {
         Ok(pulled)
     }
 
-    /// A version's card: from its code, or from its bytes, which need not be
-    /// compiled for that.
-    pub(super) fn card(
-        &self,
-        name: &str,
-        model: &Model,
-        version: Version,
-        metering: Metering,
-        prepared: &mut Prepared,
-    ) -> Result<Arc<Card>, ChangeError> {
-        if let Some(code) = self.code(prepared, version.digest, metering) {
-            return Ok(code.card);
-        }
-        let bytes = self.arrived_or_kept(name, model, version, prepared)?;
-        Ok(Arc::new(Description::read(&bytes)?.card))
-    }
-
-    fn arrived_or_kept(
-        &self,
-        name: &str,
-        model: &Model,
-        version: Version,
-        prepared: &mut Prepared,
-    ) -> Result<Vec<u8>, ChangeError> {
-        if let Some(bytes) = prepared.arrived.get(&version.digest) {
-            return Ok(bytes.clone());
-        }
-        let from = model.versions.get(&version.number).and_then(|Bound { from, .. }| from.as_ref());
-        self.bytes(name, version, from, prepared)
-    }
-
     /// Keeps on disk what was compiled for a change that is made. One that is
     /// not leaves nothing there, and a component that is kept has the room first.
     pub(super) fn cache_compiled(&self, catalog: &Catalog, prepared: &mut Prepared) {
-        for (digest, loaded) in prepared.compiled.drain(..) {
+        for (name, digest, loaded) in prepared.compiled.drain(..) {
             if catalog.binds(&digest) {
-                self.sandbox.keep(&loaded, &digest, &self.cache);
+                self.sandbox.keep(&loaded, &digest, &self.cache, &name);
             }
         }
     }
@@ -145,7 +158,7 @@ impl Registry {
             let state = self.lock();
             self.warm(catalog, &state.history)
         };
-        let mut prepared = Prepared::default();
+        let mut prepared = Prepared { is_kept: true, ..Prepared::default() };
         for (name, numbers) in &warm {
             let Ok(model) = catalog.model(name) else { continue };
             let limits = effective(&self.config, model.limits());
@@ -159,19 +172,18 @@ impl Registry {
                     Ok(_) => {
                         // Taking a canary back must not wait for what is live to prove itself again.
                         if routed.contains(number) {
-                            prepared.proved.insert((version.digest, limits));
+                            prepared.proved.insert((name.clone(), version.digest, limits));
                         }
                         continue;
                     }
                     Err(error) => error,
                 };
                 tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
-                // A component may be a version of several models: the reason names none of them.
                 let why = match error {
                     ChangeError::Unavailable { why, .. } => why,
                     other => other.to_string(),
                 };
-                self.lock().bench.faults.insert(version.digest, why);
+                self.lock().bench.faults.insert((name.clone(), version.digest), why);
             }
         }
         self.cache_compiled(catalog, &mut prepared);

@@ -12,17 +12,16 @@ mod error;
 mod file;
 mod gates;
 mod in_hand;
-#[cfg(test)]
-mod interleaved;
 mod leftovers;
 mod loading;
 mod operations;
 mod pace;
 mod recovery;
 mod refetch;
-mod rehearsal;
 mod rollouts;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 pub use clean::Cleaned;
@@ -34,6 +33,7 @@ pub use operations::{Changed, Source, Tried};
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
 pub use routing::limits_of_config;
+pub(crate) use routing::metering;
 
 use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;
@@ -140,7 +140,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// What is served, for whoever answers requests.
+    /// What is served, for the parts that answer requests.
     pub fn routes(&self) -> Arc<ArcSwap<Routes>> {
         self.routes.clone()
     }
@@ -150,7 +150,7 @@ impl Registry {
         &self.metrics
     }
 
-    /// The same, for whoever records.
+    /// The metrics, shared with the parts that record.
     pub fn shared_metrics(&self) -> Arc<Metrics> {
         self.metrics.clone()
     }
@@ -240,7 +240,7 @@ impl Registry {
                 warn_of_withdrawn(&change);
                 state.history.push(change);
             }
-            // Only a copy, for the day on which the history is damaged: the change is made without it, too.
+            // Only a copy, in case the history is damaged later: the change is made without it, too.
             let copied = match recovery::line(&state.history.checkpoint(after.clone())) {
                 Ok(line) => state.journal.checkpoint(&line).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -279,7 +279,7 @@ impl Registry {
     }
 }
 
-/// A file changes what is served while its author may look elsewhere.
+/// Logs the models that a file withdraws, since its author may not be watching.
 fn warn_of_withdrawn(change: &Change) {
     /// More are counted.
     const NAMES_MAX: usize = 20;

@@ -34,7 +34,7 @@ pub(super) fn step(step: Step) {
     HOLD.with_borrow(|hold| hold.iter().for_each(|hold| hold(step)));
 }
 
-/// Has the changes of this thread held up at each step.
+/// Calls `at` before each step of this thread's changes.
 #[cfg(test)]
 pub(super) fn hold(at: impl Fn(Step) + 'static) {
     HOLD.set(Some(Box::new(at)));

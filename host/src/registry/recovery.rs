@@ -23,7 +23,9 @@ pub(super) struct Recovered {
 pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     // Nothing is touched until it is clear where it leads.
     let mut replay = store.read_journal()?;
-    let records = replay.lines.iter().map(|line| read(line)).collect::<Result<Vec<_>, _>>()?;
+    let found = replay.lines.iter().map(|line| read(line)).collect::<Result<Vec<_>, _>>()?;
+    let records = in_order(&found);
+    let is_in_order = records == found;
     let checkpoint = replay.checkpoint.as_deref().map(read).transpose()?;
     // With its copy gone, an end that was cut off may be one that counted.
     let end_unknown = replay.checkpoint_damaged && (replay.cut_bytes > 0 || records.is_empty());
@@ -36,14 +38,20 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
         );
         ChangeError::Recovery(message)
     })?;
+    let is_whole = is_whole && is_in_order;
     let mut journal = store.open_journal(&mut replay, !is_whole)?;
     let mut damage = replay.damage;
+    if !is_in_order {
+        damage.push("history.log has changes twice or out of order; they are put in order".into());
+    }
     if !is_whole || replay.journal_damaged {
         damage.extend(losses(&records, &history));
         let lines = history.records().iter().map(line).collect::<Result<Vec<_>, _>>()?;
-        // What is served does not depend on it; changes are refused until it succeeds.
+        // What is served does not depend on it. A change would build on what is damaged.
         if let Err(error) = journal.rewrite(&lines) {
-            damage.push(format!("the history could not be repaired: {error}"));
+            let why = format!("the history could not be repaired: {error}");
+            journal.refuse_changes(why.clone());
+            damage.push(why);
         }
     }
     for damage in &damage {
@@ -60,8 +68,8 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
 }
 
 impl Registry {
-    /// What was found damaged at the start, and what was set aside, at whatever
-    /// start, for as long as it is there.
+    /// What was found damaged at this start, and what any start has set aside, as
+    /// long as it is there.
     pub fn damage(&self) -> Vec<String> {
         /// More is counted.
         const SHOWN_MAX: usize = 100;
@@ -121,7 +129,15 @@ fn lead(records: &[Record], checkpoint: Option<&Record>, damaged: bool) -> Resul
     }
 }
 
-/// What is not there any more, in words.
+/// Describes what is missing.
+/// The records by number, each once. A history that was written whole is in order.
+fn in_order(found: &[Record]) -> Vec<Record> {
+    let mut records = found.to_vec();
+    records.sort_by_key(|record| (record.number(), matches!(record, Record::State { .. })));
+    records.dedup();
+    records
+}
+
 fn losses(found: &[Record], history: &History) -> Vec<String> {
     let mut losses: Vec<String> = history.lost().iter().map(|lost| lost_changes(*lost.start(), *lost.end())).collect();
     losses.extend(history.lost_start().map(|start| format!("the history lacks what led to state {start}")));
@@ -231,6 +247,40 @@ mod tests {
             let again = recovered(dir.path()).unwrap();
             prop_assert_eq!(again.damage, Vec::<String>::new());
             prop_assert_eq!(&again.catalog, &states[usize::from(count)]);
+        }
+
+        /// Lines that come twice or elsewhere verify all the same, and nothing is lost.
+        #[test]
+        fn lines_twice_or_out_of_order_lose_nothing(
+            count in 1..8u8,
+            moved in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()), 1..4),
+            has_checkpoint in any::<bool>(),
+        ) {
+            let (dir, states) = (tempfile::tempdir().unwrap(), states(count));
+            live(dir.path(), &states, true);
+            let log = dir.path().join("history.log");
+            let whole = std::fs::read(&log).unwrap();
+            let mut lines: Vec<_> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+            for (from, to, is_copied) in moved {
+                let line = lines[from.index(lines.len())];
+                if !is_copied {
+                    lines.remove(from.index(lines.len()));
+                }
+                lines.insert(to.index(lines.len() + 1), line);
+            }
+            let changed = lines.concat();
+            std::fs::write(&log, &changed).unwrap();
+            if !has_checkpoint {
+                std::fs::remove_file(dir.path().join("checkpoint.json")).unwrap();
+            }
+            for start in 0..2 {
+                let after = recovered(dir.path()).unwrap();
+                prop_assert_eq!(&after.catalog, &states[usize::from(count)]);
+                let numbers: Vec<u64> = after.history.changes().map(|change| change.number).collect();
+                prop_assert_eq!(numbers, (1..=u64::from(count)).collect::<Vec<_>>());
+                prop_assert_eq!(after.damage.is_empty(), start == 1 || changed == whole, "{:?}", after.damage);
+            }
+            prop_assert!(std::fs::read(&log).unwrap().ends_with(&whole));
         }
 
         /// One flipped bit costs its own line and no other; the damaged file is

@@ -34,8 +34,9 @@ impl Registry {
         for (name, numbers) in self.warm(&catalog, &state.history) {
             let Some(model) = catalog.models.get(&name) else { continue };
             let bound = numbers.iter().filter_map(|number| model.versions.get(number));
-            let missing =
-                bound.filter(|bound| bound.from.is_some() && !state.bench.is_ready(model, &bound.digest, &self.config));
+            let missing = bound.filter(|bound| {
+                bound.from.is_some() && !state.bench.is_ready(&name, model, &bound.digest, &self.config)
+            });
             found.extend(missing.filter(|bound| known.insert(bound.digest)).map(|bound| (name.clone(), bound.digest)));
         }
         found

@@ -5,7 +5,7 @@
 
 use super::Registry;
 use super::ending::Used;
-use super::in_hand::Key;
+use super::in_hand::{CodeKey, Key, Proof};
 use super::watching::Kind;
 use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// A component's card and code, however many versions and models share it.
+/// A component's card and code.
 #[derive(Debug, Clone)]
 pub(super) struct Code {
     pub(super) card: Arc<Card>,
@@ -38,11 +38,10 @@ pub(super) type Warm = BTreeMap<String, BTreeSet<u32>>;
 /// What pictures are made from.
 #[derive(Debug)]
 pub(super) struct Workbench {
-    pub(super) code: HashMap<(Digest, Metering), Code>,
-    /// Which component has passed its golden examples under which limits.
-    pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
-    /// Why a component is not there.
-    pub(super) faults: HashMap<Digest, String>,
+    pub(super) code: HashMap<CodeKey, Code>,
+    pub(super) proved: HashSet<Proof>,
+    /// Why a model's component is not there.
+    pub(super) faults: HashMap<(String, Digest), String>,
     /// Of each model: for its calls, and for reading its large requests.
     pub(super) lanes: HashMap<String, [Arc<Admission>; 2]>,
     pub(super) turns: HashMap<String, Arc<AtomicU64>>,
@@ -100,16 +99,16 @@ impl Workbench {
 
     /// Takes over what a change has prepared.
     pub(super) fn take_in(&mut self, prepared: &mut super::Prepared) {
-        for ((digest, metering), code) in prepared.code.drain() {
-            self.faults.remove(&digest);
-            self.code.insert((digest, metering), code);
+        for (key, code) in prepared.code.drain() {
+            self.faults.remove(&(key.0.clone(), key.1));
+            self.code.insert(key, code);
         }
         self.proved.extend(prepared.proved.drain());
     }
 
     /// Whether a model's component can be called under the model's own limits.
-    pub(super) fn is_ready(&self, model: &Model, digest: &Digest, config: &Config) -> bool {
-        self.code.contains_key(&(*digest, metering(&effective(config, model.limits()))))
+    pub(super) fn is_ready(&self, name: &str, model: &Model, digest: &Digest, config: &Config) -> bool {
+        self.code.contains_key(&(name.to_owned(), *digest, metering(&effective(config, model.limits()))))
     }
 
     /// Lets go of code that is not kept ready any more; calls that still run keep it.
@@ -119,12 +118,11 @@ impl Workbench {
             let Some(model) = catalog.models.get(name) else { continue };
             let metering = metering(&effective(config, model.limits()));
             let digests = numbers.iter().filter_map(|number| model.versions.get(number));
-            wanted.extend(digests.map(|bound| (bound.digest, metering)));
+            wanted.extend(digests.map(|bound| (name.clone(), bound.digest, metering)));
         }
-        let is_wanted = |digest: &Digest| wanted.iter().any(|(wanted, _)| wanted == digest);
         self.code.retain(|key, _| wanted.contains(key));
-        self.proved.retain(|(digest, limits)| wanted.contains(&(*digest, metering(limits))));
-        self.faults.retain(|digest, _| is_wanted(digest));
+        self.proved.retain(|(name, digest, limits)| wanted.contains(&(name.clone(), *digest, metering(limits))));
+        self.faults.retain(|(name, digest), _| wanted.iter().any(|(of, wanted, _)| (of, wanted) == (name, digest)));
     }
 
     /// The picture of a catalog.
@@ -155,7 +153,7 @@ impl Workbench {
         for number in numbers.into_iter().flatten().copied() {
             let beside = beside.clone().filter(|beside| [beside.live, beside.to].contains(&number));
             match self.target(catalog, name, number, beside, config) {
-                // Worth having, and not there: cold, like those that nobody asked for.
+                // Kept ready if possible, but not there: cold, like those that were not asked for.
                 Err(Missing::Cold) if !routed.contains(&number) => {}
                 target => drop(versions.insert(number, target.map_err(|missing| missing.why(number)))),
             }
@@ -228,7 +226,7 @@ impl Workbench {
     fn spare_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
         serving.spares().find_map(|reference| {
             let digest = catalog.resolve(reference).ok()?.digest;
-            let code = self.code.iter().find(|((code, _), _)| *code == digest);
+            let code = self.code.iter().find(|((_, code, _), _)| *code == digest);
             code.map(|(_, code)| code.card.clone())
         })
     }
@@ -244,8 +242,9 @@ impl Workbench {
         let model = catalog.model(name).map_err(|_| Missing::Cold)?;
         let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
         let limits = effective(config, model.limits());
-        let Some(code) = self.code.get(&(version.digest, metering(&limits))).cloned() else {
-            return Err(self.faults.get(&version.digest).cloned().map_or(Missing::Cold, Missing::Fault));
+        let Some(code) = self.code.get(&(name.to_owned(), version.digest, metering(&limits))).cloned() else {
+            let fault = self.faults.get(&(name.to_owned(), version.digest)).cloned();
+            return Err(fault.map_or(Missing::Cold, Missing::Fault));
         };
         let key = (name.to_owned(), number);
         self.used.versions.insert(key.clone());
@@ -328,7 +327,7 @@ impl Workbench {
 
 /// Why a version cannot be called.
 enum Missing {
-    /// It is not loaded; nobody tried.
+    /// It is not loaded, and loading was not tried.
     Cold,
     /// It was tried, and this came of it.
     Fault(String),
@@ -347,7 +346,8 @@ fn or_unavailable(link: Result<Link, FallbackError>) -> Link {
     link.unwrap_or_else(|error| Link::Unavailable(error.to_string()))
 }
 
-pub(super) fn metering(limits: &EffectiveLimits) -> Metering {
+/// Whether instructions are counted.
+pub(crate) fn metering(limits: &EffectiveLimits) -> Metering {
     if limits.fuel == 0 { Metering::Off } else { Metering::Fuel }
 }
 

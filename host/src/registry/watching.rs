@@ -43,14 +43,15 @@ impl Workbench {
         };
         let metering = metering(&effective(config, serving.limits));
         let model = catalog.model(name).ok()?;
-        let code = |number: u32| self.code.get(&(model.version(name, number).ok()?.digest, metering));
+        let code = |number: u32| self.code.get(&(name.to_owned(), model.version(name, number).ok()?.digest, metering));
         let (live, to) = (code(serving.live)?.clone(), code(canary.to)?.clone());
         self.beside(name, Kind::Canary, (serving.live, canary.to), &live, &to)
     }
 
     /// The shadow and the live version.
     pub(super) fn shadow_beside(&mut self, name: &str, live: &Target, shadow: &Target) -> Option<Arc<Beside>> {
-        let code = |target: &Target| self.code.get(&(target.version.digest, metering(&target.limits))).cloned();
+        let key = |target: &Target| (name.to_owned(), target.version.digest, metering(&target.limits));
+        let code = |target: &Target| self.code.get(&key(target)).cloned();
         let (ours, theirs) = (code(live)?, code(shadow)?);
         self.beside(name, Kind::Shadow, (live.version.number, shadow.version.number), &ours, &theirs)
     }

@@ -69,8 +69,8 @@ pub enum CallError {
     /// Less time is left than the model is known to need.
     #[error("the deadline is too short: the model takes {:.1} ms at least", .0.as_secs_f64() * 1e3)]
     DeadlineTooShort(Duration),
-    /// Whoever asked has gone.
-    #[error("nobody waits for the answer any more")]
+    /// The client has gone.
+    #[error("the client left before the answer")]
     Abandoned,
     /// The version was not asked: it failed repeatedly, or an operator says so.
     #[error("the circuit is open: the version fails repeatedly, or an operator keeps requests from it")]
@@ -290,7 +290,7 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
     });
 }
 
-/// Of a backtrace: its names are the component's.
+/// The longest backtrace, in bytes: the component chooses its names.
 const ERROR_MAX_BYTES: usize = 4096;
 
 pub(super) fn classify(error: wasmtime::Error) -> CallError {

@@ -1,6 +1,6 @@
-//! Compiling, in a process of its own for each component: what a component can
-//! make the compiler take of memory and time is that process's, and has limits.
-//! Nothing is compiled but here, since nothing runs whose NaNs are not canonical.
+//! Compiles each component in a process of its own, which limits the memory and
+//! time that a component can make the compiler take. All code is compiled here,
+//! since only code with canonical NaNs may run.
 //!
 //! Never runs a guest, never touches a file.
 
@@ -57,7 +57,7 @@ impl CompileSettings {
         PathBuf::from("/proc/self/exe")
     }
 
-    /// How long a process may take on a machine that has little time for it.
+    /// How long a process may take in wall time, since the machine may be busy.
     fn wall_max(&self) -> Duration {
         Duration::from_secs(self.cpu_max_s.saturating_mul(10).saturating_add(30))
     }
@@ -102,7 +102,7 @@ pub enum CompileError {
         /// How long it had.
         max_s: u64,
     },
-    /// There is no process.
+    /// The process could not be started.
     #[error("the compiler could not be started: {0}")]
     Start(std::io::Error),
 }
@@ -117,7 +117,7 @@ pub(super) struct Compiler {
     is_freed: Condvar,
 }
 
-/// A place among those that may compile.
+/// The right to run one compile process.
 pub(super) struct Turn<'a>(&'a Compiler);
 
 impl Compiler {
@@ -157,8 +157,9 @@ impl Turn<'_> {
         engine: &Engine,
         metering: Metering,
         component: &[u8],
+        found: Option<&mut Found>,
     ) -> Result<Vec<u8>, CompileError> {
-        self.compile(engine, metering, true, component, None)
+        self.compile(engine, metering, true, component, found)
     }
 
     fn compile(
@@ -234,7 +235,7 @@ mod tests {
     fn whatever_is_compiled_has_canonical_nans() {
         let engine = Engine::default();
         let compiler = Compiler::new(CompileSettings::trusting(), Cores::keeping_quiet(0));
-        let code = compiler.take_turn(|turn| turn.component(&engine, Metering::Off, &divides())).unwrap();
+        let code = compiler.take_turn(|turn| turn.component(&engine, Metering::Off, &divides(), None)).unwrap();
         // SAFETY: it was compiled just now.
         let component = unsafe { wasmtime::component::Component::deserialize(&engine, &code) }.unwrap();
         let mut store = wasmtime::Store::new(&engine, ());

@@ -29,13 +29,17 @@ const GLOBAL: &str = "scry:host/global/";
 
 /// Why there is no such module.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CoreError {
+pub enum CoreError {
+    /// It does not read.
     #[error("{0}")]
     Malformed(#[from] BinaryReaderError),
+    /// No model, or several.
     #[error("expected one core module that exports `{PREDICTOR}#predict`, found {0}: build it with `scry build`")]
     Modules(usize),
+    /// It wants something that no model gets.
     #[error("its core module imports `{0}` `{1}`, expected only the log: build it with `scry build`")]
     Import(String, String),
+    /// It has a name of the host's.
     #[error("its core module exports `{0}`: such names are the host's")]
     Export(String),
 }
@@ -56,7 +60,7 @@ pub(super) fn global(number: usize) -> String {
 }
 
 /// The module of a valid component, with the host's own exports.
-pub(super) fn extract(component: &[u8]) -> Result<Vec<u8>, CoreError> {
+pub fn extract(component: &[u8]) -> Result<Vec<u8>, CoreError> {
     let predict = function("predict");
     let mut found = Vec::new();
     let mut depth = 0usize;

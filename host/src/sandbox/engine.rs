@@ -1,9 +1,10 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
-use super::cache::{self, CodeCache, CodeSource};
-use super::compiler::{CompileError, CompileSettings, Compiler, Turn};
+use super::cache::{self, CacheOf, CodeCache, CodeSource};
+use super::compiler::{CompileError, CompileSettings, Compiler};
 use super::core_module::LOG;
-use super::functions::Found;
+use super::embedded;
+use super::functions::{Found, Reused};
 use super::instance::Exports;
 use super::limits::{Context, log};
 use super::rewind::Learned;
@@ -40,6 +41,18 @@ pub struct SandboxSettings {
     pub quiet_cores: usize,
     /// Where components are compiled, and within which limits.
     pub compile: CompileSettings,
+    /// Whether the process is another program's, such as Python's: without signal handlers, and with memory
+    /// that is taken when it is needed instead of being reserved.
+    pub is_embedded: bool,
+}
+
+impl SandboxSettings {
+    /// For a process of another program. Components are compiled in it: code from elsewhere has other settings.
+    pub fn embedded(memory_max_bytes: u64) -> Self {
+        let compile = CompileSettings::trusting();
+        // Instances that are put back have pages that fault.
+        Self { instances_max: 0, instances_ahead_max: 0, memory_max_bytes, quiet_cores: 0, compile, is_embedded: true }
+    }
 }
 
 /// Why a component cannot be run at all.
@@ -51,7 +64,7 @@ pub enum SandboxError {
     /// The bytes do not compile, or are not of the contract.
     #[error("the component cannot be loaded: {0}")]
     Component(String),
-    /// It was not compiled, for another reason than what it is.
+    /// Compiling failed for a reason other than the component's form.
     #[error(transparent)]
     Compile(CompileError),
 }
@@ -104,8 +117,13 @@ pub struct Sandbox {
 impl Sandbox {
     /// Sets up both engines, starts the ticker and the compiler.
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
-        let engine =
-            |metering| Engine::new(&config(&settings, metering)).map_err(|e| SandboxError::Setup(format!("{e:#}")));
+        let engine = |metering| {
+            let config = match settings.is_embedded {
+                true => embedded::config(metering)?,
+                false => pooled_config(&settings, metering),
+            };
+            Engine::new(&config).map_err(|e| SandboxError::Setup(format!("{e:#}")))
+        };
         let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
         let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
         let compiler = Compiler::new(settings.compile, Cores::keeping_quiet(settings.quiet_cores));
@@ -119,50 +137,97 @@ impl Sandbox {
         bytes: &[u8],
         schema: Arc<Schema>,
         metering: Metering,
-        cache: Option<&CodeCache>,
+        cache: Option<CacheOf<'_>>,
     ) -> Result<Loaded, SandboxError> {
         let engine = self.engine(metering);
-        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
         let digest = Digest::of(bytes);
-        let (module, source, added) = match cache.and_then(|cache| cache.load(engine, &digest)) {
-            Some(module) => (module, CodeSource::Cache, Vec::new()),
-            None => self.compiler.take_turn(|turn| self.compile(turn, bytes, metering, cache))?,
-        };
+        match cache.and_then(|of| of.cache.load(engine, of.model, &digest)) {
+            Some(module) => self.linked(&module, CodeSource::Cache, Vec::new(), schema, metering),
+            None => {
+                let mut found = cache.and_then(|of| self.functions(of, metering));
+                let module = self.compile(bytes, metering, found.as_mut())?;
+                let (reused, added) = found.map(Found::into_parts).unwrap_or_default();
+                self.linked(&module, CodeSource::Compiled(reused), added, schema, metering)
+            }
+        }
+    }
+
+    /// What is known for a component, with the functions of its runtime.
+    fn functions(&self, of: CacheOf<'_>, metering: Metering) -> Option<Found> {
+        let engine = self.engine(metering);
+        let mut found = of.cache.functions(engine, of.model, of.runtime.map(|runtime| &runtime.digest))?;
+        let Some(runtime) = of.runtime.filter(|_| !found.has_runtime) else { return Some(found) };
+        let mut of_runtime = Found::in_passing();
+        let component = (runtime.component)();
+        match component.map(|component| self.compile(&component, metering, Some(&mut of_runtime))) {
+            Some(Ok(_)) => {
+                let (_, added) = of_runtime.into_parts();
+                of.cache.keep_runtime(engine, &runtime.digest, &added);
+                found.take_in(added);
+            }
+            Some(Err(error)) => tracing::warn!(%error, "a runtime of scry's own does not compile"),
+            None => {}
+        }
+        Some(found)
+    }
+
+    /// Compiles a component whose author made those that functions are known of.
+    pub(crate) fn load_next(
+        &self,
+        bytes: &[u8],
+        schema: Arc<Schema>,
+        metering: Metering,
+        found: &mut Found,
+    ) -> Result<Loaded, SandboxError> {
+        let module = self.compile(bytes, metering, Some(found))?;
+        found.pass_on();
+        self.linked(&module, CodeSource::Compiled(Reused::default()), Vec::new(), schema, metering)
+    }
+
+    /// Code that another sandbox of this process, or of the one that it was forked from, has loaded.
+    pub fn adopt(&self, loaded: &Loaded) -> Result<Loaded, SandboxError> {
+        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
+        let code = loaded.pre.module().serialize().map_err(wrong)?;
+        // SAFETY: an engine of these very settings made it, in this address space.
+        let module = unsafe { Module::deserialize(self.engine(loaded.metering), &code) }.map_err(wrong)?;
+        self.linked(&module, loaded.source, Vec::new(), loaded.schema.clone(), loaded.metering)
+    }
+
+    fn linked(
+        &self,
+        module: &Module,
+        source: CodeSource,
+        added: Vec<u8>,
+        schema: Arc<Schema>,
+        metering: Metering,
+    ) -> Result<Loaded, SandboxError> {
+        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
         let added = Arc::new(Mutex::new(added));
-        let mut linker = Linker::<Context>::new(engine);
+        let mut linker = Linker::<Context>::new(self.engine(metering));
         linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
-        let pre = linker.instantiate_pre(&module).map_err(wrong)?;
-        let (exports, learned) = (Arc::new(Exports::of(&module)?), Arc::<Learned>::default());
+        let pre = linker.instantiate_pre(module).map_err(wrong)?;
+        let (exports, learned) = (Arc::new(Exports::of(module)?), Arc::<Learned>::default());
         let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
         Ok(Loaded { pre, exports, learned, schema, ticker, stock, added, metering, source })
     }
 
-    /// Compiles a component; with it come the functions that were not known.
-    fn compile(
-        &self,
-        turn: &Turn<'_>,
-        bytes: &[u8],
-        metering: Metering,
-        cache: Option<&CodeCache>,
-    ) -> Result<(Module, CodeSource, Vec<u8>), SandboxError> {
+    /// Compiles a component, but for the functions that are known.
+    fn compile(&self, bytes: &[u8], metering: Metering, found: Option<&mut Found>) -> Result<Module, SandboxError> {
         let engine = self.engine(metering);
-        let mut found = cache.and_then(|cache| cache.functions(engine));
-        let code = turn.model(engine, metering, bytes, found.as_mut())?;
+        let code = self.compiler.take_turn(|turn| turn.model(engine, metering, bytes, found))?;
         // SAFETY: a process of this program compiled it just now, with this
         // engine's settings, and could do nothing else.
         let module = unsafe { Module::deserialize(engine, &code) };
-        let module = module.map_err(|e| SandboxError::Component(format!("{e:#}")))?;
-        let (reused, added) = found.map(Found::into_parts).unwrap_or_default();
         drop(code);
-        // Some MiB after each version.
+        // Several MiB after each version.
         give_back();
-        Ok((module, CodeSource::Compiled(reused), added))
+        module.map_err(|e| SandboxError::Component(format!("{e:#}")))
     }
 
     /// Keeps in the cache what was compiled.
-    pub fn keep(&self, loaded: &Loaded, digest: &Digest, cache: &CodeCache) {
+    pub fn keep(&self, loaded: &Loaded, digest: &Digest, cache: &CodeCache, model: &str) {
         let added = std::mem::take(&mut *loaded.added.lock().unwrap_or_else(PoisonError::into_inner));
-        cache.keep(self.engine(loaded.metering), digest, loaded.pre.module(), &added);
+        cache.keep(self.engine(loaded.metering), model, digest, loaded.pre.module(), &added);
     }
 
     /// The folders of its code in a cache; code in any other is of no use.
@@ -194,7 +259,7 @@ pub(super) fn code_config(metering: Metering) -> Config {
     config
 }
 
-fn config(settings: &SandboxSettings, metering: Metering) -> Config {
+fn pooled_config(settings: &SandboxSettings, metering: Metering) -> Config {
     /// Memory that a slot keeps between calls instead of giving it back.
     const KEEP_RESIDENT_BYTES: usize = 8 << 20;
     /// A component is one module of ours and the adapters around its imports.

@@ -2,17 +2,24 @@
 //! little is compiled where it was changed.
 //!
 //! What is kept becomes part of code that the host trusts, so it is
-//! authenticated as code is; anything else is left out. Bounded: the oldest
-//! files go first.
+//! authenticated as code is; anything else is left out. A component that breaks
+//! out of the process that compiles it can have anything kept, so functions are
+//! offered only to components of the same model. Those of a runtime of Scry's own,
+//! compiled from its own bytes, are offered to every component. Bounded: the
+//! oldest files go first.
 
 use super::cache::Seal;
 use crate::store::{Digest, FileKind, remove_file, write_atomically};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A folder of functions, by engine and the component that brought them.
+/// What a runtime's functions are kept under: no model can be called so.
+pub(super) const RUNTIME: &str = "@runtime";
+
+/// A folder of functions, by engine, model and the component that brought them.
 #[derive(Debug)]
 pub(super) struct Functions {
     dir: PathBuf,
@@ -22,13 +29,15 @@ pub(super) struct Functions {
 
 /// What is known of one compilation's functions, and what it adds.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     files: Vec<Vec<u8>>,
     known: HashMap<Vec<u8>, (usize, Range<usize>)>,
     /// Entries as a file has them.
     added: Vec<u8>,
     added_max_bytes: usize,
     reused: Reused,
+    /// Whether those of the runtime are there.
+    pub(super) has_runtime: bool,
 }
 
 /// How much of a component had been compiled before.
@@ -45,11 +54,20 @@ impl Functions {
         Self { dir, seal, max_bytes }
     }
 
-    /// Everything that this host has kept for an engine, the newest first.
-    pub(super) fn find(&self, engine: &str) -> Found {
+    /// Everything that this host has kept of a model and of a runtime for an engine, the newest first.
+    pub(super) fn find(&self, engine: &str, model: &str, runtime: Option<&Digest>) -> Found {
         let added_max_bytes = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         let mut found = Found { added_max_bytes, ..Found::default() };
-        for (path, _) in self.within_bounds(engine) {
+        let runtimes = runtime.map(|digest| format!("{}-{RUNTIME}", digest.hex()));
+        let of = |path: &Path| {
+            let name = path.file_stem().and_then(OsStr::to_str)?;
+            let is_runtime = runtimes.as_deref() == Some(name);
+            let is_the_models = name.split_once('-').is_some_and(|(_, of)| of == model);
+            (is_runtime || is_the_models).then_some(is_runtime)
+        };
+        let files = self.within_bounds(engine).into_iter();
+        let files = files.filter_map(|(path, _)| of(&path).map(|is_runtime| (path, is_runtime)));
+        for (path, is_runtime) in files {
             let file = match std::fs::read(&path) {
                 Ok(file) => file,
                 Err(error) => {
@@ -58,7 +76,10 @@ impl Functions {
                 }
             };
             match self.seal.opened(&path, &file) {
-                Some(entries) => found.take_in(entries.to_vec()),
+                Some(entries) => {
+                    found.take_in(entries.to_vec());
+                    found.has_runtime |= is_runtime;
+                }
                 None => {
                     tracing::warn!(path = %path.display(), "compiled functions are not this host's; compiling again");
                     self.forget(&path);
@@ -69,11 +90,11 @@ impl Functions {
     }
 
     /// Keeps what a compilation added, if it added anything.
-    pub(super) fn keep(&self, engine: &str, digest: &Digest, added: &[u8]) {
+    pub(super) fn keep(&self, engine: &str, model: &str, digest: &Digest, added: &[u8]) {
         if added.is_empty() {
             return;
         }
-        let path = self.dir.join(engine).join(format!("{}.functions", digest.hex()));
+        let path = self.dir.join(engine).join(format!("{}-{model}.functions", digest.hex()));
         let sealed = self.seal.sealed(&path, added);
         if let Err(error) = write_atomically(FileKind::Functions, &path, &sealed) {
             // A full disk must not stop a model that runs without them.
@@ -87,15 +108,15 @@ impl Functions {
         }
     }
 
-    /// The newest files, as many as are kept.
+    /// The newest files, as many as are kept; one that is too large is none of them.
     fn within_bounds(&self, engine: &str) -> Vec<(PathBuf, u64)> {
         let mut left = self.max_bytes;
         let fits = |file: &(PathBuf, u64)| {
-            let fits = left.checked_sub(file.1);
-            left = fits.unwrap_or(0);
-            fits.is_some()
+            let rest = left.checked_sub(file.1);
+            left = rest.unwrap_or(left);
+            rest.is_some()
         };
-        files(&self.dir.join(engine)).into_iter().take_while(fits).collect()
+        files(&self.dir.join(engine)).into_iter().filter(fits).collect()
     }
 
     fn forget(&self, path: &Path) {
@@ -106,6 +127,18 @@ impl Functions {
 }
 
 impl Found {
+    /// For components that are compiled one after the other, of one author: nothing is kept but here.
+    pub(crate) fn in_passing() -> Self {
+        const PASSED_ON_MAX_BYTES: usize = 256 << 20;
+        Self { added_max_bytes: PASSED_ON_MAX_BYTES, ..Self::default() }
+    }
+
+    /// Makes known to the next component what was added by those before.
+    pub(super) fn pass_on(&mut self) {
+        let added = std::mem::take(&mut self.added);
+        self.take_in(added);
+    }
+
     pub(super) fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
         self.reused.all += 1;
         let (file, range) = self.known.get(key)?;
@@ -128,7 +161,7 @@ impl Found {
         (self.reused, self.added)
     }
 
-    fn take_in(&mut self, entries: Vec<u8>) {
+    pub(super) fn take_in(&mut self, entries: Vec<u8>) {
         let file = self.files.len();
         let mut at = 0;
         while let Some((key, range)) = entry(&entries, at) {

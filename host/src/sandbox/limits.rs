@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::{Caller, Extern, ResourceLimiter};
 
-/// Whoever asked for a call.
+/// The client that asked for a call.
 pub trait Asker: std::fmt::Debug + Send + Sync {
-    /// Whether nobody waits for the answer any more.
+    /// Whether the client has stopped waiting.
     fn has_gone(&self) -> bool;
 }
 
@@ -25,7 +25,7 @@ pub struct CallLimits {
     pub memory_max_bytes: u64,
     /// What the guest may hand to the host in one go: its answer, a log line.
     pub output_max_bytes: u64,
-    /// Whoever waits: when they are gone the guest is stopped.
+    /// The client that waits: when it is gone the guest is stopped.
     pub asker: Option<Arc<dyn Asker>>,
 }
 

@@ -11,6 +11,7 @@ mod canonical;
 pub(crate) mod compiler;
 mod convert;
 mod core_module;
+mod embedded;
 mod engine;
 mod functions;
 mod instance;
@@ -30,9 +31,12 @@ mod bindings {
 }
 
 pub use abi::lift;
-pub use cache::{CodeCache, CodeSource};
+pub use cache::{CacheOf, CodeCache, CodeSource, Runtime};
 pub use call::{CallError, CallReport, LogLine, Session, Spent};
+pub use canonical::{CanonicalError, canonical};
 pub use compiler::{CompileError, CompileSettings};
+pub use core_module::{CoreError, extract};
 pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};
+pub(crate) use functions::Found;
 pub use functions::Reused;
 pub use limits::{Asker, CallLimits};

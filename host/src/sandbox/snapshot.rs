@@ -5,6 +5,7 @@ use super::call::{CallError, arm, classify};
 use super::compiler::CompileError;
 use super::convert;
 use super::engine::{Metering, Sandbox};
+use super::functions::Found;
 use super::limits::{CallLimits, Context};
 use scry_card::Schema;
 use std::pin::pin;
@@ -25,7 +26,7 @@ pub enum SnapshotError {
     /// `load` did not end well.
     #[error("`load` failed: {0}")]
     Load(CallError),
-    /// The same, and the model said why.
+    /// `load` failed, and the model said why.
     #[error("`load` failed: {0}")]
     Said(String),
     /// `describe` did not end well.
@@ -34,25 +35,30 @@ pub enum SnapshotError {
 }
 
 /// Runs `load` under the limits and returns the component as it is afterwards,
-/// without `load`, and its schema.
+/// without `load`, and its schema, as the instance tells it that was read out.
+/// That the component itself works is still to be shown.
+///
+/// The limits are asked for once it is compiled: compiling waits its turn on a
+/// busy machine, and has limits of its own. The functions are those that the
+/// sealed component has, too.
 pub(crate) fn seal(
     sandbox: &Sandbox,
+    metering: Metering,
     unloaded: &[u8],
-    limits: &CallLimits,
+    found: &mut Found,
+    limits: impl FnOnce() -> CallLimits,
 ) -> Result<(Vec<u8>, Schema), SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
-    let engine = sandbox.engine(Metering::Off);
-    let mut linker = Linker::<Context>::new(engine);
-    Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context).map_err(unsuitable)?;
-
+    let linker = linker(sandbox, metering)?;
     let mut wizer = Wizer::new();
     wizer.init_func("load");
     let (parsed, instrumented) = wizer.instrument_component(unloaded).map_err(unsuitable)?;
-    let mut store = Store::new(engine, Context::new(limits.memory_max_bytes));
-    arm(&mut store, limits, Metering::Off, &sandbox.ticker);
+    let component = compiled(sandbox, metering, &instrumented, found)?;
+    let limits = limits();
+    let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
+    arm(&mut store, &limits, metering, &sandbox.ticker);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
-    let component = compiled(sandbox, &instrumented)?;
     let instance = linker.instantiate(&mut store, &component).map_err(unsuitable)?;
     let load = instance.get_typed_func::<(), ()>(&mut store, "load").map_err(unsuitable)?;
     if let Err(error) = load.call(&mut store, ()) {
@@ -64,30 +70,47 @@ pub(crate) fn seal(
     }
     let mut state = State { store: &mut store, instance };
     let snapshot = poll_once(wizer.snapshot_component(&parsed, &mut state)).map_err(unsuitable)?;
-    let schema = describe(sandbox, &linker, &snapshot, limits)?;
-    Ok((snapshot, schema))
+    let model = Model::new(&mut store, &instance).map_err(unsuitable)?;
+    let schema = model.scry_model_predictor().call_describe(&mut store);
+    Ok((snapshot, schema.map(convert::schema).map_err(|e| SnapshotError::Describe(classify(e)))?))
 }
 
-/// A component as a whole, without fuel.
-fn compiled(sandbox: &Sandbox, component: &[u8]) -> Result<Component, SnapshotError> {
-    let engine = sandbox.engine(Metering::Off);
-    let code = sandbox.compiler.take_turn(|turn| turn.component(engine, Metering::Off, component))?;
+/// What a component gets: the log.
+fn linker(sandbox: &Sandbox, metering: Metering) -> Result<Linker<Context>, SnapshotError> {
+    let mut linker = Linker::<Context>::new(sandbox.engine(metering));
+    Model::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)
+        .map_err(|e| SnapshotError::Unsuitable(format!("{e:#}")))?;
+    Ok(linker)
+}
+
+/// A component as a whole.
+fn compiled(
+    sandbox: &Sandbox,
+    metering: Metering,
+    component: &[u8],
+    found: &mut Found,
+) -> Result<Component, SnapshotError> {
+    let engine = sandbox.engine(metering);
+    let code = sandbox.compiler.take_turn(|turn| turn.component(engine, metering, component, Some(found)))?;
+    found.pass_on();
     // SAFETY: a process of this program compiled it just now, with this
     // engine's settings, and could do nothing else.
     unsafe { Component::deserialize(engine, &code) }.map_err(|e| SnapshotError::Unsuitable(format!("{e:#}")))
 }
 
-fn describe(
+/// The schema, as a sealed component tells it.
+pub(crate) fn describe(
     sandbox: &Sandbox,
-    linker: &Linker<Context>,
     sealed: &[u8],
-    limits: &CallLimits,
+    found: &mut Found,
+    limits: impl FnOnce() -> CallLimits,
 ) -> Result<Schema, SnapshotError> {
     let unsuitable = |e: wasmtime::Error| SnapshotError::Unsuitable(format!("{e:#}"));
-    let component = compiled(sandbox, sealed)?;
+    let component = compiled(sandbox, Metering::Off, sealed, found)?;
+    let limits = limits();
     let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
-    arm(&mut store, limits, Metering::Off, &sandbox.ticker);
-    let model = Model::instantiate(&mut store, &component, linker).map_err(unsuitable)?;
+    arm(&mut store, &limits, Metering::Off, &sandbox.ticker);
+    let model = Model::instantiate(&mut store, &component, &linker(sandbox, Metering::Off)?).map_err(unsuitable)?;
     let schema = model.scry_model_predictor().call_describe(&mut store);
     schema.map(convert::schema).map_err(|e| SnapshotError::Describe(classify(e)))
 }

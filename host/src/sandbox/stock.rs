@@ -82,7 +82,7 @@ impl Loaded {
 
     /// Has an instance ready for the next call, where fewer than `each` wait for
     /// one: what is left of the last call, put back to the snapshot, or a new
-    /// one. Best done when nobody waits for this thread.
+    /// one. Best done when no call waits for this thread.
     pub fn restock(&self, spent: Spent, each: usize, limits: &CallLimits) -> Result<(), CallError> {
         if self.stock.has_room(each) {
             let instance = spent.put_back(&self.learned).map_or_else(|| self.instantiate(limits), Ok)?;

@@ -7,7 +7,7 @@
 
 use super::here::{keeps_up, kept_up};
 use super::job::{Job, Link};
-use super::predict::Asked;
+use super::predict::{Asked, Due};
 use super::routes::Served;
 use super::whole::{is_whole, link_of_whole};
 use super::{Admission, PredictError, Predictor};
@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// How requests count whose answers cannot be written.
+const UNWRITTEN: &str = "failed";
 /// JSON that is read or written on the spot.
 const SHORT_MAX_BYTES: usize = 64 << 10;
 /// The same where others wait for it: as long as a hand-over takes.
@@ -61,22 +63,27 @@ impl Predictor {
         }
     }
 
-    /// Writes an answer of about so many bytes. It is there already: where no
-    /// compute thread has time for it, this thread takes it, unless it would keep
-    /// it from all others.
-    pub async fn write<T: Send + 'static>(
+    /// Writes an answer of about so many bytes, and counts its request by what
+    /// that comes to. It is there already: where no compute thread has time for
+    /// it, this thread takes it, unless it would keep it from all others.
+    pub async fn write<T: Send + 'static, E: Send + 'static>(
         &self,
-        served: &Served,
-        received: Instant,
+        due: &Due,
         bytes: usize,
-        work: impl FnOnce(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + 'static,
-    ) -> Result<T, PredictError> {
-        let deadline = received + served.limits.deadline;
+        work: impl FnOnce(&mut Interrupt<'_>) -> Result<Result<T, E>, Interrupted> + Send + 'static,
+    ) -> Result<Result<T, E>, PredictError> {
+        let asked = self.asked_for(due);
+        let Due { served, received, deadline, .. } = due;
         let is_owed = bytes <= SHORT_MAX_BYTES;
-        let done = match self.is_short(served, bytes, received) {
-            true => now(deadline, work),
-            false => self.by_whoever_can(&served.reading, deadline, is_owed, work).await,
+        let done = match self.is_short(served, bytes, *received) {
+            true => now(*deadline, work),
+            false => self.by_whoever_can(&served.reading, *deadline, is_owed, work).await,
         };
+        asked.answered(match &done {
+            Ok(Ok(_)) => due.outcome,
+            Ok(Err(_)) => UNWRITTEN,
+            Err(error) => error.reason(),
+        });
         done.map_err(PredictError::NoAnswer)
     }
 
@@ -139,7 +146,69 @@ fn until<T>(
     work(&mut Interrupt::when(&is_over)).map_err(|Interrupted| CallError::Overdue)
 }
 
-/// Whoever takes it does it.
+/// The thread that takes it does it.
 fn take<W>(work: &Mutex<Option<W>>) -> Option<W> {
     work.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Serving};
+    use crate::serving::admission::test_lane;
+    use crate::serving::{EffectiveLimits, Reserve, Sizes};
+    use crate::telemetry::{Metrics, Scrape, UNKNOWN};
+    use std::collections::BTreeMap;
+
+    /// A model whose deadline no test meets.
+    fn served() -> Arc<Served> {
+        let lane = || Arc::new(test_lane(1, 1));
+        let limits = EffectiveLimits {
+            deadline: Duration::from_secs(3600),
+            reserve: Reserve { unmeasured_percent: 25, min: Duration::ZERO },
+            fuel: 0,
+            memory_max_bytes: 0,
+            output_max_bytes: 0,
+            batch_max_rows: 0,
+        };
+        Arc::new(Served {
+            name: "m".into(),
+            serving: serde_json::from_value::<Serving>(serde_json::json!({ "live": 1 })).unwrap(),
+            catalog: Arc::new(Catalog::default()),
+            versions: BTreeMap::new(),
+            fallback: Vec::new(),
+            canary_fallback: Vec::new(),
+            shadow: None,
+            admission: lane(),
+            reading: lane(),
+            limits,
+            turns: Arc::default(),
+        })
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_written_within_its_requests_deadline_and_counts_as_what_its_client_gets() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let sizes = Sizes { threads: 1, io_threads: 1, queue_max: 1, quiet_cores: 0 };
+        let predictor = Predictor::new(Arc::default(), sizes, metrics.clone()).unwrap();
+        let due = |deadline| Due { served: served(), number: 1, received: Instant::now(), deadline, outcome: "ok" };
+        let (past, hour) = (Instant::now(), Duration::from_secs(3600));
+        let write = |interrupt: &mut Interrupt<'_>| interrupt.ask().map(|()| Ok::<_, ()>(7));
+        for (deadline, says) in [(past + hour, Ok(Ok(7))), (past, Err("timeout"))] {
+            let written = predictor.write(&due(deadline), 1, write).await;
+            let written = written.map_err(|error| match error {
+                PredictError::NoAnswer(error) => error.reason(),
+                other => panic!("{other}"),
+            });
+            assert_eq!(written, says);
+        }
+        let failed = predictor.write(&due(past + hour), 1, |_| Ok(Err::<(), _>("no JSON"))).await;
+        assert_eq!(failed.unwrap(), Err("no JSON"));
+        predictor.unfit(&due(past + hour));
+        let told = metrics.render(&Scrape::new().unwrap(), |_, _| true).unwrap();
+        for (outcome, count) in [("ok", 1), ("timeout", 1), ("failed", 1), ("invalid-input", 1)] {
+            let line = format!(r#"scry_requests_total{{model="m",outcome="{outcome}",version="{UNKNOWN}"}} {count}"#);
+            assert!(told.contains(&line), "{line}{told}");
+        }
+    }
 }

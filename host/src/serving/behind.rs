@@ -1,5 +1,5 @@
-//! The thread for what nobody waits for: one job at a time, at the lowest
-//! priority, so that it takes no time from anybody.
+//! The thread for work that no client waits for: one job at a time, at the lowest
+//! priority, so that it takes no time from requests.
 //!
 //! Shares no lock with the threads that answer: whoever holds a lock at the
 //! lowest priority may hold it for long.

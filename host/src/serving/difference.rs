@@ -65,11 +65,11 @@ pub struct DifferenceReport {
     pub dropped: u64,
     /// What half of the live answers took at most.
     pub live_p50_ms: Option<f64>,
-    /// The same of 95 %.
+    /// The 95th percentile.
     pub live_p95_ms: Option<f64>,
     /// What half of the shadow's answers took at most.
     pub shadow_p50_ms: Option<f64>,
-    /// The same of 95 %.
+    /// The 95th percentile.
     pub shadow_p95_ms: Option<f64>,
 }
 

@@ -138,7 +138,7 @@ impl Call {
             run(&self.target, &self.inputs, 1, self.until, self.fair, Some(self.link), &self.metrics);
         // Before the answer: whoever has it meets what follows from it.
         self.pass.tell(&attempt);
-        // Nobody listens when the request has gone on without us.
+        // The receiver is gone when the request has gone on without this job.
         let _ = self.answer.send(attempt);
         tidy(&self.target, spent);
     }

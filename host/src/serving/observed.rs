@@ -77,13 +77,13 @@ impl Observed {
             self.p99_ns.store(u64::try_from(p99.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         if let Some(error) = error {
-            // Whoever sees the error sees its request.
+            // The error names its request.
             self.errors.fetch_add(1, Ordering::Release);
             self.note(error);
         }
     }
 
-    /// Keeps an error that no request met, such as a shadow's.
+    /// Keeps an error outside of any request, such as a shadow's.
     pub fn note(&self, error: LastError) {
         let mut last = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() >= Self::LAST_MAX {

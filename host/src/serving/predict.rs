@@ -22,7 +22,8 @@ use scry_card::{Batch, Card, CheckKind, Finding, Interrupt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Why a spare answers a request that the model itself must not see.
+/// How requests count that were at fault themselves, and why a spare answers
+/// one that the model itself must not see.
 pub(super) const INVALID_INPUT: &str = "invalid-input";
 
 /// A prediction request.
@@ -30,7 +31,7 @@ pub(super) const INVALID_INPUT: &str = "invalid-input";
 pub struct Call {
     /// The model's name.
     pub model: String,
-    /// Which version; whichever is routed when none is named.
+    /// Which version; the routed one when none is named.
     pub version: Option<VersionRef>,
     /// Requests of one key get one version while a canary runs.
     pub key: Option<String>,
@@ -63,6 +64,28 @@ pub struct Answer {
     pub remarks: Remarks,
 }
 
+/// An answer that is still to be written. Whoever writes it, or refuses it
+/// after all, counts the request by what its client gets.
+#[derive(Debug)]
+#[must_use]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// The request.
+    pub due: Due,
+}
+
+/// A request that is not counted yet.
+#[derive(Debug)]
+pub struct Due {
+    pub(super) served: Arc<Served>,
+    pub(super) number: u32,
+    pub(super) received: Instant,
+    /// Its own, where that is shorter than the model's.
+    pub(super) deadline: Instant,
+    pub(super) outcome: &'static str,
+}
+
 /// What an answer says of the inputs.
 #[derive(Debug, Default)]
 pub struct Remarks {
@@ -92,7 +115,7 @@ pub enum PredictError {
     /// what is wrong with it.
     #[error("the version is not to be trusted: {1}")]
     Untrusted(CheckKind, Refusal),
-    /// Nobody answered in time, or at all.
+    /// No version answered, or none in time.
     #[error("{0}")]
     NoAnswer(CallError),
     /// The version is there but cannot run on this host.
@@ -116,7 +139,7 @@ pub struct Sizes {
     pub io_threads: usize,
     /// Calls that may wait, over all models.
     pub queue_max: usize,
-    /// Processors that long calls, and what nobody waits for, leave to the others.
+    /// Processors that long calls, and work that no client waits for, leave to the others.
     pub quiet_cores: usize,
 }
 
@@ -155,7 +178,7 @@ impl Predictor {
     }
 
     /// Answers one request, within its deadline.
-    pub async fn predict(&self, call: Call) -> Result<Answer, PredictError> {
+    pub async fn predict(&self, call: Call) -> Result<Answered, PredictError> {
         let served = self.asked(&call.model)?;
         let number = match &call.version {
             Some(version) => served.resolve(version).inspect_err(|_| self.metrics.refused(&served.name))?,
@@ -171,16 +194,34 @@ impl Predictor {
             return Err(PredictError::NoAnswer(late));
         }
         let answer = self.answer(&served, number, call.inputs, call.by_row, deadline).await;
-        let outcome = match &answer {
-            Ok(Answer { degraded: Some(_), .. }) => "degraded",
-            Ok(_) => "ok",
-            Err(PredictError::InvalidInput(_) | PredictError::Refused(_) | PredictError::Unknown(_)) => "invalid-input",
-            Err(PredictError::Untrusted(check, _)) => check.name(),
-            Err(PredictError::NoAnswer(error)) => error.reason(),
-            Err(PredictError::Unavailable(_)) => "unavailable",
-        };
-        asked.answered(outcome);
-        answer
+        match answer {
+            Ok(answer) => {
+                let outcome = if answer.degraded.is_some() { "degraded" } else { "ok" };
+                asked.goes_on();
+                let due = Due { number, received: call.received, deadline, outcome, served };
+                Ok(Answered { answer, due })
+            }
+            Err(error) => {
+                asked.answered(match &error {
+                    PredictError::InvalidInput(_) | PredictError::Refused(_) | PredictError::Unknown(_) => {
+                        INVALID_INPUT
+                    }
+                    PredictError::Untrusted(check, _) => check.name(),
+                    PredictError::NoAnswer(error) => error.reason(),
+                    PredictError::Unavailable(_) => "unavailable",
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// Counts a request whose answer shows that it could not be meant.
+    pub fn unfit(&self, due: &Due) {
+        self.asked_for(due).answered(INVALID_INPUT);
+    }
+
+    pub(super) fn asked_for<'a>(&'a self, due: &'a Due) -> Asked<'a> {
+        Asked { metrics: &self.metrics, served: &due.served, number: due.number, received: due.received }
     }
 
     /// Whether a request would find room; one that would not is counted, and
@@ -213,7 +254,7 @@ impl Predictor {
             Ok(target) => target,
             Err(why) => return self.answer_unavailable(served, chain, rows, deadline, why).await,
         };
-        let checked = if is_whole() || target.validation.is_short(rows.size()) {
+        let checked = if is_whole() || target.validation.is_short(rows.size(target.card.schema.inputs.len())) {
             now(deadline, |interrupt| target.check(rows, by_row, &self.metrics, interrupt))
         } else {
             let (target, metrics) = (target.clone(), self.metrics.clone());
@@ -267,7 +308,7 @@ impl Predictor {
             _ => None,
         });
         let Some(card) = card else { return Err(PredictError::Unavailable(why)) };
-        let (theirs, size) = (card.clone(), rows.size());
+        let (theirs, size) = (card.clone(), rows.size(card.schema.inputs.len()));
         let work = move |interrupt: &mut Interrupt<'_>| {
             rows.keep_only(&theirs.schema.inputs);
             by_schema(&theirs.schema.inputs, rows, interrupt)
@@ -281,7 +322,7 @@ impl Predictor {
         answer.ok_or(PredictError::Unavailable(why))
     }
 
-    /// Walks the chain until somebody answers.
+    /// Walks the chain until a link answers.
     async fn fall_back(
         &self,
         served: &Served,
@@ -356,7 +397,7 @@ impl Asked<'_> {
         self.goes_on();
     }
 
-    /// Somebody else counts it.
+    /// It is counted elsewhere.
     pub(super) fn goes_on(self) {
         std::mem::forget(self);
     }

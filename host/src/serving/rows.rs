@@ -7,6 +7,7 @@ use scry_card::{
     batch_from_records_until,
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A request's rows, as they came.
 #[derive(Debug)]
@@ -26,10 +27,10 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// What is larger is not measured to its end.
+    /// Above this, the rest is not measured.
     const MEASURED_MAX: usize = 8_192;
 
-    /// Whether reading so much takes some tens of microseconds.
+    /// Whether reading so much takes tens of microseconds.
     pub(super) fn is_short(self) -> bool {
         self.elements.saturating_add(self.text_bytes / Interrupt::STEP_BYTES) <= Interrupt::STEPS
     }
@@ -54,18 +55,23 @@ impl Size {
 impl Rows {
     /// Steps that finding an element of a record takes, beside one of a column.
     const RECORD_STEPS: usize = 8;
+    /// Steps that finding a column by its name takes.
+    const NAME_STEPS: usize = 16;
 
-    /// How much there is.
-    pub(super) fn size(&self) -> Size {
+    /// How much there is for a model with so many fields. What is missing is
+    /// filled in, or said to be missing.
+    pub(super) fn size(&self, fields: usize) -> Size {
         let mut size = Size { rows: 0, elements: 0, text_bytes: 0 };
         match self {
-            Self::Columns(named, _) => {
+            Self::Columns(named, misread) => {
                 for NamedTensor { tensor, .. } in named {
                     let rows = tensor.shape.first().copied().unwrap_or(0);
                     size.rows = size.rows.max(usize::try_from(rows).unwrap_or(usize::MAX));
                     size.elements += tensor.values.len();
                     size.text_bytes += if let Values::Bytes(text) = &tensor.values { text.utf8().len() } else { 0 };
                 }
+                size.elements = size.elements.max(size.rows.saturating_mul(fields));
+                size.elements += Self::NAME_STEPS * (named.len() + misread.len());
             }
             Self::Records(rows) => {
                 size.rows = rows.len();
@@ -76,15 +82,16 @@ impl Rows {
                     }
                     size.add(value);
                 }
-                size.elements = size.elements.saturating_mul(Self::RECORD_STEPS);
+                size.elements = size.elements.max(size.rows.saturating_mul(fields)).saturating_mul(Self::RECORD_STEPS);
             }
         }
         size
     }
 
-    /// Leaves out what is no such field.
+    /// Drops members that are no field.
     pub(super) fn keep_only(&mut self, fields: &[Field]) {
-        let is_known = |name: &str| fields.iter().any(|field| field.name == name);
+        let known: BTreeSet<_> = fields.iter().map(|field| field.name.as_str()).collect();
+        let is_known = |name: &str| known.contains(name);
         match self {
             Self::Columns(named, misread) => {
                 named.retain(|column| is_known(&column.name));
@@ -115,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     fn records(value: Value) -> Size {
-        Rows::Records(serde_json::from_value(value).unwrap()).size()
+        Rows::Records(serde_json::from_value(value).unwrap()).size(3)
     }
 
     #[test]
@@ -141,6 +148,19 @@ mod tests {
             tensor: Tensor { shape: vec![2], values, validity: None },
         };
         let columns = vec![named("a", Values::Bytes(text)), named("b", Values::Fp32(vec![1.0, 2.0]))];
-        assert_eq!(Rows::Columns(columns, Vec::new()).size(), Size { rows: 2, elements: 4, text_bytes: 3 });
+        let elements = 4 + 2 * Rows::NAME_STEPS;
+        assert_eq!(Rows::Columns(columns, Vec::new()).size(2), Size { rows: 2, elements, text_bytes: 3 });
+    }
+
+    #[test]
+    fn what_holds_no_element_takes_its_time_too() {
+        let named = |shape: &[u64]| NamedTensor {
+            name: "x".into(),
+            tensor: Tensor { shape: shape.to_vec(), values: Values::Fp64(Vec::new()), validity: None },
+        };
+        assert!(Rows::Columns(vec![named(&[0]); 100], Vec::new()).size(10).is_short());
+        assert!(!Rows::Columns(vec![named(&[0]); 4_000], Vec::new()).size(10).is_short());
+        assert!(!Rows::Columns(vec![named(&[10_000, 0])], Vec::new()).size(10).is_short());
+        assert!(!records(json!(vec![json!({}); 10_000])).is_short());
     }
 }

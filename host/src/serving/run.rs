@@ -16,7 +16,7 @@ pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
 /// Runs a version; operators see what the client won't. With less time than
 /// `fair`, running out of it is not the version's fault. A call for several
-/// `requests` that fails is nobody's yet: each is made again.
+/// `requests` that fails has no culprit yet: each request is made again alone.
 pub(super) fn run(
     target: &Target,
     inputs: &Batch,
@@ -67,7 +67,7 @@ pub(super) fn run(
         tracing::warn!(target: "scry::guest", %model, version, dropped, unsaid, "the guest logged too much");
     }
     match &report.outcome {
-        // A shadow's call is no request, and says nothing about the model that is asked.
+        // A shadow's call is not a request and does not count against the requested model.
         Ok(_) if !is_awaited => {}
         Ok(outputs) => {
             target.admission.succeeded(report.duration);
@@ -88,7 +88,7 @@ pub(super) fn run(
             | CallError::Overdue,
         ) => {}
         Err(error) => {
-            // A client's fault is none of the model's.
+            // A client's mistake does not count against the model.
             if is_awaited && !matches!(error, CallError::InvalidInput(_)) {
                 target.admission.failed();
             }

@@ -65,8 +65,8 @@ impl Target {
         Ok(checked)
     }
 
-    /// Counts rows that it has answered, while somebody waits for the answer.
-    /// Nothing depends on it.
+    /// Counts rows that it has answered, while the client waits. Nothing depends on
+    /// the count.
     pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
         if let Some(watch) = &self.watch {
             watch.saw(inputs, outputs, interrupt);
@@ -129,7 +129,7 @@ impl Target {
     }
 }
 
-/// A spare that cannot stand in.
+/// A fallback that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{spare} cannot stand in for `{model}`: {message}")]
 pub struct FallbackError {

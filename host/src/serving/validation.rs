@@ -58,7 +58,7 @@ pub(super) enum Bypass {
     Rows,
     /// It is not to be trusted as it stands: any row is the spare's.
     Spare(CheckKind),
-    /// The same, and nobody is to answer.
+    /// Rejected, and no fallback may answer.
     Nobody(CheckKind),
 }
 
@@ -82,8 +82,8 @@ impl Validation {
         Ok(Self { checks, found, standing: Standing::default(), inputs, outputs, detail })
     }
 
-    /// Whether so much is checked in some tens of microseconds, as far as can be
-    /// said before: a thread that reads requests has no more.
+    /// Whether checking so much is expected to take only tens of microseconds: a
+    /// thread that reads requests has no more.
     pub(super) fn is_short(&self, size: Size) -> bool {
         self.inputs.steps(size.rows, size.elements, size.text_bytes) <= Interrupt::STEPS
     }
@@ -111,7 +111,7 @@ impl Validation {
         Ok(self.decide(model, batch, verdict, by_row, metrics))
     }
 
-    /// What follows from what was found.
+    /// The decision that follows from the findings.
     fn decide(
         &self,
         model: &str,
@@ -152,22 +152,19 @@ impl Validation {
     /// What is wrong with the form of a request, and what the checks and rules find in the part
     /// of it that has one.
     fn refusal(&self, unfit: Unfit, interrupt: &mut Interrupt<'_>) -> Result<Refusal, Interrupted> {
-        let Unfit { errors, rest } = unfit;
-        let mut refusal = Refusal::of_form(errors);
+        let Unfit { errors, unlisted, is_by_row, rest } = unfit;
+        let mut refusal = Refusal::of_form(errors, unlisted);
         let Some(rest) = rest else { return Ok(refusal) };
-        let verdict = self.inputs.check_until(&rest, &self.detail, interrupt)?;
-        let is_unread = |field: &str| refusal.findings.iter().any(|finding| finding.invalid.field == field);
         // What did not read is missing there, and said already.
-        let is_said =
-            |field: &str, check| matches!(check, CheckKind::Missing | CheckKind::NullShare) && is_unread(field);
-        let tallies = verdict.tallies.iter().filter(|tally| !is_said(&tally.field, tally.check));
-        let count: usize = tallies.map(|tally| tally.count).sum();
-        let findings = verdict.findings.into_iter();
-        let findings = findings.filter(|finding| !is_said(&finding.invalid.field, finding.invalid.check));
+        let is_unread = |field: &str, row: Option<usize>| {
+            let unread = refusal.findings.iter().map(|finding| &finding.invalid);
+            let mut unread = unread.filter(|unread| unread.field == field);
+            unread.any(|unread| !is_by_row || row.is_none() || unread.row == row)
+        };
+        let verdict = self.inputs.check_read(&rest, &is_unread, &self.detail, interrupt)?;
         let room = self.detail.errors_max.max(1).saturating_sub(refusal.findings.len());
-        let listed: Vec<_> = findings.take(room).collect();
-        refusal.unlisted = count.saturating_sub(listed.len());
-        refusal.findings.extend(listed);
+        refusal.unlisted = verdict.unlisted + verdict.findings.len().saturating_sub(room);
+        refusal.findings.extend(verdict.findings.into_iter().take(room));
         Ok(refusal)
     }
 
@@ -226,20 +223,20 @@ impl Validation {
     }
 }
 
-/// The checks of a model whose own are not there: what its schema says.
+/// The checks of a model without checks of its own: what its schema says.
 pub(super) fn by_schema(
     fields: &[Field],
     rows: Rows,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, PredictError>, Interrupted> {
     let detail = Detail::default();
-    let refused = |errors: Vec<Invalid>| PredictError::InvalidInput(errors.into());
+    let refused = |errors, unlisted| PredictError::InvalidInput(Refusal::of_form(errors, unlisted));
     let batch = match rows.in_order(fields, &detail, interrupt)? {
         Ok(batch) => batch,
-        Err(unfit) => return Ok(Err(refused(unfit.errors))),
+        Err(unfit) => return Ok(Err(refused(unfit.errors, unfit.unlisted))),
     };
     let errors = check_until(fields, &batch, detail.errors_max, interrupt)?;
-    Ok(if errors.is_empty() { Ok(batch) } else { Err(refused(errors)) })
+    Ok(if errors.is_empty() { Ok(batch) } else { Err(refused(errors, 0)) })
 }
 
 impl Checked {
@@ -266,7 +263,7 @@ impl Checked {
         Ok(Answer { outputs, remarks, ..answer })
     }
 
-    /// Nobody stands in for a version that must not answer this, or at all.
+    /// No fallback answers for a version that must not answer this request, or any.
     pub(super) fn refused(self) -> PredictError {
         match self.bypass {
             Some(Bypass::Spare(check) | Bypass::Nobody(check)) => {
@@ -278,9 +275,9 @@ impl Checked {
 }
 
 impl Refusal {
-    fn of_form(errors: Vec<Invalid>) -> Self {
+    fn of_form(errors: Vec<Invalid>, unlisted: usize) -> Self {
         let finding = |invalid| Finding { invalid, policy: Policy::Reject };
-        Self { findings: errors.into_iter().map(finding).collect(), unlisted: 0 }
+        Self { findings: errors.into_iter().map(finding).collect(), unlisted }
     }
 }
 
@@ -292,12 +289,6 @@ fn tallies(findings: &[Finding]) -> Vec<Tally> {
         count: 1,
     };
     findings.iter().map(tally).collect()
-}
-
-impl From<Vec<Invalid>> for Refusal {
-    fn from(errors: Vec<Invalid>) -> Self {
-        Self::of_form(errors)
-    }
 }
 
 impl From<Verdict> for Refusal {

@@ -46,7 +46,7 @@ pub(super) fn is_whole() -> bool {
     HAND.with_borrow(Option::is_some)
 }
 
-/// Whether somebody waits for the whole request that this thread is making.
+/// Whether the client waits for the whole request that this thread is making.
 pub(super) fn link_of_whole() -> Option<Arc<Link>> {
     HAND.with_borrow(|hand| hand.as_ref().map(|hand| hand.link.clone()))
 }
@@ -144,7 +144,7 @@ fn make<F: Future>(mut rest: Pin<Box<F>>, hand: Hand, runtime: &Handle) -> (Outc
     (outcome, HAND.take().and_then(|hand| hand.spent))
 }
 
-/// A request that nobody has begun: once it is begun, it counts itself.
+/// A request that has not begun; once it has, it counts itself.
 struct Unbegun<'a> {
     asked: Option<Asked<'a>>,
     link: Arc<Link>,

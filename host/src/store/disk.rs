@@ -8,8 +8,8 @@
 //! history.log                      every change, in sealed lines
 //! checkpoint.json                  a copy of the state after some change
 //! components/<hex>.wasm            components, by digest
-//! cache/<engine>/<hex>.cwasm       compiled code
-//! functions/<engine>/<hex>.functions  functions that a component brought
+//! cache/<engine>/<hex>-<model>.cwasm  compiled code
+//! functions/<engine>/<hex>-<model>.functions  functions that came with it, or with a runtime of scry's
 //! drift/<hex>-<model>.json         counts of live rows
 //! quarantine/<name>-<unix ms>.<…>  what is left of damaged files
 //! .<random>.tmp                    beside any of them: not finished

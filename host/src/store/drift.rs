@@ -1,7 +1,7 @@
 //! Counts of live rows, a file for each version of a model.
 //!
-//! One sealed line each. Never knows what is in it. No state depends on them:
-//! one that is lost costs an epoch its rows and nothing else.
+//! One sealed line each, whose content is not known here. No state depends on
+//! them: losing one costs the rows of an epoch and nothing else.
 
 use super::disk::{if_there, read_at_most};
 use super::inventory::files;
@@ -69,7 +69,7 @@ impl Store {
         self.path("drift")
     }
 
-    /// A model's name is one that can stand in a path.
+    /// A model's name is safe in a path.
     fn drift_path(&self, model: &str, digest: &Digest) -> PathBuf {
         self.drift_dir().join(format!("{}-{model}.json", digest.hex()))
     }

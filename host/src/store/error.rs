@@ -1,4 +1,4 @@
-//! How the data folder fails, in words for whoever has to mend it.
+//! How the data folder fails, in words for the operator who has to mend it.
 
 use super::Digest;
 use std::io::ErrorKind;

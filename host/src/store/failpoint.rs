@@ -8,6 +8,7 @@
 //! full:N   ENOSPC instead of a step that creates or writes
 //! error:N  EIO instead of the step
 //! trace:N  does the step and names it on stderr
+//! panic:N  panics instead of the step, with two lines
 //! ```
 //!
 //! Release builds do the step and nothing else.
@@ -41,6 +42,7 @@ mod armed {
         Full,
         Error,
         Trace,
+        Panic,
     }
 
     #[derive(Debug)]
@@ -69,8 +71,8 @@ mod armed {
             let faults = parts.map(|part| {
                 Fault::parse(part).ok_or_else(|| {
                     format!(
-                        "SCRY_FAILPOINT: expected `kill:N`, `full:N`, `error:N` or `trace:N`, N from 1, or `N+`; \
-                         found `{part}`"
+                        "SCRY_FAILPOINT: expected `kill:N`, `full:N`, `error:N`, `trace:N` or `panic:N`, N from 1, \
+                         or `N+`; found `{part}`"
                     )
                 })
             });
@@ -102,6 +104,7 @@ mod armed {
                 "full" => Action::Full,
                 "error" => Action::Error,
                 "trace" => Action::Trace,
+                "panic" => Action::Panic,
                 _ => return None,
             };
             let (first, on) = match number.strip_suffix('+') {
@@ -122,6 +125,8 @@ mod armed {
                 say("passed", kind, step);
                 done
             }
+            #[expect(clippy::panic, reason = "it is told to")]
+            Some(Action::Panic) => panic!("failpoint: {}\nforged", kind.name()),
             Some(Action::Kill) => {
                 act()?;
                 say("killed at", kind, step);
@@ -134,7 +139,7 @@ mod armed {
     }
 
     fn say(what: &str, kind: FileKind, step: Step) {
-        // Nobody may be listening, and that changes nothing.
+        // A closed stderr changes nothing.
         let _ = writeln!(io::stderr(), "failpoint: {what} {}.{}", kind.name(), step.name());
     }
 

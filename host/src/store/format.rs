@@ -1,5 +1,5 @@
-//! The format of the data folder, so that no host works on a folder that a
-//! later version has laid out.
+//! The format of the data folder, so that no host works on a folder of a later
+//! version's layout.
 //!
 //! `format` is one sealed line, and stays one in every format to come. Never
 //! changes a folder of a later format. A folder without the file is older than
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const FORMAT: &str = "format";
-/// More than the line needs.
+/// The longest format line, in bytes: more than it needs.
 const FORMAT_MAX_BYTES: u64 = 4096;
 
 /// The format that this version reads and writes.
@@ -32,7 +32,7 @@ enum Found {
     Missing,
     /// A format that this version knows.
     Known,
-    /// Nothing that verifies.
+    /// A line that does not verify.
     Damaged,
 }
 
@@ -44,19 +44,25 @@ pub(super) fn refuse_later(root: &Path) -> Result<(), StoreError> {
 fn read(root: &Path) -> Result<Found, StoreError> {
     let path = root.join(FORMAT);
     let Some(bytes) = if_there(&path, read_at_most(&path, FORMAT_MAX_BYTES))? else { return Ok(Found::Missing) };
-    let Some(json) = unseal(&bytes) else { return Ok(Found::Damaged) };
+    let (json, is_sound) = match unseal(&bytes) {
+        Some(json) => (json, true),
+        None => (bytes.iter().position(|byte| *byte == b'{').and_then(|at| bytes.get(at..)).unwrap_or_default(), false),
+    };
     let found = match serde_json::from_slice(json) {
-        Ok(Line { format }) if format <= FORMAT_NUMBER => return Ok(Found::Known),
-        Ok(Line { format }) => format.to_string(),
+        // Damaged or not: one flipped bit must not open a later format's folder.
+        Ok(Line { format }) if format > FORMAT_NUMBER => format.to_string(),
+        Ok(Line { .. }) if is_sound => return Ok(Found::Known),
         // It verifies, and this version cannot read it.
-        Err(_) => String::from_utf8_lossy(json).chars().take(80).collect(),
+        Err(_) if is_sound => String::from_utf8_lossy(json).chars().take(80).collect(),
+        Ok(Line { .. }) | Err(_) => return Ok(Found::Damaged),
     };
     Err(StoreError::LaterFormat { root: root.to_owned(), found, known: FORMAT_NUMBER })
 }
 
 impl Store {
-    /// Writes the format where it is missing. One that is damaged is set aside:
-    /// what the folder holds is checked line by line all the same.
+    /// Writes the format where it is missing. One that is damaged, and does not
+    /// look like a later one, is set aside: what the folder holds is checked
+    /// line by line all the same.
     pub(super) fn settle_format(&self) -> Result<(), StoreError> {
         let path = self.path(FORMAT);
         match read(&self.path(""))? {

@@ -1,4 +1,4 @@
-//! What the data folder holds, and taking away what nobody needs.
+//! Lists what the data folder holds, and removes files from it.
 //!
 //! Lists only files that are named as a host names them, and never decides
 //! which of them may go.
@@ -8,7 +8,7 @@ use super::write::{self, FileKind, is_beside_name};
 use super::{Digest, Store, StoreError};
 use std::path::{Path, PathBuf};
 
-/// Compiled code of a component, or functions that it brought.
+/// Compiled code of a model's component, or functions that it brought.
 #[derive(Debug, Clone)]
 pub struct CachedCode {
     /// The engine that it was compiled for, as its folder is named.
@@ -32,7 +32,7 @@ impl Store {
     /// The components that are there, with their sizes. Not hashed.
     pub fn list_components(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
         let found = files(&self.path("components"))?.into_iter();
-        Ok(found.filter_map(|file| Some((digest_of(&file.name, ".wasm")?, file.size_bytes))).collect())
+        Ok(found.filter_map(|file| Some((digest_of(file.name.strip_suffix(".wasm")?)?, file.size_bytes))).collect())
     }
 
     /// Removes a component, if it is there.
@@ -55,7 +55,9 @@ impl Store {
         for dir in folders(dir)? {
             let engine = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
             all.extend(files(&dir)?.into_iter().filter_map(|file| {
-                let digest = digest_of(&file.name, suffix)?;
+                let name = file.name.strip_suffix(suffix)?;
+                // Earlier hosts named no model.
+                let digest = digest_of(name.split_once('-').map_or(name, |(hex, _model)| hex))?;
                 Some(CachedCode { engine: engine.clone(), digest, size_bytes: file.size_bytes, path: file.path, kind })
             }));
         }
@@ -87,8 +89,8 @@ impl Store {
     }
 }
 
-fn digest_of(name: &str, suffix: &str) -> Option<Digest> {
-    format!("sha256:{}", name.strip_suffix(suffix)?).parse().ok()
+fn digest_of(hex: &str) -> Option<Digest> {
+    format!("sha256:{hex}").parse().ok()
 }
 
 /// The files of a folder; none when it does not exist.

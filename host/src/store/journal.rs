@@ -168,6 +168,11 @@ impl Journal {
         }
     }
 
+    /// Takes no change until the next start, and says why.
+    pub fn refuse_changes(&mut self, why: String) {
+        self.poison(why);
+    }
+
     #[cfg(test)]
     pub(super) fn pretend_len_bytes(&mut self, len_bytes: u64) {
         self.len_bytes = len_bytes;

@@ -32,7 +32,7 @@ pub(super) fn unseal(line: &[u8]) -> Option<&[u8]> {
     unseal_open(line.strip_suffix(b"\n")?)
 }
 
-/// The same of a line without its newline.
+/// Checks a line without its newline.
 fn unseal_open(line: &[u8]) -> Option<&[u8]> {
     let (given, json) = line.split_at_checked(TAG_LEN + 1)?;
     let expected = [tag(json).as_bytes(), b" "].concat();
@@ -91,7 +91,7 @@ pub fn read_lines(bytes: &[u8]) -> Lines<'_> {
 
 /// The records of two lines that one damaged line break has made into one.
 fn joined(line: &[u8]) -> Vec<&[u8]> {
-    /// More is not tried: each try hashes the rest of the line.
+    /// The most split points that are tried: each hashes the rest of the line.
     const TRIES_MAX: usize = 16;
     let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     let begins = |at: &usize| {

@@ -98,7 +98,7 @@ impl Store {
             let path = self.quarantine_dir().join(format!("{stem}-{unix_ms}{extension}"));
             (!path.exists()).then_some(path)
         };
-        // Each turn is another name, and there are only so many files: this ends.
+        // Every turn tries another name, and the files are finitely many: this ends.
         (now_ms..).find_map(free).unwrap_or_else(|| self.quarantine_dir())
     }
 }

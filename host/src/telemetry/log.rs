@@ -1,15 +1,22 @@
-//! Structured logs on stderr. A line of text is one event: whatever guests and
-//! clients put into its fields is escaped here, for all of them.
+//! Structured logs on stderr. A line is one event, as text or as JSON: whatever
+//! guests and clients put into its fields is escaped and cut here, for all of
+//! them, and so is what a panic says.
 
 use crate::config::{Log, LogFormat};
 use crate::text::Escaping;
+use anstream::{AutoStream, ColorChoice};
+use serde_json::{Map, Value};
 use std::fmt::{Debug, Result as Written, Write};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::{MakeExt, RecordFields};
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
-/// Of one field of a line of text.
+/// Of one field of a line.
 const FIELD_MAX_BYTES: usize = 8 << 10;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -21,11 +28,15 @@ pub fn init(log: &Log) -> Result<(), String> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let started = match log.format {
         LogFormat::Text => {
-            let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            builder.with_ansi(ansi).fmt_fields(OneLineFields).try_init()
+            let is_colored = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+            builder.with_ansi(is_colored).fmt_fields(OneLineFields).try_init()
         }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.event_format(JsonLine).try_init(),
     };
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name(), "{panic}");
+    }));
     started.map_err(|e| e.to_string())
 }
 
@@ -58,7 +69,7 @@ struct OneLineFields;
 
 impl<'w> FormatFields<'w> for OneLineFields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> Written {
-        let field = |writer: &mut Writer<'_>, field: &tracing::field::Field, value: &dyn Debug| {
+        let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
             let mut line = Escaping::line(writer, FIELD_MAX_BYTES);
             match field.name() {
                 "message" => write!(line, "{value:?}"),
@@ -66,6 +77,65 @@ impl<'w> FormatFields<'w> for OneLineFields {
             }
         };
         debug_fn(field).delimited(" ").format_fields(writer, fields)
+    }
+}
+
+/// An object with the time, the level, the target and the event's fields.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> Written {
+        let mut fields = JsonFields::default();
+        event.record(&mut fields);
+        let mut timestamp = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
+        let (level, target) = (event.metadata().level().as_str(), event.metadata().target());
+        for (name, value) in [("timestamp", timestamp.as_str()), ("level", level), ("target", target)] {
+            fields.0.insert(name.into(), value.into());
+        }
+        writeln!(writer, "{}", Value::Object(fields.0))
+    }
+}
+
+#[derive(Default)]
+struct JsonFields(Map<String, Value>);
+
+impl JsonFields {
+    fn keep(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for JsonFields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.keep(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.keep(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.keep(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.keep(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let mut text = String::new();
+        // Only a value's own formatting can fail: what it wrote until then is kept.
+        let _ = write!(Escaping::line(&mut text, FIELD_MAX_BYTES), "{value:?}");
+        self.keep(field, text);
     }
 }
 
@@ -120,14 +190,32 @@ mod tests {
 
     #[test]
     fn every_field_stays_on_its_line_however_it_is_recorded() {
+        let text = |kept: Kept| {
+            tracing_subscriber::fmt().with_writer(kept).with_ansi(false).fmt_fields(OneLineFields).finish()
+        };
+        let log = logged(text);
+        let escaped = r"a\n2030-01-01T00:00:00Z ERROR scry: forged\r\u{0}\u{1b}[2J\u{2028}\u{202e}";
+        assert!(log.contains(&format!("said display={escaped} debug=")), "{log}");
+        let json = |kept: Kept| tracing_subscriber::fmt().with_writer(kept).event_format(JsonLine).finish();
+        let log = logged(json);
+        let line: Value = serde_json::from_str(log.lines().nth(1).unwrap()).unwrap();
+        for key in ["display", "plain", "error"] {
+            assert_eq!(line[key], escaped, "{key}");
+        }
+        let (message, level, target) = (&line["message"], &line["level"], &line["target"]);
+        assert_eq!((message, level, target), (&"said".into(), &"INFO".into(), &module_path!().into()));
+        assert_eq!((&line["count"], &line["share"]), (&7.into(), &0.5.into()));
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
+    }
+
+    /// What is logged of all that could forge a line.
+    fn logged<S: Subscriber + Send + Sync + 'static>(subscriber: impl Fn(Kept) -> S) -> String {
         let kept = Kept::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).fmt_fields(OneLineFields).finish();
         let forged = "a\n2030-01-01T00:00:00Z ERROR scry: forged\r\0\x1b[2J\u{2028}\u{202e}";
         let error = io::Error::other(forged);
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(subscriber(kept.clone()), || {
             tracing::info!("{forged}");
-            tracing::info!(display = %forged, debug = ?forged, plain = forged, %error, "said");
+            tracing::info!(display = %forged, debug = ?forged, plain = forged, %error, count = 7, share = 0.5, "said");
             tracing::info!(error = &error as &dyn std::error::Error, "said");
             tracing::info!("{}", "x".repeat(1 << 20));
         });
@@ -135,8 +223,7 @@ mod tests {
         assert_eq!(log.lines().count(), 4, "{log}");
         assert!(log.chars().all(|c| c == '\n' || !c.is_control()), "{log}");
         assert!(!log.contains(['\u{2028}', '\u{202e}']), "{log}");
-        let escaped = r"a\n2030-01-01T00:00:00Z ERROR scry: forged\r\u{0}\u{1b}[2J\u{2028}\u{202e}";
-        assert!(log.contains(&format!("said display={escaped} debug=")), "{log}");
         assert!(log.len() < 2 * FIELD_MAX_BYTES, "{} bytes", log.len());
+        log
     }
 }

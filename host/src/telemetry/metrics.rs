@@ -157,7 +157,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 21] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 21] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -265,7 +265,7 @@ impl Metrics {
         }
     }
 
-    /// A call that the thread that read the request makes itself: it waits for nobody.
+    /// A call that the thread that read the request makes itself: it does not wait.
     pub fn inline_call(&self, model: &str) {
         self.inline_calls.with_label_values(&[model]).inc();
         self.queued(model, Duration::ZERO);

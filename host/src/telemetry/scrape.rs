@@ -68,8 +68,8 @@ impl Scrape {
         self.drift_alarms.with_label_values(&labels).inc_by(moment.alarms);
     }
 
-    pub(super) fn families(&self) -> impl Iterator<Item = MetricFamily> {
-        let all: [&dyn Collector; 7] = [
+    pub(super) fn collectors(&self) -> [&dyn Collector; 7] {
+        [
             &self.circuit_open,
             &self.data_age,
             &self.stale,
@@ -77,8 +77,11 @@ impl Scrape {
             &self.drift_ln_e,
             &self.drift_columns,
             &self.drift_alarms,
-        ];
-        let families: Vec<_> = all.iter().flat_map(|collector| collector.collect()).collect();
+        ]
+    }
+
+    pub(super) fn families(&self) -> impl Iterator<Item = MetricFamily> {
+        let families: Vec<_> = self.collectors().iter().flat_map(|collector| collector.collect()).collect();
         families.into_iter().filter(|family| !family.get_metric().is_empty())
     }
 }

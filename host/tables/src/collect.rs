@@ -69,7 +69,7 @@ impl Collector {
 /// What a field wants of a row, as errors say it.
 fn expected(field: &Field) -> String {
     match field.shape.as_slice() {
-        [] => format!("a {} value", field.datatype),
+        [] => field.datatype.value(),
         shape => format!("{} values of shape {shape:?}", field.datatype),
     }
 }
@@ -126,7 +126,7 @@ pub(crate) fn check_fields(path: &Path, fields: &[Field]) -> Result<(), TableErr
 
 /// Pushes a float, also into a column of whole numbers when it is one exactly.
 /// NaN is a missing number.
-pub(crate) fn push_float(builder: &mut ColumnBuilder, value: f64) -> Result<(), String> {
+pub fn push_float(builder: &mut ColumnBuilder, value: f64) -> Result<(), String> {
     /// Below this every whole number has a float of its own.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match builder.datatype() {

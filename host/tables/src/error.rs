@@ -102,6 +102,11 @@ impl fmt::Display for At<'_> {
 }
 
 impl TableError {
+    /// Whether the file's content is at fault, not the system.
+    pub fn is_data(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
         Self::Io { path: path.to_owned(), error }
     }

@@ -32,6 +32,7 @@ mod reader;
 mod text;
 mod writer;
 
+pub use collect::push_float;
 pub use column::{ColumnInfo, Kind};
 pub use error::{Place, TableError};
 pub use format::Format;

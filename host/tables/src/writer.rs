@@ -192,7 +192,7 @@ fn refuse(path: &Path, field: &Field, rows_before: u64, element: usize, found: S
         path: path.to_owned(),
         place: Place::Row(rows_before + row as u64),
         column: field.name.clone(),
-        expected: format!("a {} value", field.datatype),
+        expected: field.datatype.value(),
         found,
     }
 }

@@ -46,8 +46,8 @@ fn a_page_that_asks_for_too_much_is_refused_by_its_header() {
 fn values_that_no_field_holds_are_named() {
     use Datatype::*;
     let cases = [
-        ("t.csv", "x\n1\n300\n", Int8, "line 3, column `x`: expected a INT8 value, found 300"),
-        ("t.csv", "x\n1.5\n", Int64, "line 2, column `x`: expected a INT64 value, found \"1.5\""),
+        ("t.csv", "x\n1\n300\n", Int8, "line 3, column `x`: expected an INT8 value, found 300"),
+        ("t.csv", "x\n1.5\n", Int64, "line 2, column `x`: expected an INT64 value, found \"1.5\""),
         ("t.csv", "x\n-1\n", Uint64, "found -1"),
         ("t.csv", "x\n1e400\n", Fp64, "found \"1e400\""),
         ("t.csv", "x\n1e39\n", Fp32, "found \"1e39\""),
@@ -63,11 +63,16 @@ fn values_that_no_field_holds_are_named() {
         ("t.csv", "x;y\n", Int8, "separated by ';'"),
         ("t.csv", "", Int8, "the file is empty"),
         ("t.csv", "y,z\n", Int8, "is not there, and must be: the file has `y`, `z`"),
-        ("t.ndjson", "{\"x\":1}\n\n{\"x\":\"a\"}\n", Int8, "line 3, column `x`: expected a INT8 value, found \"a\""),
+        ("t.ndjson", "{\"x\":1}\n\n{\"x\":\"a\"}\n", Int8, "line 3, column `x`: expected an INT8 value, found \"a\""),
         ("t.ndjson", "{\"x\":1,\"x\":2}\n", Int8, "found a second value"),
         ("t.ndjson", "{\"x\":[1]}\n", Int8, "found a list"),
         ("t.ndjson", "{\"x\":{}}\n", Int8, "found an object"),
-        ("t.ndjson", "{\"x\":1e300}\n", Fp32, "line 1, column `x`: expected a FP32 value, found a number out of range"),
+        (
+            "t.ndjson",
+            "{\"x\":1e300}\n",
+            Fp32,
+            "line 1, column `x`: expected an FP32 value, found a number out of range",
+        ),
         ("t.ndjson", "[{\"x\":1}]\n", Int8, "line 1: expected an object, found a list; write one JSON object a line"),
         (
             "t.ndjson",

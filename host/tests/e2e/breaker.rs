@@ -78,7 +78,7 @@ fn a_version_that_fails_repeatedly_is_not_run_and_the_fallback_answers_at_once()
     assert!(open["since_ms"].is_u64() && (40_000..=72_000).contains(&open["next_probe_ms"].as_u64().unwrap()));
     let closed = json!({ "state": "closed", "forced": false, "since_ms": null, "next_probe_ms": null });
     assert_eq!(steady["circuit"], closed);
-    let shown = host.scry(&["models"]).ok().stdout;
+    let shown = host.scry(&["models", "-o", "wide"]).ok().stdout;
     for part in ["failed  circuit open since 20", "Z, next probe in ", "failed  circuit closed  crate 0.1.0\n"] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
     }

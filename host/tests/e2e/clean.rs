@@ -38,7 +38,8 @@ fn held(dir: &Path) -> Vec<String> {
         if path.is_dir() {
             found.extend(held(&path));
         } else {
-            found.push(format!("sha256:{}", path.file_stem().unwrap().to_str().unwrap()));
+            // Compiled code names its model, too.
+            found.push(format!("sha256:{}", path.file_stem().unwrap().to_str().unwrap().trim_end_matches("-steady")));
         }
     }
     sorted(found)

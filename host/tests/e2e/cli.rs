@@ -9,15 +9,15 @@ use std::process::{Child, Command, Output, Stdio};
 #[test]
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
-    let model = ["new", "build", "inspect", "test", "profile", "transform", "schema"];
+    let model = ["new", "build", "import", "inspect", "test", "bench", "profile", "transform", "schema"];
     let life =
         ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
-    for command in [&model[..], &life, &["predict", "demo"]].concat() {
+    for command in [&model[..], &life, &["predict", "demo", "completions", "man"]].concat() {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in {help}");
         let help = Ran::of(scry().args([command, "--help"])).ok().stdout;
         assert!(help.contains("Usage: scry"), "{help}");
     }
-    assert!(help.contains("0 done, 1 the work failed, 2 the command line is wrong"));
+    assert!(help.contains("0 done, 1 the work failed, 2 the command line is wrong, 3 the data is refused"));
     Ran::of(scry().arg("--version")).ok();
     for wrong in [&["nonsense"][..], &["build", "--nonsense"], &["publish"], &["deploy", "m", "--to", "0"], &[]] {
         Ran::of(scry().args(wrong)).code(2);
@@ -68,7 +68,7 @@ fn models_lists_versions_aliases_fallbacks_and_limits() {
         })
     );
     assert_eq!(models[1]["versions"].as_array().unwrap().len(), 2);
-    let shown = host.scry(&["models"]).ok().stdout;
+    let shown = host.scry(&["models", "-o", "wide"]).ok().stdout;
     for part in
         ["hostile  (live: 1, deadline 700 ms)", "@champion = 1", "falls back to steady@2", "falls back to the constant"]
     {
@@ -125,17 +125,17 @@ fn predict_takes_rows_instances_one_row_v2_and_stdin() {
 
     let mut wrong = rows[0].clone();
     wrong["hour"] = json!(24);
-    predict("bikeshare", &json!([wrong])).code(1).says(&["field `hour`, row 0", "expected 0 to 23 h", "found 24"]);
+    predict("bikeshare", &json!([wrong])).code(3).says(&["field `hour`, row 0", "expected 0 to 23 h", "found 24"]);
     wrong["hour"] = json!("noon");
-    predict("bikeshare", &json!([wrong])).code(1).says(&["field `hour`, row 0", "INT64", "noon"]);
-    predict("bikeshare", &json!([3])).code(1).says(&["`[0]`: expected an object", "found 3"]);
+    predict("bikeshare", &json!([wrong])).code(3).says(&["field `hour`, row 0", "INT64", "noon"]);
+    predict("bikeshare", &json!([3])).code(3).says(&["`[0]`: expected an object", "found 3"]);
     predict("bikeshare@7", rows).code(1).says(&["no version `7`"]);
     predict("nobody", rows).code(1).says(&["`nobody` is not known"]);
     predict("bikeshare@", rows).code(2).says(&["not a reference"]);
 }
 
 #[test]
-fn predict_says_when_a_spare_answered() {
+fn predict_says_when_a_fallback_answered() {
     let host = Host::start();
     host.publish(&guest("hostile"));
     host.publish(&guest("steady"));

@@ -116,6 +116,25 @@ fn a_shift_of_numbers_is_seen_beside_sentinels_in_any_unit_and_beyond_2_to_the_5
 }
 
 #[test]
+fn what_stands_for_a_missing_whole_number_hides_no_drift_in_whichever_row_it_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = i64::MIN;
+    let ages = |middle: f64| move |r: &mut Random| ((r.normal() + middle) * 10.0) as i64;
+    for (old, new, verdict) in [(4.0, 4.0, "ok"), (4.0, 5.0, "drift")] {
+        for first in [true, false] {
+            for (name, seed, middle) in [("old.csv", 1, old), ("new.csv", 2, new)] {
+                let row = |r: &mut Random| if r.uniform() < 0.01 { missing } else { ages(middle)(r) }.to_string();
+                write(&dir, name, seed, 2_000, row);
+                let rows = std::fs::read_to_string(dir.path().join(name)).unwrap();
+                let begin = if first { format!("c\n{missing}\n") } else { "c\n40\n".to_owned() };
+                std::fs::write(dir.path().join(name), rows.replacen("c\n", &begin, 1)).unwrap();
+            }
+            assert_verdict(&dir, verdict, &format!("ages about {old} and {new}, {missing} first: {first}"));
+        }
+    }
+}
+
+#[test]
 fn a_reference_of_few_rows_says_that_it_is_too_small() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir, "new.csv", 2, 2_000, |r| (r.normal() + 100.0).to_string());

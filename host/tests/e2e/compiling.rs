@@ -1,5 +1,6 @@
 //! What a publisher can cost: components that are hard to compile, cards and
-//! examples without end. Each is refused by a limit that it names, and nobody waits.
+//! examples without end. Each is refused by a limit that it names, and others do
+//! not wait.
 
 mod crafted;
 
@@ -49,8 +50,8 @@ fn peak_kib(host: &Host) -> u64 {
 }
 
 /// The note of the gate `compile` of a publish.
-fn compiled(host: &Host, bytes: &[u8]) -> String {
-    let published = host.admin_post("/v1/models", bytes).status(200).json();
+fn compiled(host: &Host, query: &str, bytes: &[u8]) -> String {
+    let published = host.admin_post(&format!("/v1/models{query}"), bytes).status(200).json();
     let gates = published["gates"].as_array().unwrap();
     let gate = gates.iter().find(|gate| gate["gate"] == "compile").unwrap();
     gate["note"].as_str().unwrap().to_owned()
@@ -61,11 +62,11 @@ fn a_component_that_is_hard_to_compile_is_refused_by_name_while_others_publish_a
     // Each component meets one limit: the other is out of its reach.
     let host = Host::with("[limits]\ndeadline_ms = 10000\n[compile]\ncpu_max_s = 4\nmemory_max_bytes = 4294967296\n");
     host.publish(&guest("hostile"));
-    let (bomb, asked) = (model("slow", &nested(NESTED)), &host);
+    let (bomb, steady, asked) = (model("slow", &nested(NESTED)), guest("steady"), &host);
     thread::scope(|scope| {
         let bomb = scope.spawn(|| asked.admin_post("/v1/models", &bomb));
         busy_compiler(&host);
-        host.publish(&guest("steady"));
+        host.publish(&steady);
         assert_eq!(host.predict("steady", "", 2.0).status(200).y(), 4.0);
         assert!(!bomb.is_finished(), "the other publish had to wait");
         while !bomb.is_finished() {
@@ -84,7 +85,7 @@ fn a_component_that_is_hard_to_compile_is_refused_by_name_while_others_publish_a
     // The component's own bytes.
     let grown_kib = peak_kib(&host) - before_kib;
     assert!(grown_kib < 64 << 10, "the host took {grown_kib} KiB more");
-    // The same without the function: it was only that.
+    // Without the function it is accepted.
     host.admin_post("/v1/models", &model("small", &roots(1))).status(200);
     assert_eq!(host.get("/v2/models/large").status, 404, "nothing of it is left");
     assert!(compilers(&host).is_empty());
@@ -145,7 +146,7 @@ fn what_compiles_has_nothing_of_the_hosts_and_ends_with_it() {
         kill_process(Pid::from_raw(i32::try_from(host.id()).unwrap()).unwrap(), Signal::KILL).unwrap();
         compiler
     });
-    // What nobody has waited for yet is a zombie.
+    // A zombie until its parent has waited for it.
     eventually("its end", || matches!(status(&compiler, "State").chars().next(), None | Some('Z')));
 }
 
@@ -159,10 +160,12 @@ fn what_compiles_can_do_nothing_that_it_could_before() {
 }
 
 #[test]
-fn a_changed_component_is_compiled_where_it_was_changed() {
+fn a_changed_version_is_compiled_where_it_was_changed_and_another_model_as_a_whole() {
     let (host, steady) = (Host::start(), guest("steady"));
-    assert_eq!(compiled(&host, &steady.bytes()), "compiled");
-    let again = compiled(&host, &variant(&steady, 1));
+    assert_eq!(compiled(&host, "", &steady.bytes()), "compiled");
+    // Another model takes nothing of it, not even the same component's code.
+    assert_eq!(compiled(&host, "?name=other", &steady.bytes()), "compiled");
+    let again = compiled(&host, "", &variant(&steady, 1));
     let known = again.strip_prefix("compiled; ").and_then(|note| note.strip_suffix(" functions were known"));
     let (known, all) = known.unwrap_or_else(|| panic!("{again}")).split_once(" of ").unwrap();
     let [known, all] = [known, all].map(|count| count.parse::<u32>().unwrap());
@@ -207,7 +210,7 @@ fn functions_that_are_damaged_or_another_hosts_are_compiled_anew() {
             assert_eq!(kept.len(), 1, "{kept:?}");
             std::fs::write(&kept[0], damage(std::fs::read(&kept[0]).unwrap())).unwrap();
         });
-        assert_eq!(compiled(&host, &variant(&steady, number)), "compiled", "damage {number}");
+        assert_eq!(compiled(&host, "", &variant(&steady, number)), "compiled", "damage {number}");
         assert!(host.log().contains("compiled functions are not this host's"));
         assert_eq!(host.predict("steady", "", 2.0).status(200).y(), 4.0);
     }
@@ -231,7 +234,7 @@ fn kept_functions_have_a_limit_and_go_with_what_brought_them() {
     host.scry(&["gc"]).ok();
     let hex = guest("steady").digest.strip_prefix("sha256:").unwrap().to_owned();
     let left = functions(&host.data());
-    assert!(left.len() == 1 && left[0].file_stem().unwrap().to_str() == Some(&hex), "{left:?}");
+    assert!(left.len() == 1 && left[0].file_stem().unwrap().to_str() == Some(&format!("{hex}-steady")), "{left:?}");
 
     // Room for the larger of the two: the older one goes.
     let most = sizes.iter().max().unwrap() + 64;

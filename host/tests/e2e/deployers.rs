@@ -1,7 +1,7 @@
 //! Several operators at once, under load: every request is answered, and only
 //! by versions that have passed their gates.
 
-use crate::support::{Guest, Host, features, guest};
+use crate::support::{Guest, Host, features, guest, with_section};
 use crate::swap::variant;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,6 @@ const CONFIG: &str = "[limits]\ndeadline_ms = 10000\nin_flight_max = 2\n[catalog
 
 /// A model whose golden examples take long: what is large takes `slow` some 30 ms.
 fn slow_to_prove(of: &Guest) -> Vec<u8> {
-    use wasm_encoder::ComponentSection;
     let row = |x: f64| (json!({ "behaviour": "", "x": x }), json!({ "y": 2.0 * x }));
     let examples: Vec<_> = (0..30)
         .map(|n| {
@@ -21,10 +20,7 @@ fn slow_to_prove(of: &Guest) -> Vec<u8> {
         })
         .collect();
     let golden = json!({ "examples": examples }).to_string();
-    let mut bytes = of.bytes();
-    wasm_encoder::CustomSection { name: "scry:golden".into(), data: golden.as_bytes().into() }
-        .append_to_component(&mut bytes);
-    bytes
+    with_section(&of.bytes(), "scry:golden", &golden)
 }
 
 fn deploy(host: &Host, deployment: &Value) -> crate::support::Reply {

@@ -218,6 +218,7 @@ fn a_bad_document_changes_nothing_and_says_what_is_wrong() {
         ("models.steady = { live = 1 ".into(), 422, vec!["not readable", "line 1"]),
         ("[models.steady]\n".into(), 422, vec!["models.steady", "expected `live`"]),
         ("[models.steady]\naliases = { a = 1 }\n".into(), 422, vec!["models.steady", "expected `live`"]),
+        (steady("shadow = [1, 5.0]"), 422, vec!["`models.steady.shadow`: expected an object, found a list"]),
         (steady("shadow = { percent = 5 }"), 422, vec!["line 3", "missing field `to`"]),
         (steady("").replacen("live = 1", "live = 9", 1), 422, vec!["models.steady", "no version `9`", "1 to 3"]),
         (

@@ -3,7 +3,9 @@
 
 use crate::support::Ran;
 use crate::support::data::{command, hours, read_json, write_ndjson};
-use crate::support::{Guest, Host, PATIENT, Reply, eventually, example, features, guest, rows, scry, sha256};
+use crate::support::{
+    Guest, Host, PATIENT, Reply, eventually, example, features, guest, rows, scry, sha256, with_section,
+};
 use scry_card::stats::{Profiler, Reference, References};
 use scry_card::{Batch, Field, Tensor, Values};
 use serde_json::{Value, json};
@@ -53,17 +55,13 @@ pub(crate) fn references(features_middle: f64) -> References {
 
 /// A component with training data and, if need be, other words on its card.
 pub(crate) fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8> {
-    use wasm_encoder::ComponentSection;
-    let mut bytes = of.bytes();
-    let mut add = |name: &str, json: Vec<u8>| {
-        wasm_encoder::CustomSection { name: name.into(), data: json.into() }.append_to_component(&mut bytes);
-    };
-    add("scry:reference", serde_json::to_vec(references).unwrap());
+    let references = serde_json::to_string(references).unwrap();
+    let mut bytes = with_section(&of.bytes(), "scry:reference", &references);
     if let Some(words) = card.as_object() {
         let mut card =
             Ran::of(scry().args(["inspect", of.path.to_str().unwrap(), "--json"])).ok().json()["card"].take();
         card.as_object_mut().unwrap().extend(words.clone());
-        add("scry:card", card.to_string().into_bytes());
+        bytes = with_section(&bytes, "scry:card", &card.to_string());
     }
     bytes
 }
@@ -132,7 +130,7 @@ fn rows_like_the_training_data_raise_no_alarm_and_all_is_shown_all_the_same() {
         assert_eq!(host.metric(&format!("scry_drift_alarms_total{labels}")), 0.0);
         assert_eq!(host.metric(&format!("scry_drift_columns{labels}")), 0.0);
     }
-    let text = host.scry(&["drift", "steady"]).ok().stdout;
+    let text = host.scry(&["drift", "steady", "-o", "wide"]).ok().stdout;
     assert!(text.contains("[inputs]") && text.contains("w_norm") && !text.contains("ALARM"), "{text}");
     assert!(!host.log().contains("drift"), "{}", host.log());
     host.scry(&["drift", "nobody"]).code(1).says(&["nobody", "not known"]);
@@ -161,9 +159,17 @@ fn a_shift_is_an_alarm_after_as_few_rows_as_promised_and_said_once() {
     assert_eq!((&column["column"], &column["effect"]), (&json!("x"), &json!("w_norm")));
     assert!(column["ln_e"].as_f64() >= column["ln_e_threshold"].as_f64(), "{column}");
     traffic(&host, &mut random, 300, 1.0);
-    let text = host.scry(&["drift", "steady"]).ok().stdout;
+    let text = host.scry(&["drift", "steady", "-o", "wide"]).ok().stdout;
     assert!(text.contains("[inputs]  alarms so far: 1") && text.contains("ALARM after"), "{text}");
-    let listed = host.scry(&["models"]).ok().stdout;
+    let short = host.scry(&["drift", "steady"]).ok().stdout;
+    assert!(short.starts_with("ALARM  steady@1  inputs drift after"), "{short}");
+    let short: Vec<Vec<_>> = short.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(
+        short.iter().any(|line| line.starts_with(&["@1", "live", "inputs"]) && line.contains(&"drift")),
+        "{short:?}"
+    );
+    assert!(short.iter().any(|line| line.starts_with(&["@1", "live", "inputs", "x"])), "{short:?}");
+    let listed = host.scry(&["models", "-o", "wide"]).ok().stdout;
     assert!(listed.contains("DRIFT in inputs, "), "{listed}");
     let labels = "{model=\"steady\",side=\"inputs\",version=\"1\"}";
     assert_eq!(host.metric(&format!("scry_drift_alarms_total{labels}")), 1.0);
@@ -305,7 +311,7 @@ fn a_pipeline_that_gives_other_features_than_in_training_is_noticed() {
     let alarm = &current(&shown, "features")["alarm"];
     assert_eq!(alarm["columns"][0]["column"], "x", "{alarm}");
     assert_eq!(current(&shown, "inputs")["alarm"], json!(null), "what came in is as it was");
-    let text = host.scry(&["drift", "steady"]).ok().stdout;
+    let text = host.scry(&["drift", "steady", "-o", "wide"]).ok().stdout;
     assert!(text.contains("[features]  alarms so far: 1, sampled 1 requests, 0 failed, 0 dropped"), "{text}");
     // A few a second, however many there are.
     (0..40).for_each(|_| drop(send(&host, &random.normal(1, 0.0))));
@@ -354,7 +360,7 @@ fn a_model_whose_data_is_too_old_is_stale_everywhere_it_is_shown() {
     let versions = &listed["models"][0]["versions"];
     assert_eq!((&versions[0]["stale"], &versions[0]["max_age"]), (&json!(true), &json!("P30D")));
     assert_eq!(versions[1]["stale"], false);
-    let text = host.scry(&["models"]).ok().stdout;
+    let text = host.scry(&["models", "-o", "wide"]).ok().stdout;
     assert_eq!(text.matches("STALE: older than P30D").count(), 1, "{text}");
     assert_eq!(shown(&host, 1)["stale"], true);
     let warnings = || host.log().matches("older than its `max_age`").count();
@@ -387,7 +393,7 @@ fn a_canary_and_a_shadow_are_compared_with_the_live_version_of_the_same_time() {
     assert_eq!((&found["column"], &found["verdict"]), (&json!("y"), &json!("drift")), "{found}");
     assert!(found["checks"].as_array().unwrap().iter().any(|check| check["statistic"] == "chi_square_p_value"));
     assert_eq!(self::shown(&host, 1)["beside"], json!(null));
-    let text = host.scry(&["drift", "steady"]).ok().stdout;
+    let text = host.scry(&["drift", "steady", "-o", "wide"]).ok().stdout;
     assert!(text.contains("[outputs beside the live version @1]"), "{text}");
     // As a shadow it is asked what the live version is asked.
     host.deploy(&["steady", "--no-canary"]).ok();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// No error is longer.
 const ERROR_MAX_BYTES: usize = 300 << 10;
-/// Begins a line of the log that nobody wrote, clears a screen, turns text round.
+/// Forges a line of the log, clears a screen, reverses text.
 const FORGED: &str = "x\n2030-01-01T00:00:00.000000Z ERROR scry: forged\r\0\x1b[2J\u{9b}2J\u{2028}\u{202e}y";
 
 fn host() -> Host {
@@ -107,6 +107,33 @@ fn a_line_of_the_log_is_what_the_host_says_and_nothing_else() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+fn lines_of_json_and_panics_are_escaped_as_text_is() {
+    for format in ["text", "json"] {
+        let folder = Host::start().kill().dir;
+        // The first write after those of a start, of the component, panics; the next one does not.
+        let traced = Host::begin(folder, PATIENT, "trace:1+").unwrap();
+        let first = 1 + traced.log().lines().filter(|line| line.starts_with("failpoint: passed")).count();
+        let config = format!("{PATIENT}[log]\nformat = \"{format}\"\n");
+        let host = Host::begin(traced.kill().dir, &config, &format!("panic:{first}")).unwrap();
+        host.admin_post("/v1/models", &guest("hostile").bytes()).status(500);
+        host.publish(&guest("hostile"));
+        host.predict("hostile", FORGED, 1.0).error(500, &[]);
+        eventually("the guest's failure is in the log", || host.log().contains("no such behaviour"));
+        let log = host.log();
+        let slash = if format == "json" { r"\\" } else { r"\" };
+        for said in ["failpoint: component\\nforged", "no such behaviour: x\\n2030-01-01T00:00:00.000000Z ERROR"] {
+            assert!(log.contains(&said.replace('\\', slash)), "{said}: {log}");
+        }
+        assert!(log.lines().all(|line| !line.starts_with("2030") && !line.starts_with("forged")), "{log}");
+        assert!(log.chars().all(|c| c == '\n' || !c.is_control() && !matches!(c, '\u{2028}' | '\u{202e}')), "{log}");
+        let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        let began = log.lines().position(is_json);
+        assert!(format == "text" || began.is_some_and(|began| log.lines().skip(began).all(is_json)), "{log}");
+    }
+}
+
+#[test]
 fn what_a_command_prints_is_no_command_to_a_terminal() {
     let host = host();
     let ran = host.scry(&["circuit", "hostile\x1b[2J\u{202e}"]).code(1);
@@ -137,7 +164,7 @@ fn a_body_that_a_host_refuses_is_told_by_its_commands() {
     let document = dir.path().join("large.toml");
     std::fs::write(&document, vec![b'\n'; 20 << 20]).unwrap();
     host.scry(&["apply", document.to_str().unwrap()]).code(1).says(&["expected at most 16777216 bytes, found more"]);
-    // One that sends it without asking first is told as well.
+    // A client that sends it without asking first gets the answer, too.
     let body = std::fs::read(large).unwrap();
     host.admin_post("/v1/models", &body).error(413, &["100000 bytes"]);
 }

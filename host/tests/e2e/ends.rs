@@ -1,6 +1,6 @@
 //! What was made for a change, a version or a model ends with it.
 
-use crate::support::{Guest, Host, PATIENT, features, guest};
+use crate::support::{Guest, Host, PATIENT, features, guest, with_section};
 use crate::swap::variant;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,13 +13,9 @@ fn forgetful() -> Host {
 
 /// The same model, with examples that it does not reproduce.
 fn wrong(of: &Guest) -> Vec<u8> {
-    use wasm_encoder::ComponentSection;
     let example = json!({ "name": "no", "inputs": [{ "behaviour": "", "x": 1 }], "outputs": [{ "y": 99 }] });
     let golden = json!({ "examples": [example] }).to_string();
-    let mut bytes = of.bytes();
-    wasm_encoder::CustomSection { name: "scry:golden".into(), data: golden.as_bytes().into() }
-        .append_to_component(&mut bytes);
-    bytes
+    with_section(&of.bytes(), "scry:golden", &golden)
 }
 
 /// Files of components and of compiled code.

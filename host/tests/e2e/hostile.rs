@@ -246,11 +246,13 @@ fn a_hostile_answer_of_several_rows_is_checked_row_by_row() {
 }
 
 #[test]
-fn a_load_that_never_ends_is_stopped_by_the_build() {
+fn a_load_without_end_is_stopped_by_the_build() {
     let output = tempfile::tempdir().unwrap();
     let wasm = output.path().join("slow.wasm");
     let dir = root().join("tests/guests/hostile");
-    build(&dir, "slow-load", &wasm, &["--load-timeout-s", "1"]).code(1).says(&["`load` failed", "deadline"]);
+    let says = ["`load` failed", "`--load-timeout-s` allows, 1 seconds"];
+    build(&dir, "slow-load", &wasm, &["--load-timeout-s", "1"]).code(1).says(&says);
+    build(&dir, "large-load", &wasm, &[]).code(1).says(&["`load` failed", "more memory", "268435456 bytes"]);
     assert!(!wasm.exists());
 }
 

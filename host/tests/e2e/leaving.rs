@@ -1,4 +1,4 @@
-//! A host that is told to end while others send it requests: it says so, goes on
+//! A host that is asked to end while clients send requests: it says so, goes on
 //! answering, and no request is lost.
 
 use crate::edge::Client;
@@ -123,7 +123,7 @@ impl Kept {
 }
 
 impl Fleet {
-    /// Sends requests to whichever host says that it is ready, until it is told to stop.
+    /// Sends requests to a host that says that it is ready, until it is stopped.
     fn load(&self) {
         let ready = "GET /v2/health/ready HTTP/1.1\r\nhost: x\r\n\r\n";
         let body = rows("", &[2.0]).to_string();

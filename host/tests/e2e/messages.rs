@@ -3,11 +3,12 @@
 //! JSON is read strictly, by the same rules everywhere: an object is an object, a member comes
 //! once, `null` is absence, numbers are what they are written as.
 
-use crate::support::{Host, PATIENT, Ran, example, guest, scry};
+use crate::support::{Host, PATIENT, Ran, example, guest, scry, with_section};
 use scry::component::Description;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A host with `checked`, version 1 and live.
 fn host() -> Host {
@@ -80,8 +81,8 @@ fn of_a_v2_request() {
         (amount("[NaN]"), form("`inputs[0].data[0]`: expected a value, found `NaN` (line 1, column 67)")),
         (amount("[1"), form("`inputs[0].data`: expected `,` or `]`, found `}` (line 1, column 68)")),
         (amount("500"), "field `amount`: expected a list of elements as `data`, found 500".into()),
-        (amount("[1e400]"), "field `amount`, row 0: expected a FP64 value, found 1e400".into()),
-        (amount("[true]"), "field `amount`, row 0: expected a FP64 value, found true".into()),
+        (amount("[1e400]"), "field `amount`, row 0: expected an FP64 value, found 1e400".into()),
+        (amount("[true]"), "field `amount`, row 0: expected an FP64 value, found true".into()),
         (
             amount("[[500.0]]"),
             "field `amount`, row 0: expected data nested as shape [1], found a list in the place of an element".into(),
@@ -110,7 +111,7 @@ fn of_a_v2_request() {
         let reply = host.send("POST", &url, &[], &body).status(400);
         assert_eq!(reply.json()["error"], says.as_str(), "{}", String::from_utf8_lossy(&body));
     }
-    // Null is absence, -0 a whole number, and members that nobody knows are skipped.
+    // Null is absence, -0 a whole number, and unknown members are skipped.
     let nulls = r#","id":null,"outputs":null,"parameters":{"timeout":null,"more":[1e400]},"more":{"a":null}"#;
     let body = loan(AMOUNT, nulls).replace(r#""data":[1]"#, r#""data":[-0]"#);
     host.send("POST", &url, &[], body.as_bytes()).status(200);
@@ -175,17 +176,17 @@ fn of_a_request_with_records() {
         (
             row(&ROW.replace(r#""start":1"#, r#""start":1.0"#)),
             422,
-            "field `start`, row 0: expected a INT64 value, found 1.0".into(),
+            "field `start`, row 0: expected an INT64 value, found 1.0".into(),
         ),
         (
             row(&ROW.replace(r#""start":1"#, r#""start":-0.0"#)),
             422,
-            "field `start`, row 0: expected a INT64 value, found -0.0".into(),
+            "field `start`, row 0: expected an INT64 value, found -0.0".into(),
         ),
         (
             row(&ROW.replace(r#""start":1"#, r#""start":18446744073709551616"#)),
             422,
-            "field `start`, row 0: expected a INT64 value, found 1.8446744073709552e19".into(),
+            "field `start`, row 0: expected an INT64 value, found 1.8446744073709552e19".into(),
         ),
     ] {
         let reply = host.send("POST", &url, &[], body.as_bytes()).status(status);
@@ -202,7 +203,7 @@ fn of_a_request_with_records() {
 fn of_every_class_of_errors_at_once() {
     let host = host();
     // What does not read, what a check refuses and what a rule refuses, each in another column or row.
-    let says = "field `loans`, row 1: expected a INT64 value, found \"many\"; \
+    let says = "field `loans`, row 1: expected an INT64 value, found \"many\"; \
                 field `amount`, row 0: expected at least 0, found -1; \
                 field `note`, row 1: expected at most 8 characters, found 12 characters; \
                 rule `ends after it starts`, row 0: expected end >= start, found end = 0, start = 1";
@@ -235,6 +236,51 @@ fn of_every_class_of_errors_at_once() {
             "{padding}"
         );
     }
+}
+
+#[test]
+fn of_an_element_by_its_place_in_the_data_as_it_was_sent() {
+    let host = Host::start();
+    host.publish(&example("digits"));
+    host.deploy(&["digits"]).ok();
+    let field = host.get("/v2/models/digits").json()["inputs"][0]["name"].as_str().unwrap().to_owned();
+    // Row 1, element 11.
+    let mut flat = vec![json!(0.0); 128];
+    flat[64 + 11] = json!("much");
+    let lists = |list: &[Value], of: usize| list.chunks(of).map(|part| json!(part)).collect::<Vec<_>>();
+    let nested = lists(&lists(&flat, 8), 8);
+    for (data, pointer) in [(json!(flat), "/inputs/0/data/75"), (json!(nested), "/inputs/0/data/1/1/3")] {
+        for padding in [0, 1 << 17] {
+            let tensor = json!({ "name": field, "shape": [2, 8, 8], "datatype": "FP32", "data": data });
+            let body = json!({ "inputs": [tensor], "padding": " ".repeat(padding) });
+            let errors = host.post("/v2/models/digits/infer", &body).status(400).json()["errors"].clone();
+            assert_eq!(errors[0]["pointer"], pointer, "{errors}");
+            assert_eq!(body.pointer(pointer), Some(&json!("much")));
+        }
+    }
+}
+
+#[test]
+fn of_more_errors_than_are_listed_and_of_a_field_that_is_missing_in_another_row() {
+    let host = host();
+    let row = |amount: Value| json!({ "start": 1, "end": 9, "amount": amount, "income": 50.0, "loans": 1, "region": "north", "note": "short" });
+    let refused = |rows: Vec<Value>| {
+        let problem = host.post("/v1/models/checked:predict", &json!({ "instances": rows })).status(422).json();
+        (problem["detail"].as_str().unwrap().to_owned(), problem["errors"].as_array().unwrap().len())
+    };
+    let (says, listed) = refused(vec![row(json!("much")), row(Value::Null), row(json!(1.0))]);
+    let found = "field `amount`, row 0: expected an FP64 value, found \"much\"; \
+                 field `amount`, row 1: expected an FP64 value, found null";
+    assert_eq!((says.as_str(), listed), (found, 2));
+    let (says, listed) = refused(vec![row(json!("much")); 100]);
+    assert!(says.ends_with("; and 84 more"), "{says}");
+    assert_eq!(listed, 16);
+    let tensors: Vec<_> =
+        (0..100).map(|at| json!({ "name": format!("x{at}"), "shape": [1], "datatype": "FP64", "data": [1] })).collect();
+    let reply = host.post("/v2/models/checked/infer", &json!({ "inputs": tensors })).status(400).json();
+    // Those, and the fields that may not be missing.
+    let says = reply["error"].as_str().unwrap();
+    assert!(says.ends_with("; and 88 more"), "{says}");
 }
 
 #[test]
@@ -335,22 +381,20 @@ fn of_what_an_operator_sends() {
 
 #[test]
 fn of_a_component_whose_sections_are_not_strict() {
-    use wasm_encoder::ComponentSection;
     let host = Host::start();
+    let checked = guest("checked").bytes();
     for (name, json, says) in [
         ("scry:golden", r#"{"examples":[],"examples":[]}"#, "`examples`: expected the member once, found it twice"),
         ("scry:properties", "[200,[]]", "expected an object, found a list"),
+        ("scry:golden", "[]", "expected an object, found a list"),
+        ("scry:card", r#"[1,"qa",null,"x"]"#, "expected an object, found a list"),
         ("scry:card", r#"{"name":"a","n\u0061me":"b"}"#, "`name`: expected the member once, found it twice"),
     ] {
-        let mut bytes = guest("checked").bytes();
-        wasm_encoder::CustomSection { name: name.into(), data: json.as_bytes().into() }.append_to_component(&mut bytes);
-        let reply = host.admin_post("/v1/models", &bytes).status(422);
+        let reply = host.admin_post("/v1/models", &with_section(&checked, name, json)).status(422);
         assert_eq!(reply.json()["error"], format!("the component's `{name}`: {says}"));
     }
     // One that was sealed before goes on being served.
-    let mut bytes = guest("checked").bytes();
-    wasm_encoder::CustomSection { name: "scry:properties".into(), data: b"[200,[]]".into() }
-        .append_to_component(&mut bytes);
+    let bytes = with_section(&checked, "scry:properties", "[200,[]]");
     assert!(Description::read(&bytes).is_ok() && Description::read_new(&bytes).is_err());
 }
 
@@ -370,11 +414,11 @@ fn of_a_file_at_the_command_line() {
         (b"[{\"amount\":\xff}]", "expected UTF-8, found the byte 0xff (line 1, column 12)"),
     ] {
         std::fs::write(&file, content).unwrap();
-        assert_eq!(host.scry(&predict).code(1).stderr, format!("error: {shown}: {says}\n"));
+        assert_eq!(host.scry(&predict).code(3).stderr, format!("error: {shown}: {says}\n"));
     }
     std::fs::write(&file, format!("[{{{}}}]", ROW.replace(r#""start":1"#, r#""start":1.0"#))).unwrap();
-    let says = "error: field `start`, row 0: expected a INT64 value, found 1.0\n";
-    assert_eq!(host.scry(&predict).code(1).stderr, says);
+    let says = "error: field `start`, row 0: expected an INT64 value, found 1.0\n";
+    assert_eq!(host.scry(&predict).code(3).stderr, says);
 
     std::fs::write(&file, "amount,income\n1,2\n").unwrap();
     let says = format!(
@@ -397,14 +441,19 @@ fn of_a_body_that_comes_after_its_deadline() {
     let mut stream = TcpStream::connect(host.prediction.trim_start_matches("http://")).unwrap();
     let head = format!(
         "POST /v2/models/checked/infer HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-timeout-ms: 1\r\n\
-         content-length: {}\r\n\r\n",
+         expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let (first, rest) = body.split_at(9);
-    stream.write_all(format!("{head}{first}").as_bytes()).unwrap();
-    // However long that takes the host, its deadline is over.
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    stream.write_all(rest.as_bytes()).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    // The host has the head, and waits for the body: its deadline runs.
+    let mut goes_on = [0; 25];
+    stream.read_exact(&mut goes_on).unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let (begun, deadline) = (Instant::now(), Duration::from_millis(1));
+    while begun.elapsed() <= deadline {
+        std::thread::yield_now();
+    }
+    stream.write_all(body.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let says = "the request came too late: it was not there and read within its deadline of 1 ms";

@@ -72,7 +72,7 @@ pub(crate) fn answers(host: &Host, model: &str, outcome: &str) -> f64 {
     host.metric(&format!(r#"scry_requests_total{{model="{model}",outcome="{outcome}",version="1"}}"#))
 }
 
-fn cpu(host: &Host, model: &str) -> f64 {
+pub(crate) fn cpu(host: &Host, model: &str) -> f64 {
     host.metric(&format!(r#"scry_cpu_seconds_total{{model="{model}"}}"#))
 }
 

@@ -114,10 +114,10 @@ fn files_of_one_form_are_one_table() {
     let counts = &read_json(dir.path().join("reference.json"))["inputs"]["columns"][0]["kind"]["categorical"]["counts"];
     assert_eq!(counts, &json!([{ "value": "0.5", "count": 1 }, { "value": "1", "count": 1 }]));
     std::fs::write(dir.path().join("text.csv"), "n,x\nmany,0.5\n").unwrap();
-    run(&dir, &["profile", "whole.csv", "text.csv"]).code(1).says(&["text.csv, column `n`", "BYTES here, and INT64"]);
+    run(&dir, &["profile", "whole.csv", "text.csv"]).code(3).says(&["text.csv, column `n`", "BYTES here, and INT64"]);
     run(&dir, &["profile", "whole.csv", "text.csv", "--columns", "x"]).ok();
     std::fs::write(dir.path().join("less.csv"), "n\n1\n").unwrap();
-    run(&dir, &["profile", "whole.csv", "less.csv"]).code(1).says(&["less.csv, column `x`", "--columns"]);
+    run(&dir, &["profile", "whole.csv", "less.csv"]).code(3).says(&["less.csv, column `x`", "--columns"]);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn with_a_model_inputs_features_and_outputs_are_profiled() {
     wrong[1_300]["hour"] = json!(24);
     write_ndjson(&dir.path().join("late.ndjson"), &wrong);
     let mut profile = command(&dir, &["profile", "late.ndjson", "-o", "late.json", "--model"]);
-    Ran::of(profile.arg(&model)).code(1).says(&[
+    Ran::of(profile.arg(&model)).code(3).says(&[
         "late.ndjson",
         "field `hour`, row 1300",
         "expected 0 to 23 h, found 24",
@@ -193,7 +193,7 @@ fn lists_are_compared_element_by_element() {
     assert_eq!(verdicts(&["old.ndjson", "new.ndjson", "--columns", "x[1]"]), both[1..]);
     assert_eq!(verdicts(&["old.json", "new.ndjson", "--columns", "x[0]"]), both[..1]);
     let mut missing = command(&dir, &["profile", "--compare", "old.json", "new.ndjson", "--columns", "x[2]"]);
-    Ran::of(&mut missing).code(1).says(&["column `x[2]`", "is not there"]);
+    Ran::of(&mut missing).code(3).says(&["column `x[2]`", "is not there"]);
 }
 
 #[test]
@@ -208,12 +208,12 @@ fn a_model_is_profiled_on_what_its_checks_let_through() {
     let fair = ["1,2,100,2,,north,", "1,2,100,2000,3,south,short", "1,2,100,,3,south,"];
     let shown = profile("fair.csv", &fair).ok().stdout;
     assert!(shown.contains("reference of outputs\n  risk") && shown.contains("33.3 % missing"), "{shown}");
-    let no = |line| profile("bad.csv", &[fair[0], line]).code(1);
-    no("5,2,100,2,,north,").says(&["bad.csv", "rule `ends after it starts`, row 1", "end >= start"]);
-    no("1,2,100,2,,north,far too long").says(&["field `note`, row 1"]);
-    // What only the spare would answer, and an answer that nobody would see.
-    no("1,2,100,2,,west,").says(&["field `region`, row 1", "west"]);
-    no("1,2,9000,1000,,north,").says(&[
+    let no = |line| profile("bad.csv", &[fair[0], line]);
+    no("5,2,100,2,,north,").code(3).says(&["bad.csv", "rule `ends after it starts`, row 1", "end >= start"]);
+    no("1,2,100,2,,north,far too long").code(3).says(&["field `note`, row 1"]);
+    // What only the fallback would answer, and an answer that the host would not pass on.
+    no("1,2,100,2,,west,").code(3).says(&["field `region`, row 1", "west"]);
+    no("1,2,9000,1000,,north,").code(1).says(&[
         "bad.csv, row 1",
         "answer is invalid",
         "field `risk`: expected 0 to 1, found 4.5",
@@ -245,7 +245,7 @@ fn comparing_tells_drift_from_none() {
     assert_eq!(verdicts(&drifted), ["drift", "ok", "drift", "ok"], "{drifted}");
     assert_eq!(drifted["columns"][0]["basis"], "samples");
 
-    let shown = compare(&["old.csv", "new.ndjson", "--alpha", ".05", "--fail-on-drift"]).code(1);
+    let shown = compare(&["old.csv", "new.ndjson", "--alpha", ".05", "--fail-on-drift", "-o", "wide"]).code(4);
     let shown = shown.says(&["drift in `x`, `city`", "assumed: `n` has 3 distinct"]).stdout;
     for part in ["drift: 2 of 4 columns drift", "alpha 0.05", "x: drift (1500 elements, 10.00 % missing", "w_norm"] {
         assert!(shown.contains(part), "no {part:?} in {shown}");
@@ -263,11 +263,11 @@ fn comparing_tells_drift_from_none() {
     );
 
     compare(&["old.json", "new.ndjson", "--columns", "n"])
-        .code(1)
+        .code(3)
         .says(&["old.json, column `n`", "are of `x`, `city`"]);
-    compare(&["old.csv", "new.ndjson", "--columns", "y"]).code(1).says(&["column `y`", "`x`, `n`, `city`, `member`"]);
+    compare(&["old.csv", "new.ndjson", "--columns", "y"]).code(3).says(&["column `y`", "`x`, `n`, `city`, `member`"]);
     std::fs::write(dir.path().join("less.csv"), "x\n1\n").unwrap();
-    compare(&["old.json", "less.csv"]).code(1).says(&["less.csv, column `city`", "the file has `x`"]);
+    compare(&["old.json", "less.csv"]).code(3).says(&["less.csv, column `city`", "the file has `x`"]);
     std::fs::write(dir.path().join("broken.json"), "{}").unwrap();
     compare(&["broken.json", "less.csv"]).code(1).says(&["broken.json: not readable", "scry profile"]);
     let steady = guest("steady").path.clone();
@@ -307,35 +307,38 @@ fn an_error_names_the_place_and_leaves_no_file() {
     write("noise.wasm", "no component");
     let steady = guest("steady").path.to_str().unwrap().to_owned();
     let before = names(&dir);
-    let cases: [(&[&str], &[&str]); 11] = [
+    let cases: [(i32, &[&str], &[&str]); 11] = [
         (
+            3,
             &["profile", "rows.csv", "--columns", "x,z"],
             &["rows.csv, column `z`", "the file has `x`, `n`, `city`, `member`"],
         ),
-        (&["profile", "none.csv"], &["none.csv", "No such file"]),
-        (&["profile", "rows.txt"], &["rows.txt", "a name that ends in .csv"]),
-        (&["profile", "noise.parquet"], &["noise.parquet"]),
-        (&["profile", "empty.csv"], &["empty.csv: has no rows"]),
+        (1, &["profile", "none.csv"], &["none.csv", "No such file"]),
+        (3, &["profile", "rows.txt"], &["rows.txt", "a name that ends in .csv"]),
+        (3, &["profile", "noise.parquet"], &["noise.parquet"]),
+        (3, &["profile", "empty.csv"], &["empty.csv: has no rows"]),
         (
+            3,
             &["profile", "typed.csv", "--model", &steady],
-            &["typed.csv, line 3, column `x`", "expected a FP64 value", "noon"],
+            &["typed.csv, line 3, column `x`", "expected an FP64 value", "noon"],
         ),
-        (&["profile", "lacking.csv", "--model", &steady], &["lacking.csv, column `x`", "the file has `behaviour`"]),
-        (&["profile", "typed.csv", "--model", "noise.wasm"], &["noise.wasm", "not a WebAssembly component"]),
-        (&["transform", &steady, "typed.csv", "-o", "out.parquet"], &["typed.csv, line 3, column `x`", "noon"]),
-        (&["transform", &steady, "none.csv", "-o", "out.parquet"], &["none.csv", "No such file"]),
-        (&["transform", &steady, "typed.csv", "-o", "nowhere/out.parquet"], &["nowhere/out.parquet"]),
+        (3, &["profile", "lacking.csv", "--model", &steady], &["lacking.csv, column `x`", "the file has `behaviour`"]),
+        (1, &["profile", "typed.csv", "--model", "noise.wasm"], &["noise.wasm", "not a WebAssembly component"]),
+        (3, &["transform", &steady, "typed.csv", "-o", "out.parquet"], &["typed.csv, line 3, column `x`", "noon"]),
+        (1, &["transform", &steady, "none.csv", "-o", "out.parquet"], &["none.csv", "No such file"]),
+        (1, &["transform", &steady, "typed.csv", "-o", "nowhere/out.parquet"], &["nowhere/out.parquet"]),
     ];
-    for (arguments, says) in cases {
-        run(&dir, arguments).code(1).says(says);
+    for (code, arguments, says) in cases {
+        run(&dir, arguments).code(code).says(says);
         assert_eq!(names(&dir), before, "{arguments:?}");
     }
-    let wrong: [&[&str]; 11] = [
+    let form = &["profile", "--compare", "rows.csv", "rows.csv", "-o", "x.json"];
+    run(&dir, form).code(2).says(&["expected wide or json; a comparison writes no file"]);
+    let wrong: [&[&str]; 10] = [
         &["profile"],
         &["profile", "--compare", "rows.csv"],
         &["profile", "rows.csv", "--alpha", "0.1"],
         &["profile", "--compare", "rows.csv", "rows.csv", "--alpha", "1"],
-        &["profile", "--compare", "rows.csv", "rows.csv", "-o", "x.json"],
         &["profile", "--compare", "rows.csv", "rows.csv", "--config", "x.toml"],
         &["profile", "rows.csv", "--fail-on-drift"],
         &["profile", "rows.csv", "--sample", "10001"],

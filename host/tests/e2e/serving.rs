@@ -191,7 +191,7 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
     for (request, says) in [
         (renamed, vec!["field `minute`", "expected one of hour, weekday", "an unknown field"]),
         (twice, vec!["the field once", "the field twice"]),
-        (without_hour, vec!["field `hour`", "expected a INT64 tensor", "found nothing"]),
+        (without_hour, vec!["field `hour`", "expected an INT64 tensor", "found nothing"]),
         (set("hour", "datatype", json!("FP64")), vec!["field `hour`", "expected INT64", "found FP64"]),
         (set("hour", "datatype", json!("INT65")), vec!["field `hour`", "expected a datatype of", "found INT65"]),
         (set("hour", "shape", json!([1, 1])), vec!["field `hour`", "expected shape [1]", "found shape [1, 1]"]),
@@ -204,11 +204,11 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
         (set("hour", "shape", json!([-1])), vec!["not V2 JSON", "-1"]),
         (
             set("hour", "data", json!(["eight"])),
-            vec!["field `hour`, row 0", "expected a INT64 value", "found \"eight\""],
+            vec!["field `hour`, row 0", "expected an INT64 value", "found \"eight\""],
         ),
-        (set("hour", "data", json!([8.5])), vec!["field `hour`, row 0", "expected a INT64 value", "found 8.5"]),
+        (set("hour", "data", json!([8.5])), vec!["field `hour`, row 0", "expected an INT64 value", "found 8.5"]),
         (set("hour", "data", json!([24])), vec!["field `hour`, row 0", "expected 0 to 23 h", "found 24"]),
-        (set("hour", "data", json!([null])), vec!["field `hour`, row 0", "expected a INT64 value", "found null"]),
+        (set("hour", "data", json!([null])), vec!["field `hour`, row 0", "expected an INT64 value", "found null"]),
         (set("hour", "data", json!(8)), vec!["a list of elements"]),
         (set("hour", "data", json!([{}])), vec!["field `hour`", "found an object"]),
         (
@@ -216,7 +216,7 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
             vec!["field `weather`, row 0", "expected one of \"clear\"", "\"hail\""],
         ),
         (set("humidity", "data", json!([1.5])), vec!["field `humidity`, row 0", "expected 0 to 1", "found 1.5"]),
-        (set("humidity", "data", json!([true])), vec!["field `humidity`", "expected a FP64 value", "found true"]),
+        (set("humidity", "data", json!([true])), vec!["field `humidity`", "expected an FP64 value", "found true"]),
         (set("holiday", "data", json!([0])), vec!["field `holiday`", "expected a BOOL value", "found 0"]),
         (json!({ "inputs": [] }), vec!["at least one tensor"]),
         (json!({}), vec!["not V2 JSON", "inputs"]),

@@ -220,7 +220,7 @@ fn a_deployment_that_cannot_work_changes_nothing() {
     refused(&["steady", "--fallback", "nobody"], &["nobody"]);
     refused(&["steady", "--fallback", "steady"], &["cannot stand in for itself"]);
     refused(&["steady", "--fallback", r#"constant:{"z":1}"#], &["z"]);
-    refused(&["steady", "--fallback", r#"constant:{"y":"one"}"#], &["field `y`", "expected a FP64 value", "\"one\""]);
+    refused(&["steady", "--fallback", r#"constant:{"y":"one"}"#], &["field `y`", "expected an FP64 value", "\"one\""]);
     refused(&["steady", "--fallback", r#"constant:{"y":1}"#, "digits"], &["last"]);
     refused(&["steady", "--deadline-ms", "0"], &["deadline_ms", "found 0"]);
     refused(&["steady", "--alias", "Champion=1"], &["cannot be an alias"]);

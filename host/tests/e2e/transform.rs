@@ -20,6 +20,7 @@ fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
         memory_max_bytes: 256 << 20,
         quiet_cores: 0,
         compile: CompileSettings::trusting(),
+        is_embedded: false,
     };
     let sandbox = Sandbox::new(settings).unwrap();
     let bytes = std::fs::read(path).unwrap();
@@ -107,8 +108,8 @@ fn transform_is_what_the_served_model_sees_bit_for_bit_and_in_order() {
     transform("less.parquet", &["--config", "scry.toml"]).code(1).says(&["used up its fuel"]);
 
     // What a format has no form for is said before, or at the row.
-    transform("features.csv", &[]).code(1).says(&["column `features`", "shape [13]", "use NDJSON or Parquet"]);
-    transform("features.txt", &[]).code(1).says(&["features.txt", ".parquet"]);
+    transform("features.csv", &[]).code(3).says(&["column `features`", "shape [13]", "use NDJSON or Parquet"]);
+    transform("features.txt", &[]).code(3).says(&["features.txt", ".parquet"]);
     transform("hours.ndjson", &[]).code(1).says(&["hours.ndjson: is the input"]);
     assert_eq!(names(&dir), ["features.parquet", "hours.ndjson", "scry.toml"]);
 
@@ -157,8 +158,8 @@ fn labels_and_keys_are_kept_and_rows_that_pass_with_a_warning_counted() {
     );
 
     std::fs::remove_file(dir.path().join("out.ndjson")).unwrap();
-    transform(&["--keep", "nobody"]).code(1).says(&["loans.csv, column `nobody`", "is not there; the file has `id`"]);
-    transform(&["--keep", "amount"]).code(1).says(&["out.ndjson, column `amount`", "the name of a feature"]);
-    transform(&["--keep", "id", "--keep", "id"]).code(1).says(&["column `id`", "is there twice"]);
+    transform(&["--keep", "nobody"]).code(3).says(&["loans.csv, column `nobody`", "is not there; the file has `id`"]);
+    transform(&["--keep", "amount"]).code(3).says(&["out.ndjson, column `amount`", "the name of a feature"]);
+    transform(&["--keep", "id", "--keep", "id"]).code(3).says(&["column `id`", "is there twice"]);
     assert_eq!(names(&dir), ["loans.csv"]);
 }

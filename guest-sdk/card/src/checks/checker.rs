@@ -31,8 +31,15 @@ impl Checker {
         let policy = checks.policies.get(&CheckKind::Rule).copied().unwrap_or_default();
         let rules = checks.rules.iter().map(|rule| Compiled::new(rule, rule.policy.unwrap_or(policy), inputs));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
-        Compiled::bound(&rules)?;
         Ok(Self { columns: columns(inputs, &checks.policies, &checks.fields), rules })
+    }
+
+    /// The same for a component that is new: fails as well where the rules would
+    /// cost a row too much.
+    pub fn bounded(inputs: &[Field], checks: &Checks) -> Result<Self, Invalid> {
+        let checker = Self::new(inputs, checks)?;
+        Compiled::bound(&checker.rules)?;
+        Ok(checker)
     }
 
     /// Checks of what a model answers.
@@ -41,8 +48,8 @@ impl Checker {
         Self { columns: columns(outputs, &checks.policies, &checks.fields), rules: Vec::new() }
     }
 
-    /// Steps that checking so many rows takes at most, with so many elements
-    /// and bytes of text in all: some nanoseconds each.
+    /// The most steps that checking a batch can take, given its rows, elements and
+    /// bytes of text; each step takes a few nanoseconds.
     pub fn steps(&self, rows: usize, elements: usize, text_bytes: usize) -> usize {
         let (steps, texts) = self.rules.iter().map(Compiled::cost).fold((0, 1), |sum, of| (sum.0 + of.0, sum.1 + of.1));
         let texts = (text_bytes / Interrupt::STEP_BYTES).saturating_mul(texts);
@@ -51,14 +58,26 @@ impl Checker {
 
     /// Everything that is wrong with a batch.
     pub fn check(&self, batch: &Batch, detail: &Detail) -> Verdict {
-        // What is never interrupted comes to its end.
+        // `Interrupt::never` does not interrupt.
         self.check_until(batch, detail, &mut Interrupt::never()).unwrap_or_default()
     }
 
-    /// The same, as long as it is wanted.
+    /// Like `check`, but stops when interrupted.
     pub fn check_until(
         &self,
         batch: &Batch,
+        detail: &Detail,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<Verdict, Interrupted> {
+        self.check_read(batch, &|_, _| false, detail, interrupt)
+    }
+
+    /// The same of what could be read of a batch: what is missing in a row of a
+    /// field that `is_unread`, or in any of its rows, is not said to be missing.
+    pub fn check_read(
+        &self,
+        batch: &Batch,
+        is_unread: &dyn Fn(&str, Option<usize>) -> bool,
         detail: &Detail,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<Verdict, Interrupted> {
@@ -72,7 +91,7 @@ impl Checker {
         let mut formed = true;
         for (column, tensor) in self.columns.iter().zip(&batch.columns) {
             match check_column(&column.field, batch.rows as u64, tensor) {
-                Ok(()) => column.check(tensor, &mut draft, interrupt)?,
+                Ok(()) => column.check(tensor, is_unread, &mut draft, interrupt)?,
                 Err(wrong) => {
                     formed = false;
                     draft.add((&column.field.name, wrong.check), Policy::Reject, None, || wrong);
@@ -97,17 +116,25 @@ fn columns(fields: &[Field], policies: &Policies, checks: &BTreeMap<String, Fiel
 }
 
 impl Column {
-    fn check(&self, tensor: &Tensor, draft: &mut Draft, interrupt: &mut Interrupt<'_>) -> Result<(), Interrupted> {
+    fn check(
+        &self,
+        tensor: &Tensor,
+        is_unread: &dyn Fn(&str, Option<usize>) -> bool,
+        draft: &mut Draft,
+        interrupt: &mut Interrupt<'_>,
+    ) -> Result<(), Interrupted> {
         let (field, categories) = (&self.field, self.categories.as_ref());
         let limits = Limits { field, length_max_chars: self.checks.length_max_chars, categories };
         let per_row = self.field.elements_per_row().unwrap_or(1).max(1);
         let echo = draft.detail().echo;
         let _ = limits.scan(tensor, interrupt, &mut |i, kind| {
-            let describe = || limits.describe(tensor, i, kind, echo);
-            draft.add((&self.field.name, kind), self.policy(kind), Some(i / per_row), describe);
+            let (row, describe) = (Some(i / per_row), || limits.describe(tensor, i, kind, echo));
+            if kind != CheckKind::Missing || !is_unread(&self.field.name, row) {
+                draft.add((&self.field.name, kind), self.policy(kind), row, describe);
+            }
             ControlFlow::Continue(())
         });
-        if let Some(max) = self.checks.null_share_max {
+        if let Some(max) = self.checks.null_share_max.filter(|_| !is_unread(&self.field.name, None)) {
             self.check_null_share(tensor, max, draft);
         }
         interrupt.check()

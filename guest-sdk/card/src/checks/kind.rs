@@ -88,7 +88,7 @@ impl CheckKind {
         matches!(self, Self::Drift | Self::Skew | Self::Stale)
     }
 
-    /// What follows where nobody says what.
+    /// The policy where none is set.
     pub(super) fn usual_policy(self) -> Policy {
         if self.is_of_version() { Policy::Report } else { Policy::Reject }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
-/// Categories that are looked through one by one.
+/// Up to so many categories are compared one by one.
 const FEW_CATEGORIES: usize = 8;
 
 /// A field, and what is checked of it beyond the schema.
@@ -38,16 +38,16 @@ impl Categories {
     }
 
     fn has(&self, text: &str) -> bool {
-        // A long text is not even compared.
+        // A text longer than every category is none of them.
         text.len() <= self.bytes_max && self.texts.contains(text)
     }
 }
 
-/// What is told of each element that is wrong.
+/// Called for each element that is wrong.
 pub(crate) trait Report: FnMut(usize, CheckKind) -> ControlFlow<()> {}
 impl<F: FnMut(usize, CheckKind) -> ControlFlow<()>> Report for F {}
 
-/// Who is told, and whether to go on at all.
+/// Reports wrong elements, and stops when interrupted.
 struct Teller<'r, 'i, R> {
     report: &'r mut R,
     interrupt: &'r mut Interrupt<'i>,
@@ -81,48 +81,27 @@ impl Limits<'_> {
             let missing = flags.iter().enumerate().filter(|(_, present)| !**present);
             missing.map(|(i, _)| i).try_for_each(|i| report.tell(i, CheckKind::Missing))?;
         }
-        match &tensor.values {
-            Values::Bool(_) => ControlFlow::Continue(()),
-            Values::Bytes(_) => self.scan_text(tensor, report),
-            Values::Fp64(list) => self.scan_numbers(tensor, list, |v| v, report),
-            Values::Fp32(list) => self.scan_numbers(tensor, list, f64::from, report),
-            _ if self.field.minimum.is_none() && self.field.maximum.is_none() => ControlFlow::Continue(()),
-            Values::Int8(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Int16(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Int32(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Int64(list) => self.scan_numbers(tensor, list, |v| v as f64, report),
-            Values::Uint8(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Uint16(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Uint32(list) => self.scan_numbers(tensor, list, f64::from, report),
-            Values::Uint64(list) => self.scan_numbers(tensor, list, |v| v as f64, report),
-        }
-    }
-
-    fn scan_numbers<T: Copy>(
-        &self,
-        tensor: &Tensor,
-        list: &[T],
-        number: impl Fn(T) -> f64,
-        report: &mut Teller<'_, '_, impl Report>,
-    ) -> ControlFlow<()> {
-        /// Looked at together, without a branch: hardly ever is one of them wrong.
-        const BLOCK: usize = 64;
         let low = self.field.minimum.unwrap_or(f64::NEG_INFINITY);
         let high = self.field.maximum.unwrap_or(f64::INFINITY);
         let allowed = |value: f64| value.is_finite() & (low <= value) & (value <= high);
-        for (block, values) in list.chunks(BLOCK).enumerate() {
-            report.go_on(BLOCK / 8)?;
-            if values.iter().fold(true, |all, &value| all & allowed(number(value))) {
-                continue;
-            }
-            for (i, &value) in values.iter().enumerate() {
-                let (i, value) = (block * BLOCK + i, number(value));
-                if !allowed(value) && tensor.is_valid(i) {
-                    report.tell(i, if value.is_finite() { CheckKind::Range } else { CheckKind::Finite })?;
-                }
-            }
+        // Exact for 64-bit values, which an f64 would round.
+        let (lowest, highest) = (low.ceil() as i128, high.floor() as i128);
+        let large = |value: i128| (lowest <= value) & (value <= highest);
+        match &tensor.values {
+            Values::Bool(_) => ControlFlow::Continue(()),
+            Values::Bytes(_) => self.scan_text(tensor, report),
+            Values::Fp64(list) => scan_numbers(tensor, list, allowed, f64::is_finite, report),
+            Values::Fp32(list) => scan_numbers(tensor, list, |v| allowed(v.into()), f32::is_finite, report),
+            _ if self.field.minimum.is_none() && self.field.maximum.is_none() => ControlFlow::Continue(()),
+            Values::Int8(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Int16(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Int32(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Int64(list) => scan_numbers(tensor, list, |v| large(v.into()), |_| true, report),
+            Values::Uint8(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Uint16(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Uint32(list) => scan_numbers(tensor, list, |v| allowed(v.into()), |_| true, report),
+            Values::Uint64(list) => scan_numbers(tensor, list, |v| large(v.into()), |_| true, report),
         }
-        ControlFlow::Continue(())
     }
 
     fn scan_text(&self, tensor: &Tensor, report: &mut Teller<'_, '_, impl Report>) -> ControlFlow<()> {
@@ -174,7 +153,7 @@ impl Limits<'_> {
         let field = self.field;
         let unit = field.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
         match (kind, field.minimum, field.maximum) {
-            (CheckKind::Missing, ..) => format!("a {} value", field.datatype),
+            (CheckKind::Missing, ..) => field.datatype.value(),
             (CheckKind::Category, ..) => one_of(field.categories.iter().map(|category| format!("{category:?}"))),
             (CheckKind::Length, ..) => format!("at most {} characters", self.length_max_chars.unwrap_or(u64::MAX)),
             (CheckKind::Range, Some(low), Some(high)) => format!("{low} to {high}{unit}"),
@@ -183,6 +162,30 @@ impl Limits<'_> {
             _ => "a finite number".into(),
         }
     }
+}
+
+fn scan_numbers<T: Copy>(
+    tensor: &Tensor,
+    list: &[T],
+    allowed: impl Fn(T) -> bool,
+    is_finite: impl Fn(T) -> bool,
+    report: &mut Teller<'_, '_, impl Report>,
+) -> ControlFlow<()> {
+    /// Elements that are compared together, without a branch: wrong ones are rare.
+    const BLOCK: usize = 64;
+    for (block, values) in list.chunks(BLOCK).enumerate() {
+        report.go_on(BLOCK / 8)?;
+        if values.iter().fold(true, |all, &value| all & allowed(value)) {
+            continue;
+        }
+        for (i, &value) in values.iter().enumerate() {
+            let i = block * BLOCK + i;
+            if !allowed(value) && tensor.is_valid(i) {
+                report.tell(i, if is_finite(value) { CheckKind::Range } else { CheckKind::Finite })?;
+            }
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// What may stand somewhere, as far as it fits in a message.

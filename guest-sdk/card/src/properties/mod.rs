@@ -18,7 +18,7 @@ use crate::checks::rule::Compiled;
 use crate::{CheckKind, Field, Invalid, Policy, Rule, Schema};
 use serde::{Deserialize, Serialize};
 
-/// JSON of properties.
+/// The largest properties, in bytes of JSON.
 const BYTES_MAX: usize = 1 << 20;
 /// Properties of one model.
 const PROPERTIES_MAX: usize = 64;
@@ -153,12 +153,17 @@ pub enum PropertiesError {
 }
 
 impl Properties {
-    /// Reads properties, and checks how many they are and the length of each.
+    /// Reads properties, however many.
     pub fn from_json(json: &[u8]) -> Result<Self, PropertiesError> {
+        Ok(serde_json::from_slice(json)?)
+    }
+
+    /// Reads the properties of a new component, and checks how many they are and the length of each.
+    pub fn from_new_json(json: &[u8]) -> Result<Self, PropertiesError> {
         if json.len() > BYTES_MAX {
             return Err(PropertiesError::TooLarge(json.len()));
         }
-        let properties: Self = serde_json::from_slice(json)?;
+        let properties = Self::from_json(json)?;
         properties.check_size()?;
         Ok(properties)
     }
@@ -204,7 +209,8 @@ impl Property {
             }
             Claim::RowOrder | Claim::Batch => {}
         }
-        self.compiled(&schema.inputs).map(|_| ())
+        let condition = self.compiled(&schema.inputs)?;
+        condition.map_or(Ok(()), |condition| Compiled::bound(&[condition]))
     }
 
     fn compiled(&self, inputs: &[Field]) -> Result<Option<Compiled>, Invalid> {

@@ -5,6 +5,7 @@ use super::{Claim, Counterexample, Predict, Properties, Property, PropertyResult
 use crate::golden::{agrees, tolerance};
 use crate::{Batch, Checks, Field, Golden, Invalid, Records, Schema, check};
 use serde_json::Value;
+use std::cmp::Ordering;
 
 /// Rows that are made for each that is used: not all may be.
 const ATTEMPTS: usize = 4;
@@ -54,6 +55,15 @@ fn sides(pairs: &[Pair<'_>]) -> [Vec<Row>; 2] {
     let (first, second) =
         pairs.iter().map(|Pair { rows: [first, second], .. }| (first.clone(), second.clone())).unzip();
     [first, second]
+}
+
+/// Two numbers in order, whole ones to the last digit.
+fn compared(one: &Value, other: &Value) -> Option<Ordering> {
+    let whole = |value: &Value| value.as_i64().map(i128::from).or(value.as_u64().map(i128::from));
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
 }
 
 type Outcome = Result<(usize, Option<Counterexample>), String>;
@@ -108,9 +118,11 @@ impl<'a> Trial<'a, '_> {
         let (one, other) = match self.property.claim {
             Claim::Invariant(_) if one == other => return None,
             Claim::Invariant(_) => (one, other),
-            _ if one.as_f64()? < other.as_f64()? => (one, other),
-            _ if one.as_f64()? > other.as_f64()? => (other, one),
-            _ => return None,
+            _ => match compared(&one, &other)? {
+                Ordering::Less => (one, other),
+                Ordering::Greater => (other, one),
+                Ordering::Equal => return None,
+            },
         };
         Some(Pair { base: varied.base, rows: [with(one), with(other)] })
     }
@@ -188,8 +200,12 @@ impl<'a> Trial<'a, '_> {
         let at = self.schema.outputs.iter().position(|field| field.name == output);
         let tensors = at.and_then(|at| Some((first.columns.get(at)?, second.columns.get(at)?)));
         let Some((first, second)) = tensors else { return false };
+        let tolerance = tolerance(self.golden, first, row);
+        if let (Some(before), Some(after)) = (first.large(row), second.large(row)) {
+            return if strictly { before >= after } else { (before - after) as f64 > tolerance };
+        }
         let (Some(before), Some(after)) = (first.number(row), second.number(row)) else { return false };
-        if strictly { before >= after } else { before - after > tolerance(self.golden, first, row) }
+        if strictly { before >= after } else { before - after > tolerance }
     }
 
     fn differs(&self, output: Option<&str>, [first, second]: [&Batch; 2], row: usize) -> bool {

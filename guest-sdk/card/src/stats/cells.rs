@@ -6,6 +6,7 @@
 use super::ELEMENTS_MAX;
 use crate::invalid::invalid;
 use crate::{Batch, Datatype, Field, Invalid, Tensor, Values};
+use std::ops::Range;
 
 /// One element.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,39 +62,51 @@ impl Place {
         Err(invalid(&self.field, None, expected, format!("{found} {} elements", tensor.values.datatype())))
     }
 
-    /// Calls `visit` with each element in order.
+    /// Calls `visit` with each element of these rows, in order.
     #[inline]
-    pub(super) fn each<'a>(&self, batch: &'a Batch, visit: impl FnMut(Cell<'a>)) {
+    pub(super) fn each<'a>(&self, batch: &'a Batch, rows: Range<usize>, visit: impl FnMut(Cell<'a>)) {
         let Some(tensor) = batch.columns.get(self.position) else { return };
+        let of = rows.start.saturating_mul(self.per_row)..rows.end.saturating_mul(self.per_row);
+        macro_rules! numbers {
+            ($list:ident, $cell:expr) => {
+                self.cells(tensor, &of, $list.get(of.clone()).unwrap_or_default().iter(), $cell, visit)
+            };
+        }
         let text = Cell::Text;
         match &tensor.values {
-            Values::Bool(list) => self.cells(tensor, list.iter(), |&v| text(if v { "true" } else { "false" }), visit),
-            Values::Int8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Int16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Int32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Int64(list) => self.cells(tensor, list.iter(), |&v| of_i64(v), visit),
-            Values::Uint8(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Uint16(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Uint32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Uint64(list) => self.cells(tensor, list.iter(), |&v| of_u64(v), visit),
-            Values::Fp32(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v.into()), visit),
-            Values::Fp64(list) => self.cells(tensor, list.iter(), |&v| Cell::Number(v), visit),
-            Values::Bytes(list) => self.cells(tensor, list.iter(), text, visit),
+            Values::Bool(list) => numbers!(list, |&v| text(if v { "true" } else { "false" })),
+            Values::Int8(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Int16(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Int32(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Int64(list) => numbers!(list, |&v| of_i64(v)),
+            Values::Uint8(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Uint16(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Uint32(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Uint64(list) => numbers!(list, |&v| of_u64(v)),
+            Values::Fp32(list) => numbers!(list, |&v| Cell::Number(v.into())),
+            Values::Fp64(list) => numbers!(list, |&v| Cell::Number(v)),
+            Values::Bytes(list) => {
+                let texts = of.clone().map(|at| list.get(at).unwrap_or_default());
+                self.cells(tensor, &of, texts, text, visit);
+            }
         }
     }
 
-    /// A field's own elements need no steps, which the hot path would pay for.
+    /// Those of a list that is `of` a tensor's elements. A field's own need no
+    /// steps, which the hot path would pay for.
     #[inline]
     fn cells<'a, T>(
         &self,
         tensor: &'a Tensor,
+        of: &Range<usize>,
         list: impl Iterator<Item = T>,
         cell: impl Fn(T) -> Cell<'a>,
         mut visit: impl FnMut(Cell<'a>),
     ) {
         let Self { element, per_row, .. } = *self;
         let masked = |(value, valid): (T, &bool)| if *valid { cell(value) } else { Cell::Missing };
-        match (&tensor.validity, per_row) {
+        let flags = tensor.validity.as_ref().map(|flags| flags.get(of.clone()).unwrap_or_default());
+        match (flags, per_row) {
             (None, 1) => list.for_each(|value| visit(cell(value))),
             (None, _) => list.skip(element).step_by(per_row).for_each(|value| visit(cell(value))),
             (Some(flags), 1) => list.zip(flags).for_each(|pair| visit(masked(pair))),
@@ -105,7 +118,7 @@ impl Place {
 }
 
 /// Below it every whole number is an `f64` that no other rounds to.
-const EXACT_END: u64 = 1 << 53;
+pub(super) const EXACT_END: u64 = 1 << 53;
 
 #[inline]
 fn of_i64<'a>(value: i64) -> Cell<'a> {

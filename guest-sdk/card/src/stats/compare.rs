@@ -3,7 +3,7 @@
 //! Never decides by itself: it brings both sides into the same cells, and
 //! `judge` has the rules.
 
-use super::cells::Cell;
+use super::cells::{Cell, from_origin};
 use super::counter::Cells;
 use super::counts::Tally;
 use super::judge::{Judge, Live, Spread};
@@ -133,16 +133,16 @@ fn of_column<'a>(reference: &ColumnReference, live: &'a ColumnReference) -> Resu
         Kind::Numeric(numeric) => numeric.origin.unwrap_or(0),
         Kind::Categorical(_) => 0,
     };
-    let apart = origin(&live.kind).saturating_sub(origin(&reference.kind)) as f64;
+    let apart = Some(origin(&reference.kind).saturating_sub(origin(&live.kind))).filter(|apart| *apart != 0);
     let mut found = Live { rows: live.count, missing_count: live.missing_count(), ..Live::default() };
     match (Cells::of(&reference.kind), &live.kind) {
         (Cells::Bins(bins), Kind::Numeric(numeric)) => {
             found.sample = numeric.sample.as_deref().map(|sample| match apart {
-                0.0 => Cow::Borrowed(sample),
-                apart => sample.iter().map(|value| value + apart).collect(),
+                None => Cow::Borrowed(sample),
+                apart => sample.iter().map(|&value| from_origin(value, apart)).collect(),
             });
-            let count = live.present_count();
-            found.moments = Some(Spread { mean: numeric.mean + apart, std_dev: numeric.std_dev, count });
+            let (mean, count) = (from_origin(numeric.mean, apart), live.present_count());
+            found.moments = Some(Spread { mean, std_dev: numeric.std_dev, count });
             found
                 .sample
                 .iter()

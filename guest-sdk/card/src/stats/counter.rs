@@ -10,6 +10,7 @@ use crate::invalid::invalid;
 use crate::{Batch, Field, Invalid};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::ops::Range;
 
 /// Without a random seed: a reference's own categories are bounded, and only
 /// looked up.
@@ -45,6 +46,12 @@ impl Counter {
     /// Adds the rows of a batch. Fails, unchanged, where the batch is not of
     /// the fields' form or the counts are another reference's.
     pub fn count(&self, counts: &mut Counts, batch: &Batch) -> Result<(), Invalid> {
+        self.count_rows(counts, batch, 0..batch.rows)
+    }
+
+    /// The same of some of its rows; what comes after its last is not there.
+    pub fn count_rows(&self, counts: &mut Counts, batch: &Batch, rows: Range<usize>) -> Result<(), Invalid> {
+        let rows = rows.start.min(batch.rows)..rows.end.min(batch.rows);
         self.empty.check_same(counts)?;
         let found = batch.columns.len();
         if found != self.field_count {
@@ -53,12 +60,19 @@ impl Counter {
         self.columns.iter().try_for_each(|column| column.place.check(batch))?;
         for (Column { place, cells }, tally) in self.columns.iter().zip(&mut counts.columns) {
             match cells {
-                Cells::Bins(bins) => place.each(batch, |cell| bins.count(tally, cell)),
-                Cells::Categories(categories) => place.each(batch, |cell| categories.count(tally, cell, 1)),
+                Cells::Bins(bins) => place.each(batch, rows.clone(), |cell| bins.count(tally, cell)),
+                Cells::Categories(categories) => {
+                    place.each(batch, rows.clone(), |cell| categories.count(tally, cell, 1));
+                }
             }
         }
-        counts.rows += batch.rows as u64;
+        counts.rows += rows.len() as u64;
         Ok(())
+    }
+
+    /// How many elements of a row are counted.
+    pub fn elements_per_row(&self) -> usize {
+        self.columns.len()
     }
 }
 
@@ -130,7 +144,7 @@ impl Bins {
         whole.saturating_sub(self.origin.unwrap_or(0)) as f64
     }
 
-    /// So many times the number that this text is, if it is one.
+    /// Counts the number that this text spells so many times, if it is one.
     pub(super) fn count_text(&self, tally: &mut Tally, text: &str, times: u64) -> bool {
         let whole = text.parse::<i128>().ok().map(|value| self.distance(value));
         let number = || text.parse().ok().map(|value| from_origin(value, self.origin));
@@ -141,7 +155,7 @@ impl Bins {
         })
     }
 
-    /// So many times this number, counted from the origin.
+    /// Counts this number, as a distance from the origin, so many times.
     #[inline]
     pub(super) fn count_number(&self, tally: &mut Tally, value: f64, times: u64) {
         if value.is_finite() {

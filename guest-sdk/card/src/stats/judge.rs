@@ -132,7 +132,7 @@ impl Checks {
         self.list.iter().any(|check| check.statistic == statistic && check.reached)
     }
 
-    /// Whether the values changed by more than does not matter.
+    /// Whether the values changed by more than what is too small to matter.
     fn is_material(&self) -> bool {
         let mut effects = Statistic::EFFECTS.into_iter().filter(|effect| *effect != Statistic::NullRateChange);
         effects.any(|effect| self.reached(effect))
@@ -240,7 +240,7 @@ impl Checks {
             let parts = ln_e(&[weights.iter().sum(), *missing_weight], &[present, live.missing_count]);
             self.add(Statistic::LnEMissing, parts);
         }
-        // A sample of the values is as good as they are.
+        // A sample of the values serves as well as all of them.
         self.add(Statistic::LnEValues, ln_e(weights, cells));
     }
 
@@ -266,8 +266,8 @@ impl Checks {
         }
     }
 
-    /// The e-process holds at any number of live rows. Of few values of the
-    /// reference it makes no more than they are.
+    /// The e-process is valid at any number of live rows, and allows for a
+    /// reference of few values.
     fn epoch(&self, reference: &ColumnReference, live: &Live<'_>) -> Verdict {
         let enough = reference.present_count() >= REFERENCE_MIN_ROWS;
         let values = enough && self.reached(Statistic::LnEValues) && self.is_material();

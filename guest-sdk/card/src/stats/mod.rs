@@ -25,6 +25,7 @@ mod sides;
 mod significance;
 mod texts;
 mod validate;
+mod withheld;
 
 pub use cells::belongs_to;
 pub use compare::{compare, compare_counts, compare_live, watch};

@@ -6,7 +6,7 @@
 //! numbers; past it they are those of a uniform sample of so many, which the
 //! e-process and the tests account for, and `assumed` says so.
 
-use super::cells::{Cell, Place, from_origin, number_text};
+use super::cells::{Cell, EXACT_END, Place, number_text};
 use super::reservoir::Reservoir;
 use super::texts::{DISTINCT_TEXTS_MAX, Texts, ranked};
 use super::{
@@ -16,8 +16,11 @@ use super::{
 };
 use crate::invalid::invalid;
 use crate::{Batch, Field, Invalid};
+
 /// Values of a column that are stored, unless the caller wants otherwise.
 const SAMPLE_VALUES: usize = 1_000;
+/// From here on the sums of numbers next to each other would lose digits that tell them apart.
+const BASE_MIN: f64 = (1u64 << 40) as f64;
 
 /// Builds a [`Reference`] from batches of rows.
 #[derive(Debug, Clone)]
@@ -63,12 +66,15 @@ impl Profiler {
         self
     }
 
-    /// Names the texts that a reference names, to be compared with it.
+    /// Names the texts that a reference names, and counts numbers from its
+    /// origins, to be compared with it.
     pub fn naming(mut self, reference: &Reference) -> Self {
         for (place, column) in &mut self.columns {
             let known = reference.columns.iter().find(|known| known.name == place.name);
-            if let Some(Kind::Categorical(known)) = known.map(|known| &known.kind) {
-                column.texts.name(known);
+            match known.map(|known| &known.kind) {
+                Some(Kind::Categorical(known)) => column.texts.name(known),
+                Some(Kind::Numeric(known)) => column.origin = Some(known.origin.unwrap_or(0)),
+                None => {}
             }
         }
         self
@@ -82,7 +88,7 @@ impl Profiler {
         }
         self.columns.iter().try_for_each(|(place, _)| place.check(batch))?;
         for (place, column) in &mut self.columns {
-            place.each(batch, |cell| match cell {
+            place.each(batch, 0..batch.rows, |cell| match cell {
                 Cell::Missing => column.push_null(),
                 Cell::Number(value) => column.push(value),
                 Cell::Whole(value) => column.push_whole(value),
@@ -104,11 +110,17 @@ impl Profiler {
     /// What the rows of two sets of the same fields looked like, to be compared
     /// with each other and not to be kept: the texts that are named are chosen
     /// by both, and may be more than a reference keeps.
-    pub fn finish_both(self, other: Self) -> (Reference, Reference) {
+    pub fn finish_both(self, mut other: Self) -> (Reference, Reference) {
         let pairs = self.columns.iter().zip(&other.columns).filter(|((_, one), (_, two))| one.is_text && two.is_text);
         let chosen: Vec<_> =
             pairs.map(|((place, one), (_, two))| (place.name.clone(), Texts::both(&one.texts, &two.texts))).collect();
-        let (mut one, mut two) = (self.finish(), other.finish());
+        let mut one = self.finish();
+        for (column, (_, other)) in one.columns.iter().zip(&mut other.columns) {
+            if let Kind::Numeric(numeric) = &column.kind {
+                other.origin = Some(numeric.origin.unwrap_or(0));
+            }
+        }
+        let mut two = other.finish();
         for (name, (first, second, pooled)) in chosen {
             one.name_texts(&name, first, pooled);
             two.name_texts(&name, second, 0);
@@ -137,14 +149,27 @@ pub struct ColumnProfiler {
     nan_count: u64,
     /// Numbers beyond `MAGNITUDE_MAX`, which count as that.
     clamped_count: u64,
+    /// Of the numbers as distances from `base`.
     moments: Moments,
-    reservoir: Reservoir,
-    /// What numbers are counted from: the first, where it is a whole one beyond ±2^53.
+    /// The whole part of the first number where it is large, else 0. Any number
+    /// will do here: what rounding costs is small beside their spread.
+    base: i128,
+    kept: Kept,
+    /// What the reference that this is compared with counts from; 0 where it has no origin.
     origin: Option<i128>,
     /// Every number so far; `None` when there are too many distinct ones.
     distinct: Option<Vec<(Exact, u64)>>,
     texts: Texts,
     is_text: bool,
+}
+
+/// The numbers that bins come from.
+#[derive(Debug, Clone)]
+enum Kept {
+    /// With the range of all.
+    Reals(Reservoir<f64>, f64, f64),
+    /// Once there was a whole number beyond ±2^53, and with the range of all.
+    Wholes(Reservoir<i128>, i128, i128),
 }
 
 /// A number as it was.
@@ -172,7 +197,8 @@ impl ColumnProfiler {
             nan_count: 0,
             clamped_count: 0,
             moments: Moments::default(),
-            reservoir: Reservoir::new(VALUES_MAX),
+            base: 0,
+            kept: Kept::Reals(Reservoir::new(VALUES_MAX), f64::INFINITY, f64::NEG_INFINITY),
             origin: None,
             distinct: Some(Vec::new()),
             texts: Texts::default(),
@@ -199,26 +225,50 @@ impl ColumnProfiler {
             self.clamped_count += u64::from(value.abs() > MAGNITUDE_MAX);
             // Of the two zeros, one.
             let value = value.clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX) + 0.0;
-            self.push_finite(from_origin(value, self.origin) + 0.0, Exact::Number(value));
+            if self.moments.count() == 0 && value.abs() >= BASE_MIN {
+                self.base = value as i128;
+            }
+            match &mut self.kept {
+                Kept::Reals(reservoir, least, most) => {
+                    reservoir.push(value);
+                    (*least, *most) = (value.min(*least), value.max(*most));
+                    self.moments.push(value - self.base as f64);
+                }
+                Kept::Wholes(..) => self.keep_whole(value as i128),
+            }
+            self.name(Exact::Number(value));
         } else {
             self.nan_count += 1;
         }
     }
 
-    /// A whole number beyond ±2^53.
+    /// A whole number beyond ±2^53, of a column of whole numbers.
     pub fn push_whole(&mut self, value: i128) {
         if self.is_text {
             return self.push_text(&value.to_string());
         }
         if self.moments.count() == 0 {
-            self.origin = Some(value);
+            self.base = value;
         }
-        self.push_finite(value.saturating_sub(self.origin.unwrap_or(0)) as f64, Exact::Whole(value));
+        if let Kept::Reals(reservoir, least, most) = &mut self.kept {
+            // Of no number yet, infinities, which saturate.
+            let (least, most) = (*least as i128, *most as i128);
+            let reservoir = std::mem::replace(reservoir, Reservoir::new(0));
+            self.kept = Kept::Wholes(reservoir.map(|value| value as i128), least, most);
+        }
+        self.keep_whole(value);
+        self.name(Exact::Whole(value));
     }
 
-    fn push_finite(&mut self, value: f64, exact: Exact) {
-        self.moments.push(value);
-        self.reservoir.push(value);
+    fn keep_whole(&mut self, value: i128) {
+        self.moments.push(value.saturating_sub(self.base) as f64);
+        if let Kept::Wholes(reservoir, least, most) = &mut self.kept {
+            reservoir.push(value);
+            (*least, *most) = (value.min(*least), value.max(*most));
+        }
+    }
+
+    fn name(&mut self, exact: Exact) {
         let Some(distinct) = &mut self.distinct else { return };
         if let Some((_, count)) = distinct.iter_mut().find(|(known, _)| *known == exact) {
             *count += 1;
@@ -283,18 +333,32 @@ impl ColumnProfiler {
     }
 
     fn numbers(self, name: &str, sample_values: usize, assumed: &mut Vec<String>) -> NumericReference {
-        let (sorted, sample) = self.reservoir.finish(sample_values);
-        let (moments, kept) = (self.moments, sorted.len() as u64);
+        let moments = self.moments;
+        let (origin, (sorted, sample), range) = match self.kept {
+            Kept::Reals(reservoir, least, most) => {
+                let range = (least <= most).then_some((least, most));
+                (None, reservoir.finish(sample_values, f64::total_cmp), range)
+            }
+            Kept::Wholes(reservoir, least, most) => {
+                let (sorted, sample) = reservoir.finish(sample_values, i128::cmp);
+                let origin = self.origin.or_else(|| middle(&sorted)).filter(|origin| *origin != 0);
+                let distance = |value: i128| value.saturating_sub(origin.unwrap_or(0)) as f64;
+                let distances = |values: Vec<i128>| values.into_iter().map(distance).collect::<Vec<_>>();
+                (origin, (distances(sorted), distances(sample)), Some((distance(least), distance(most))))
+            }
+        };
+        let kept = sorted.len() as u64;
         if kept < moments.count() {
             assumed
                 .push(format!("`{name}`: bins are those of a uniform sample of {kept} of {} values", moments.count()));
         }
-        let (minimum, maximum) = moments.minimum().zip(moments.maximum()).unwrap_or_default();
+        let (minimum, maximum) = range.unwrap_or_default();
+        let mean = moments.mean() + self.base.saturating_sub(origin.unwrap_or(0)) as f64;
         NumericReference {
             nan_count: self.nan_count,
-            origin: self.origin,
+            origin,
             // Rounding must put neither out of its range.
-            mean: moments.mean().max(minimum).min(maximum),
+            mean: mean.max(minimum).min(maximum),
             std_dev: moments.std_dev().min(MAGNITUDE_MAX),
             minimum,
             maximum,
@@ -302,4 +366,11 @@ impl ColumnProfiler {
             sample: (!sample.is_empty()).then_some(sample),
         }
     }
+}
+
+/// The median, if it is so far out that numbers about it would round: most of
+/// them lie about it, whatever came first and whatever stands for a missing one.
+fn middle(sorted: &[i128]) -> Option<i128> {
+    let median = sorted.get(sorted.len() / 2).copied();
+    median.filter(|median| median.unsigned_abs() >= u128::from(EXACT_END / 2))
 }

@@ -9,7 +9,7 @@ use crate::invalid::invalid;
 use crate::{Field, Invalid, Schema, strict};
 use serde::{Deserialize, Serialize};
 
-/// JSON of the references of one model, samples and all.
+/// The largest references of one model, in bytes of JSON, samples included.
 const BYTES_MAX: usize = 64 << 20;
 
 /// What training data looked like.
@@ -83,7 +83,7 @@ pub enum Kind {
 pub struct NumericReference {
     /// Elements that are NaN or infinite, which count as missing.
     pub nan_count: u64,
-    /// The first value of a column of whole numbers beyond ±2^53: all other
+    /// The median of a column of whole numbers beyond ±2^53: all other
     /// numbers here are distances from it, so that neighbors stay apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<i128>,
@@ -166,7 +166,7 @@ pub enum StatsError {
     /// Not JSON, or not of the form.
     #[error("not readable: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// The same of a file.
+    /// A file is not JSON, or not of the form.
     #[error("not readable: {0}")]
     File(#[from] strict::Error),
     /// Contradicts itself, or a limit.
@@ -309,7 +309,7 @@ impl NumericReference {
         self.std_dev.max(SCALE_MIN)
     }
 
-    /// The same where values far out must not decide: the spread of the middle
+    /// A scale that outliers do not affect: the spread of the middle
     /// half (else of the middle eight tenths) of the values, as the standard
     /// deviation of normal numbers with that spread; never more than `scale`.
     pub fn robust_scale(&self) -> f64 {

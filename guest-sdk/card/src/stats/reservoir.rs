@@ -2,11 +2,13 @@
 //!
 //! Never draws from entropy: the choice is a function of seed and order alone.
 
+use std::cmp::Ordering;
+
 /// Keeps everything up to its capacity; past it, every value so far is kept
 /// with equal probability.
 #[derive(Debug, Clone)]
-pub(super) struct Reservoir {
-    values: Vec<f64>,
+pub(super) struct Reservoir<T> {
+    values: Vec<T>,
     capacity: usize,
     seen: u64,
     random: SplitMix,
@@ -31,18 +33,24 @@ impl SplitMix {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of two, as likely as the other.
+    /// True half of the time.
     pub(super) fn flip(&mut self) -> bool {
         self.next() >> 63 == 1
     }
 }
 
-impl Reservoir {
+impl<T: Copy> Reservoir<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { values: Vec::new(), capacity, seen: 0, random: SplitMix::default() }
     }
 
-    pub(super) fn push(&mut self, value: f64) {
+    /// The same choice of other values.
+    pub(super) fn map<U>(self, map: impl Fn(T) -> U) -> Reservoir<U> {
+        let Self { values, capacity, seen, random } = self;
+        Reservoir { values: values.into_iter().map(map).collect(), capacity, seen, random }
+    }
+
+    pub(super) fn push(&mut self, value: T) {
         self.seen += 1;
         if self.values.len() < self.capacity {
             self.values.push(value);
@@ -56,7 +64,7 @@ impl Reservoir {
 
     /// All that was kept, in ascending order, and a uniform choice of
     /// `sample_max` of it, in ascending order too.
-    pub(super) fn finish(mut self, sample_max: usize) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn finish(mut self, sample_max: usize, order: impl Fn(&T, &T) -> Ordering) -> (Vec<T>, Vec<T>) {
         let count = self.values.len();
         let sample_count = count.min(sample_max);
         if sample_count < count {
@@ -65,9 +73,9 @@ impl Reservoir {
                 self.values.swap(i, i + offset);
             }
         }
-        let mut sample: Vec<f64> = self.values.iter().take(sample_count).copied().collect();
-        sample.sort_unstable_by(f64::total_cmp);
-        self.values.sort_unstable_by(f64::total_cmp);
+        let mut sample: Vec<T> = self.values.iter().take(sample_count).copied().collect();
+        sample.sort_unstable_by(&order);
+        self.values.sort_unstable_by(order);
         (self.values, sample)
     }
 
@@ -85,7 +93,7 @@ mod tests {
     fn past_its_capacity_every_value_is_as_likely() {
         let mut reservoir = Reservoir::new(10_000);
         (0..100_000).for_each(|value| reservoir.push(f64::from(value)));
-        let (kept, sample) = reservoir.finish(1_000);
+        let (kept, sample) = reservoir.finish(1_000, f64::total_cmp);
         assert_eq!((kept.len(), sample.len()), (10_000, 1_000));
         // A mean of m uniform values is off by 28,868 / sqrt(m) on average.
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;

@@ -9,7 +9,7 @@ use super::texts::ranked;
 use super::{CATEGORIES_MAX, CategoricalReference, Category, ColumnReference, HeldOut, Kind, NumericReference};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the e-process expects of a cell that has had nothing: Jeffreys' prior.
+/// What the e-process expects of a cell without counts: Jeffreys' prior.
 const HALF: f64 = 0.5;
 /// All cells of a column expect no more than this beside what they had, or many
 /// rare ones would outweigh the data.
@@ -134,7 +134,7 @@ impl CategoricalReference {
         ranked(counts.into_iter().map(|(value, count)| Category { value, count }).collect())
     }
 
-    /// The same as exactly as the other side has it, and without the names that
+    /// These counts as exactly as the other side has them, without the names that
     /// either side is unsure of.
     pub(super) fn facing(&self, live: &Self) -> Self {
         if self.is_whole && !live.is_whole {

@@ -17,7 +17,7 @@ pub struct Error(Box<Inner>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Inner {
-    /// From the inside out.
+    /// The path to the value, innermost step first.
     path: Vec<Step>,
     what: What,
     /// Line and column, where the text is not JSON.
@@ -54,19 +54,19 @@ impl Error {
         self.0.what == What::Interrupted
     }
 
-    /// The same, of an object's member.
+    /// The error within an object's member.
     pub fn within(mut self, member: &str) -> Self {
         self.0.path.push(Step::Member(cut(member)));
         self
     }
 
-    /// The same, of a list's element.
+    /// The error within a list's element.
     pub fn at(mut self, element: usize) -> Self {
         self.0.path.push(Step::Element(element));
         self
     }
 
-    /// The same, at a place in a text.
+    /// The error at a place in a text.
     pub(super) fn in_text(mut self, text: &[u8], offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
@@ -189,7 +189,7 @@ pub(super) fn quoted_plain(text: &str) -> String {
 }
 
 /// A text, never longer than a line.
-pub(super) fn cut(text: &str) -> String {
+pub fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
         None => text.to_owned(),
         Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",

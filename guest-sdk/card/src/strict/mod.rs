@@ -11,8 +11,9 @@ mod node;
 mod scalar;
 mod walker;
 
-pub use error::{Error, found};
-pub use walker::{Walker, Within};
+pub use error::{Error, cut, found};
+pub use scalar::number;
+pub use walker::{Walker, Within, space};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -171,7 +171,7 @@ impl<'de> SeqAccess<'de> for Elements {
 
 struct Members {
     map: serde_json::map::IntoIter,
-    /// The members of a struct, of which one that is null is as good as absent.
+    /// The members of a struct; null counts as absent.
     known: Option<&'static [&'static str]>,
     value: Option<(String, Value)>,
 }

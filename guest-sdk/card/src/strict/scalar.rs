@@ -40,7 +40,7 @@ impl<'a> Walker<'a> {
             }
         }
         let written = self.take(at + 1);
-        // What an escape stands for is the library's to say.
+        // serde_json decides what an escape stands for.
         serde_json::from_str(written).map(Cow::Owned).map_err(|_| self.syntax("a string"))
     }
 
@@ -81,7 +81,7 @@ impl<'a> Walker<'a> {
 
 /// A number as a value: whole where it has neither a fraction nor an exponent, so that `-0`
 /// is 0.
-pub(super) fn number(written: &str) -> Result<Number, Error> {
+pub fn number(written: &str) -> Result<Number, Error> {
     let is_whole = !written.contains(['.', 'e', 'E']);
     if written == "-0" {
         return Ok(0.into());

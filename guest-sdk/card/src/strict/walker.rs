@@ -37,12 +37,12 @@ impl<'a> Walker<'a> {
         Ok(Self::of(text))
     }
 
-    /// The same for what is known to be UTF-8.
+    /// At the beginning of a text that is known to be UTF-8.
     pub fn of(text: &'a str) -> Self {
         Self { text, rest: text.as_bytes(), depth: 0, interrupt: Interrupt::never() }
     }
 
-    /// Reads no further than it is wanted.
+    /// Stops when interrupted.
     pub fn until(self, interrupt: &Interrupt<'a>) -> Self {
         Self { interrupt: interrupt.fork(), ..self }
     }
@@ -52,7 +52,7 @@ impl<'a> Walker<'a> {
         self.interrupt.fork()
     }
 
-    /// Nothing but space comes after this.
+    /// Fails unless only white space follows.
     pub fn end(&mut self) -> Result<(), Error> {
         match self.peek() {
             None => Ok(()),
@@ -67,8 +67,8 @@ impl<'a> Walker<'a> {
         self.rest.first().copied()
     }
 
-    /// Has something else read what comes next: it gives what it read and the bytes after
-    /// that, or nothing, and then all is as before.
+    /// Lets `read` try what comes next: it returns what it read and the remaining bytes,
+    /// or nothing, and then the position is unchanged.
     pub fn by<T>(&mut self, read: impl FnOnce(&'a [u8]) -> Option<(T, &'a [u8])>) -> Option<T> {
         self.space();
         let (read, rest) = read(self.rest)?;
@@ -311,9 +311,7 @@ impl<'a> Walker<'a> {
 
     #[inline]
     pub(super) fn space(&mut self) {
-        while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = self.rest {
-            self.rest = after;
-        }
+        self.rest = space(self.rest);
     }
 
     fn offset(&self) -> usize {
@@ -347,7 +345,7 @@ impl<'a> Walker<'a> {
         self.after(0, expected)
     }
 
-    /// The same, so many bytes on.
+    /// An error so many bytes further on.
     pub(super) fn after(&self, bytes: usize, expected: &'static str) -> Error {
         let text = self.text.get(self.offset() + bytes..).unwrap_or_default();
         let word = text.char_indices().find(|(_, c)| !c.is_alphanumeric()).map_or(text.len(), |(at, _)| at);
@@ -369,11 +367,20 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// What comes after the spaces.
+#[inline(always)]
+pub fn space(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = bytes {
+        bytes = after;
+    }
+    bytes
+}
+
 /// An error that can say where it is.
 pub trait Within: Sized {
-    /// The same, of an object's member.
+    /// Adds the member's name to an error.
     fn within(self, member: &str) -> Self;
-    /// The same, of a list's element.
+    /// Adds the element's number to an error.
     fn at(self, element: usize) -> Self;
 }
 

@@ -6,7 +6,7 @@ use scry_card::stats::{
     Counter, Counts, DriftReport, Moments, Reference, Statistic, Verdict, compare, compare_counts, ks, wasserstein,
     watch,
 };
-use scry_card::{Datatype, Values};
+use scry_card::{Datatype, Field, Values};
 use serde_json::Value;
 
 /// Awkward numbers among ordinary ones.
@@ -201,5 +201,33 @@ fn every_datatype_is_counted_as_it_is_read() {
     counter.count(&mut counts, &batch).unwrap();
     for column in watch(&profiled, &counts, 0.01).unwrap().columns {
         assert_eq!((column.observed_value, column.unexpected_count), (0.0, Some(0)), "{column}");
+    }
+}
+
+proptest! {
+    /// Rows of fields with shapes, of texts and of missing elements, too.
+    #[test]
+    fn rows_counted_in_pieces_are_counted_as_a_whole(
+        rows in prop::collection::vec((column_of_numbers(3..4), "[a-c]{0,2}"), 1..60),
+        cuts in prop::collection::vec(0..60_usize, 0..4),
+    ) {
+        let triple = Field { shape: vec![3], ..field("x", Datatype::Fp64) };
+        let fields = [triple, field("c", Datatype::Bytes)];
+        let elements: Vec<_> = rows.iter().flat_map(|(three, _)| three.iter().copied()).collect();
+        let mut live = numbers(&elements);
+        live.rows = rows.len();
+        live.columns[0].shape = vec![rows.len() as u64, 3];
+        live.columns.push(texts(rows.iter().map(|(_, text)| text.as_str())));
+        let reference = profile(&fields, &live);
+        let counter = Counter::new(&reference, &fields).unwrap();
+        prop_assert_eq!(counter.elements_per_row(), 4);
+        let (mut whole, mut pieces) = (counter.start(), counter.start());
+        counter.count(&mut whole, &live).unwrap();
+        let mut ends: Vec<_> = cuts.into_iter().chain([0, rows.len()]).map(|cut| cut.min(rows.len())).collect();
+        ends.sort_unstable();
+        for pair in ends.windows(2) {
+            counter.count_rows(&mut pieces, &live, pair[0]..pair[1]).unwrap();
+        }
+        assert_same(&whole, &pieces);
     }
 }

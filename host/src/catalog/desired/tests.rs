@@ -84,6 +84,7 @@ fn nothing_is_withdrawn_by_absence() {
         ("prune = true\nmodels.m0.live = 1\nmodels.m1.withdrawn = true\n[end]\nmodels = 2\n", names(&["m1", "m2"])),
         // An end without `prune` is a promise that the document is whole, and no more.
         ("models.m0.live = 1\n[end]\nmodels = 1\n", names(&[])),
+        ("models.m0.live = 1\n[ end ] # of [all]\nmodels = 1 # [one]\n", names(&[])),
     ] {
         assert_eq!(withdraws(text, &host), expected, "{text}");
     }

@@ -86,7 +86,7 @@ impl History {
             let gap = |what: &str| HistoryError::Gap { after, found: format!("{what} {number}") };
             match record {
                 Record::State { number, .. } if number < after => return Err(gap("state")),
-                // It says what the changes say.
+                // The state is the one that the changes lead to.
                 Record::State { number, .. } if number == after && history.current.is_exact && !history.is_empty() => {}
                 Record::State { number, catalog, file } => {
                     let (start_catalog, start_file) = (catalog, file);
@@ -197,7 +197,7 @@ impl History {
         }
         let first = self.earlier.first_mut().unwrap_or(&mut self.current);
         if cut > 0 && !first.is_exact {
-            // What is kept of it has no place in the records.
+            // The records have no place for what is kept of it.
             (first.start_catalog, first.start_file) = (Catalog::default(), None);
         }
         cut > 0
@@ -248,7 +248,7 @@ impl History {
             for change in &run.changes {
                 if change.number < first || !concerns(&change) {
                     change.apply(&mut catalog);
-                    // A loss before the first that is told is no news of it, unless it is right before it.
+                    // A loss before the oldest change shown is shown only if it is right before that change.
                     while change.number < first && losses.next_if(|lost| *lost.end() < change.number).is_some() {}
                     continue;
                 }

@@ -86,3 +86,18 @@ async fn a_stop_ends_what_is_idle_and_waits_for_what_is_not() {
     assert!(bytes.filled().is_empty());
     assert!(said.try_recv().is_err(), "a request was dropped");
 }
+
+#[test]
+fn every_end_of_a_connection_is_documented() {
+    use Ended::*;
+    // A new one does not compile here before it is listed.
+    let listed = |ended: Ended| match ended {
+        HeaderTimeout | IdleTimeout | WriteTimeout | HeadTooLarge | BadRequest | OtherVersion | ClientLeft => ended,
+    };
+    let all = [HeaderTimeout, IdleTimeout, WriteTimeout, HeadTooLarge, BadRequest, OtherVersion, ClientLeft];
+    let known: std::collections::BTreeSet<_> = all.map(listed).map(Ended::name).into();
+    let page = include_str!("../../../../docs/reference/metrics.md");
+    let (_, table) = page.split_once("| `reason` of an ended connection |").unwrap();
+    let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<std::collections::BTreeSet<_>>(), known);
+}

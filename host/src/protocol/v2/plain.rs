@@ -4,6 +4,7 @@
 //! is no JSON, leaves the whole of it to the JSON reader, which gives the same
 //! values, only later.
 
+use scry_card::strict::space;
 use scry_card::{Column, Datatype, Interrupt, Values};
 
 /// Deeper lists than tensors have are the JSON reader's to refuse.
@@ -93,6 +94,9 @@ impl List<'_, '_> {
         of_whole: impl Fn(i64) -> Option<T>,
         of_fraction: impl Fn(f64) -> Option<T>,
     ) -> Option<Vec<T>> {
+        if self.rest.first() != Some(&b'[') {
+            return None;
+        }
         let (mut elements, mut depth) = (Vec::with_capacity(self.capacity), 0);
         // Where the list of each level began, and the depth of all elements.
         let (mut begins, mut leaf) = ([0; DEPTH_MAX], 0);
@@ -149,7 +153,7 @@ impl List<'_, '_> {
                 self.rest = after;
                 of_fraction(if is_negative { -fraction } else { fraction })
             }
-            // Too many digits have wrapped around.
+            // Too many digits: the sum has wrapped around.
             _ if count > WHOLE_DIGITS_MAX => None,
             _ => {
                 self.rest = after;
@@ -157,15 +161,6 @@ impl List<'_, '_> {
             }
         }
     }
-}
-
-/// What comes after the spaces.
-#[inline(always)]
-pub(super) fn space(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = bytes {
-        bytes = after;
-    }
-    bytes
 }
 
 /// A number of which the whole digits have been read.
@@ -249,7 +244,9 @@ mod tests {
             assert!(whole(Datatype::Fp64, &[1], list).is_some(), "{list}");
             assert!(whole(Datatype::Int64, &[1], list).is_none(), "{list}");
         }
-        for list in ["[null]", "[\"1\"]", "[true]", "[{}]", "[1e400]", "[[[[[[[[[1]]]]]]]]]", "1", "", "-", "[]"] {
+        for list in
+            ["[null]", "[\"1\"]", "[true]", "[{}]", "[1e400]", "[[[[[[[[[1]]]]]]]]]", "1", "1]", "1,[2]", "", "-", "[]"]
+        {
             assert!(whole(Datatype::Fp64, &[1], list).is_none(), "{list}");
         }
         assert!(whole(Datatype::Int8, &[1], "[128]").is_none() && whole(Datatype::Fp32, &[1], "[1e39]").is_none());
@@ -309,7 +306,7 @@ mod tests {
         /// Whatever it is given: what is read is JSON, nested as its shape says, and of the same elements.
         #[test]
         fn what_is_no_json_is_not_read(
-            list in "\\[[\\[\\], 0-2.eE+\\-a\"é]{0,8}\\]?",
+            list in "\\[?[\\[\\], 0-2.eE+\\-a\"é]{0,8}\\]?",
             shape in prop::collection::vec(0..3_u64, 0..4),
             kind in 0..NUMERIC.len(),
         ) {

@@ -7,6 +7,7 @@ use scry_card::{Card, Field, Interrupt, Tensor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// An answer as V2 JSON.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct InferResponse<'a> {
     /// The answer.
     pub answer: &'a Answer,
     /// Which outputs to write; all when empty.
-    pub outputs: &'a [String],
+    pub outputs: &'a BTreeSet<String>,
 }
 
 impl InferResponse<'_> {
@@ -27,7 +28,7 @@ impl InferResponse<'_> {
         self.to_json_until(&mut Interrupt::never())
     }
 
-    /// The same, as long as it is wanted.
+    /// Does the same, and stops when it is interrupted.
     pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
         written(self, interrupt)
     }

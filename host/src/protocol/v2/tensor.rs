@@ -3,14 +3,14 @@
 //! Never changes the order of elements: `data` is flat, or nested exactly as `shape` says.
 
 use super::plain;
-use scry_card::strict::{Error, Walker, Within};
+use scry_card::strict::{Error, Walker, Within, cut, number, space};
 use scry_card::{
     CheckKind, Column, ColumnBuilder, Datatype, Found, Interrupt, Misread, NamedTensor, ShownShape, Tensor,
     element_count,
 };
 use std::borrow::Cow;
 
-/// Elements that room is made for before any is seen, at most.
+/// The most elements to reserve room for before any is read.
 const CAPACITY_MAX: usize = 1 << 16;
 
 /// `data`, as far as it could be read where it came.
@@ -20,16 +20,78 @@ enum Data<'a> {
     Text(&'a str),
 }
 
+/// What a JSON pointer to a part of a tensor's data needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentTensor {
+    /// Its name.
+    pub name: String,
+    shape: Vec<u64>,
+    is_nested: bool,
+}
+
+impl SentTensor {
+    /// Reads no more of a tensor than this.
+    pub(super) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
+        let (mut name, mut shape, mut is_nested) = (None, Vec::new(), false);
+        walker.object(&["name", "shape", "data"], |walker, member| {
+            match member {
+                "name" => name = Some(walker.text()?.into_owned()),
+                "shape" => shape = dimensions(walker)?,
+                _ => {
+                    is_nested = begins_nested(walker);
+                    walker.skip()?;
+                }
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(Self { name: name.ok_or_else(|| Error::missing("name", "a string"))?, shape, is_nested })
+    }
+
+    /// From the tensor to a row's value, or to an element of it.
+    pub(in crate::protocol) fn pointer(&self, row: usize, element: Option<usize>) -> String {
+        let inner = self.shape.get(1..).unwrap_or_default();
+        let per_row = element_count(inner).unwrap_or(0);
+        if !self.is_nested {
+            let at = row.saturating_mul(per_row).saturating_add(element.unwrap_or(0));
+            return format!("/data/{at}");
+        }
+        let mut pointer = format!("/data/{row}");
+        let (mut rest, mut size) = (element.unwrap_or(0), per_row);
+        for &dimension in inner.iter().filter(|_| element.is_some()) {
+            size = size.checked_div(usize::try_from(dimension).unwrap_or(usize::MAX)).unwrap_or(0);
+            pointer.push_str(&format!("/{}", rest.checked_div(size).unwrap_or(0)));
+            rest = rest.checked_rem(size).unwrap_or(0);
+        }
+        pointer
+    }
+}
+
+/// Whether a list comes next that begins with another.
+fn begins_nested(walker: &mut Walker<'_>) -> bool {
+    let begins = |list: &[u8]| list.strip_prefix(b"[").is_some_and(|inside| space(inside).first() == Some(&b'['));
+    let mut is_nested = false;
+    let _: Option<()> = walker.by(|text| {
+        is_nested = begins(text);
+        None
+    });
+    is_nested
+}
+
 /// Reads a tensor. What is wrong with its form is an error of the request; what is wrong with
-/// its data is the tensor's own.
-pub(super) fn read(walker: &mut Walker<'_>) -> Result<Result<NamedTensor, Misread>, Error> {
+/// its data is the tensor's own. What was sent is kept where that is wanted.
+pub(super) fn read(
+    walker: &mut Walker<'_>,
+    sent: Option<&mut Vec<SentTensor>>,
+) -> Result<Result<NamedTensor, Misread>, Error> {
     let (mut name, mut shape, mut kind, mut data) = (None, None, None, None);
+    let mut is_nested = false;
     walker.object(&["name", "shape", "datatype", "data"], |walker, member| {
         match member {
             "name" => name = Some(walker.text()?),
             "shape" => shape = Some(dimensions(walker)?),
             "datatype" => kind = Some(walker.text()?),
             _ => {
+                is_nested = sent.is_some() && begins_nested(walker);
                 let interrupt = walker.interrupt();
                 let column = walker.by(|text| column(text, kind.as_deref()?, shape.as_deref()?, interrupt));
                 data = Some(column.map_or_else(|| walker.skip().map(Data::Text), |column| Ok(Data::Column(column)))?);
@@ -41,9 +103,12 @@ pub(super) fn read(walker: &mut Walker<'_>) -> Result<Result<NamedTensor, Misrea
     let shape = shape.ok_or_else(|| Error::missing("shape", "a list of whole numbers"))?;
     let kind = kind.ok_or_else(|| Error::missing("datatype", "a string"))?;
     let data = data.ok_or_else(|| Error::missing("data", "a list of elements"))?;
+    if let Some(sent) = sent {
+        sent.push(SentTensor { name: name.clone(), shape: shape.clone(), is_nested });
+    }
     let read = tensor(name, shape, &kind, data, &walker.interrupt());
     if read.is_err() {
-        // It may be no more than that.
+        // A wrong form may be all that there is.
         walker.interrupt().ask()?;
     }
     Ok(read)
@@ -99,7 +164,7 @@ fn tensor(
                 misread.at_row(at / per_row)
             }
             Stop::Element(at, found) => {
-                let misread = wrong(CheckKind::Type, format!("a {datatype} value"), found).at_row(at / per_row);
+                let misread = wrong(CheckKind::Type, datatype.value(), found).at_row(at / per_row);
                 if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
             }
             // Its text was read before: only an element can be wrong.
@@ -137,7 +202,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// A stop knows its element, which says more than where in the text it is.
+/// The element's number says more than its place in the text.
 impl Within for Stop {
     fn within(self, _: &str) -> Self {
         self
@@ -201,7 +266,8 @@ fn element(walker: &mut Walker<'_>, builder: &mut ColumnBuilder) -> Result<(), S
         }
         Some(b'-' | b'0'..=b'9') => {
             let written = walker.number()?;
-            number(written, builder).ok_or_else(|| Found::Number(cut(written)))
+            let pushed = number(written).ok().and_then(|number| builder.push_number(&number).ok());
+            pushed.ok_or_else(|| Found::Number(cut(written)))
         }
         _ => match walker.literal()? {
             None => builder.push_null().map_err(Found::Said),
@@ -209,22 +275,6 @@ fn element(walker: &mut Walker<'_>, builder: &mut ColumnBuilder) -> Result<(), S
         },
     };
     pushed.map_err(|found| Stop::Element(at, found))
-}
-
-/// A number is whole where it has neither a fraction nor an exponent, so that `-0` is 0.
-fn number(written: &str, builder: &mut ColumnBuilder) -> Option<()> {
-    let is_whole = !written.contains(['.', 'e', 'E']);
-    if written == "-0" {
-        return builder.push_u64(0).ok();
-    }
-    match (is_whole, written.parse::<u64>(), written.parse::<i64>()) {
-        (true, Ok(whole), _) => builder.push_u64(whole).ok(),
-        (true, _, Ok(whole)) => builder.push_i64(whole).ok(),
-        _ => {
-            let real = written.parse::<f64>().ok().filter(|real| real.is_finite())?;
-            builder.push_f64(real).ok()
-        }
-    }
 }
 
 /// What is there instead of an element or a list.
@@ -236,13 +286,4 @@ fn found(walker: &mut Walker<'_>) -> Result<Found, Error> {
         Some(b'-' | b'0'..=b'9') => Found::Number(cut(walker.number()?)),
         _ => walker.literal()?.map_or(Found::Said("null".into()), Found::Truth),
     })
-}
-
-/// A text of the client's, never longer than a line.
-fn cut(text: &str) -> String {
-    const SHOWN_MAX_CHARS: usize = 40;
-    match text.char_indices().nth(SHOWN_MAX_CHARS) {
-        None => text.to_owned(),
-        Some((at, _)) => text.get(..at).unwrap_or_default().to_owned() + "…",
-    }
 }

@@ -53,7 +53,7 @@ fn flat_or_nested_in_any_order_of_members() {
     let late = r#"{"id":"7","model_name":"m","inputs":[{"data":[[1,2],[3.5,-4]],"parameters":{},"datatype":"FP32","shape":[2,2],"name":"x"}],"parameters":{"timeout":1500},"outputs":[{"name":"y"}]}"#;
     let late = read(late).unwrap();
     assert_eq!((&late.inputs[0].tensor, late.id.as_deref(), late.timeout_us), (&flat, Some("7"), Some(1500)));
-    assert_eq!(late.outputs, ["y"]);
+    assert!(late.outputs.iter().eq(["y"]));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn minus_zero_is_a_whole_number_and_null_an_element_that_is_missing() {
     let zeros = one("FP64", "[3]", "[-0,-0.0,0]").unwrap();
     let Values::Fp64(zeros) = zeros.values else { panic!("numbers") };
     assert_eq!(zeros.iter().map(|zero| zero.is_sign_negative()).collect::<Vec<_>>(), [false, true, false]);
-    assert!(one("INT8", "[1]", "[-0.0]").unwrap_err().ends_with("expected a INT8 value, found -0.0"));
+    assert!(one("INT8", "[1]", "[-0.0]").unwrap_err().ends_with("expected an INT8 value, found -0.0"));
 
     let tensor = one("INT64", "[3]", "[null,5,null]").unwrap();
     assert_eq!(tensor.validity, Some(vec![false, true, false]));
@@ -159,23 +159,23 @@ fn a_member_that_is_null_is_not_there() {
 #[test]
 fn every_refusal_names_field_expected_and_found() {
     for (datatype, shape, data, says) in [
-        ("INT8", "[2]", "[1,300]", "field `x`, row 1: expected a INT8 value, found 300"),
-        ("INT8", "[2,2]", "[1,2,300,4]", "field `x`, row 1, element 0: expected a INT8 value, found 300"),
-        ("INT32", "[1]", "[1.5]", "field `x`, row 0: expected a INT32 value, found 1.5"),
-        ("INT32", "[1]", "[1.0]", "field `x`, row 0: expected a INT32 value, found 1.0"),
-        ("INT32", "[1]", "[1e0]", "field `x`, row 0: expected a INT32 value, found 1e0"),
+        ("INT8", "[2]", "[1,300]", "field `x`, row 1: expected an INT8 value, found 300"),
+        ("INT8", "[2,2]", "[1,2,300,4]", "field `x`, row 1, element 0: expected an INT8 value, found 300"),
+        ("INT32", "[1]", "[1.5]", "field `x`, row 0: expected an INT32 value, found 1.5"),
+        ("INT32", "[1]", "[1.0]", "field `x`, row 0: expected an INT32 value, found 1.0"),
+        ("INT32", "[1]", "[1e0]", "field `x`, row 0: expected an INT32 value, found 1e0"),
         ("UINT8", "[1]", "[-1]", "field `x`, row 0: expected a UINT8 value, found -1"),
         (
             "INT64",
             "[1]",
             "[9223372036854775808]",
-            "field `x`, row 0: expected a INT64 value, found 9223372036854775808",
+            "field `x`, row 0: expected an INT64 value, found 9223372036854775808",
         ),
         ("BOOL", "[1]", "[1]", "field `x`, row 0: expected a BOOL value, found 1"),
-        ("FP64", "[1]", "[\"a\"]", "field `x`, row 0: expected a FP64 value, found \"a\""),
-        ("FP64", "[1]", "[{}]", "field `x`, row 0: expected a FP64 value, found an object"),
-        ("FP64", "[1]", "[1e400]", "field `x`, row 0: expected a FP64 value, found 1e400"),
-        ("FP32", "[1]", "[1e300]", "field `x`, row 0: expected a FP32 value, found 1e300"),
+        ("FP64", "[1]", "[\"a\"]", "field `x`, row 0: expected an FP64 value, found \"a\""),
+        ("FP64", "[1]", "[{}]", "field `x`, row 0: expected an FP64 value, found an object"),
+        ("FP64", "[1]", "[1e400]", "field `x`, row 0: expected an FP64 value, found 1e400"),
+        ("FP32", "[1]", "[1e300]", "field `x`, row 0: expected an FP32 value, found 1e300"),
         ("BYTES", "[1]", "[3]", "field `x`, row 0: expected a BYTES value, found 3"),
         ("FP32", "[3]", "[1,2]", "field `x`: expected 3 elements for shape [3], found 2"),
         (
@@ -206,6 +206,21 @@ fn every_refusal_names_field_expected_and_found() {
 }
 
 #[test]
+fn what_no_model_has_so_many_of_is_refused_when_it_is_read() {
+    let lists = |outputs: usize, inputs: usize| {
+        let x = r#"{"name":"x","shape":[0],"datatype":"FP64","data":[]}"#;
+        let (outputs, inputs) = (vec![r#"{"name":"y"}"#; outputs].join(","), vec![x; inputs].join(","));
+        read(&format!(r#"{{"outputs":[{outputs}],"inputs":[{inputs}]}}"#)).map_err(|error| error.to_string())
+    };
+    let request = lists(4_096, 4_096).unwrap();
+    assert_eq!((request.outputs.len(), request.inputs.len()), (1, 4_096));
+    let told =
+        |list, what| format!("the request is not V2 JSON: `{list}[4096]`: expected at most 4096 {what}, found more");
+    assert_eq!(lists(100_000, 1).unwrap_err(), told("outputs", "outputs"));
+    assert_eq!(lists(1, 100_000).unwrap_err(), told("inputs", "tensors"));
+}
+
+#[test]
 fn every_tensor_that_does_not_read_is_told() {
     let body = r#"{"inputs":[{"name":"a","shape":[1],"datatype":"INT8","data":[300]},
         {"name":"b","shape":[1],"datatype":"FP64","data":[1]},
@@ -213,12 +228,36 @@ fn every_tensor_that_does_not_read_is_told() {
     let mut request = read(body).unwrap();
     assert_eq!(request.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["b"]);
     assert_eq!(request.misread.iter().map(|misread| misread.field()).collect::<Vec<_>>(), ["a", "c"]);
-    assert_eq!(
-        (request.take_names(), input_names(body.as_bytes())),
-        (None, ["a", "b", "c"].map(String::from).to_vec())
-    );
+    assert_eq!(request.take_sent(), None);
+    let sent = sent_tensors(body.as_bytes());
+    assert_eq!(sent.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     let long = format!("{body}{}", " ".repeat(1 << 16));
-    assert_eq!(read(&long).unwrap().take_names(), Some(["a", "b", "c"].map(String::from).to_vec()));
+    assert_eq!(read(&long).unwrap().take_sent(), Some(sent));
+}
+
+/// As RFC 6901 has it: what serde_json finds there is the element that was meant.
+#[test]
+fn a_pointer_points_at_the_element_as_it_was_sent() {
+    let elements: Vec<_> = (0..12).collect();
+    let nested = json!([[[0, 1], [2, 3], [4, 5]], [[6, 7], [8, 9], [10, 11]]]);
+    for (data, shape) in [
+        (json!(elements), json!([2, 3, 2])),
+        (nested, json!([2, 3, 2])),
+        (json!(elements), json!([12])),
+        (json!([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]), json!([1, 12])),
+        (json!(elements), json!([12, 1])),
+    ] {
+        let body = json!({ "inputs": [{ "name": "x", "datatype": "FP64", "shape": shape, "data": data }] });
+        let sent = sent_tensors(body.to_string().as_bytes());
+        let per_row = 12 / shape[0].as_u64().unwrap() as usize;
+        for at in 0..12 {
+            let element = (shape.as_array().unwrap().len() > 1).then_some(at % per_row);
+            let pointer = format!("/inputs/0{}", sent[0].pointer(at / per_row, element));
+            assert_eq!(body.pointer(&pointer), Some(&json!(at)), "{pointer}");
+        }
+        let row = body.pointer(&format!("/inputs/0{}", sent[0].pointer(0, None))).unwrap();
+        assert!(*row == json!(0) || row == &data[0], "{row}");
+    }
 }
 
 /// What `data` should become by its text, read with serde_json alone: the elements in their order.
@@ -278,7 +317,7 @@ fn data(shape: Vec<u64>) -> BoxedStrategy<String> {
         1 => prop::sample::select(vec!["null", "true", "\"a\\ud83d\\ude00\"", "\"\\u0000\"", "1e3", "1e-400", "{}", "[]", "[1]", "18446744073709551616"])
             .prop_map(str::to_owned),
     ];
-    let odd = "\\[[0-9,\\[\\] ]{0,9}\\]";
+    let odd = "\\[?[0-9,\\[\\] ]{0,9}\\]";
     match shape.split_first() {
         None => element.boxed(),
         Some((&dimension, inner)) => {
@@ -349,7 +388,9 @@ proptest! {
         };
         let card = Card {
             card_version: 1, name: "m".into(), description: String::new(), owner: None, licence: None,
-            crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None, checks: Checks::default(),
+            crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None,
+            labels: std::collections::BTreeMap::new(),
+            runtime: None, checks: Checks::default(),
             schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
         };
         let answer = Answer {
@@ -357,7 +398,7 @@ proptest! {
             model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m").to_string().into()), degraded: Some("trap"),
             remarks: Remarks::default(),
         };
-        let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &[] }.to_json().unwrap();
+        let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &BTreeSet::new() }.to_json().unwrap();
         let value: Value = serde_json::from_slice(&json).unwrap();
         prop_assert_eq!(&value["id"], &id);
         prop_assert_eq!(&value["parameters"]["scry-degraded"], "trap");

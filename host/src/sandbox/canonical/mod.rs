@@ -30,9 +30,11 @@ const KNOWN: WasmFeatures = WasmFeatures::WASM2
 
 /// Why bytes were refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CanonicalError {
+pub enum CanonicalError {
+    /// It does not validate.
     #[error("invalid, or of a WebAssembly feature that no model gets: {0}")]
     Refused(#[from] BinaryReaderError),
+    /// The analysis has lost its way.
     #[error("code that cannot be followed; this is a bug in scry")]
     Unfollowed,
 }
@@ -47,7 +49,7 @@ enum Shape {
 }
 
 /// The component, or the module, with canonical NaNs.
-pub(super) fn canonical(bytes: &[u8]) -> Result<Vec<u8>, CanonicalError> {
+pub fn canonical(bytes: &[u8]) -> Result<Vec<u8>, CanonicalError> {
     let mut validator = Validator::new_with_features(KNOWN);
     let mut memory = FuncValidatorAllocations::default();
     let mut bodies = Vec::new();

@@ -1,8 +1,8 @@
-//! What a process that compiles gives up, before it sees a byte of a component.
+//! What a compile process gives up before it reads a byte of a component.
 //!
-//! Its code is signed by the host, and a fault in the compiler could be used to
-//! write it: so it has no file, no network, no other process and no memory that
-//! runs. Every step is for good.
+//! The host signs the code that the process writes, and a component could take
+//! over the process through a fault in the compiler. So the process has no file,
+//! no network, no other process and no executable memory. No step can be undone.
 
 use rustix::process::{Resource, Rlimit, getpid, setrlimit};
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq};
@@ -48,7 +48,7 @@ pub(super) fn end() -> Result<()> {
     let filter = filter().map_err(Error::other)?;
     match seccompiler::apply_filter(&filter) {
         Ok(()) => Ok(()),
-        // What is missing is told by name, from what can be done without it.
+        // `freedoms` then names what is missing.
         Err(seccompiler::Error::Prctl(_) | seccompiler::Error::Seccomp(_)) => Ok(()),
         Err(error) => Err(Error::other(error)),
     }
@@ -61,7 +61,7 @@ fn limit(resource: Resource, soft: u64, hard: u64) -> Result<()> {
     Ok(setrlimit(resource, Rlimit { current, maximum })?)
 }
 
-/// Anything that is not here is refused, and the process goes on.
+/// Calls that are not listed are refused, and the process goes on.
 fn filter() -> std::result::Result<BpfProgram, seccompiler::BackendError> {
     let free = [
         libc::SYS_read,
@@ -85,7 +85,7 @@ fn filter() -> std::result::Result<BpfProgram, seccompiler::BackendError> {
         libc::SYS_exit_group,
     ];
     let mut rules: Rules = free.into_iter().map(|call| (call, Vec::new())).collect();
-    // Memory that is not run, and signals to itself: that is how a process aborts.
+    // Memory that is not executable, and signals to itself, which an abort needs.
     let executes = SeccompCondition::new(2, SeccompCmpArgLen::Dword, MaskedEq(libc::PROT_EXEC as u64), 0)?;
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![SeccompRule::new(vec![executes.clone()])?]);
@@ -98,7 +98,7 @@ fn filter() -> std::result::Result<BpfProgram, seccompiler::BackendError> {
     SeccompFilter::new(rules, refused, SeccompAction::Allow, arch)?.try_into()
 }
 
-/// What the process can still do that it should not, by trying.
+/// Tries what the process should not be able to do; names what it still can.
 pub(super) fn freedoms() -> Vec<&'static str> {
     const MAPPED_BYTES: usize = 4096;
     let opens = std::fs::File::open("/dev/null").is_ok();

@@ -1,7 +1,7 @@
-//! The host's side of a process that compiles: started with nothing of the
-//! host's, spoken to over two pipes, ended in any case.
+//! The host's side of a compile process: it inherits nothing from the host, is
+//! talked to over two pipes, and is always ended.
 //!
-//! Never trusts what it says: every length has a limit, and time has one, too.
+//! Never trusts what the process says: every length and the time have limits.
 
 use super::wire::{Order, Tag, receive, send};
 use super::{CompileError, CompileSettings};
@@ -15,11 +15,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The status of a process that has had all the memory that it may have.
+/// The exit status of a process that has used up its memory.
 pub(super) const OUT_OF_MEMORY: u8 = 3;
 /// What a key, a function or a message may be.
 const FRAME_MAX_BYTES: u64 = 64 << 20;
-/// What is repeated of what a process said before it ended.
+/// The most of a dead process's stderr that is repeated.
 const LAST_WORDS_MAX_BYTES: u64 = 500;
 
 /// A process at work; ended when it is dropped.
@@ -30,7 +30,7 @@ pub(super) struct Process {
     output: BufReader<Timed<ChildStdout>>,
 }
 
-/// What came of a component.
+/// The outcome of compiling a component.
 enum Answer {
     Code(Vec<u8>),
     TooLong,
@@ -42,7 +42,7 @@ impl Process {
     pub(super) fn start(program: &Path, cores: &Cores, until: Instant) -> Result<Self, CompileError> {
         let mut command = Command::new(program);
         command.arg0("scry").arg(super::WORKER).current_dir("/").env_clear();
-        // The allocator's own head start counts for the limit.
+        // What the allocator reserves at its start counts towards the limit.
         command.env("MIMALLOC_ARENA_RESERVE", "64MiB");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(CompileError::Start)?;
@@ -50,7 +50,7 @@ impl Process {
             demote(process, Priority::Last);
             cores.confine(process, true);
         }
-        // Without its pipes it ends by itself.
+        // Without its pipes the process ends by itself.
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or_else(|| CompileError::Start(Error::other("no pipes")))?;
         let output = BufReader::new(Timed { pipe: output, until });
@@ -122,7 +122,7 @@ impl Process {
         }
         let mut words = Vec::new();
         if let Some(stderr) = self.child.stderr.take() {
-            // It has ended: all that it said is there.
+            // The process has ended, so its output is complete.
             let _ = stderr.take(LAST_WORDS_MAX_BYTES).read_to_end(&mut words);
         }
         CompileError::Crash(format!("{status}: {}", text(&words)))
@@ -198,7 +198,7 @@ mod tests {
     const SETTINGS: CompileSettings =
         CompileSettings { program: None, processes_max: 1, memory_max_bytes: 1 << 20, cpu_max_s: 7, code_max_bytes: 3 };
 
-    /// What comes of a component whose process reads it, and then is this shell script.
+    /// The outcome when a shell script plays the process after it has read the component.
     fn compiled(script: &str, time: Duration) -> Result<Vec<u8>, CompileError> {
         let order = Order {
             is_whole: false,

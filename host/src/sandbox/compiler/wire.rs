@@ -1,12 +1,12 @@
-//! What passes between a host and the process that compiles for it: frames of a
-//! tag, a length and so many bytes.
+//! What a host and its compile process send each other: frames of a tag, a length
+//! and that many bytes.
 //!
 //! Never knows what a frame is for.
 
 use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
-/// What the host wants; all that is read before the limits are in force.
+/// What the host wants; nothing else is read before the limits apply.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Order {
     /// Whether the component is compiled as a whole, or its core module alone.

@@ -1,5 +1,5 @@
-//! The process that compiles: gives up what it does not need, reads a component,
-//! writes its code.
+//! The compile process: gives up what it does not need, reads a component, writes
+//! its code.
 //!
 //! Never runs what it compiles, never opens a file.
 
@@ -15,7 +15,7 @@ use std::io::{Error, Result, stdin, stdout};
 use std::sync::Arc;
 use wasmtime::{CacheStore, Config, Engine};
 
-/// What is said of a component that does not compile.
+/// The longest reason why a component does not compile, in bytes.
 const REFUSAL_MAX_BYTES: usize = 4_000;
 const ORDER_MAX_BYTES: u64 = 4_096;
 
@@ -62,7 +62,7 @@ pub(crate) fn self_check() -> Result<[Vec<&'static str>; 2]> {
 
 /// A component's code: what its calls run, or the whole of it.
 pub(super) fn code(engine: &Engine, is_whole: bool, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    // Validates what it is given, as anybody's bytes.
+    // Validates the bytes, which are untrusted.
     let canonical = canonical(component).map_err(|e| wasmtime::Error::msg(e.to_string()))?;
     if is_whole { engine.precompile_component(&canonical) } else { engine.precompile_module(&extract(&canonical)?) }
 }

@@ -182,7 +182,7 @@ impl Heap for Instance {
 }
 
 impl Drop for Instance {
-    /// Whoever has the memory next may write it anywhere.
+    /// The next owner of the memory may write it anywhere.
     fn drop(&mut self) {
         if self.tracked.as_ref().is_none_or(Tracked::release) {
             return;

@@ -99,6 +99,7 @@ fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
         memory_max_bytes: 1 << 20,
         quiet_cores: 0,
         compile: CompileSettings::trusting(),
+        is_embedded: false,
     };
     let sandbox = Sandbox::new(settings).unwrap();
     let field = Field {

@@ -62,7 +62,7 @@ struct Image {
 pub(super) struct Tracked {
     pages: Arc<Pages>,
     image: Arc<Image>,
-    /// Whether any page is open that nobody knows of.
+    /// Whether any page is open that is not recorded.
     is_lost: bool,
     calls: u32,
 }
@@ -90,7 +90,7 @@ impl Learned {
         Some(Tracked { pages, image, is_lost, calls: 0 })
     }
 
-    /// The known pages as they are in this memory, which nobody has written yet.
+    /// The known pages as they are in this memory, which has not been written yet.
     fn image(&self, memory: &[u8]) -> Option<Arc<Image>> {
         let mut state = self.state();
         if state.untried > 0 {

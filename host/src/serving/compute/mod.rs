@@ -29,10 +29,10 @@ const PATIENT_PER_PROMPT: usize = 8;
 
 /// What the threads run.
 pub(super) trait Work: Send + Sized + 'static {
-    /// When nobody waits for it any more.
+    /// When its client stops waiting.
     fn deadline(&self) -> Instant;
 
-    /// Whether whoever asked has gone.
+    /// Whether the client has gone.
     fn is_abandoned(&self) -> bool;
 
     /// How large it is.
@@ -195,7 +195,7 @@ impl<W: Work> Drop for Place<'_, W> {
         (self.shared.account)(self.admission, cpu);
         let mut state = self.shared.lock();
         let class = state.queue.done(self.admission, Duration::ZERO, cpu);
-        // Whoever came meanwhile waits for this place.
+        // Calls that came meanwhile wait for this place.
         let sleeper = class.and_then(|class| state.idle(class).pop());
         drop(state);
         wake(sleeper);

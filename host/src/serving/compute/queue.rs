@@ -293,7 +293,7 @@ impl<W: Work> Lane<W> {
         (rows < limits.batch_max_rows && now < until).then_some(until)
     }
 
-    /// Drops what nobody waits for; says how many.
+    /// Drops work that no client waits for; returns how many.
     fn sweep(&mut self, now: Instant) -> usize {
         let before = self.jobs.len();
         self.jobs.retain(|Reverse(job)| !job.is_over(now));

@@ -124,10 +124,10 @@ impl Tally {
     }
 
     fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
-        in_pieces(batch, interrupt, |piece| {
+        in_pieces(batch.rows, &self.counter, interrupt, |rows| {
             let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
             // A batch of another form is not refused here.
-            let _ = self.counter.count(&mut counts, piece);
+            let _ = self.counter.count_rows(&mut counts, batch, rows);
         });
     }
 

@@ -6,6 +6,7 @@ use super::Alarm;
 use scry_card::stats::{Counter, Counts, EPOCH_ROWS, Reference};
 use scry_card::{Batch, Invalid};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// One epoch of one side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,16 +43,22 @@ impl Epochs {
         Self { current: Epoch::begin(1, counts), last: None, alarms: 0 }
     }
 
-    /// Counts a batch, in a new epoch where this one has its rows and the one
+    /// Counts rows of a batch, in a new epoch where this one has its rows and the one
     /// before it is among the `judged`: however fast rows come, none goes unseen.
     /// Without `judged` it begins none: this is the rest of a batch.
-    pub(super) fn count(&mut self, counter: &Counter, batch: &Batch, judged: Option<u64>) -> Result<(), Invalid> {
+    pub(super) fn count(
+        &mut self,
+        counter: &Counter,
+        batch: &Batch,
+        rows: Range<usize>,
+        judged: Option<u64>,
+    ) -> Result<(), Invalid> {
         let is_over = judged.is_some_and(|judged| self.last.as_ref().is_none_or(|last| last.number <= judged));
         if is_over && self.current.counts.rows() >= EPOCH_ROWS {
             let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
             self.last = Some(std::mem::replace(&mut self.current, next));
         }
-        counter.count(&mut self.current.counts, batch)
+        counter.count_rows(&mut self.current.counts, batch, rows)
     }
 
     /// How far counting has come.

@@ -20,10 +20,11 @@ pub(super) use beside::Arm;
 
 use crate::catalog::Version;
 use crate::store::Digest;
-use scry_card::stats::{Reference, References};
+use scry_card::stats::{Counter, Reference, References};
 use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Raw columns.
 const INPUTS: &str = "inputs";
@@ -112,7 +113,7 @@ impl Watch {
         }
     }
 
-    /// Counts rows that somebody else answers, or nobody.
+    /// Counts rows that another version answers, or none.
     pub(super) fn saw_inputs(&self, inputs: &Batch, interrupt: &mut Interrupt<'_>) {
         if let Some(side) = &self.inputs {
             side.saw(inputs, interrupt);
@@ -145,21 +146,16 @@ impl Watch {
 /// Rows that are counted at once.
 const PIECE_ROWS: usize = 1_024;
 
-/// Hands out a batch's rows in pieces, until it is interrupted.
-fn in_pieces(batch: &Batch, interrupt: &mut Interrupt<'_>, mut count: impl FnMut(&Batch)) {
-    let steps = |rows: usize| rows.saturating_mul(batch.columns.len());
-    if batch.rows <= PIECE_ROWS {
-        return if interrupt.spend(steps(batch.rows)).is_ok() {
-            count(batch)
-        };
-    }
-    for from in (0..batch.rows).step_by(PIECE_ROWS) {
-        let rows = PIECE_ROWS.min(batch.rows - from);
-        let Some(piece) = batch.slice(from, rows) else { return };
-        if interrupt.spend(steps(rows)).is_err() {
+/// Has rows counted in pieces, until it is interrupted.
+fn in_pieces(rows: usize, counter: &Counter, interrupt: &mut Interrupt<'_>, mut count: impl FnMut(Range<usize>)) {
+    let mut from = 0;
+    while from < rows {
+        let to = rows.min(from + PIECE_ROWS);
+        if interrupt.spend((to - from).saturating_mul(counter.elements_per_row())).is_err() {
             return;
         }
-        count(&piece);
+        count(from..to);
+        from = to;
     }
 }
 

@@ -77,9 +77,9 @@ impl Side {
     pub(super) fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
         let judged = self.judged.load(Ordering::Relaxed);
         let mut is_first = true;
-        in_pieces(batch, interrupt, |piece| {
+        in_pieces(batch.rows, &self.counter, interrupt, |rows| {
             // Nothing that counts a small batch waits for a large one.
-            let _ = self.lock().count(&self.counter, piece, is_first.then_some(judged));
+            let _ = self.lock().count(&self.counter, batch, rows, is_first.then_some(judged));
             is_first = false;
         });
     }
@@ -102,7 +102,7 @@ impl Side {
     }
 
     /// Judges what has come since the last look; the alarms that are new. The
-    /// e-process may be looked at as often as anybody likes.
+    /// e-process may be looked at as often as one likes.
     pub fn look(&self, alpha: f64, now_ms: u64) -> Vec<Alarm> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, rows, _) = self.mark();

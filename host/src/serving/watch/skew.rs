@@ -1,6 +1,6 @@
 //! What the served pipeline makes of live requests, beside what training saw.
 //!
-//! On a sample, on the thread for what nobody waits for; never on the answer's
+//! On a sample, on the background thread; never on the answer's
 //! path, and no lock in common with it.
 
 use super::Side;

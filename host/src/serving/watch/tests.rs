@@ -43,17 +43,17 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
     let counter = Counter::new(&reference, &fields(&["x"])).unwrap();
     let mut epochs = Epochs::begin(counter.start());
     for _ in 0..4 {
-        epochs.count(&counter, &rows(600, 0.0), Some(0)).unwrap();
+        epochs.count(&counter, &rows(600, 0.0), 0..600, Some(0)).unwrap();
     }
     assert_eq!((epochs.mark(), epochs.last.is_none()), ((1, 2_400, 0), true));
-    epochs.count(&counter, &rows(5_000, 0.0), Some(0)).unwrap();
+    epochs.count(&counter, &rows(5_000, 0.0), 0..5_000, Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_000, 0));
     assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
     assert!(epochs.last.as_ref().unwrap().counts.rows() >= EPOCH_ROWS);
     // Nobody has looked at the first one yet: it is not forgotten.
-    epochs.count(&counter, &rows(100, 0.0), Some(0)).unwrap();
+    epochs.count(&counter, &rows(100, 0.0), 0..100, Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_100, 0));
-    epochs.count(&counter, &rows(100, 0.0), Some(1)).unwrap();
+    epochs.count(&counter, &rows(100, 0.0), 0..100, Some(1)).unwrap();
     assert_eq!((epochs.mark(), epochs.last.unwrap().number), ((3, 100, 0), 2));
 }
 
@@ -239,4 +239,33 @@ fn two_versions_are_compared_where_both_have_the_columns() {
     for side in [report.inputs.unwrap(), report.outputs.unwrap()] {
         assert_eq!(side.verdict, scry_card::stats::Verdict::Ok, "{side}");
     }
+}
+
+#[test]
+fn counting_is_given_up_by_elements_not_by_columns() {
+    let field = serde_json::json!([{ "name": "x", "datatype": "FP64", "shape": [64] }]);
+    let fields: Vec<Field> = serde_json::from_value(field).unwrap();
+    let image = |rows: usize| Batch {
+        rows,
+        columns: vec![Tensor {
+            shape: vec![rows as u64, 64],
+            values: Values::Fp64((0..rows * 64).map(|i| (i as f64 * 0.618_033_988_75).fract()).collect()),
+            validity: None,
+        }],
+    };
+    let mut profiler = Profiler::new(&fields);
+    profiler.add(&image(5_000)).unwrap();
+    let side = Side::new(INPUTS, profiler.finish(), &fields).unwrap();
+    // More elements than are counted without asking.
+    side.saw(&image(200), &mut Interrupt::when(&|| true));
+    assert_eq!(side.mark(), (1, 0, 0));
+    let asked = std::cell::Cell::new(0);
+    let is_over = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 2
+    };
+    side.saw(&image(5_000), &mut Interrupt::when(&is_over));
+    assert_eq!(side.mark(), (1, 2 * PIECE_ROWS as u64, 0));
+    side.saw(&image(5_000), &mut Interrupt::never());
+    assert_eq!(side.mark(), (2, 5_000, 0));
 }

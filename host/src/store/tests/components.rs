@@ -88,8 +88,8 @@ fn what_is_there_is_listed_and_can_be_removed() {
     assert_eq!(store.list_components().unwrap(), expected);
 
     assert_eq!(store.list_cached().unwrap().len(), 0);
-    for engine in ["00aa", "00bb"] {
-        let path = store.cache_dir().join(engine).join(format!("{}.cwasm", one.hex()));
+    for (engine, model) in [("00aa", ""), ("00bb", "-fare-model")] {
+        let path = store.cache_dir().join(engine).join(format!("{}{model}.cwasm", one.hex()));
         write_atomically(FileKind::Cache, &path, b"code").unwrap();
     }
     let cached = store.list_cached().unwrap();

@@ -31,6 +31,20 @@ fn a_later_format_is_refused_before_anything_is_touched() {
 }
 
 #[test]
+fn a_damaged_line_of_a_later_format_is_still_a_later_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = seal(br#"{"format":2}"#).unwrap();
+    let tag_bits = 32 * 8;
+    for bit in 0..tag_bits {
+        let mut flipped = sound.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        write(dir.path().join("format"), &flipped).unwrap();
+        let error = Store::open(dir.path()).unwrap_err();
+        assert!(matches!(error, StoreError::LaterFormat { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_format_that_does_not_verify_is_set_aside_and_written_anew() {
     let (dir, store) = open();
     drop(store);
@@ -43,6 +57,11 @@ fn a_format_that_does_not_verify_is_set_aside_and_written_anew() {
     });
     for damaged in flips.chain([Vec::new(), vec![b'x'; 1 << 20]]) {
         write(&path, &damaged).unwrap();
+        let text = String::from_utf8_lossy(&damaged);
+        if [3, 5, 9].iter().any(|later| text.contains(&format!("{{\"format\":{later}}}"))) {
+            assert!(matches!(Store::open(dir.path()).unwrap_err(), StoreError::LaterFormat { .. }));
+            continue;
+        }
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(read(&path).unwrap(), sound);
         let [kept] = store.list_quarantined().unwrap().try_into().unwrap();

@@ -95,7 +95,7 @@ impl Target<'_> {
         self.fill_sized(reader, |_| 0, push)
     }
 
-    /// The same of values that are text, each of so many bytes.
+    /// The same limit for values that are text, each of so many bytes.
     fn fill_sized<T: DataType>(
         &self,
         reader: &mut ColumnReaderImpl<T>,

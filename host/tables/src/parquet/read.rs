@@ -308,9 +308,12 @@ fn leaf_for(file: &File, field: &Field) -> Result<Option<Leaf>, TableError> {
         Ok(leaf) if leaf.meaning == Meaning::Nothing => Ok(None),
         // Of no other shape either, and no other type: a value that is there all the same is refused.
         Ok(leaf) if leaf.depth != field.shape.len() && file.is_missing(leaf) => Ok(None),
-        Ok(leaf) if !fits(leaf.meaning, field.datatype) && !file.is_missing(leaf) => {
-            refuse(format!("holds {}, which a {} field cannot hold", leaf.meaning.datatype(), field.datatype))
-        }
+        Ok(leaf) if !fits(leaf.meaning, field.datatype) && !file.is_missing(leaf) => refuse(format!(
+            "holds {}, which {} {} field cannot hold",
+            leaf.meaning.datatype(),
+            field.datatype.article(),
+            field.datatype
+        )),
         Ok(leaf) if leaf.depth != field.shape.len() => refuse(format!(
             "holds lists {} deep, but the field has the shape {:?}; give it as many dimensions",
             leaf.depth, field.shape

@@ -50,7 +50,7 @@ pub(crate) fn model(name: &str, code: &[I<'static>]) -> Vec<u8> {
     sealed(code, &card(name, 1), &golden(1))
 }
 
-/// The same with a card and examples of any kind.
+/// A sealed model with any card and examples.
 pub(crate) fn sealed(code: &[I<'static>], card: &Value, golden: &Value) -> Vec<u8> {
     let (mut instances, mut exports) = (ComponentInstanceSection::new(), ComponentExportSection::new());
     instances.export_items(Vec::<(&str, ComponentExportKind, u32)>::new());

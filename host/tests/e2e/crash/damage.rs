@@ -38,8 +38,9 @@ fn sound() -> &'static Sound {
         for unpublished in 5..8 {
             let hex = hex(&super::folder::components()[unpublished].digest);
             let data = fallen.dir.path().join("data");
-            let code = files(&data).into_keys().find(|path| path.ends_with(format!("{hex}.cwasm")));
-            std::fs::remove_file(data.join(code.unwrap())).unwrap();
+            let is_its =
+                |path: &PathBuf| path.to_string_lossy().contains(&hex) && path.extension() == Some("cwasm".as_ref());
+            files(&data).into_keys().filter(is_its).for_each(|code| std::fs::remove_file(data.join(code)).unwrap());
         }
         Sound { dir: fallen.dir, picture, document }
     })
@@ -161,7 +162,7 @@ fn a_damaged_format_is_set_aside_and_written_anew() {
     );
 }
 
-/// What was set aside is told by each start until somebody has removed it.
+/// Each start reports what was set aside, until it is removed.
 #[track_caller]
 fn is_told_until_it_is_removed(host: Host, is_set_aside: bool) {
     let told = |host: &Host| host.admin_get("/v1/state").json()["damage"].to_string();

@@ -2,7 +2,7 @@
 
 use super::each;
 use super::folder::{Beginning, components, config, copied, files, lived_in};
-use super::life::{Act, Life, Lived};
+use super::life::{Act, Dice, Life, Lived};
 use super::picture::{Hurt, Picture, serves};
 use crate::support::{Host, Ran, Reply};
 use serde_json::json;
@@ -54,10 +54,21 @@ impl Case<'_> {
     }
 }
 
-/// Every fault at every one of these steps of a life.
+/// Every fault at every step: `SCRY_CRASH_FAULTS=all`.
+const FAULTS_ENV: &str = "SCRY_CRASH_FAULTS";
+
+/// A full disk or a failing one at every one of these steps of a life, for a moment or for good: one of the four,
+/// the same in every run; `all` tries all of them.
 fn cases<'a>(lived: &'a Lived, steps: std::ops::RangeInclusive<usize>) -> Vec<Case<'a>> {
-    let faults = ["full:N", "full:N+", "error:N", "error:N+"];
-    faults.iter().flat_map(|fault| steps.clone().map(move |step| Case { lived, fault, step })).collect()
+    const FAULTS: [&str; 4] = ["full:N", "full:N+", "error:N", "error:N+"];
+    let all = std::env::var(FAULTS_ENV).is_ok_and(|faults| faults == "all");
+    let mut dice = Dice(1);
+    let chosen = steps.flat_map(|step| {
+        let kept = dice.below(FAULTS.len());
+        let faults = FAULTS.into_iter().enumerate().filter(move |(at, _)| all || *at == kept);
+        faults.map(move |(_, fault)| Case { lived, fault, step })
+    });
+    chosen.collect()
 }
 
 fn of_act(beginning: Beginning, act: Act) -> Lived {

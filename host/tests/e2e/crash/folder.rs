@@ -49,8 +49,8 @@ pub(super) fn lived_in() -> &'static Path {
     static LIVED_IN: OnceLock<TempDir> = OnceLock::new();
     let made = LIVED_IN.get_or_init(|| {
         let compiler = Host::start();
-        for component in components() {
-            publish(&compiler, "compiled", component);
+        for (component, model) in components().iter().flat_map(|all| ["steady", "other"].map(|model| (all, model))) {
+            publish(&compiler, model, component);
         }
         let compiled = compiler.kill();
         let dir = tempfile::tempdir().unwrap();
@@ -206,7 +206,10 @@ impl Beginning {
                 }
             }
             Self::Uncompiled => components()[4..].iter().for_each(|component| {
-                std::fs::remove_file(cache_of(&data).join(hex(&component.digest) + ".cwasm")).unwrap();
+                for model in ["steady", "other"] {
+                    std::fs::remove_file(cache_of(&data).join(format!("{}-{model}.cwasm", hex(&component.digest))))
+                        .unwrap();
+                }
             }),
             Self::Cluttered => {
                 let foreign = data.join("cache/0123456789abcdef");

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 /// How many kills a run makes where `SCRY_CRASH_KILLS` does not say.
-const KILLS: usize = 300;
+const KILLS: usize = 120;
 
 /// A longer run: `SCRY_CRASH_KILLS=1000`.
 const KILLS_ENV: &str = "SCRY_CRASH_KILLS";

@@ -68,7 +68,7 @@ pub(super) fn serves(host: &Host, expected: &Picture, hurt: Hurt<'_>) {
     assert_eq!(&Picture::of(host), expected, "a third state");
     if !hurt.damage {
         let damage = &host.admin_get("/v1/state").status(200).json()["damage"];
-        // What was set aside in 1970 is told until it is removed.
+        // What was set aside in 1970 is reported until it is removed.
         let is_old = |line: &Value| line.as_str().unwrap().starts_with("quarantine/history-1000.log");
         assert!(damage.as_array().unwrap().iter().all(is_old), "{damage}");
     }

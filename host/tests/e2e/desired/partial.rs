@@ -3,7 +3,7 @@
 
 use super::watched::{answers_eventually, file_error, watching};
 use super::{Document, apply, changes, exported, is_served, put, with_two_versions};
-use crate::support::{Host, eventually, features, guest, scry};
+use crate::support::{Host, Lie, LyingRegistry, eventually, features, guest, scry, with_section};
 use serde_json::json;
 use std::path::Path;
 
@@ -59,8 +59,8 @@ fn to_withdraw_is_to_say_so() {
     is_served(&host, "1", 20.0);
 }
 
-/// The same writes as `: > FILE`, `cp` and `scry export > FILE`: into the file
-/// that is watched, piece by piece.
+/// Writes into the watched file piece by piece, as `: > FILE`, `cp` and
+/// `scry export > FILE` do.
 fn write_in_place(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
@@ -177,6 +177,12 @@ fn a_dry_run_fails_where_applying_would() {
         let applied = apply(&host, &edited, &[]).code(1);
         assert_eq!(looked.stderr, applied.stderr, "{edited}");
     }
+    // What comes in is looked at as strictly, even where nothing routes to it.
+    let empty = with_section(&guest("steady").bytes(), "scry:golden", r#"{"examples":[]}"#);
+    let registry = LyingRegistry::start(Lie::None, &empty);
+    let arriving = format!("[models.steady]\nlive = 1\nversions.3 = {{ from = '{}' }}\n", registry.tagged());
+    let looked = apply(&host, &arriving, &["--dry-run"]).code(1).says(&["no golden examples"]);
+    assert_eq!(looked.stderr, apply(&host, &arriving, &[]).code(1).stderr);
     // What is allowed is shown as a gate, and changes nothing.
     let looked = apply(&host, &document, &["--dry-run", "--allow-breaking", "--json"]).ok().json();
     assert!(looked["gates"].as_array().unwrap().iter().any(|gate| gate["gate"] == "schema"), "{looked}");

@@ -86,7 +86,7 @@ fn a_withdrawn_model_answers_nothing_is_listed_and_comes_back() {
     }
     host.get("/v2/models/steady").error(404, &["`steady`"]);
     assert_eq!(shown(&host)["state"], "withdrawn");
-    assert!(host.scry(&["models"]).ok().stdout.contains("steady  (withdrawn)"));
+    assert!(host.scry(&["models", "-o", "wide"]).ok().stdout.contains("steady  (withdrawn)"));
     for args in [&["withdraw", "steady"][..], &["deploy", "steady", "--alias", "x=1"]] {
         host.scry(args).code(1).says(&["model `steady` is withdrawn", "scry deploy steady --to VERSION"]);
     }
@@ -139,7 +139,7 @@ fn models_shows_what_people_ask_of_a_model() {
     host.deploy(&["steady", "--to", "2", "--canary", "0.5", "--deadline-ms", "9000"]).ok();
     host.post("/v2/models/steady/versions/2/infer", &rows("", &[LARGE])).status(200);
     host.post("/v2/models/steady/versions/1/infer", &rows("", &[1.0])).status(200);
-    let listed = host.scry(&["models"]).ok().stdout;
+    let listed = host.scry(&["models", "-o", "wide"]).ok().stdout;
     let (first, second) = (guest("steady").digest.clone(), variant("fragile").digest.clone());
     for part in [
         "steady  (live: 1, deadline 9000 ms)",
@@ -160,7 +160,7 @@ fn models_shows_what_people_ask_of_a_model() {
     let age =
         jiff::Timestamp::now().as_second() - "2012-12-31T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second();
     assert!((days - age as f64 / 86_400.0).abs() < 0.2, "{listed}");
-    let only = host.scry(&["models", "bikeshare"]).ok().stdout;
+    let only = host.scry(&["models", "bikeshare", "-o", "wide"]).ok().stdout;
     assert!(only.contains("bikeshare") && !only.contains("steady"), "{only}");
     host.scry(&["models", "nobody"]).code(1).says(&["model `nobody` is not known"]);
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 fn a_canary_gets_its_share_to_the_request_and_its_answers_name_it() {
     let host = host_of(&["", "triple"]);
     let said = host.deploy(&["steady", "--to", "2", "--canary", "10"]).ok().stdout;
-    assert!(said.contains("steady@2 is tried on 10 % of the requests"), "{said}");
+    assert!(said.contains("steady@2 gets 10 % of the requests"), "{said}");
     let mut diverted = 0;
     for _ in 0..1000 {
         let reply = host.predict("steady", "", 10.0).status(200);
@@ -150,7 +150,7 @@ fn a_canary_that_traps_is_taken_back_and_nobody_goes_without_an_answer() {
     // Who, what and why, for people too; and what it was that failed.
     let told = host.scry(&["history", "steady", "--limit", "1"]).ok().stdout;
     assert!(told.contains("scry         canary steady@3 rolled back: "), "{told}");
-    let listed = host.scry(&["models", "steady"]).ok().stdout;
+    let listed = host.scry(&["models", "steady", "-o", "wide"]).ok().stdout;
     assert!(listed.contains("Z  trap: ") && listed.contains("too large for a fragile model"), "{listed}");
     assert!(host.log().contains("a canary was rolled back"));
 
@@ -237,7 +237,7 @@ fn a_canary_without_traffic_stays_where_it_is() {
     // Time alone does not do it.
     eventually("the end of the hold", || canary()["status"] == "0 of 10 requests");
     assert_eq!(canary()["step"], 0);
-    let listed = host.scry(&["models", "steady"]).ok().stdout;
+    let listed = host.scry(&["models", "steady", "-o", "wide"]).ok().stdout;
     assert!(listed.contains("canary: version 2 on 50 % (step 1 of 2): 0 of 10 requests;"), "{listed}");
     eventually("the next step", || {
         asked(&host);

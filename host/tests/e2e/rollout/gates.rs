@@ -1,7 +1,7 @@
 //! What a version goes through before it is live.
 
 use super::{history, host_of, publish, publish_as_steady, what};
-use crate::support::{Host, Ran, example, guest, rows, scry};
+use crate::support::{Host, Ran, example, guest, rows, scry, with_section};
 use serde_json::{Value, json};
 
 /// The gates of one version that an answer names, in order.
@@ -87,22 +87,6 @@ fn an_alias_breaks_its_callers_only_where_it_is_allowed() {
     negative().error(400, &["at least 0"]);
 }
 
-/// A component with another section of this name: the last one counts.
-fn with_section(component: &[u8], name: &str, content: &Value) -> Vec<u8> {
-    fn sized(bytes: &[u8]) -> Vec<u8> {
-        let mut rest = bytes.len();
-        let mut size = Vec::new();
-        while rest >= 0x80 {
-            size.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        size.push(rest as u8);
-        [size.as_slice(), bytes].concat()
-    }
-    let section = [sized(name.as_bytes()), serde_json::to_vec(content).unwrap()].concat();
-    [component, &[0], &sized(&section)].concat()
-}
-
 #[test]
 fn what_a_component_says_of_itself_is_checked_before_it_is_compiled() {
     let host = Host::start();
@@ -111,12 +95,12 @@ fn what_a_component_says_of_itself_is_checked_before_it_is_compiled() {
     let golden = |rtol: Value, atol: Value, y: Value| {
         let inputs = json!([{ "behaviour": "", "x": 21 }]);
         let example = json!({ "name": "one", "inputs": inputs, "outputs": [{ "y": y }] });
-        with_section(&steady, "scry:golden", &json!({ "rtol": rtol, "atol": atol, "examples": [example] }))
+        with_section(&steady, "scry:golden", &json!({ "rtol": rtol, "atol": atol, "examples": [example] }).to_string())
     };
     let dated = |key: &str, date: &str| {
         let mut card = said["card"].clone();
         card[key] = json!(date);
-        with_section(&steady, "scry:card", &card)
+        with_section(&steady, "scry:card", &card.to_string())
     };
     let cases = [
         (golden(json!(-1), json!(0), json!(42)), "`rtol`: expected a tolerance of at least 0 and below 1, found -1.0"),
@@ -124,7 +108,7 @@ fn what_a_component_says_of_itself_is_checked_before_it_is_compiled() {
         (golden(json!(0), json!(-1), json!(42)), "`atol`: expected a finite tolerance of at least 0, found -1.0"),
         (golden(json!(0), json!(42), json!(42)), "`atol`: expected a tolerance below 42.0"),
         (golden(json!(0), json!(0), json!("many")), "example `one`"),
-        (with_section(&steady, "scry:golden", &json!({ "examples": [] })), "no golden examples"),
+        (with_section(&steady, "scry:golden", r#"{"examples":[]}"#), "no golden examples"),
         (dated("data_from", "spring"), "data_from: expected a date such as 2026-11-23"),
         (dated("trained_at", "2026-01-15T12:00"), "trained_at: expected a date"),
         (dated("data_until", "31.12.2025"), "data_until: expected a date"),
@@ -134,7 +118,7 @@ fn what_a_component_says_of_itself_is_checked_before_it_is_compiled() {
         assert_eq!(host.metric(r#"scry_component_loads_total{source="compiled"}"#), 0.0, "{says}");
     }
     assert_eq!(host.admin_get("/v1/models").json()["models"], json!([]));
-    // The same, as it was.
+    // The component as it was.
     host.admin_post("/v1/models", &golden(json!(0), json!(0), json!(42))).status(200);
     assert_eq!(host.metric(r#"scry_component_loads_total{source="compiled"}"#), 1.0);
 }

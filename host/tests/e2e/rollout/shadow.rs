@@ -40,7 +40,7 @@ fn a_shadow_is_compared_number_by_number_and_never_heard() {
     // Copies are no requests.
     let versions = shown(&host)["versions"].clone();
     assert_eq!([0, 1].map(|at| versions[at]["requests"].as_u64().unwrap()), [1, 0], "{versions:#}");
-    let listed = host.scry(&["models"]).ok().stdout;
+    let listed = host.scry(&["models", "-o", "wide"]).ok().stdout;
     for part in [
         "shadow: version 2 on 100 %: 10 of 10 rows differ;",
         "y: 10 of 10 differ, by 10 at most, 5.5 on average; first 3.0 (live 2.0)",
@@ -75,7 +75,7 @@ fn a_shadow_that_fails_is_counted_by_reason_and_fails_nobody() {
     let tried = shown(&host)["versions"][1].clone();
     assert_eq!((&tried["requests"], &tried["errors"]), (&json!(0), &json!(0)), "{tried:#}");
     assert_eq!(tried["last_errors"].as_array().unwrap().len(), 5, "what happened is shown all the same");
-    let listed = host.scry(&["models"]).ok().stdout;
+    let listed = host.scry(&["models", "-o", "wide"]).ok().stdout;
     assert!(listed.contains("failed 5 times: trap"), "{listed}");
 }
 

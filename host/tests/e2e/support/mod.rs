@@ -6,14 +6,20 @@ mod guests;
 mod host;
 mod registry;
 
-pub(crate) use guests::{Guest, authored_target_dir, build, built_in, example, features, guest, root};
+pub(crate) use guests::{
+    Guest, alone, authored_target_dir, build, built_in, example, example_with, features, guest, root, target,
+    with_section,
+};
 pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
 pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 
+use rustix::io::Errno;
+use rustix::pty::{self, OpenptFlags};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,14 +36,29 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a command to its end; one that does not end fails the test.
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::within(Duration::from_secs(300), command)
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        let (stdout, stderr) = (reading(child.stdout.take().unwrap()), reading(child.stderr.take().unwrap()));
+        Self::end(format!("{command:?}"), child, stdout, Some(stderr))
     }
 
-    fn within(patience: Duration, command: &mut Command) -> Self {
+    /// On a pseudo terminal, whose whole output is `stdout`.
+    pub(crate) fn on_terminal(mut command: Command) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let terminal = pty::openpt(flags).unwrap();
+        pty::grantpt(&terminal).unwrap();
+        pty::unlockpt(&terminal).unwrap();
+        let side = || pty::ioctl_tiocgptpeer(&terminal, flags).unwrap();
+        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let shown = format!("{command:?}");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdout, stderr) = (reading(child.stdout.take().unwrap()), reading(child.stderr.take().unwrap()));
-        let until = Instant::now() + patience;
+        // Reading ends when no process has the terminal open any more.
+        drop(command);
+        Self::end(shown, child, reading(File::from(terminal)), None)
+    }
+
+    fn end(shown: String, mut child: Child, stdout: Reader, stderr: Option<Reader>) -> Self {
+        const PATIENCE: Duration = Duration::from_secs(300);
+        let until = Instant::now() + PATIENCE;
         let mut status = child.try_wait().unwrap();
         while status.is_none() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
@@ -47,7 +68,8 @@ impl Ran {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+        let stdout = stdout.join().unwrap();
+        let stderr = stderr.map_or(String::new(), |stderr| stderr.join().unwrap());
         let code = status.unwrap_or_else(|| panic!("{shown} did not end\n{stdout}\n{stderr}")).code();
         Self { code, stdout, stderr, command: shown }
     }
@@ -78,11 +100,16 @@ impl Ran {
     }
 }
 
+type Reader = JoinHandle<String>;
+
 /// Reads to the end, beside whatever else is read.
-fn reading(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+fn reading(mut from: impl Read + Send + 'static) -> Reader {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).unwrap();
+        let ended = from.read_to_end(&mut bytes);
+        // What a terminal answers when its other side is closed.
+        let is_end = ended.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::IO.raw_os_error()));
+        assert!(ended.is_ok() || is_end, "{ended:?}");
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
@@ -90,7 +117,7 @@ fn reading(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 /// The binary under test, without anything that the environment would say.
 pub(crate) fn scry() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scry"));
-    for name in ["SCRY_ADMIN", "SCRY_ADMIN_TOKEN", "SCRY_ADMIN_LISTEN", "SCRY_LISTEN", "SCRY_FAILPOINT"] {
+    for name in ["SCRY_ADMIN", "SCRY_ADMIN_TOKEN", "SCRY_ADMIN_LISTEN", "SCRY_LISTEN", "SCRY_URL", "SCRY_FAILPOINT"] {
         command.env_remove(name);
     }
     command

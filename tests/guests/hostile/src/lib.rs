@@ -20,6 +20,9 @@ impl bindings::Guest for Hostile {
         if cfg!(feature = "slow-load") {
             spin();
         }
+        if cfg!(feature = "large-load") {
+            grow();
+        }
     }
 }
 

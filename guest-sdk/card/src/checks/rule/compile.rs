@@ -1,5 +1,5 @@
 //! What a rule means: its steps and their types, so that one which could never
-//! hold, or would cost a row too much, is refused before there is a row.
+//! hold is refused before there is a row.
 
 use super::function::{Function, advice};
 use super::program::{Program, Step};
@@ -7,9 +7,6 @@ use super::syntax::{Expr, Form};
 use super::value::{Comparison, Operation};
 use crate::{Datatype, Field};
 use std::fmt;
-
-/// Steps of one rule.
-pub(super) const STEPS_MAX: usize = 512;
 
 /// What a part of a rule is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +24,7 @@ impl Type {
         matches!(self, Self::Whole | Self::Real | Self::Number)
     }
 
-    /// Of two numbers that are calculated with each other.
+    /// The type of a calculation with two numbers.
     pub(super) fn calculated(self, other: Self) -> Self {
         match (self, other) {
             (Self::Real, _) | (_, Self::Real) => Self::Real,
@@ -36,7 +33,7 @@ impl Type {
         }
     }
 
-    /// Of two parts either of which it may be.
+    /// The type of an expression that is one of two parts.
     fn either(self, other: Self) -> Option<Self> {
         match (self, other) {
             (a, b) if a == b => Some(a),
@@ -83,32 +80,29 @@ pub(super) fn compile(expr: &Expr, fields: &[Field]) -> Result<Program, String> 
 }
 
 impl Compiler<'_> {
-    fn push(&mut self, step: Step) -> Result<(), String> {
+    /// Adds a step, and says what the rule comes to behind it.
+    fn push(&mut self, step: Step, of: Type) -> Type {
         self.program.cost += if let Step::IsOneOf(items) = &step { 1 + items.len() } else { 1 };
         self.program.steps.push(step);
-        match self.program.cost {
-            cost if cost > STEPS_MAX => Err(format!("one of more than {STEPS_MAX} steps a row")),
-            _ => Ok(()),
-        }
+        of
     }
 
     fn expr(&mut self, expr: &Expr) -> Result<Type, String> {
         let at = |problem: String| format!("column {}: {problem}", expr.column);
         match &expr.form {
-            Form::Bool(value) => self.push(Step::Bool(*value)).map(|()| Type::Truth),
-            Form::Int(value) => self.push(Step::Int(*value)).map(|()| Type::Whole),
-            Form::Float(value) => self.push(Step::Float(*value)).map(|()| Type::Real),
-            Form::Text(text) => self.push(Step::Text(text.as_str().into())).map(|()| Type::Text),
+            Form::Bool(value) => Ok(self.push(Step::Bool(*value), Type::Truth)),
+            Form::Int(value) => Ok(self.push(Step::Int(*value), Type::Whole)),
+            Form::Float(value) => Ok(self.push(Step::Float(*value), Type::Real)),
+            Form::Text(text) => Ok(self.push(Step::Text(text.as_str().into()), Type::Text)),
             Form::Name(name) => self.field(name),
             Form::Unary(sign, of) => {
                 let of = self.expr(of)?;
                 match *sign {
-                    "!" if of == Type::Truth => self.push(Step::Not)?,
-                    "-" if of.is_number() => self.push(Step::Negate)?,
-                    "+" if of.is_number() => {}
-                    sign => return Err(at(format!("`{sign}` of {of}"))),
+                    "!" if of == Type::Truth => Ok(self.push(Step::Not, of)),
+                    "-" if of.is_number() => Ok(self.push(Step::Negate, of)),
+                    "+" if of.is_number() => Ok(of),
+                    sign => Err(at(format!("`{sign}` of {of}"))),
                 }
-                Ok(of)
             }
             Form::Binary(sign, pair) => self.binary(sign, &pair.0, &pair.1, &at),
             Form::Call(name, arguments) => {
@@ -122,7 +116,7 @@ impl Compiler<'_> {
                     let types: Vec<_> = types.iter().map(ToString::to_string).collect();
                     at(format!("`{name}` of {}, which is of {of}", types.join(" and ")))
                 })?;
-                self.push(Step::Call(function)).map(|()| typed)
+                Ok(self.push(Step::Call(function), typed))
             }
             Form::Choice(parts) => self.choice(&parts.0, &parts.1, &parts.2, &at),
             Form::List(_) => Err(at("a list, which stands behind `in` only".into())),
@@ -140,14 +134,13 @@ impl Compiler<'_> {
             inputs.push(place);
             inputs.len() - 1
         });
-        self.push(Step::Input(input)).map(|()| Type::of(field.datatype))
+        Ok(self.push(Step::Input(input), Type::of(field.datatype)))
     }
 
     fn binary(&mut self, sign: &str, a: &Expr, b: &Expr, at: &dyn Fn(String) -> String) -> Result<Type, String> {
         let of_a = self.expr(a)?;
         if matches!(sign, "&&" | "||") {
-            let skip = self.program.steps.len();
-            self.push(Step::Jump(0))?;
+            let skip = self.jump();
             let of_b = self.expr(b)?;
             if (of_a, of_b) != (Type::Truth, Type::Truth) {
                 return Err(at(format!("`{sign}` of {of_a} and {of_b}")));
@@ -163,18 +156,19 @@ impl Compiler<'_> {
         self.program.texts += usize::from(of_a == Type::Text);
         if let Some(comparison) = Comparison::named(sign) {
             return match of_a.either(of_b) {
-                Some(_) => self.push(Step::Compare(comparison)).map(|()| Type::Truth),
+                Some(_) => Ok(self.push(Step::Compare(comparison), Type::Truth)),
                 None => Err(at(format!("a comparison of {of_a} with {of_b}"))),
             };
         }
         match (sign, Operation::named(sign)) {
             ("+", _) if (of_a, of_b) == (Type::Text, Type::Text) => {
                 self.program.joins += 1;
-                self.push(Step::Join(self.program.joins - 1)).map(|()| Type::Text)
+                Ok(self.push(Step::Join(self.program.joins - 1), Type::Text))
             }
-            ("in", _) if (of_a, of_b) == (Type::Text, Type::Text) => self.push(Step::IsWithin).map(|()| Type::Truth),
-            (_, Some(operation)) if of_a.is_number() && of_b.is_number() => {
-                self.push(Step::Calculate(operation)).map(|()| of_a.calculated(of_b))
+            ("in", _) if (of_a, of_b) == (Type::Text, Type::Text) => Ok(self.push(Step::IsWithin, Type::Truth)),
+            (_, Some(operation)) => {
+                let of = calculated(operation, of_a, of_b).ok_or_else(wrong)?;
+                Ok(self.push(Step::Calculate(operation), of))
             }
             _ => Err(wrong()),
         }
@@ -190,7 +184,7 @@ impl Compiler<'_> {
             steps.push(step);
         }
         self.program.texts += if of == Type::Text { items.len() } else { 0 };
-        self.push(Step::IsOneOf(steps.into())).map(|()| Type::Truth)
+        Ok(self.push(Step::IsOneOf(steps.into()), Type::Truth))
     }
 
     fn choice(
@@ -204,15 +198,20 @@ impl Compiler<'_> {
         if of != Type::Truth {
             return Err(at(format!("a choice by {of}")));
         }
-        let branch = self.program.steps.len();
-        self.push(Step::Jump(0))?;
+        let branch = self.jump();
         let of_yes = self.expr(yes)?;
-        let jump = self.program.steps.len();
-        self.push(Step::Jump(0))?;
+        let jump = self.jump();
         self.land(branch, Step::Branch);
         let of_no = self.expr(no)?;
         self.land(jump, Step::Jump);
         of_yes.either(of_no).ok_or_else(|| at(format!("a choice between {of_yes} and {of_no}")))
+    }
+
+    /// Leaves room for a step that goes on further, and says where.
+    fn jump(&mut self) -> usize {
+        self.program.cost += 1;
+        self.program.steps.push(Step::Jump(0));
+        self.program.steps.len() - 1
     }
 
     /// The step at that place goes on behind all that there are.
@@ -221,6 +220,17 @@ impl Compiler<'_> {
         if let Some(place) = self.program.steps.get_mut(place) {
             *place = step(to);
         }
+    }
+}
+
+/// What an operation is of values of these types; none where it is not of them.
+fn calculated(operation: Operation, a: Type, b: Type) -> Option<Type> {
+    match (a, b) {
+        (Type::Truth, Type::Truth) => operation.is_of_truths().then_some(Type::Truth),
+        (a, b) if !a.is_number() || !b.is_number() => None,
+        (Type::Real, _) | (_, Type::Real) if operation.is_of_bits() => None,
+        _ if operation.is_of_bits() => Some(Type::Whole),
+        (a, b) => Some(a.calculated(b)),
     }
 }
 

@@ -51,7 +51,7 @@ impl From<Interrupted> for Stop {
     }
 }
 
-/// Names that CEL has and that are something else here, and what to write instead.
+/// Names of CEL's that rules spell another way, and how.
 pub(super) fn advice(name: &str) -> Option<&'static str> {
     Some(match name {
         "has" => "nothing: a row in which one of its fields is missing does not violate a rule",
@@ -115,7 +115,7 @@ impl Function {
         })
     }
 
-    /// What it is of arguments of these types; otherwise what it is of.
+    /// The result's type for arguments of these types; otherwise the types that it takes.
     pub(super) fn typed(self, arguments: &[Type]) -> Result<Type, &'static str> {
         let numbers = || arguments.iter().all(|of| of.is_number()).then_some(()).ok_or("numbers");
         let texts = || arguments.iter().all(|of| *of == Type::Text).then_some(()).ok_or("texts");
@@ -143,7 +143,7 @@ impl Function {
         }
     }
 
-    /// What it is of `a` and, where it has two arguments, `b`.
+    /// The result for `a` and, where it has two arguments, `b`.
     pub(super) fn of<'a>(self, a: Value<'a>, b: Value<'a>, interrupt: &mut Interrupt<'_>) -> Result<Value<'a>, Stop> {
         Ok(match self {
             Self::Constant(value) => Value::Float(value),
@@ -222,7 +222,7 @@ fn larger<'a>(
     })
 }
 
-/// Bytes of text that are looked at without asking whether to go on.
+/// Bytes of text that are searched between two questions whether to go on.
 const WINDOW_BYTES: usize = 64 << 10;
 
 /// Its characters.
@@ -271,7 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// What is looked for may lie across any window's edge.
+        /// The searched text may lie across the edge of any window.
         #[test]
         fn a_text_is_searched_across_windows(at in 0..3 * WINDOW_BYTES, part in "[aä]{1,9}b", shift in "ä?") {
             let mut text = [shift, "ä".repeat(2 * WINDOW_BYTES)].concat();

@@ -9,7 +9,7 @@ use super::value::{Comparison, Fault, Operation, Value};
 use crate::{Interrupt, Interrupted, Tensor};
 use std::cell::OnceCell;
 
-/// One step. Operands are on the stack, and so is what it comes to.
+/// One step. It takes its operands from the stack and leaves its result there.
 #[derive(Debug)]
 pub(super) enum Step {
     Bool(bool),
@@ -26,11 +26,11 @@ pub(super) enum Step {
     /// Whether a text is a part of another.
     IsWithin,
     IsOneOf(Box<[Step]>),
-    /// Two texts after each other; the number of such steps before.
+    /// Joins two texts; holds the number of such steps before this one.
     Join(usize),
-    /// Goes to a step further on where the top is this, which stays there; else drops it.
+    /// Jumps ahead and keeps the top if it has this value; otherwise drops it.
     SkipIf(bool, usize),
-    /// Drops the top, and goes to a step further on where it is false.
+    /// Drops the top and jumps ahead if it was false.
     Branch(usize),
     Jump(usize),
 }

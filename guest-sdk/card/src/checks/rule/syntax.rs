@@ -1,5 +1,6 @@
 //! The syntax of rules: CEL's operators, calls, methods, lists and `? :`, and
-//! what rules could say before they were CEL: `**`, `if … { … } else { … }`.
+//! what rules could say before they were CEL: `**`, `!in`, operators on bits,
+//! texts between backticks, `if … { … } else { … }`.
 //!
 //! Never knows fields, functions or types. How deep it goes is bounded.
 
@@ -24,7 +25,7 @@ pub(super) enum Form {
     Name(String),
     Unary(&'static str, Box<Expr>),
     Binary(&'static str, Box<(Expr, Expr)>),
-    /// Of a method, what it is called on comes first.
+    /// A call; of a method, the receiver is the first argument.
     Call(String, Vec<Expr>),
     /// A condition, and what it is if that is true and if it is false.
     Choice(Box<(Expr, Expr, Expr)>),
@@ -33,21 +34,23 @@ pub(super) enum Form {
 
 /// How tightly operators bind; those of one line from the left, `**` from the
 /// right. Ordering binds tighter than equality, as in C; in CEL they are alike.
+/// Operators on bits bind as they did in rules before CEL, not as in C.
 fn power(sign: &str) -> Option<u8> {
     Some(match sign {
-        "||" => 1,
-        "&&" => 2,
+        "||" | "|" | "^" => 1,
+        "&&" | "&" => 2,
         "==" | "!=" => 3,
-        "in" => 4,
+        "in" | "!in" => 4,
         "<" | "<=" | ">" | ">=" => 5,
         "+" | "-" => 6,
         "*" | "/" | "%" => 7,
         "**" => 8,
+        "<<" | ">>" => 9,
         _ => return None,
     })
 }
 
-/// What the expression says; otherwise where and why it says nothing.
+/// Parses an expression; the error says where and why it is none.
 pub(super) fn parse(expression: &str) -> Result<Expr, String> {
     let tokens = tokens(expression)?;
     let mut parser = Parser { tokens: &tokens, depth: 0 };
@@ -101,12 +104,13 @@ impl<'a> Parser<'a> {
         format!("column {}: {found} instead of {expected}", self.column())
     }
 
-    /// One whose operators all bind at least so tightly.
+    /// Parses an expression whose operators all bind at least this tightly.
     fn expression(&mut self, least: u8) -> Result<Expr, String> {
         self.deeper(|parser| {
             let mut left = parser.unary()?;
             loop {
                 let (column, sign) = match parser.peek() {
+                    Some(Kind::Sign("!")) if parser.is_not_in() => (parser.column(), "!in"),
                     Some(Kind::Sign(sign)) => (parser.column(), *sign),
                     Some(Kind::Name(name)) if name == "in" => (parser.column(), "in"),
                     _ => return Ok(left),
@@ -120,10 +124,24 @@ impl<'a> Parser<'a> {
                 }
                 let Some(power) = power(sign).filter(|power| *power >= least) else { return Ok(left) };
                 parser.step();
+                if sign == "!in" {
+                    parser.step();
+                }
                 let right = parser.expression(if sign == "**" { power } else { power + 1 })?;
-                left = Expr { column, form: Form::Binary(sign, Box::new((left, right))) };
+                let pair = Box::new((left, right));
+                let form = match sign {
+                    "!in" => Form::Unary("!", Box::new(Expr { column, form: Form::Binary("in", pair) })),
+                    sign => Form::Binary(sign, pair),
+                };
+                left = Expr { column, form };
             }
         })
+    }
+
+    /// Whether `!in` comes next, behind a value: two words without a space.
+    fn is_not_in(&self) -> bool {
+        let [not, name, ..] = self.tokens else { return false };
+        name.column == not.column + 1 && matches!(&name.kind, Kind::Name(name) if name == "in")
     }
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
@@ -174,7 +192,7 @@ impl<'a> Parser<'a> {
         let form = match self.peek() {
             Some(Kind::Int(value)) => Form::Int(*value),
             Some(Kind::Float(value)) => Form::Float(*value),
-            // As any whole number that is too large.
+            // Read as real, like any whole number that is too large.
             Some(Kind::Least) => Form::Float(-(i64::MIN as f64)),
             Some(Kind::Text(text)) => Form::Text(text.clone()),
             Some(Kind::Name(name)) => {
@@ -200,7 +218,7 @@ impl<'a> Parser<'a> {
         Ok(Expr { column, form })
     }
 
-    /// What begins with a name, which has been read.
+    /// Parses what follows a name that has been read.
     fn named(&mut self, name: &str) -> Result<Form, String> {
         Ok(match name {
             "true" => Form::Bool(true),

@@ -13,7 +13,7 @@ pub(super) struct Token {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     Int(i64),
-    /// The one whole number that is there below zero only: 2 to the power of 63.
+    /// 2 to the power of 63, a whole number only with a minus sign before it.
     Least,
     Float(f64),
     Text(String),
@@ -23,9 +23,9 @@ pub(super) enum Kind {
 }
 
 /// Longer ones first: `<=` is not `<`.
-const SIGNS: [&str; 23] = [
-    "&&", "||", "==", "!=", "<=", ">=", "**", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", "(", ")", "[", "]",
-    ",", ".",
+const SIGNS: [&str; 28] = [
+    "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "**", "<", ">", "&", "|", "^", "+", "-", "*", "/", "%", "!", "?",
+    ":", "(", ")", "[", "]", ",", ".",
 ];
 /// Whole numbers are below this.
 const LEAST: u64 = i64::MIN.unsigned_abs();
@@ -81,6 +81,9 @@ impl<'a> Scanner<'a> {
         }
         if matches!(first, '"' | '\'') {
             return self.quoted(first).map(Kind::Text);
+        }
+        if first == '`' {
+            return self.verbatim().map(Kind::Text);
         }
         for sign in SIGNS.into_iter().chain(BRACES) {
             if let Some(rest) = self.rest.strip_prefix(sign) {
@@ -163,6 +166,33 @@ impl<'a> Scanner<'a> {
         }
         self.rest = chars.as_str();
         Ok(text)
+    }
+
+    /// A text between backticks, as it stands but for a line break at its
+    /// beginning; two backticks are one.
+    fn verbatim(&mut self) -> Result<String, String> {
+        let mut text = String::new();
+        let mut rest = self.rest.strip_prefix('`').unwrap_or_default();
+        rest = rest.strip_prefix("\r\n").or(rest.strip_prefix('\n')).unwrap_or(rest);
+        loop {
+            let Some((part, after)) = rest.split_once('`') else {
+                return Err("a text without its closing `".into());
+            };
+            if part.contains("${") {
+                return Err("`${`: an expression within a text".into());
+            }
+            text.push_str(part);
+            match after.strip_prefix('`') {
+                Some(after) => {
+                    text.push('`');
+                    rest = after;
+                }
+                None => {
+                    self.rest = after;
+                    return Ok(text);
+                }
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Value<'a> {
     Text(&'a str),
 }
 
-/// Why a rule says nothing of a row.
+/// Why a rule has no result for a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     #[error("`{0}` leaves the range of whole numbers")]
@@ -53,6 +53,11 @@ pub(super) enum Operation {
     Divide,
     Remainder,
     Power,
+    And,
+    Or,
+    Xor,
+    ShiftLeft,
+    ShiftRight,
 }
 
 impl<'a> Value<'a> {
@@ -145,11 +150,26 @@ impl Operation {
             "/" => Self::Divide,
             "%" => Self::Remainder,
             "**" => Self::Power,
+            "&" => Self::And,
+            "|" => Self::Or,
+            "^" => Self::Xor,
+            "<<" => Self::ShiftLeft,
+            ">>" => Self::ShiftRight,
             _ => return None,
         })
     }
 
-    fn sign(self) -> &'static str {
+    /// Whether it is of truth values, too.
+    pub(super) fn is_of_truths(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Xor)
+    }
+
+    /// Whether it is of whole numbers only.
+    pub(super) fn is_of_bits(self) -> bool {
+        self.is_of_truths() || matches!(self, Self::ShiftLeft | Self::ShiftRight)
+    }
+
+    pub(super) fn sign(self) -> &'static str {
         match self {
             Self::Add => "+",
             Self::Subtract => "-",
@@ -157,17 +177,23 @@ impl Operation {
             Self::Divide => "/",
             Self::Remainder => "%",
             Self::Power => "**",
+            Self::And => "&",
+            Self::Or => "|",
+            Self::Xor => "^",
+            Self::ShiftLeft => "<<",
+            Self::ShiftRight => ">>",
         }
     }
 
     pub(super) fn of<'a>(self, a: Value<'a>, b: Value<'a>) -> Result<Value<'a>, Fault> {
         match (a, b) {
             (Value::Int(a), Value::Int(b)) => self.of_whole(a, b).map(Value::Int),
+            (Value::Bool(a), Value::Bool(b)) => Ok(Value::Bool(self.of_whole(a.into(), b.into())? != 0)),
             (Value::Float(a), Value::Int(b)) if self == Self::Power => {
                 let power = i32::try_from(b).map(|b| a.powi(b));
                 Ok(Value::Float(power.unwrap_or_else(|_| a.powf(b as f64))))
             }
-            (a, b) => Ok(Value::Float(self.of_real(a.real()?, b.real()?))),
+            (a, b) => self.of_real(a.real()?, b.real()?).map(Value::Float),
         }
     }
 
@@ -181,18 +207,34 @@ impl Operation {
             Self::Remainder => a.checked_rem(b),
             Self::Power if b < 0 => return Err(Fault::NegativePower),
             Self::Power => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)),
+            Self::And => Some(a & b),
+            Self::Or => Some(a | b),
+            Self::Xor => Some(a ^ b),
+            Self::ShiftLeft => Some(shifted(a, b.into())),
+            Self::ShiftRight => Some(shifted(a, -i128::from(b))),
         };
         result.ok_or(Fault::Overflow(self.sign()))
     }
 
-    fn of_real(self, a: f64, b: f64) -> f64 {
-        match self {
+    fn of_real(self, a: f64, b: f64) -> Result<f64, Fault> {
+        Ok(match self {
             Self::Add => a + b,
             Self::Subtract => a - b,
             Self::Multiply => a * b,
             Self::Divide => a / b,
             Self::Remainder => a % b,
             Self::Power => a.powf(b),
-        }
+            Self::And | Self::Or | Self::Xor | Self::ShiftLeft | Self::ShiftRight => {
+                return Err(Fault::NotWhole(self.sign()));
+            }
+        })
+    }
+}
+
+/// To the left by so many bits, below zero to the right; what leaves is lost.
+fn shifted(value: i64, bits: i128) -> i64 {
+    match u32::try_from(bits.unsigned_abs()).unwrap_or(u32::MAX) {
+        right if bits < 0 => value >> right.min(i64::BITS - 1),
+        left => value.checked_shl(left).unwrap_or(0),
     }
 }

@@ -98,7 +98,7 @@ fn a_state_that_a_lost_change_had_a_part_in_is_not_made_up() {
     let host = Host::begin(dir, &config(), "").unwrap();
     let back = |path: &str, to: u64| host.try_admin("POST", path, json!({ "to": to }).to_string().as_bytes()).unwrap();
     for lost in 3..old.number {
-        back("/v1/rollback", lost).error(404, &[&format!("state {lost} cannot be brought back"), "changes 3 to 3"]);
+        back("/v1/rollback", lost).error(410, &[&format!("state {lost} cannot be brought back"), "changes 3 to 3"]);
     }
     assert_eq!(Picture::of(&host).models, old.models);
     let shown = host.scry(&["history", "--limit", "100"]).ok().stdout;

@@ -1,0 +1,50 @@
+//! The runtimes that travel in this program, compiled from `runtimes/` when it is built.
+
+use crate::build::encode;
+use crate::store::Digest;
+use std::sync::OnceLock;
+
+/// Far above what a runtime is.
+const MAX_BYTES: usize = 64 << 20;
+
+/// A runtime of Scry's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnRuntime {
+    /// Of model files.
+    Tabular,
+    /// Of ONNX files.
+    Network,
+}
+
+impl OwnRuntime {
+    /// The runtime that a card names by the digest of its module.
+    pub fn of(digest: &str) -> Option<Self> {
+        let digest = digest.parse().ok()?;
+        [Self::Tabular, Self::Network].into_iter().find(|own| own.digest() == Some(digest))
+    }
+
+    /// The digest of its module.
+    pub fn digest(self) -> Option<Digest> {
+        static TABULAR: OnceLock<Option<Digest>> = OnceLock::new();
+        static NETWORK: OnceLock<Option<Digest>> = OnceLock::new();
+        let known = match self {
+            Self::Tabular => &TABULAR,
+            Self::Network => &NETWORK,
+        };
+        *known.get_or_init(|| self.module().ok().map(|module| Digest::of(&module)))
+    }
+
+    /// Its module.
+    pub(super) fn module(self) -> Result<Vec<u8>, String> {
+        let deflated: &[u8] = match self {
+            Self::Tabular => include_bytes!(concat!(env!("OUT_DIR"), "/tabular.wasm.z")),
+            Self::Network => include_bytes!(concat!(env!("OUT_DIR"), "/network.wasm.z")),
+        };
+        miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX_BYTES).map_err(|error| error.to_string())
+    }
+
+    /// A component without a model: the functions are those of every model.
+    pub fn component(self) -> Option<Vec<u8>> {
+        encode(&self.module().ok()?).ok()
+    }
+}
