@@ -5,27 +5,13 @@
 use crate::{Category, ColumnModel, Failure, Model, Record};
 use scry_card::{Datatype, Field, Tensor, Text, Values};
 
-#[doc(hidden)]
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::indexing_slicing, clippy::expect_used)]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../wit",
-        world: "unloaded-model",
-        pub_export_macro: true,
-        export_macro_name: "export_component",
-        default_bindings_module: "scry_guest::bindings",
-        runtime_path: "::scry_guest::runtime::wit_bindgen",
-        generate_all,
-    });
-}
-
 /// What `export!` calls.
 #[doc(hidden)]
 #[allow(missing_docs)]
 pub mod runtime {
     use super::*;
     use crate::Batch;
-    use bindings::scry::model::types as wit;
+    use crate::bindings::scry::model::types as wit;
 
     pub use wit_bindgen::rt as wit_bindgen;
 

@@ -49,6 +49,11 @@
 
 extern crate self as scry_guest; // the generated bindings name it
 
+// Generated from `wit/`: its test writes it.
+#[doc(hidden)]
+#[rustfmt::skip]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::indexing_slicing, clippy::expect_used)]
+pub mod bindings;
 mod component;
 mod fields;
 pub mod kernels;
@@ -65,7 +70,7 @@ pub use scry_derive::{Category, Record};
 pub use weights::{Weights, WeightsError};
 
 #[doc(hidden)]
-pub use component::{bindings, runtime};
+pub use component::runtime;
 
 /// All that a model's source usually needs.
 pub mod prelude {

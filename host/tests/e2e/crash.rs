@@ -13,6 +13,11 @@ pub(crate) use folder::{copied, files};
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// Every fault at every step, every damage to every file: `SCRY_CRASH_FAULTS=all`.
+fn wants_all_faults() -> bool {
+    std::env::var("SCRY_CRASH_FAULTS").is_ok_and(|faults| faults == "all")
+}
+
 /// Does it with all of them, two at a time, until one fails.
 fn each<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
     struct Watch<'a>(&'a AtomicBool);

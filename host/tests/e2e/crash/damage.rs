@@ -2,7 +2,7 @@
 
 mod history;
 
-use super::each;
+use super::{each, wants_all_faults};
 use super::folder::{component, config, copied, files, hex, lived_in};
 use super::life::{Act, Dice};
 use super::picture::{Hurt, Picture, serves};
@@ -105,12 +105,19 @@ impl Drop for Case<'_> {
     }
 }
 
-/// A host on a damaged copy of the folder, for each of these files and each damage.
+/// A host on a damaged copy of the folder, for each of these files and each damage. Where that compiles all code anew:
+/// three of the nine, the same in every run.
 fn after_each(of: impl Fn(&Path) -> bool, check: impl Fn(Host, &Path, Damage) + Sync) {
     let (mut dice, mut cases) = (Dice(7), Vec::new());
     for (path, bytes) in files(&sound().dir.path().join("data")) {
         if of(&path) {
-            cases.extend(Damage::all(&mut dice, bytes.len()).into_iter().map(|damage| (path.clone(), damage)));
+            let mut damages = Damage::all(&mut dice, bytes.len());
+            if path.starts_with("cache") || path == Path::new("cache.key") {
+                while damages.len() > 3 && !wants_all_faults() {
+                    damages.swap_remove(dice.below(damages.len()));
+                }
+            }
+            cases.extend(damages.into_iter().map(|damage| (path.clone(), damage)));
         }
     }
     assert!(!cases.is_empty());

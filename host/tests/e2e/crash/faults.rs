@@ -1,6 +1,6 @@
 //! A disk that is full, or fails, at any write.
 
-use super::each;
+use super::{each, wants_all_faults};
 use super::folder::{Beginning, components, config, copied, files, lived_in};
 use super::life::{Act, Dice, Life, Lived};
 use super::picture::{Hurt, Picture, serves};
@@ -54,14 +54,11 @@ impl Case<'_> {
     }
 }
 
-/// Every fault at every step: `SCRY_CRASH_FAULTS=all`.
-const FAULTS_ENV: &str = "SCRY_CRASH_FAULTS";
-
 /// A full disk or a failing one at every one of these steps of a life, for a moment or for good: one of the four,
 /// the same in every run; `all` tries all of them.
 fn cases<'a>(lived: &'a Lived, steps: std::ops::RangeInclusive<usize>) -> Vec<Case<'a>> {
     const FAULTS: [&str; 4] = ["full:N", "full:N+", "error:N", "error:N+"];
-    let all = std::env::var(FAULTS_ENV).is_ok_and(|faults| faults == "all");
+    let all = wants_all_faults();
     let mut dice = Dice(1);
     let chosen = steps.flat_map(|step| {
         let kept = dice.below(FAULTS.len());
