@@ -2,10 +2,10 @@
 
 mod history;
 
-use super::{each, wants_all_faults};
 use super::folder::{component, config, copied, files, hex, lived_in};
 use super::life::{Act, Dice};
 use super::picture::{Hurt, Picture, serves};
+use super::{each, wants_all_faults};
 use crate::support::{Host, Ran};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

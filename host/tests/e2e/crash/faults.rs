@@ -1,9 +1,9 @@
 //! A disk that is full, or fails, at any write.
 
-use super::{each, wants_all_faults};
 use super::folder::{Beginning, components, config, copied, files, lived_in};
 use super::life::{Act, Dice, Life, Lived};
 use super::picture::{Hurt, Picture, serves};
+use super::{each, wants_all_faults};
 use crate::support::{Host, Ran, Reply};
 use serde_json::json;
 use std::path::{Path, PathBuf};

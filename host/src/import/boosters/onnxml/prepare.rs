@@ -17,6 +17,9 @@ impl<'a> Translation<'a> {
     pub(super) fn scaler(&mut self, told: &mut Told<'a>) -> Read<Value<'a>> {
         let x = self.singles(told, 0)?;
         let (offset, scale) = (finite(told, "offset")?, finite(told, "scale")?);
+        if offset.len() != scale.len() {
+            return Err(told.wrong("offset", format!("{} numbers, as `scale` has", scale.len()), offset.len()));
+        }
         let (offset, scale) = (spread(told, "offset", offset, x.width)?, spread(told, "scale", scale, x.width)?);
         let subtract = self.graph.f64s(&offset);
         let apart = self.graph.node("scale", &[x], x.width, json!({"subtract": subtract}));

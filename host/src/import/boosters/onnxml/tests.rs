@@ -160,8 +160,12 @@ fn what_is_wrong_is_named_with_its_node_and_attribute() {
         (tree(&[text("invented", "x")]), "`TreeEnsembleRegressor`, `invented`: expected no such attribute, found one"),
         (tree(&[text("nodes_treeids", "x")]), "`nodes_treeids`: expected a list of whole numbers, found another kind"),
         (
-            scaler(&[floats("offset", &[1.0; 3]), floats("scale", &[1.0])]),
+            scaler(&[floats("offset", &[1.0; 3]), floats("scale", &[1.0; 3])]),
             "`offset`: expected 2 numbers, or 1, found 3",
+        ),
+        (
+            scaler(&[floats("offset", &[1.0]), floats("scale", &[1.0, 2.0])]),
+            "`offset`: expected 2 numbers, as `scale` has, found 1",
         ),
         (scaler(&[floats("offset", &[f32::NAN]), floats("scale", &[1.0])]), "`offset`: expected finite numbers"),
         (
