@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ROOT / "tests" / "imports" / "networks"
 sys.path[:0] = [str(ROOT / "python" / "python"), str(ROOT / "python" / "tests")]
 warnings.filterwarnings("ignore")
 
@@ -46,6 +47,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: E402
 from sklearn.svm import SVR  # noqa: E402
 
 ROWS = (1, 64)
+# What ResNet-18 needs.
+LARGE = """
+[compile]
+memory_max_bytes = 4294967296
+code_max_bytes = 268435456
+[limits]
+memory_max_bytes = 268435456
+"""
 SECONDS = 1.0
 TEXTS = ["mnth", "weathersit"]
 NUMBERS = ["hr", "weekday", "temp", "atemp", "hum", "windspeed"]
@@ -118,11 +127,16 @@ def onnx(model: Any, x: pd.DataFrame) -> list[float] | None:
             print(f"  no ONNX: {str(error).splitlines()[0][:120]}", file=sys.stderr)
             return None
         feeds = {name: x[[name]].to_numpy(object if name in texts(x) else np.float32) for name in x.columns}
+    asked = session(converted.SerializeToString())
+    given = [{name: values[:rows] for name, values in feeds.items()} for rows in ROWS]
+    return [microseconds(lambda feed=feed: asked.run(None, feed)) for feed in given]
+
+
+def session(model: bytes | str) -> onnxruntime.InferenceSession:
+    """A model in ONNX Runtime, on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(converted.SerializeToString(), options, ["CPUExecutionProvider"])
-    given = [{name: values[:rows] for name, values in feeds.items()} for rows in ROWS]
-    return [microseconds(lambda feed=feed: session.run(None, feed)) for feed in given]
+    return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 
 def texts(x: pd.DataFrame) -> list[str]:
@@ -135,8 +149,23 @@ def ran(*command: str) -> dict[str, Any]:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measured(program: str, name: str, model: Any, x: pd.DataFrame, y: pd.Series, folder: Path) -> str:
+def timed(program: str, component: Path, *more: str, rows: tuple[int, ...] = ROWS) -> dict[str, Any]:
+    """What `scry bench` finds."""
+    counts = ",".join(map(str, rows))
+    return ran(program, "bench", str(component), "--rows", counts, "--time-ms", str(int(SECONDS * 1000)), "--json", *more)
+
+
+def line(name: str, seconds: list[float | None], size: int, report: dict[str, Any], peers: list[list[float] | None]) -> str:
     """A row of the table."""
+    of = list(report["rows"].values())
+    spent = " | ".join("-" if each is None else f"{each:.1f}" for each in [*seconds, report["compile_ms"] / 1000])
+    shown = " | ".join(" / ".join(f"{each:,.0f}" for each in peer) if peer else "-" for peer in peers)
+    calls = " / ".join(f"{each['p50_us']:,.1f}" for each in of)
+    return f"| {name} | {spent} | {size / 1e6:.2f} | {calls} | {shown} | {min(each['put_back'] for each in of):.0%} |"
+
+
+def measured(program: str, name: str, model: Any, x: pd.DataFrame, y: pd.Series, folder: Path) -> str:
+    """A fitted model."""
     model.fit(x, y)
     file, component = folder / "model.scry", folder / "model.wasm"
     started = time.perf_counter()
@@ -144,17 +173,47 @@ def measured(program: str, name: str, model: Any, x: pd.DataFrame, y: pd.Series,
     exported = time.perf_counter()
     size = ran(program, "import", str(file), "-o", str(component), "--json")["size_bytes"]
     imported = time.perf_counter()
-    counts = ",".join(map(str, ROWS))
-    report = ran(program, "bench", str(component), "--rows", counts, "--time-ms", str(int(SECONDS * 1000)), "--json")
-    of = [report["rows"][str(rows)] for rows in ROWS]
-    peers = [original(model, x), onnx(model, x)]
-    shown = [" / ".join(f"{each:,.0f}" for each in peer) if peer else "-" for peer in peers]
-    put_back = min(each["put_back"] for each in of)
-    return (
-        f"| {name} | {exported - started:.1f} | {imported - exported:.1f} | {report['compile_ms'] / 1000:.1f} "
-        f"| {size / 1e6:.2f} | {of[0]['p50_us']:.1f} / {of[1]['p50_us']:,.0f} | {shown[0]} | {shown[1]} "
-        f"| {put_back:.0%} |"
-    )
+    report = timed(program, component)
+    return line(name, [exported - started, imported - exported], size, report, [original(model, x), onnx(model, x)])
+
+
+def network(program: str, name: str, file: Path, folder: Path, rows: tuple[int, ...] = ROWS) -> str:
+    """A neural network in an ONNX file, beside which are rows and what ONNX Runtime answers to them."""
+    known = json.loads(file.with_suffix(".json").read_text())
+    examples = [
+        {
+            "name": f"row {row}",
+            "inputs": [known["rows"][row]],
+            "outputs": [{output: values[row] for output, values in known["expected"].items()}],
+        }
+        for row in range(3)
+    ]
+    golden, component, config = folder / "golden.json", folder / "network.wasm", folder / "scry.toml"
+    golden.write_text(json.dumps({"rtol": 1e-5, "atol": 1e-5, "examples": examples}))
+    config.write_text(LARGE)
+    words = ["--name", "network", "--golden", str(golden), "--config", str(config), "--json"]
+    started = time.perf_counter()
+    size = ran(program, "import", str(file), "-o", str(component), *words)["size_bytes"]
+    imported = time.perf_counter()
+    report = timed(program, component, "--config", str(config), rows=rows)
+
+    asked = session(str(file))
+    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": bool}
+    types = {each.name: kinds[each.type] for each in asked.get_inputs()}
+    # The file says whether it takes more than one row at once.
+    is_alone = asked.get_inputs()[0].shape[0] == 1
+
+    def ask(count: int) -> None:
+        for part in [slice(at, at + 1) for at in range(count)] if is_alone else [slice(0, count)]:
+            asked.run(None, {key: values[part] for key, values in feeds[count].items()})
+
+    given = {count: [known["rows"][row % len(known["rows"])] for row in range(count)] for count in rows}
+    feeds = {
+        count: {key: np.array([row[key] for row in some], kind) for key, kind in types.items()}
+        for count, some in given.items()
+    }
+    peer = [microseconds(lambda count=count: ask(count)) for count in rows]
+    return line(name, [None, imported - started], size, report, [None, peer])
 
 
 def main() -> None:
@@ -166,6 +225,15 @@ def main() -> None:
         print(name, file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             print(measured(program, name, model, x, y, Path(folder)), flush=True)
+    for name in ["mlp", "cnn", "lstm", "transformer"]:
+        print(name, file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            print(network(program, f"network: {name}", NETWORKS / f"{name}.onnx", Path(folder)), flush=True)
+    print("resnet", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, NETWORKS.parent / "networks.py", folder], check=True)
+        file = Path(folder) / "resnet.onnx"
+        print(network(program, "network: ResNet-18, 1 / 4 rows", file, Path(folder), rows=(1, 4)), flush=True)
 
 
 if __name__ == "__main__":

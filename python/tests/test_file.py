@@ -77,15 +77,15 @@ def test_layout():
 def test_the_card():
     model, x, _ = survivors()
     _, header = written(
-        model, x, name="survivors", owner="ships", licence="MIT", version="1.2.3", data_from="1912-04-10T00:00:00Z",
+        model, x, name="survivors", owner="ships", license="MIT", version="1.2.3", data_from="1912-04-10T00:00:00Z",
         data_until="1912-04-15T00:00:00Z", max_age="P90D", labels={"git": "abc", "auc": "0.8"},
         checks={"fields": {"age": {"policies": {"range": "reject"}}}, "policies": {"missing": "reject"}},
     )  # fmt: skip
     card = header["card"]
     assert card["card_version"] == 1
     assert card["description"] == "RandomForestClassifier, exported from Python"
-    assert {key: card[key] for key in ("name", "owner", "licence", "crate_version", "max_age")} == {
-        "name": "survivors", "owner": "ships", "licence": "MIT", "crate_version": "1.2.3", "max_age": "P90D",
+    assert {key: card[key] for key in ("name", "owner", "license", "crate_version", "max_age")} == {
+        "name": "survivors", "owner": "ships", "license": "MIT", "crate_version": "1.2.3", "max_age": "P90D",
     }  # fmt: skip
     assert card["labels"]["git"] == "abc"
     assert card["labels"]["python"] == sys.version.split()[0]

@@ -25,8 +25,8 @@ pub struct Card {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// SPDX expression.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub licence: Option<String>,
+    #[serde(alias = "licence", skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
     /// Start of the training data, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_from: Option<String>,

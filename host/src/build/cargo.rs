@@ -130,7 +130,7 @@ impl Crate {
             crate_version: Some(self.package.version.clone()),
             description: self.package.description.clone().unwrap_or_default(),
             owner: extra.owner,
-            licence: self.package.license.clone(),
+            license: self.package.license.clone(),
             data_from: extra.data_from,
             data_until: extra.data_until,
             trained_at: extra.trained_at,

@@ -273,7 +273,7 @@ impl Catalog {
                         return wrong(error.to_string());
                     }
                     if reference.model == name && reference.version.is_none() {
-                        return wrong("a model cannot stand in for itself; name a version, as in `model@1`".into());
+                        return wrong("a model cannot be its own fallback; name a version, as in `model@1`".into());
                     }
                 }
                 Spare::Constant(_) if i + 1 < fallback.len() => {

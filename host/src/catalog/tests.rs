@@ -151,7 +151,7 @@ fn fallback_chains_end_and_never_lead_to_themselves() {
     let model = |text: &str| Spare::Model(text.parse().unwrap());
     let constant = || Spare::Constant(Map::new());
     let good = deployed(&catalog, &chain(vec![model("n"), model("m@2"), constant()]));
-    assert!(refused(&catalog, &chain(vec![model("m")])).contains("cannot stand in for itself"));
+    assert!(refused(&catalog, &chain(vec![model("m")])).contains("cannot be its own fallback"));
     assert!(refused(&catalog, &chain(vec![model("nobody")])).contains("nobody"));
     assert!(refused(&catalog, &chain(vec![constant(), model("n")])).contains("last"));
     assert!(refused(&catalog, &chain(vec![model("n"); 5])).contains("at most 4"));

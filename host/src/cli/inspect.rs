@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let optional = [
         ("crate", &card.crate_version),
         ("owner", &card.owner),
-        ("licence", &card.licence),
+        ("license", &card.license),
         ("data from", &card.data_from),
         ("data until", &card.data_until),
         ("trained at", &card.trained_at),

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// `--compare OLD NEW` reports drift between two tables; either may also be a
 /// reference.json or a component, for its inputs. It prints a line a column, those
 /// that drift first, and with `-o wide` every statistic. The exit code is 0
-/// whatever it finds; with `--fail-on-drift` it is 1 when a column drifts.
+/// whatever it finds; with `--fail-on-drift` it is 4 when a column drifts.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  scry profile train.parquet\n  scry profile --compare train.parquet today.csv --fail-on-drift"
@@ -65,7 +65,7 @@ pub(super) struct Args {
     /// Share of comparisons without any drift in which a column may be said to drift.
     #[arg(long, conflicts_with = "files", default_value_t = ALPHA, value_parser = alpha)]
     alpha: f64,
-    /// Exit with 1 when a column drifts.
+    /// Exit with 4 when a column drifts.
     #[arg(long, conflicts_with = "files")]
     fail_on_drift: bool,
     /// Print one line of JSON.

@@ -56,7 +56,7 @@ impl fmt::Display for ShownValidation {
             for (side, checks) in [("input", &found.inputs), ("output", &found.outputs), ("whole", &found.version)] {
                 for check in checks {
                     let (name, findings, policy) = (check.check.name(), check.findings, check.policy);
-                    writeln!(f, "  {side:<7}{:<24}{name:<14}{findings:>10}  {policy}", check.field)?;
+                    writeln!(f, "  {side:<7}{:<24} {name:<14}{findings:>10}  {policy}", check.field)?;
                 }
             }
             if found.elsewhere > 0 {

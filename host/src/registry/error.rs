@@ -86,7 +86,7 @@ pub enum ChangeError {
     #[error("{0}; nothing has changed: free space, e.g. with `scry gc`, and try again")]
     Full(StoreError),
     /// The change would lead requests to code that is not loaded; a fault of the host.
-    #[error("version {number} of `{model}` is not in hand: nothing has changed; try again")]
+    #[error("version {number} of `{model}` is not loaded: nothing has changed; try again")]
     NotInHand {
         /// The model.
         model: String,

@@ -131,7 +131,7 @@ impl Target {
 
 /// A fallback that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{spare} cannot stand in for `{model}`: {message}")]
+#[error("{spare} cannot be a fallback for `{model}`: {message}")]
 pub struct FallbackError {
     /// The spare.
     pub spare: String,

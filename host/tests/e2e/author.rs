@@ -219,7 +219,7 @@ fn a_card_says_what_the_manifest_and_the_records_say() {
     assert_eq!(said["size_bytes"], example("bikeshare").bytes().len());
     assert_eq!((&card["name"], &card["crate_version"]), (&Value::from("bikeshare"), &Value::from("0.1.0")));
     assert_eq!(card["description"], "Riders per hour of a bike share, by gradient-boosted trees.");
-    assert_eq!(card["licence"], "Apache-2.0");
+    assert_eq!(card["license"], "Apache-2.0");
     assert_eq!(card["owner"], "examples@scry.invalid");
     assert_eq!((&card["data_from"], &card["data_until"]), (&Value::from("2011-01-01"), &Value::from("2012-12-31")));
     assert_eq!(card["trained_at"], "2026-11-23T00:00:00Z");

@@ -158,9 +158,13 @@ fn colors_are_for_terminals_and_switch_themselves_off() {
     assert!(colored.contains("\u{1b}[1m\u{1b}[31mALARM\u{1b}[0m"), "{colored:?}");
     let failed = on_terminal(&host, &["models", "nobody"], &[]);
     assert!(failed.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m model `nobody`"), "{failed:?}");
+    // A second host in the same folder warns, and ends.
+    let second = format!("serve --listen 127.0.0.1:0 --data {}", host.data().display());
+    let logged = on_terminal(&host, &second.split(' ').collect::<Vec<_>>(), &[]);
+    assert!(logged.contains("\u{1b}[33m WARN\u{1b}[0m"), "{logged:?}");
     // A spinner clears its line; that is no color, and a dumb terminal cannot even do that.
     for (set, nothing_of) in [(("NO_COLOR", "1"), ["\u{1b}[1m", "\u{1b}[3"]), (("TERM", "dumb"), ["\u{1b}"; 2])] {
-        for arguments in ["models", "drift steady", "publish none.wasm", "deploy steady --alias champion=1"] {
+        for arguments in ["models", "drift steady", "publish none.wasm", "deploy steady --alias champion=1", &second] {
             let plain = on_terminal(&host, &arguments.split(' ').collect::<Vec<_>>(), &[set]);
             let is_plain = nothing_of.iter().all(|code| !plain.contains(code));
             assert!(!plain.is_empty() && is_plain, "{set:?} {arguments}: {plain:?}");

@@ -251,7 +251,7 @@ fn a_bad_document_changes_nothing_and_says_what_is_wrong() {
             422,
             vec!["version 4 of `steady` is not available", "holds sha256:"],
         ),
-        (steady("fallback = [{ model = 'steady' }]"), 422, vec!["models.steady", "cannot stand in for itself"]),
+        (steady("fallback = [{ model = 'steady' }]"), 422, vec!["models.steady", "cannot be its own fallback"]),
         (steady("fallback = [{ model = 'nobody' }]"), 422, vec!["models.steady", "fallback", "`nobody` is not known"]),
         (steady("fallback = [{ model = 'other@2' }]"), 422, vec!["models.steady", "fallback", "no version `2`"]),
         (steady("fallback = [{ constant = { z = 1 } }]"), 422, vec!["constant", "steady", "z"]),

@@ -216,9 +216,9 @@ fn a_deployment_that_cannot_work_changes_nothing() {
     refused(&["steady", "--to", "7"], &["no version `7`", "it has 1 to 1"]);
     refused(&["steady", "--to", "champion"], &["no version `champion`"]);
     refused(&["nobody", "--to", "1"], &["model `nobody` is not known"]);
-    refused(&["steady", "--fallback", "digits"], &["cannot stand in for `steady`", "image"]);
+    refused(&["steady", "--fallback", "digits"], &["cannot be a fallback for `steady`", "image"]);
     refused(&["steady", "--fallback", "nobody"], &["nobody"]);
-    refused(&["steady", "--fallback", "steady"], &["cannot stand in for itself"]);
+    refused(&["steady", "--fallback", "steady"], &["cannot be its own fallback"]);
     refused(&["steady", "--fallback", r#"constant:{"z":1}"#], &["z"]);
     refused(&["steady", "--fallback", r#"constant:{"y":"one"}"#], &["field `y`", "expected an FP64 value", "\"one\""]);
     refused(&["steady", "--fallback", r#"constant:{"y":1}"#, "digits"], &["last"]);

@@ -6,12 +6,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Literal
 
 from . import _native
 from ._export.verify import verify
-from ._export.write import check_target, export_graph, store, write_model
+from ._export.write import check_target, draft, store
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def export(
     y: Any = None,
     description: str | None = None,
     owner: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     version: str | None = None,
     data_from: str | None = None,
     data_until: str | None = None,
@@ -56,16 +55,13 @@ def export(
     unless it is `quiet`. The other words are those of `write_model`.
     """
     target = check_target(path)
-    told = {
-        "name": name, "y": y, "description": description, "owner": owner, "licence": licence, "version": version,
-        "data_from": data_from, "data_until": data_until, "max_age": max_age, "labels": labels, "checks": checks,
-        "classes": classes, "nullable": nullable, "ranges": ranges, "golden": golden,
-    }  # fmt: skip
-    file = BytesIO()
-    write_model(model, x, file, **told)
-    made, digest = _native.import_model(file.getvalue())
+    graph, file = draft(
+        model, x, name=name, y=y, description=description, owner=owner, license=license, version=version,
+        data_from=data_from, data_until=data_until, max_age=max_age, labels=labels, checks=checks, classes=classes,
+        nullable=nullable, ranges=ranges, golden=golden,
+    )  # fmt: skip
+    made, digest = _native.import_model(file)
     profile = _native.Profile(_native.Component(made))
-    graph = export_graph(model, x, y=y, classes=classes, nullable=nullable)
     found = verify(graph, lambda rows: _answers(profile, rows))
     if reference:
         made, digest = profile.seal(made, data_from, data_until, golden == "sample")

@@ -387,7 +387,7 @@ proptest! {
             nullable: true, unit: None, minimum: None, maximum: None, categories: vec![],
         };
         let card = Card {
-            card_version: 1, name: "m".into(), description: String::new(), owner: None, licence: None,
+            card_version: 1, name: "m".into(), description: String::new(), owner: None, license: None,
             crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None,
             labels: std::collections::BTreeMap::new(),
             runtime: None, checks: Checks::default(),

@@ -83,8 +83,8 @@ pub(super) fn artifact(component: &Description) -> (String, String) {
     let config = config.to_string();
     let mut annotations = serde_json::Map::new();
     annotations.insert("org.opencontainers.image.description".into(), card.description.as_str().into());
-    if let Some(licence) = &card.licence {
-        annotations.insert("org.opencontainers.image.licenses".into(), licence.as_str().into());
+    if let Some(license) = &card.license {
+        annotations.insert("org.opencontainers.image.licenses".into(), license.as_str().into());
     }
     annotations.insert("org.opencontainers.image.title".into(), card.name.as_str().into());
     let manifest = json!({

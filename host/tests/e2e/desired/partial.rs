@@ -168,7 +168,7 @@ fn a_dry_run_fails_where_applying_would() {
         (document.replacen("live = 2", "live = 1\nlimits = { deadline_ms = 0 }", 1), "limit `deadline_ms`"),
         (document.replacen("live = 2", "live = 1\nlimits = { memory_max_bytes = 9000000000 }", 1), "memory_max_bytes"),
         (document.replacen("live = 2", "live = 1\nfallback = [{ constant = { z = 1 } }]", 1), "constant"),
-        (document.replacen("live = 2", "live = 1\nfallback = [{ model = 'steady@2' }]", 1), "cannot stand in for"),
+        (document.replacen("live = 2", "live = 1\nfallback = [{ model = 'steady@2' }]", 1), "cannot be a fallback for"),
         (document.replacen("live = 2", "live = 1\nchecks = { rules = { nothing = 'warn' } }", 1), "`nothing`"),
         (document.replacen("live = 2", "live = 1\nshadow = { to = 2, percent = 5 }", 1), "version 2"),
     ] {

@@ -216,7 +216,7 @@ def write_model(
     y: Any = None,
     description: str | None = None,
     owner: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     version: str | None = None,
     data_from: str | None = None,
     data_until: str | None = None,
@@ -236,29 +236,37 @@ def write_model(
     unless they are to "reject" it or there are "none". With `golden="sample"`, some rows of `x` become golden examples,
     which everyone who has the file can read.
     """
-    _check_choice("ranges", ranges, ("warn", "reject", "none"))
-    _check_choice("golden", golden, ("synthetic", "sample"))
-    told = {
-        "name": name, "description": description, "owner": owner, "licence": licence, "crate_version": version,
-        "data_from": data_from, "data_until": data_until, "max_age": max_age,
-    }  # fmt: skip
     path = check_target(target) if isinstance(target, str | os.PathLike) else None
-    card = card_of(model, told, labels or {})
-    exported = export_graph(model, x, y=y, classes=classes, nullable=nullable)
-    used = used_inputs(exported)
-    card["labels"][COLUMNS] = columns_label(exported.frame, used)
-    body = file_bytes(exported, card, checks or {}, ranges, golden)
-    held = _held_rows(exported)
-    if held:
-        warn(f"the model holds rows of the training data: {', '.join(held)}", TrainingDataWarning)
+    exported, body = draft(
+        model, x, name=name, y=y, description=description, owner=owner, license=license, version=version,
+        data_from=data_from, data_until=data_until, max_age=max_age, labels=labels, checks=checks, classes=classes,
+        nullable=nullable, ranges=ranges, golden=golden,
+    )  # fmt: skip
     if path is None:
         target.write(body)  # type: ignore[union-attr]
     else:
         store(body, path)
     outputs = [output["name"] for output in exported.outputs]
     return Written(
-        None if path is None else str(path), sha256(body).hexdigest(), len(body), used, outputs, exported.tolerance
-    )
+        None if path is None else str(path), sha256(body).hexdigest(), len(body), used_inputs(exported), outputs,
+        exported.tolerance,
+    )  # fmt: skip
+
+
+def draft(model: Any, x: Any, *, name: str, version: str | None, **told: Any) -> tuple[Exported, bytes]:
+    """What `write_model` writes, given its words, and the graph in it."""
+    _check_choice("ranges", told["ranges"], ("warn", "reject", "none"))
+    _check_choice("golden", told["golden"], ("synthetic", "sample"))
+    known = ("description", "owner", "license", "data_from", "data_until", "max_age")
+    words = {"name": name, "crate_version": version, **{key: told[key] for key in known}}
+    card = card_of(model, words, told["labels"] or {})
+    exported = export_graph(model, x, y=told["y"], classes=told["classes"], nullable=told["nullable"])
+    card["labels"][COLUMNS] = columns_label(exported.frame, used_inputs(exported))
+    body = file_bytes(exported, card, told["checks"] or {}, told["ranges"], told["golden"])
+    held = _held_rows(exported)
+    if held:
+        warn(f"the model holds rows of the training data: {', '.join(held)}", TrainingDataWarning)
+    return exported, body
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
