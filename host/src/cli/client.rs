@@ -60,7 +60,8 @@ fn read_token(data: &Path) -> Result<String, CliError> {
     let path = admin_token_path(data);
     let token = std::fs::read_to_string(&path).map_err(|_| {
         format!(
-            "no admin token: set SCRY_ADMIN_TOKEN, or give the host's data folder with `--data` ({} is not there)",
+            "no admin token ({} is not there): start a host here with `scry serve`, give a host's data folder with \
+             `--data`, or set SCRY_ADMIN_TOKEN",
             path.display()
         )
     })?;

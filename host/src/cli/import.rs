@@ -5,13 +5,13 @@ use super::progress::Progress;
 use super::{CliError, in_file, local_sandbox, print_json, read_config, read_file};
 use crate::component::Description;
 use crate::config::Config;
-use crate::import::{FILE_MAX_BYTES, Step, Words, import, with_references};
+use crate::import::{FILE_MAX_BYTES, ImportError, Step, Words, import, with_references};
 use crate::offline::{self, Model, Request};
 use crate::registry::limits_of_config;
 use crate::sandbox::Sandbox;
 use crate::store::{FileKind, write_atomically};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Make a trained model a sealed component.
 ///
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let progress = Progress::start();
     let imported =
         import(&sandbox, &file, &words, &limits_of_config(&config), |step: Step| progress.step(step.label()));
-    let (mut bytes, mut described) = imported.map_err(|e| in_file(&args.file, e))?;
+    let (mut bytes, mut described) = imported.map_err(|error| in_file(args.place(&error), error))?;
     if !args.data.is_empty() {
         progress.step("reading the training data");
         (bytes, described) = profiled(bytes, args, &sandbox, &config)?;
@@ -98,6 +98,16 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     println!("{}  {} bytes  {}", path.display(), bytes.len(), digest);
     Ok(())
+}
+
+impl Args {
+    /// The file in which something is wrong.
+    fn place(&self, error: &ImportError) -> &Path {
+        match (error, &self.golden) {
+            (ImportError::Golden(_) | ImportError::Part("golden", _), Some(golden)) => golden,
+            _ => &self.file,
+        }
+    }
 }
 
 /// The component with statistics of its training data, its features and its answers.

@@ -56,7 +56,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   scry predict fraud --input rows.json
-  scry predict fraud@champion --input day.parquet -o scores.csv --url https://scores.example";
+  scry predict fraud@champion --input day.parquet -o scores.ndjson --url https://scores.example";
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let started = Instant::now();

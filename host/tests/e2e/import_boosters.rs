@@ -70,7 +70,11 @@ fn a_boosters_file_needs_a_name_and_golden_examples() {
     refused("lightgbm-regression.txt", &["--golden", golden], &["does not name the model", "--name"]);
     refused("lightgbm-regression.txt", &["--name", "x"], &["no golden examples", "--golden", "docs/guide/import.md"]);
     // Examples of another model.
-    refused("lightgbm-dart.txt", &["--name", "x", "--golden", golden], &["edges", "expected", "nothing was written"]);
+    refused(
+        "lightgbm-dart.txt",
+        &["--name", "x", "--golden", golden],
+        &["golden.json: example `edges`", "expected", "nothing was written"],
+    );
     refused("xgboost-categories.ubj", &["--name", "x", "--golden", golden], &["edges"]);
 
     // A file that is cut, and one of another objective.

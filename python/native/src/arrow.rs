@@ -44,11 +44,16 @@ pub(crate) fn batch(fields: &[Field], stream: FFI_ArrowArrayStream) -> Result<Ba
     let mut errors = Errors::default();
     let mut columns = Vec::new();
     for field in fields {
-        let mut filling = Filling::new(field, rows, &mut errors);
         let Ok(at) = schema.index_of(&field.name) else {
-            columns.push(absent(filling, rows));
+            errors.add(absent(field));
             continue;
         };
+        let count = schema.fields().iter().filter(|column| *column.name() == field.name).count();
+        if count > 1 {
+            errors.add(Invalid::new(CheckKind::Form, &field.name, "one column", count.to_string()));
+            continue;
+        }
+        let mut filling = Filling::new(field, rows, &mut errors);
         let arrays = parts.iter().map(|part| part.column(at));
         let put = arrays.into_iter().try_for_each(|array| put_all(&mut filling, array, &field.shape));
         match put {

@@ -159,36 +159,33 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// The batch that a model reads. As with a request, a nullable column may be left out.
+/// The batch that a model reads. A table has a column for each input, also where values may be missing: a name that is
+/// not there is misspelled more often than without values.
 pub(crate) fn batch(fields: &[Field], rows: usize, given: &[Given]) -> Result<Batch, Failure> {
     let mut errors = Errors::default();
     let mut columns = Vec::new();
     for field in fields {
-        let found = given.iter().find(|column| column.name == field.name);
-        columns.push(column(field, rows, found.map(|found| &found.data), &mut errors));
+        match given.iter().find(|column| column.name == field.name) {
+            Some(found) => columns.push(column(field, rows, &found.data, &mut errors)),
+            None => errors.add(absent(field)),
+        }
     }
     errors.none()?;
     Ok(Batch { rows, columns })
 }
 
-fn column(field: &Field, rows: usize, data: Option<&Data>, errors: &mut Errors) -> Tensor {
+fn column(field: &Field, rows: usize, data: &Data, errors: &mut Errors) -> Tensor {
     let mut filling = Filling::new(field, rows, errors);
     match data {
-        None => return absent(filling, rows),
-        Some(Data::Cells(cells)) => cells.iter().for_each(|cell| put_cell(&mut filling, cell)),
-        Some(Data::Plain(code, bytes)) => put_plain(&mut filling, code, bytes),
+        Data::Cells(cells) => cells.iter().for_each(|cell| put_cell(&mut filling, cell)),
+        Data::Plain(code, bytes) => put_plain(&mut filling, code, bytes),
     }
     filling.finish(rows)
 }
 
-/// A column that is not there: missing values where these may be.
-pub(crate) fn absent(mut filling: Filling<'_>, rows: usize) -> Tensor {
-    if !filling.field.nullable {
-        filling.refuse(CheckKind::Missing, "a column".into(), "none".into());
-    }
-    let wanted = rows * filling.per_row;
-    (0..wanted).for_each(|_| filling.put(ColumnBuilder::push_null));
-    filling.finish(rows)
+/// A column that is not there.
+pub(crate) fn absent(field: &Field) -> Invalid {
+    Invalid::new(CheckKind::Missing, &field.name, "a column", "none")
 }
 
 fn put_cell(filling: &mut Filling<'_>, cell: &Cell) {

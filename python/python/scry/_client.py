@@ -142,6 +142,7 @@ class _Asked:
 
     def arrow(self, features: bool, x: Any) -> Any:
         rows, columns = _arrow.read(x, [field["name"] for field in self.fields])
+        _rows.check_columns(list(columns), self.fields)
         plain = {
             name: [_rows.plain(value, name, row) for row, value in enumerate(data)] for name, data in columns.items()
         }

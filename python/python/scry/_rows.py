@@ -6,12 +6,15 @@ import contextlib
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .errors import RejectedError
 
 ROWS = "Use a DataFrame of pandas or polars, a table of Arrow, an array of two dimensions, or a list of dictionaries."
+# Findings that an error's text lists.
+LISTED_MAX = 16
 # Columns that a fit may have.
 COLUMNS_MAX = 4096
 # What stands before the classes in the description of an output: of one number a class, of one for the second of two.
@@ -29,14 +32,21 @@ class Native(Protocol):
 def ask(native: Native, card: Mapping[str, Any], x: Any, *, features: bool) -> Any:
     """Answers to all rows of a table, as a table of its kind."""
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if type(x).__name__ == "Series":
+        raise RejectedError(f"a Series is one column or one row, not a table. {ROWS}")
+    inputs = card["schema"]["inputs"]
     if pandas is not None and isinstance(x, pandas.DataFrame):
-        read = {each["name"]: tuple(each.get("shape", ())) for each in card["schema"]["inputs"]}
+        check_columns([str(name) for name in x.columns], inputs)
+        read = {each["name"]: tuple(each.get("shape", ())) for each in inputs}
         given = [
             _pandas_column(str(name), x.iloc[:, at], read[str(name)])
             for at, name in enumerate(x.columns) if str(name) in read
         ]  # fmt: skip
         return _frame(pandas, native.columns(features, len(x), given), x.index)
     if hasattr(x, "__arrow_c_stream__"):
+        # Tables of other libraries do not all tell their columns' names.
+        if (names := getattr(getattr(x, "schema", None), "names", None)) is not None:
+            check_columns(list(names() if callable(names) else names), inputs)
         return _like(x, native.arrow(features, x))
     if numpy is not None and isinstance(x, numpy.ndarray):
         told = native.columns(features, len(x), _array_columns(x, card))
@@ -44,6 +54,32 @@ def ask(native: Native, card: Mapping[str, Any], x: Any, *, features: bool) -> A
     if isinstance(x, Sequence) and not isinstance(x, str | bytes):
         return json.loads(native.records(features, rows_json(x)))
     raise RejectedError(f"{type(x).__module__}.{type(x).__name__} holds no rows. {ROWS}")
+
+
+def check_columns(names: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses a table that has no column for an input, or several: a misspelled name is no column of missing values."""
+    counts = Counter(names)
+    read = {each["name"] for each in inputs}
+    others = {_plain_name(name): name for name in counts if name not in read}
+    findings = []
+    for name in (each["name"] for each in inputs if counts[each["name"]] != 1):
+        similar = others.get(_plain_name(name))
+        found = f"none; did you mean `{similar}`?" if similar is not None else "none"
+        if counts[name]:
+            findings.append(_finding("form", "one column", str(counts[name]), name, None))
+        else:
+            findings.append(_finding("missing", "a column", found, name, None))
+    if findings:
+        told = "; ".join(
+            f"field `{each['field']}`: expected {each['expected']}, found {each['found']}" for each in findings[:LISTED_MAX]
+        )
+        unlisted = len(findings) - LISTED_MAX
+        raise RejectedError(told + (f"; and {unlisted} more" if unlisted > 0 else ""), findings)
+
+
+def _plain_name(name: str) -> str:
+    """What names have in common that differ in case, spaces and signs."""
+    return "".join(each if each.isalnum() else "_" for each in name.casefold())
 
 
 def rows_json(rows: Sequence[Any]) -> str:
@@ -79,9 +115,15 @@ def plain(value: Any, field: str, row: int) -> Any:
 
 def rejected(check: str, expected: str, found: str, field: str = "*", row: int | None = None) -> RejectedError:
     """The error for one value, or for all of them, as the host says it."""
-    told = {"field": field, "row": row, "element": None, "check": check, "expected": expected, "found": found}
     place = f"field `{field}`" if row is None else f"field `{field}`, row {row}"
-    return RejectedError(f"{place}: expected {expected}, found {found}", [{**told, "policy": "reject"}])
+    return RejectedError(f"{place}: expected {expected}, found {found}", [_finding(check, expected, found, field, row)])
+
+
+def _finding(check: str, expected: str, found: str, field: str, row: int | None) -> dict[str, Any]:
+    return {
+        "field": field, "row": row, "element": None, "check": check, "expected": expected, "found": found,
+        "policy": "reject",
+    }  # fmt: skip
 
 
 def _pandas_column(name: str, series: Any, shape: tuple[int, ...]) -> tuple[str, str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -70,6 +71,17 @@ def test_every_kind_of_table_is_answered_as_by_the_component(host: scry.Client, 
     rows = x[:50].to_dict("records")
     assert host.predict("titanic", rows) == titanic.component.predict(rows)
     assert host.predict("cells", cells.x).tolist() == cells.model.predict(cells.x).tolist()
+
+
+def test_a_column_that_is_missing_or_comes_twice_is_refused_as_by_the_component(host: scry.Client, titanic: Any) -> None:
+    other = titanic.x.rename(columns={"age": "Age"})
+    twice = pd.concat([titanic.x, titanic.x[["age"]]], axis=1)
+    for x in (other, pl.from_pandas(other), pa.table(other), twice):
+        with pytest.raises(scry.RejectedError) as here:
+            titanic.component.predict(x)
+        with pytest.raises(scry.RejectedError) as there:
+            host.predict("titanic", x)
+        assert (str(there.value), there.value.field) == (str(here.value), "age")
 
 
 def test_a_client_sees_what_is_served(host: scry.Client) -> None:

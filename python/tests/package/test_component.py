@@ -197,6 +197,40 @@ def test_a_missing_column_is_named(titanic: Any) -> None:
             titanic.component.predict(x)
 
 
+def tables(x: pd.DataFrame) -> list[Any]:
+    """A frame as tables of all libraries."""
+    return [x, pl.from_pandas(x), pa.table(x), Stream(pa.table(x))]
+
+
+class Stream:
+    """A table of a library that only Arrow's interface is known of."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(schema)
+
+
+def test_a_column_that_may_be_missing_is_not_missed(titanic: Any) -> None:
+    named = next(each for each in titanic.component.schema["inputs"] if each["name"] == "age")
+    assert named["nullable"]
+    for x in tables(titanic.x.rename(columns={"age": "Age"})):
+        with pytest.raises(scry.RejectedError, match="field `age`: expected a column, found none") as error:
+            titanic.component.predict(x)
+        assert isinstance(x, Stream) or "did you mean `Age`?" in str(error.value)
+    # As in a request, a row may leave it out.
+    assert len(titanic.component.predict([{"class": "First", "sex": "male"}])) == 1
+
+
+def test_a_column_that_comes_twice_is_refused(titanic: Any) -> None:
+    table = pa.table(titanic.x)
+    table = table.append_column("age", table["age"])
+    for x in (pd.concat([titanic.x, titanic.x[["age"]]], axis=1), table, Stream(table)):
+        with pytest.raises(scry.RejectedError, match="field `age`: expected one column, found 2"):
+            titanic.component.predict(x)
+
+
 def test_a_check_that_refuses_names_its_row(titanic: Any, tmp_path: Path) -> None:
     path = tmp_path / "strict.wasm"
     scry.export(titanic.model, titanic.x, path, name="titanic", y=titanic.y, ranges="reject", quiet=True)
@@ -214,7 +248,7 @@ def test_a_check_that_warns_warns(titanic: Any) -> None:
 
 
 def test_what_holds_no_rows_is_refused(titanic: Any, cells: Any) -> None:
-    for x in ({"age": 1}, "rows", 3, [1, 2], np.zeros(3), np.zeros((2, 5))):
+    for x in ({"age": 1}, "rows", 3, [1, 2], np.zeros(3), np.zeros((2, 5)), titanic.x["age"], pl.Series([1.0])):
         with pytest.raises(scry.RejectedError):
             titanic.component.predict(x)
     for width in (3, 29, 31, 40):

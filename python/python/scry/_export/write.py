@@ -114,12 +114,13 @@ def _check_names(model: Any, frame: Frame) -> None:
         return
     # LightGBM writes spaces as underscores.
     names, wanted = (
-        [str(name).replace(" ", "_") for name in told] for told in ([each.name for each in frame.inputs], known)
+        {str(name).replace(" ", "_"): str(name) for name in told}
+        for told in ([each.name for each in frame.inputs], known)
     )
-    for name in wanted:
-        if name not in names:
+    for key, name in wanted.items():
+        if key not in names:
             raise ExportError(f"X: it has no column `{name}`, on which the model was fitted. Use the frame of the fit.")
-    if [name for name in names if name in set(wanted)] != wanted:
+    if [key for key in names if key in wanted] != list(wanted):
         raise ExportError("X: its columns stand in another order than in the fit. Use the frame of the fit.")
 
 
