@@ -85,7 +85,7 @@ def models() -> list[tuple[str, Any, pd.DataFrame, pd.Series]]:
         ("random forest, 100 trees, bikes", prepared(RandomForestRegressor(random_state=0)), bikes, riders),
         ("gradient boosting, 200 trees, bikes", prepared(boosted), bikes, riders),
         ("hist gradient boosting, bikes", prepared(HistGradientBoostingRegressor(random_state=0)), bikes, riders),
-        ("MLP 64-32, bikes", prepared(MLPRegressor((64, 32), random_state=0)), bikes, riders),
+        ("MLP 64-32, bikes", prepared(MLPRegressor(hidden_layer_sizes=(64, 32), random_state=0)), bikes, riders),
         ("SVR, 2,000 bikes", prepared(SVR(C=100)), *few),
         ("LightGBM, 200 trees, cancer", lightgbm.LGBMClassifier(n_estimators=200, verbose=-1), cells, benign),
         ("XGBoost, 200 trees, bikes", prepared(xgboost.XGBRegressor(n_estimators=200, n_jobs=1)), bikes, riders),
