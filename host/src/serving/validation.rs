@@ -299,7 +299,11 @@ impl From<Verdict> for Refusal {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, finding) in self.findings.iter().enumerate() {
+        // What is only warned of is no reason, where a reason is listed.
+        let is_reason = |finding: &Finding| finding.policy != Policy::Warn;
+        let has_reason = self.findings.iter().any(is_reason);
+        let shown = self.findings.iter().filter(|finding| !has_reason || is_reason(finding));
+        for (i, finding) in shown.enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{}", finding.invalid)?;
         }

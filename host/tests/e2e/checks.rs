@@ -163,6 +163,11 @@ fn a_warning_is_in_the_answer_and_counted() {
         host.metric(&format!("scry_validation_findings_total{{{labels}}}"))
     };
     assert_eq!((series("range"), series("rule")), (2.0, 1.0));
+    // Beside an error it is listed, and no reason.
+    let refused = predict(&host, &[but(json!({ "income": 2000.0, "amount": -1.0 }))]).status(422).json();
+    assert!(errors(&refused).iter().any(|(_, field, _)| field == "income"), "{refused:#}");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("amount") && !detail.contains("income"), "{detail}");
 }
 
 #[test]
