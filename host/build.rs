@@ -12,7 +12,7 @@ use settings::TARGET;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = path("CARGO_MANIFEST_DIR")?.join("..").canonicalize()?;
-    for source in ["Cargo.lock", "guest-sdk", "runtimes", "wit"] {
+    for source in ["Cargo.lock", "guest-sdk", "runtimes"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     let out = path("OUT_DIR")?;

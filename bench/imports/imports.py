@@ -78,6 +78,7 @@ def models() -> list[tuple[str, Any, pd.DataFrame, pd.Series]]:
         (make_pipeline(SimpleImputer(), StandardScaler()), ["age"]),
     )
     logistic = make_pipeline(columns, LogisticRegression())
+    catboost = CatBoostRegressor(300, verbose=0, thread_count=1, allow_writing_files=False)
     boosted = GradientBoostingRegressor(n_estimators=200, max_depth=6, random_state=0)
     few = bikes.iloc[:2000], riders.iloc[:2000]
     return [
@@ -89,7 +90,7 @@ def models() -> list[tuple[str, Any, pd.DataFrame, pd.Series]]:
         ("SVR, 2,000 bikes", prepared(SVR(C=100)), *few),
         ("LightGBM, 200 trees, cancer", lightgbm.LGBMClassifier(n_estimators=200, verbose=-1), cells, benign),
         ("XGBoost, 200 trees, bikes", prepared(xgboost.XGBRegressor(n_estimators=200, n_jobs=1)), bikes, riders),
-        ("CatBoost, 300 trees, bikes", prepared(CatBoostRegressor(300, verbose=0, thread_count=1)), bikes, riders),
+        ("CatBoost, 300 trees, bikes", prepared(catboost), bikes, riders),
     ]
 
 

@@ -45,7 +45,8 @@ pub(super) struct Args {
     /// The canary ends.
     #[arg(long, conflicts_with = "canary")]
     no_canary: bool,
-    /// Run a version beside the live one without serving its answers, and report how it differs: `5`, or `5:10` for 10 % of the requests.
+    /// Run a version beside the live one without serving its answers, and report how it differs: `5`, or `5:10` for
+    /// 10 % of the requests.
     #[arg(long, value_name = "REF[:PERCENT]")]
     shadow: Option<String>,
     /// The shadow ends.

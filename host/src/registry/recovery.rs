@@ -249,7 +249,7 @@ mod tests {
             prop_assert_eq!(&again.catalog, &states[usize::from(count)]);
         }
 
-        /// Lines that come twice or elsewhere verify all the same, and nothing is lost.
+        /// Lines that come twice or elsewhere verify, and nothing is lost.
         #[test]
         fn lines_twice_or_out_of_order_lose_nothing(
             count in 1..8u8,

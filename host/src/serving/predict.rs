@@ -64,7 +64,7 @@ pub struct Answer {
     pub remarks: Remarks,
 }
 
-/// An answer that is still to be written. Whoever writes it, or refuses it
+/// An answer that is still to be written. What writes it, or refuses it
 /// after all, counts the request by what its client gets.
 #[derive(Debug)]
 #[must_use]
