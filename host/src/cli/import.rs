@@ -1,8 +1,8 @@
 //! `scry import`
 
-use super::profile;
 use super::progress::Progress;
 use super::{CliError, in_file, local_sandbox, print_json, read_config, read_file};
+use super::{cache, profile};
 use crate::component::Description;
 use crate::config::Config;
 use crate::import::{FILE_MAX_BYTES, ImportError, Step, Words, import, with_references};
@@ -81,7 +81,9 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let sandbox = local_sandbox(&config)?;
     let progress = Progress::start();
     let imported =
-        import(&sandbox, &file, &words, &limits_of_config(&config), |step: Step| progress.step(step.label()));
+        import(&sandbox, &file, &words, &limits_of_config(&config), cache::runtimes().as_ref(), |step: Step| {
+            progress.step(step.label());
+        });
     let (mut bytes, mut described) = imported.map_err(|error| in_file(args.place(&error), error))?;
     if !args.data.is_empty() {
         progress.step("reading the training data");

@@ -9,6 +9,7 @@ mod print;
 mod apply;
 mod bench;
 mod build;
+mod cache;
 mod circuit;
 mod client;
 mod comparison;

@@ -27,7 +27,7 @@ use crate::component::{self, ComponentError, Description};
 use crate::golden::{Budget, GoldenFailure, check_all, check_form};
 use crate::registry::metering;
 use crate::sandbox::snapshot::{self, SnapshotError};
-use crate::sandbox::{CallLimits, Found, Sandbox, SandboxError};
+use crate::sandbox::{CallLimits, CodeCache, Sandbox, SandboxError};
 use crate::serving::EffectiveLimits;
 use crate::store::Digest;
 use scry_card::stats::References;
@@ -138,12 +138,13 @@ pub struct Words {
 }
 
 /// Imports a model file into a component's bytes. They have reproduced their golden examples under
-/// the limits.
+/// the limits. What the cache has of the runtimes is not compiled again.
 pub fn import(
     sandbox: &Sandbox,
     file: &[u8],
     words: &Words,
     limits: &EffectiveLimits,
+    cache: Option<&CodeCache>,
     mut progress: impl FnMut(Step),
 ) -> Result<(Vec<u8>, Description), ImportError> {
     if file.len() > FILE_MAX_BYTES {
@@ -172,9 +173,10 @@ pub fn import(
     };
     // One metering for both, so that what is compiled for the one is known for the other.
     let metering = metering(limits);
-    let mut functions = Found::in_passing();
+    let runtime = Digest::of(&runtime);
+    let mut functions = sandbox.of_runtime(metering, cache, &runtime);
     let (mut sealed, schema) = snapshot::seal(sandbox, metering, &encode(&module)?, &mut functions, load)?;
-    let card = finished(card, schema, Digest::of(&runtime))?;
+    let card = finished(card, schema, runtime)?;
     check_form(&golden, &card.schema)?;
     if let Some(references) = &references {
         references.fit(&card.schema).map_err(|e| ImportError::Part("reference", e.to_string()))?;
@@ -186,6 +188,7 @@ pub fn import(
     progress(Step::Prove);
     let schema = Arc::new(description.card.schema.clone());
     let loaded = sandbox.load_next(&sealed, schema.clone(), metering, &mut functions)?;
+    sandbox.keep_runtime(metering, cache, &runtime, &functions);
     check_all(&loaded, &schema, &description.golden, &Budget::new(GOLDEN_TIME_MAX), || limits.of_call())?;
     Ok((sealed, description))
 }

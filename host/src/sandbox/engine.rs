@@ -4,6 +4,7 @@ use super::cache::{self, CacheOf, CodeCache, CodeSource};
 use super::compiler::{CompileError, CompileSettings, Compiler};
 use super::core_module::LOG;
 use super::embedded;
+use super::functions::RUNTIME;
 use super::functions::{Found, Reused};
 use super::instance::Exports;
 use super::limits::{Context, log};
@@ -191,6 +192,19 @@ impl Sandbox {
         // SAFETY: an engine of these very settings made it, in this address space.
         let module = unsafe { Module::deserialize(self.engine(loaded.metering), &code) }.map_err(wrong)?;
         self.linked(&module, loaded.source, Vec::new(), loaded.schema.clone(), loaded.metering)
+    }
+
+    /// What earlier imports compiled of a runtime, for a component of it.
+    pub(crate) fn of_runtime(&self, metering: Metering, cache: Option<&CodeCache>, runtime: &Digest) -> Found {
+        let kept = cache.and_then(|cache| cache.functions(self.engine(metering), RUNTIME, Some(runtime)));
+        kept.unwrap_or_else(Found::in_passing)
+    }
+
+    /// Keeps what was compiled of a component that is a runtime of Scry's own and a model's data, for the next import.
+    pub(crate) fn keep_runtime(&self, metering: Metering, cache: Option<&CodeCache>, runtime: &Digest, found: &Found) {
+        if let Some(cache) = cache.filter(|_| !found.has_runtime) {
+            cache.keep_runtime(self.engine(metering), runtime, &found.all());
+        }
     }
 
     fn linked(

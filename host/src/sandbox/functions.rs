@@ -133,6 +133,11 @@ impl Found {
         Self { added_max_bytes: PASSED_ON_MAX_BYTES, ..Self::default() }
     }
 
+    /// Everything that is known, as a file has it.
+    pub(super) fn all(&self) -> Vec<u8> {
+        self.files.concat()
+    }
+
     /// Makes known to the next component what was added by those before.
     pub(super) fn pass_on(&mut self) {
         let added = std::mem::take(&mut self.added);

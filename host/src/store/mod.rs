@@ -33,4 +33,5 @@ pub(crate) use oci::is_registry;
 pub use oci::{OciError, OciReference, Pulled, Registries};
 pub use quarantine::Quarantined;
 pub use secret::admin_token_path;
+pub(crate) use secret::cache_key;
 pub use write::{FileKind, remove as remove_file, write_atomically, write_steps};

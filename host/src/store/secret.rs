@@ -11,16 +11,7 @@ impl Store {
     /// The compile cache's key, made on first use. A new one costs compiling
     /// again.
     pub fn cache_key(&self) -> Result<[u8; 32], StoreError> {
-        let path = self.path("cache.key");
-        if let Some(bytes) = if_there(&path, std::fs::read(&path))? {
-            match parse_key(&bytes) {
-                Some(key) => return Ok(key),
-                None => tracing::warn!("cache.key does not read; with a new one, everything is compiled again"),
-            }
-        }
-        let key = random(&path)?;
-        write_atomically(FileKind::Secret, &path, hex(&key).as_bytes())?;
-        Ok(key)
+        cache_key(&self.path("cache.key"))
     }
 
     /// The admin token, made on first use.
@@ -39,6 +30,19 @@ impl Store {
         write_atomically(FileKind::Secret, &path, token.as_bytes())?;
         Ok(token)
     }
+}
+
+/// The key in a file, which is made on first use.
+pub(crate) fn cache_key(path: &Path) -> Result<[u8; 32], StoreError> {
+    if let Some(bytes) = if_there(path, std::fs::read(path))? {
+        match parse_key(&bytes) {
+            Some(key) => return Ok(key),
+            None => tracing::warn!("cache.key does not read; with a new one, everything is compiled again"),
+        }
+    }
+    let key = random(path)?;
+    write_atomically(FileKind::Secret, path, hex(&key).as_bytes())?;
+    Ok(key)
 }
 
 const ADMIN_TOKEN: &str = "admin.token";

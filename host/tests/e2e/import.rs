@@ -94,6 +94,41 @@ fn imported_models_answer_over_http_what_scikit_learn_answers() {
 }
 
 #[test]
+fn a_runtime_is_compiled_once_for_all_imports_and_never_from_what_another_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cache, output) = (dir.path().join("scry"), dir.path().join("titanic.wasm"));
+    let import = || {
+        let mut command = scry();
+        command.arg("import").arg(file("titanic")).arg("-o").arg(&output).env("XDG_CACHE_HOME", dir.path());
+        Ran::of(&mut command).ok();
+        std::fs::read(&output).unwrap()
+    };
+    let kept = || {
+        let engine = std::fs::read_dir(cache.join("functions")).unwrap().next().unwrap().unwrap().path();
+        let path = std::fs::read_dir(engine).unwrap().next().unwrap().unwrap().path();
+        (std::fs::read(&path).unwrap(), path)
+    };
+    let first = import();
+    let (functions, path) = kept();
+    let written = || std::fs::metadata(&path).unwrap().modified().unwrap();
+    let before = written();
+    assert_eq!(import(), first, "the second");
+    assert_eq!(written(), before, "nothing was left to keep");
+    // Another's bytes are not taken: the runtime is compiled again.
+    let mut other = functions.clone();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    assert_eq!(import(), first, "after a change");
+    assert_eq!(kept().0, functions);
+    // Nor is a key that others may read.
+    let key = cache.join("cache.key");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let before = written();
+    assert_eq!(import(), first, "with a key that is not secret");
+    assert_eq!(written(), before);
+}
+
+#[test]
 fn training_data_leaves_the_statistics_that_a_profile_gives_and_no_single_values() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();

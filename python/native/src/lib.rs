@@ -43,7 +43,7 @@ mod native {
 fn import_model<'py>(py: Python<'py>, file: &[u8]) -> PyResult<(Bound<'py, PyBytes>, String)> {
     let made = process::apart(py, |process, _| {
         let limits = limits_of_config(&Config::default());
-        import(&process.sandbox, file, &Words::default(), &limits, |_| ())
+        import(&process.sandbox, file, &Words::default(), &limits, None, |_| ())
             .map_err(|error| Failure::Export(error.to_string()))
     });
     let (bytes, description) = made?;
