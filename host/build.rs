@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-#[path = "src/build/settings.rs"]
+#[path = "build/src/settings.rs"]
 mod settings;
 
 use settings::TARGET;

@@ -9,7 +9,7 @@ use crate::pace::OpenLoop;
 use crate::tally::Tally;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use scry::threads::{be_prompt, thread_cpu};
+use scry_os::threads::{be_prompt, thread_cpu};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;

@@ -4,8 +4,8 @@
 use crate::Error;
 use crate::models::{self, Model, Native, Workbench};
 use crate::stats::Sample;
-use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings, Session};
 use scry_card::{Batch, differences};
+use scry_sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings, Session};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

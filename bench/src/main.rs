@@ -137,6 +137,6 @@ fn run(part: Option<Part>) -> Result<(), Error> {
 /// Hundreds of clients start at once; with huge pages each would clear two
 /// megabytes first, while the host waits for a processor.
 fn on_small_pages(run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-    scry::memory::small_pages();
+    scry_os::memory::small_pages();
     run()
 }

@@ -4,11 +4,11 @@
 use crate::Error;
 use bikeshare::Bikeshare;
 use digits::Digits;
-use scry::build::{Request, build};
-use scry::component::Description;
-use scry::sandbox::{CompileSettings, Sandbox, SandboxSettings};
+use scry_build::{Request, build};
 use scry_card::{Batch, Field, Tensor, batch_from_records};
+use scry_component::Description;
 use scry_guest::{Failure, runtime};
+use scry_sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 

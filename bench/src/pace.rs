@@ -7,7 +7,7 @@
 
 use crate::client::Connection;
 use crate::tally::Tally;
-use scry::threads::be_prompt;
+use scry_os::threads::be_prompt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::sandbox::{CallError, lift};
+use scry_sandbox::{CallError, lift};
 
 fuzz_target!(|input: (u32, u16, &[u8])| {
     let (at, bytes_max, memory) = input;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::component::Description;
+use scry_component::Description;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(description) = Description::read(bytes) {

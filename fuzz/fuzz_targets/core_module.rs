@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::sandbox::{canonical, extract};
 use scry_fuzz::modules::{Named, module, validate};
+use scry_sandbox::{canonical, extract};
 use wasm_encoder::{ComponentBuilder, ValType::I32};
 
 const LOG: Named = ("scry:model/logging@0.1.0", "log", &[I32, I32, I32], &[]);

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::store::read_lines;
+use scry_store::read_lines;
 
 fuzz_target!(|bytes: &[u8]| {
     let lines = read_lines(bytes);

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::sandbox::canonical;
 use scry_fuzz::modules::{module, validate};
+use scry_sandbox::canonical;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(taken) = canonical(bytes) {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::build::without_wasi;
+use scry_build::without_wasi;
 use scry_fuzz::modules::{Named, module, validate};
 use wasm_encoder::ValType::{I32, I64};
 use wasmparser::{Parser, Payload};

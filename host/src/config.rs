@@ -11,10 +11,11 @@ pub use listen::resolve;
 
 pub use compute::{Compile, Compute};
 
-use crate::store::is_registry;
-use crate::text::check_tables;
 use retired::{RETIRED, Retired, take_out};
 use scry_card::{Detail, Echo};
+use scry_names::is_registry;
+use scry_names::text::check_tables;
+use scry_store::RegistrySettings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -280,6 +281,15 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// How registries are asked.
+    pub fn registry_settings(&self) -> RegistrySettings {
+        RegistrySettings {
+            timeout_ms: self.registries.timeout_ms,
+            plain_http: self.registries.plain_http.clone(),
+            component_max_bytes: self.admin.component_max_bytes as u64,
+        }
+    }
+
     /// Reads a file; without one, every key has its default.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };

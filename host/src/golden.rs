@@ -1,7 +1,7 @@
 //! Golden examples in the sandbox: the gate of every version, and `scry test`.
 
-use crate::sandbox::{CallError, CallLimits, Loaded};
 use scry_card::{Batch, Difference, Example, Golden, Invalid, Schema, check, differences};
+use scry_sandbox::{CallError, CallLimits, Loaded};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 

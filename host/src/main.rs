@@ -1,7 +1,7 @@
 //! The `scry` command.
 
 #[global_allocator]
-static ALLOCATOR: scry::memory::Allocator = scry::memory::Allocator;
+static ALLOCATOR: scry_os::memory::Allocator = scry_os::memory::Allocator;
 
 fn main() -> std::process::ExitCode {
     scry::cli::main()

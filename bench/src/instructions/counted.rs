@@ -6,9 +6,9 @@
 use crate::Error;
 use crate::models::Model;
 use scry::protocol::{InferRequest, InferResponse};
-use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry::serving::{Answer, Remarks};
 use scry_card::{Card, assemble, check};
+use scry_sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,11 +3,11 @@
 use super::print::counted;
 use super::progress::Progress;
 use super::{CliError, in_file, local_settings, number, print_json, read_config, read_file};
-use crate::component::Description;
 use crate::golden::{GoldenFailure, check_form};
 use crate::registry::{limits_of_config, metering};
-use crate::sandbox::{CallLimits, CallReport, Loaded, Sandbox, SandboxSettings};
 use scry_card::{Batch, Golden, Schema};
+use scry_component::Description;
+use scry_sandbox::{CallLimits, CallReport, Loaded, Sandbox, SandboxSettings};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -2,9 +2,9 @@
 
 use super::progress::Progress;
 use super::{CliError, local_sandbox, number, placeholder, print_json};
-use crate::build::{Request, Step, build};
 use crate::config::Config;
-use crate::store::{FileKind, write_atomically};
+use scry_build::{Request, Step, build};
+use scry_files::{FileKind, write_atomically};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! Never keeps anything of a model, never fails a command.
 
-use crate::sandbox::CodeCache;
-use crate::store::cache_key;
+use scry_sandbox::CodeCache;
+use scry_store::cache_key;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 

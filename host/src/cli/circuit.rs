@@ -3,7 +3,7 @@
 use super::client::{Host, segment};
 use super::models::circuit;
 use super::{CliError, print_json, text};
-use crate::catalog::{Override, Reference};
+use scry_catalog::{Override, Reference};
 use serde_json::{Value, json};
 
 /// Show a version's circuit, or hold it open or closed.

@@ -2,7 +2,7 @@
 
 use super::failure::{Refused, Unreachable};
 use super::{CliError, list, suggest, text};
-use crate::store::admin_token_path;
+use scry_store::admin_token_path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::Read;

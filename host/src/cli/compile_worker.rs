@@ -1,7 +1,7 @@
 //! `scry compile-worker`
 
 use super::{CliError, print_json};
-use crate::sandbox::compiler;
+use scry_sandbox::compiler;
 use serde_json::json;
 
 /// Compile what a host sends on stdin, and answer on stdout.

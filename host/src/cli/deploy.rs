@@ -6,10 +6,10 @@ use super::predict::card;
 use super::progress::Progress;
 use super::standing::Standing;
 use super::{CliError, number, print_gates, print_json, suggest, text};
-use crate::catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
 use crate::registry::Source;
-use crate::text::whole_number;
 use scry_card::{Card, CheckKind, ChecksPatch, Policy, strict};
+use scry_catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
+use scry_names::text::whole_number;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 

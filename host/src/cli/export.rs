@@ -2,7 +2,7 @@
 
 use super::client::Host;
 use super::{CliError, print_json};
-use crate::store::{FileKind, write_atomically};
+use scry_files::{FileKind, write_atomically};
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -3,13 +3,13 @@
 use super::progress::Progress;
 use super::{CliError, in_file, local_sandbox, print_json, read_config, read_file};
 use super::{cache, profile};
-use crate::component::Description;
 use crate::config::Config;
 use crate::import::{FILE_MAX_BYTES, ImportError, Step, Words, import, with_references};
 use crate::offline::{self, Model, Request};
 use crate::registry::limits_of_config;
-use crate::sandbox::Sandbox;
-use crate::store::{FileKind, write_atomically};
+use scry_component::Description;
+use scry_files::{FileKind, write_atomically};
+use scry_sandbox::Sandbox;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -2,9 +2,9 @@
 
 use super::table::{WIDTH, cut};
 use super::{CliError, in_file, placeholder, print_json, read_file, reference};
-use crate::component::Description;
 use scry_card::Field;
 use scry_card::stats::References;
+use scry_component::Description;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! `scry man`
 
 use super::{CliError, print_json};
-use crate::store::{FileKind, write_atomically};
 use clap::Command;
 use clap_mangen::Man;
+use scry_files::{FileKind, write_atomically};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -45,10 +45,10 @@ mod transform;
 mod withdraw;
 
 use crate::config::{Compile, Config};
-use crate::sandbox::{CompileSettings, Sandbox, SandboxError, SandboxSettings};
-use crate::text::whole_number;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser, Subcommand};
+use scry_names::text::whole_number;
+use scry_sandbox::{CompileSettings, Sandbox, SandboxError, SandboxSettings};
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;

@@ -4,9 +4,9 @@
 //! Never ends a command: whoever has read enough, as `head` has, keeps it from
 //! nothing that it does beside printing.
 
-use crate::text::Escaping;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use scry_names::text::Escaping;
 use std::fmt::{Arguments, Write as _};
 use std::io::{Error, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::sync::OnceLock;

@@ -3,9 +3,10 @@
 use super::client::{Host, segment};
 use super::progress::Progress;
 use super::{CliError, in_file, placeholder, print_gates, print_json, read_file, text};
-use crate::component::Description;
 use crate::config::Config;
-use crate::store::{OciReference, Registries};
+use scry_component::Description;
+use scry_names::OciReference;
+use scry_store::Registries;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -85,7 +86,7 @@ fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> 
     let progress = Progress::start();
     progress.step(&format!("pushing {} bytes to {to}", component.size_bytes));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pushed = runtime.block_on(Registries::new(&config).push(to, &component, bytes));
+    let pushed = runtime.block_on(Registries::new(config.registry_settings()).push(to, &component, bytes));
     // A credential helper that hangs must not keep the command.
     runtime.shutdown_background();
     drop(progress);

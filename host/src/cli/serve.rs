@@ -3,13 +3,13 @@
 use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
 use crate::http::{Bound, Stop, Tokens, serve};
-use crate::memory::small_pages;
 use crate::registry::Registry;
-use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::serving::{thread_sleeps, thread_woke, threads_max};
-use crate::store::Store;
 use crate::telemetry::{Metrics, init_log};
-use crate::threads::be_prompt;
+use scry_os::memory::small_pages;
+use scry_os::threads::be_prompt;
+use scry_sandbox::{Sandbox, SandboxSettings};
+use scry_store::Store;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use super::CliError;
 use super::client::Client;
-use crate::catalog::{Canary, Model, Serving, Shadow, Spare};
+use scry_catalog::{Canary, Model, Serving, Shadow, Spare};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

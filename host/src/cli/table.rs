@@ -1,7 +1,7 @@
 //! Short columns for people, none of whose lines is longer than [`WIDTH`].
 
 use super::print::{Tone, line};
-use crate::text::Escaping;
+use scry_names::text::Escaping;
 use std::fmt::Write as _;
 
 /// Characters of a line.

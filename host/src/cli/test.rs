@@ -2,13 +2,13 @@
 
 use super::failure::Differs;
 use super::{CliError, in_file, local_sandbox, print_json, read_config, read_file};
-use crate::component::Description;
 use crate::golden::{GoldenFailure, Measured, check_one};
 use crate::registry::{limits_of_config, metering};
-use crate::sandbox::Loaded;
 use crate::serving::EffectiveLimits;
 use scry_card::properties::{Properties, PropertyResult};
 use scry_card::{Batch, Checks, Golden, Schema};
+use scry_component::Description;
+use scry_sandbox::Loaded;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;

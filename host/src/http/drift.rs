@@ -1,13 +1,13 @@
 //! What a model's versions see and say, beside what they learned from: for
 //! programs, and as text for people. Reads what is there, changes nothing.
 
-use crate::catalog::{CatalogError, Freshness};
 use crate::registry::Registry;
 use crate::serving::{
     BesideReport, EpochReport, ExportedModel, ExportedVersion, Routes, Served, SideReport, SkewReport, Target, Watch,
 };
-use crate::store::Digest;
 use scry_card::stats::DriftReport;
+use scry_catalog::{CatalogError, Freshness};
+use scry_names::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;

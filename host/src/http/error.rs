@@ -3,16 +3,16 @@
 //! A client reads what it can act on, as `{"error": "…"}`; causes that only
 //! operators can act on are in the log.
 
-use crate::catalog::{CatalogError, HistoryError, Version};
 use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
-use crate::sandbox::{CallError, CompileError, SandboxError};
 use crate::serving::PredictError;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use scry_card::shortened;
+use scry_catalog::{CatalogError, HistoryError, Version};
+use scry_sandbox::{CallError, CompileError, SandboxError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -6,14 +6,12 @@ use super::connections::{Answering, App as Answers, routed};
 use super::ending::Stopping;
 use super::error::{HttpError, Parts, json_response};
 use super::records;
-use crate::catalog::VersionRef;
 use crate::config::Listener;
 use crate::protocol::{
     InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
     sent_tensors,
 };
 use crate::serving::{Answer, Answered, Call, Predictor, Rows, Served};
-use crate::text::whole_number;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -22,6 +20,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
 use scry_card::{Interrupt, Interrupted, Values};
+use scry_catalog::VersionRef;
+use scry_names::text::whole_number;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -4,13 +4,13 @@
 
 use super::error::{HttpError, Parts};
 use super::prediction::{self, App, Shared, arrive, parse_version, shorter};
-use crate::catalog::VersionRef;
 use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use crate::serving::{Call, Rows};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use scry_catalog::VersionRef;
 use std::sync::Arc;
 
 /// What follows a model's or a version's name.

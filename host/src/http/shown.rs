@@ -2,12 +2,12 @@
 
 use super::drift::Staleness;
 use super::error::HttpError;
-use crate::catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
 use crate::registry::{Registry, Rollout};
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served, Side, Watch};
-use crate::store::{Digest, OciReference};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
+use scry_catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
+use scry_names::{Digest, OciReference};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;

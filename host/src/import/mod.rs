@@ -22,17 +22,17 @@ pub use runtime::OwnRuntime;
 
 pub use boosters::{BoosterError, Form};
 
-use crate::build::{BuildError, encode};
-use crate::component::{self, ComponentError, Description};
 use crate::golden::{Budget, GoldenFailure, check_all, check_form};
 use crate::registry::metering;
-use crate::sandbox::snapshot::{self, SnapshotError};
-use crate::sandbox::{CallLimits, CodeCache, Sandbox, SandboxError};
 use crate::serving::EffectiveLimits;
-use crate::store::Digest;
+use scry_build::{BuildError, encode};
 use scry_card::stats::References;
 use scry_card::{Card, CardError, Checker, Golden, Schema, strict};
+use scry_component::{self, ComponentError, Description};
 use scry_graph::{FileError, MAGIC, Parts};
+use scry_names::Digest;
+use scry_sandbox::snapshot::{self, SnapshotError};
+use scry_sandbox::{CallLimits, CodeCache, Sandbox, SandboxError};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -181,7 +181,7 @@ pub fn import(
     if let Some(references) = &references {
         references.fit(&card.schema).map_err(|e| ImportError::Part("reference", e.to_string()))?;
     }
-    component::embed(&mut sealed, &card, &golden, references.as_ref(), None)
+    scry_component::embed(&mut sealed, &card, &golden, references.as_ref(), None)
         .map_err(|e| ImportError::Part("card", e.to_string()))?;
     let description = Description::read_new(&sealed)?;
     description.check_new()?;
@@ -212,7 +212,7 @@ fn sorted(file: &[u8]) -> Result<(OwnRuntime, Parts), ImportError> {
 
 /// The same component with what its training data looked like.
 pub fn with_references(mut component: Vec<u8>, references: &References) -> Result<(Vec<u8>, Description), ImportError> {
-    component::embed_references(&mut component, references)
+    scry_component::embed_references(&mut component, references)
         .map_err(|e| ImportError::Part("reference", e.to_string()))?;
     let description = Description::read_new(&component)?;
     description.check_new()?;

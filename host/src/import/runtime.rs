@@ -1,7 +1,7 @@
 //! The runtimes that travel in this program, compiled from `runtimes/` when it is built.
 
-use crate::build::encode;
-use crate::store::Digest;
+use scry_build::encode;
+use scry_names::Digest;
 use std::sync::OnceLock;
 
 /// Far above what a runtime is.

@@ -3,9 +3,9 @@
 
 use super::tables::{Tables, listed};
 use super::{OfflineError, Watch};
-use crate::component::Description;
 use scry_card::Field;
 use scry_card::stats::{self, DriftReport, Profiler, Reference, References, SAMPLE_MAX_VALUES, belongs_to};
+use scry_component::Description;
 use scry_tables::TableError;
 use std::path::Path;
 

@@ -1,10 +1,10 @@
 //! What ends the work on a table, and where in it.
 
-use crate::component::ComponentError;
 use crate::golden::GoldenFailure;
-use crate::sandbox::{CallError, SandboxError};
 use scry_card::stats::StatsError;
 use scry_card::{Finding, Invalid};
+use scry_component::ComponentError;
+use scry_sandbox::{CallError, SandboxError};
 use scry_tables::TableError;
 use std::path::PathBuf;
 

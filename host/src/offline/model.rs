@@ -5,10 +5,10 @@
 use super::OfflineError;
 use super::runner::{OpenError, RunError, Runner};
 use super::tables::Piece;
-use crate::component::Description;
 use crate::config::Config;
-use crate::sandbox::Sandbox;
 use scry_card::{Batch, CheckKind, Decision, Verdict};
+use scry_component::Description;
+use scry_sandbox::Sandbox;
 use std::collections::BTreeMap;
 use std::path::Path;
 

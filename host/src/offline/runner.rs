@@ -3,13 +3,13 @@
 //! Never runs outside of the sandbox or beyond the limits of one call, and never touches a file.
 
 use super::tables::BATCH_ROWS;
-use crate::component::Description;
 use crate::config::Config;
 use crate::golden::{Budget, GoldenFailure, check_joined};
 use crate::registry::{limits_of_config, metering};
-use crate::sandbox::{Asker, CallError, CallLimits, CallReport, Loaded, Sandbox, SandboxError};
 use crate::serving::EffectiveLimits;
 use scry_card::{Batch, Checker, Decision, Detail, Echo, Finding, Invalid, Verdict};
+use scry_component::Description;
+use scry_sandbox::{Asker, CallError, CallLimits, CallReport, Loaded, Sandbox, SandboxError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -5,8 +5,10 @@
 
 use super::recovery::line;
 use super::{ChangeError, Registry};
-use crate::store::{Digest, StoreError};
 use crate::telemetry::unix_ms;
+use scry_files::FileError;
+use scry_names::Digest;
+use scry_store::StoreError;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::TryLockError;
@@ -61,7 +63,7 @@ impl Registry {
                     self.take_over(&mut state, self.catalog());
                 }
                 // Even a shorter history takes room to write: what the long one does not name makes some.
-                Err(error @ StoreError::Full { .. }) => {
+                Err(error @ StoreError::File(FileError::Full { .. })) => {
                     tracing::warn!(%error, "the history stays as long as it is");
                     history.clone_from(&state.history);
                     cleaned.changes = 0;

@@ -6,9 +6,9 @@
 use super::file::{Look, Looks, read};
 use super::gates::{Gate, Prepared};
 use super::{ChangeError, Entry, Registry};
-use crate::catalog::{Bound, Catalog, Desired, DesiredError, differences};
-use crate::store::Digest;
 use crate::telemetry::unix_ms;
+use scry_catalog::{Bound, Catalog, Desired, DesiredError, differences};
+use scry_names::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

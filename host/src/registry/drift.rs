@@ -5,10 +5,10 @@
 //! and `catalog`'s. What cannot be kept is warned of, and tried again.
 
 use super::{Registry, again_and_again};
-use crate::catalog::Freshness;
 use crate::serving::{Counted, Routes, Watch};
-use crate::store::StoreError;
 use crate::telemetry::unix_ms;
+use scry_catalog::Freshness;
+use scry_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@
 
 use super::in_hand::Key;
 use super::routing::Workbench;
-use crate::catalog::Catalog;
+use scry_catalog::Catalog;
 use std::collections::{BTreeSet, HashSet};
 
 /// Versions and models whose records a picture holds.

@@ -1,11 +1,12 @@
 //! Why a change was refused; nothing has changed then.
 
-use crate::catalog::{Breaking, CatalogError, DesiredError, HistoryError};
-use crate::component::ComponentError;
 use crate::golden::GoldenFailure;
-use crate::sandbox::{CallError, SandboxError};
 use crate::serving::FallbackError;
-use crate::store::{OciError, StoreError};
+use scry_catalog::{Breaking, CatalogError, DesiredError, HistoryError};
+use scry_component::ComponentError;
+use scry_files::FileError;
+use scry_sandbox::{CallError, SandboxError};
+use scry_store::{OciError, StoreError};
 
 /// Why a change was refused.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +105,7 @@ pub enum ChangeError {
 impl From<StoreError> for ChangeError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full { .. } => Self::Full(error),
+            StoreError::File(FileError::Full { .. }) => Self::Full(error),
             error => Self::Store(error),
         }
     }

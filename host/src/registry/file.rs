@@ -3,7 +3,7 @@
 //!
 //! Never waits for a file to give something, and never applies what it reads.
 
-use crate::store::Digest;
+use scry_names::Digest;
 use std::fs::{FileType, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};

@@ -7,11 +7,11 @@
 use super::gates::Prepared;
 use super::routing::{Code, Workbench, effective, metering};
 use super::{ChangeError, Registry, State};
-use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::sandbox::Metering;
 use crate::serving::EffectiveLimits;
-use crate::store::Digest;
+use scry_catalog::Catalog;
+use scry_names::Digest;
+use scry_sandbox::Metering;
 use std::collections::{BTreeSet, HashMap};
 
 /// A model's name and a version's number.

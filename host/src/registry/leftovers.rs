@@ -5,8 +5,9 @@
 
 use super::Registry;
 use super::gates::Prepared;
-use crate::catalog::{Catalog, History};
-use crate::store::{Digest, StoreError};
+use scry_catalog::{Catalog, History};
+use scry_names::Digest;
+use scry_store::StoreError;
 use std::collections::BTreeSet;
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 

@@ -35,16 +35,17 @@ pub use rollouts::{Rollout, watch_rollouts};
 pub use routing::limits_of_config;
 pub(crate) use routing::metering;
 
-use crate::catalog::{Catalog, Change, History, Record, Told};
 use crate::config::Config;
-use crate::sandbox::{CodeCache, Sandbox};
 use crate::serving::Routes;
-use crate::store::{Digest, Journal, Registries, Store, StoreError};
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
 use gates::Prepared;
 use pace::{Step, step};
 use routing::Workbench;
+use scry_catalog::{Catalog, Change, History, Record, Told};
+use scry_names::Digest;
+use scry_sandbox::{CodeCache, Sandbox};
+use scry_store::{Journal, Registries, Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -111,7 +112,7 @@ impl Registry {
         let recovered = recovery::recover(&store)?;
         let cache = CodeCache::new(store.cache_dir(), store.cache_key()?)
             .with_functions(store.functions_dir(), config.compile.functions_max_bytes);
-        let registries = Registries::new(&config);
+        let registries = Registries::new(config.registry_settings());
         let waits = config.desired_state.file.is_some() && recovered.catalog.models.is_empty();
         let state =
             State { history: recovered.history, journal: recovered.journal, bench: Workbench::new(metrics.clone()) };

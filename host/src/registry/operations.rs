@@ -4,11 +4,12 @@
 
 use super::gates::{Gate, Prepared};
 use super::{ChangeError, Committed, Entry, Registry};
-use crate::catalog::{CatalogError, Deployment, HistoryError, ReferenceError, Version, VersionRef};
-use crate::component::{ComponentError, Description};
-use crate::store::{Digest, OciError, OciReference, Pulled};
 use crate::telemetry::unix_ms;
 use scry_card::Card;
+use scry_catalog::{CatalogError, Deployment, HistoryError, ReferenceError, Version, VersionRef};
+use scry_component::{ComponentError, Description};
+use scry_names::{Digest, OciReference, OciReferenceError};
+use scry_store::Pulled;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -27,7 +28,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("oci://") {
-            return text.parse().map(Self::Oci).map_err(|e: OciError| e.to_string());
+            return text.parse().map(Self::Oci).map_err(|e: OciReferenceError| e.to_string());
         }
         text.parse().map(Self::Version).map_err(|e: ReferenceError| e.to_string())
     }

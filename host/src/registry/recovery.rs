@@ -6,8 +6,8 @@
 //! not start.
 
 use super::{ChangeError, Registry};
-use crate::catalog::{Catalog, History, HistoryError, Record};
-use crate::store::{Journal, Quarantined, Store};
+use scry_catalog::{Catalog, History, HistoryError, Record};
+use scry_store::{Journal, Quarantined, Store};
 
 /// What was found.
 #[derive(Debug)]
@@ -166,9 +166,9 @@ pub(super) fn line(record: &Record) -> Result<Vec<u8>, ChangeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Change, Deployment, VersionRef};
-    use crate::store::Digest;
     use proptest::prelude::*;
+    use scry_catalog::{Change, Deployment, VersionRef};
+    use scry_names::Digest;
     use std::path::Path;
 
     /// A catalog of so many versions, published and deployed: one change each.

@@ -4,7 +4,7 @@
 
 use super::gates::Prepared;
 use super::{ChangeError, Entry, Registry, again_and_again};
-use crate::store::Digest;
+use scry_names::Digest;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,9 +5,9 @@
 
 use super::gates::Prepared;
 use super::{ChangeError, Entry, Registry, again_and_again};
-use crate::catalog::{Canary, Evidence, Verdict};
 use crate::serving::Served;
 use crate::telemetry::unix_ms;
+use scry_catalog::{Canary, Evidence, Verdict};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};

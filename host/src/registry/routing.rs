@@ -7,17 +7,17 @@ use super::Registry;
 use super::ending::Used;
 use super::in_hand::{CodeKey, Key, Proof};
 use super::watching::Kind;
-use crate::catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use crate::config::Config;
-use crate::sandbox::{Loaded, Metering};
 use crate::serving::{
     Admission, Beside, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes,
     Seen, Served, ShadowArm, Target, Validation, Voice, Watch,
 };
-use crate::store::Digest;
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::stats::References;
 use scry_card::{Card, Golden};
+use scry_catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
+use scry_names::Digest;
+use scry_sandbox::{Loaded, Metering};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

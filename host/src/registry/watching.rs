@@ -2,9 +2,9 @@
 //! their other records do.
 
 use super::routing::{Code, Workbench, effective, metering};
-use crate::catalog::{Catalog, Serving, Version};
 use crate::config::Config;
 use crate::serving::{Beside, Target, Watch};
+use scry_catalog::{Catalog, Serving, Version};
 use std::sync::Arc;
 
 /// How a version runs beside the live one.

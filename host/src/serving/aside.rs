@@ -11,8 +11,8 @@ use super::predict::{Asked, Due};
 use super::routes::Served;
 use super::whole::{is_whole, link_of_whole};
 use super::{Admission, PredictError, Predictor};
-use crate::sandbox::{Asker, CallError};
 use scry_card::{Interrupt, Interrupted};
+use scry_sandbox::{Asker, CallError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -154,10 +154,10 @@ fn take<W>(work: &Mutex<Option<W>>) -> Option<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Catalog, Serving};
     use crate::serving::admission::test_lane;
     use crate::serving::{EffectiveLimits, Reserve, Sizes};
     use crate::telemetry::{Metrics, Scrape, UNKNOWN};
+    use scry_catalog::{Catalog, Serving};
     use std::collections::BTreeMap;
 
     /// A model whose deadline no test meets.

@@ -4,7 +4,7 @@
 //! Shares no lock with the threads that answer: whoever holds a lock at the
 //! lowest priority may hold it for long.
 
-use crate::threads::{Cores, Priority, give_way};
+use scry_os::threads::{Cores, Priority, give_way};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{SyncSender, sync_channel};
 

@@ -3,9 +3,9 @@
 //!
 //! Never decides when it opens or closes: the breaker does.
 
-use crate::catalog::{Breaker, CircuitOpen, Outcome, Override, Period, Phase};
-use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, unix_ms};
+use scry_catalog::{Breaker, CircuitOpen, Outcome, Override, Period, Phase};
+use scry_sandbox::CallError;
 use serde::Serialize;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};

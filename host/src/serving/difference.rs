@@ -3,8 +3,8 @@
 //! Counts and one example a field, bounded however many answers are compared.
 //! Never says whether a difference is a fault: the new version may be right.
 
-use crate::catalog::Latencies;
 use scry_card::{Batch, Field, Tensor, Values};
+use scry_catalog::Latencies;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;

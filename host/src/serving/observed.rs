@@ -2,7 +2,7 @@
 //! next to nothing. Never judges, never reads a clock.
 
 use super::here::Trust;
-use crate::catalog::{Evidence, Latencies};
+use scry_catalog::{Evidence, Latencies};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

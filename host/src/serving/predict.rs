@@ -13,12 +13,12 @@ use super::rows::Rows;
 use super::target::{Target, spare_inputs, spare_outputs};
 use super::validation::{Bypass, Refusal, by_schema};
 use super::whole::is_whole;
-use crate::catalog::{CatalogError, VersionRef};
-use crate::sandbox::CallError;
 use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
-use crate::threads::Cores;
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Card, CheckKind, Finding, Interrupt};
+use scry_catalog::{CatalogError, VersionRef};
+use scry_os::threads::Cores;
+use scry_sandbox::CallError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

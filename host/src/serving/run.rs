@@ -5,9 +5,9 @@
 
 use super::observed::LastError;
 use super::target::Target;
-use crate::sandbox::{Asker, CallError, CallLimits, Spent};
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
+use scry_sandbox::{Asker, CallError, CallLimits, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -6,9 +6,9 @@
 
 use super::Watch;
 use super::watch::{FEATURES, OUTPUTS};
-use crate::catalog::Freshness;
 use arc_swap::ArcSwapOption;
 use scry_card::{Card, CheckKind, Checks, Finding, Invalid, Policy};
+use scry_catalog::Freshness;
 use std::cmp::Reverse;
 
 /// What is wrong with one version; nothing, most of the time.

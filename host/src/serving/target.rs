@@ -8,10 +8,10 @@ use super::predict::PredictError;
 use super::validation::Checked;
 use super::watch::Arm;
 use super::{Admission, Beside, Observed, Rows, Validation, Voice, Watch};
-use crate::catalog::Version;
-use crate::sandbox::{CallError, CallLimits, Loaded, Spent};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Card, Field, Interrupt, Interrupted, Schema, ShownShape, Tensor, Values};
+use scry_catalog::Version;
+use scry_sandbox::{CallError, CallLimits, Loaded, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -6,12 +6,12 @@
 use super::predict::{Answer, INVALID_INPUT, PredictError, Remarks};
 use super::rows::{Rows, Size};
 use super::{Found, Standing};
-use crate::sandbox::CallError;
 use crate::telemetry::Metrics;
 use scry_card::{
     Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Interrupt, Interrupted,
     Invalid, Policy, Tally, Unfit, Verdict, check_until,
 };
+use scry_sandbox::CallError;
 use std::sync::Arc;
 
 /// A version's checks, as its operator wants them.

@@ -3,8 +3,8 @@
 //! them, and so is what a panic says.
 
 use crate::config::{Log, LogFormat};
-use crate::text::Escaping;
 use anstream::{AutoStream, ColorChoice};
+use scry_names::text::Escaping;
 use serde_json::{Map, Value};
 use std::fmt::{Debug, Result as Written, Write};
 use tracing::field::{Field, Visit};

@@ -5,7 +5,6 @@
 //! A series ends with its model or version.
 
 use super::Scrape;
-use crate::sandbox::CodeSource;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::proto::{LabelPair, Metric};
 use prometheus::{
@@ -13,6 +12,7 @@ use prometheus::{
     TextEncoder, exponential_buckets,
 };
 use scry_card::Tally;
+use scry_sandbox::CodeSource;
 use std::collections::HashMap;
 use std::time::Duration;
 

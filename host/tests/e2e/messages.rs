@@ -4,7 +4,7 @@
 //! once, `null` is absence, numbers are what they are written as.
 
 use crate::support::{Host, PATIENT, Ran, example, guest, scry, with_section};
-use scry::component::Description;
+use scry_component::Description;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -2,7 +2,8 @@
 
 use crate::support::{Lie, LyingRegistry, Ran, Registry, features, guest, layout, root, scry, sha256};
 use scry::config::Config;
-use scry::store::{OciError, OciReference, Pulled, Registries};
+use scry_names::OciReference;
+use scry_store::{OciError, Pulled, Registries};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,7 +18,7 @@ const LAYER: &[u8] = &[b'x'; 300_000];
 fn registries(change: impl FnOnce(&mut Config)) -> Registries {
     let mut config = Config::default();
     change(&mut config);
-    Registries::new(&config).with_docker_config(Path::new("/nowhere"))
+    Registries::new(config.registry_settings()).with_docker_config(Path::new("/nowhere"))
 }
 
 fn pull_with(registries: &Registries, reference: &OciReference) -> Result<Pulled, OciError> {

@@ -4,7 +4,7 @@
 use crate::support::{
     Guest, Host, Lie, LyingRegistry, PATIENT, Ran, Registry, eventually, features, guest, scry, sha256,
 };
-use scry::store::OciReference;
+use scry_names::OciReference;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::thread;

@@ -4,8 +4,8 @@ use crate::support::data::{command, hours, names, write_ndjson};
 use crate::support::{Ran, example, guest};
 use parquet::column::reader::ColumnReader;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use scry::sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_card::{Batch, Schema, Values, batch_from_records};
+use scry_sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use scry_tables::Reader;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -24,7 +24,7 @@ fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
     };
     let sandbox = Sandbox::new(settings).unwrap();
     let bytes = std::fs::read(path).unwrap();
-    let schema = scry::component::Description::read(&bytes).unwrap().card.schema;
+    let schema = scry_component::Description::read(&bytes).unwrap().card.schema;
     let loaded = sandbox.load(&bytes, Arc::new(schema.clone()), Metering::Fuel, None).unwrap();
     (sandbox, loaded, schema)
 }

@@ -7,13 +7,13 @@ use crate::process::{Process, apart};
 use arc_swap::ArcSwap;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
-use scry::component::Description;
 use scry::config::Config;
 use scry::offline::Runner;
 use scry::protocol::RecordsRequest;
-use scry::sandbox::Asker;
 use scry::serving::EffectiveLimits;
 use scry_card::{Batch, CheckKind, Detail, Field, Invalid, Records, Schema, Verdict, batch_from_records_all};
+use scry_component::Description;
+use scry_sandbox::Asker;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use scry::offline::{OpenError, RunError};
-use scry::sandbox::CallError;
 use scry_card::{Decision, Finding, Invalid, Policy, Verdict};
+use scry_sandbox::CallError;
 
 /// Why there is no answer.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::errors::Failure;
 use arc_swap::ArcSwapOption;
 use pyo3::prelude::*;
 use scry::config::Config;
-use scry::sandbox::{Asker, Sandbox, SandboxSettings};
+use scry_sandbox::{Asker, Sandbox, SandboxSettings};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -9,9 +9,9 @@ use crate::process::apart;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use scry::import::with_references;
-use scry::sandbox::Asker;
 use scry_card::stats::{Profiler, Reference, References};
 use scry_card::{Records, Schema};
+use scry_sandbox::Asker;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Asks a component about training data, and counts what goes in and comes out.

@@ -1,8 +1,8 @@
 use super::*;
 use crate::serving::{Answer, Remarks};
-use crate::store::Digest;
 use proptest::prelude::*;
 use scry_card::{Batch, Card, Checks, Column, Datatype, Echo, Element, Field, Schema, Tensor, Text, Values};
+use scry_names::Digest;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

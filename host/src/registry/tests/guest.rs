@@ -1,7 +1,8 @@
 //! The smallest model there is, by hand: it answers one number, whatever it is asked.
 
-use crate::component::{PREDICTOR, embed};
 use scry_card::{Card, Golden};
+use scry_component::embed;
+use scry_names::PREDICTOR;
 use serde_json::json;
 use wasm_encoder::{
     CodeSection, ComponentBuilder, ComponentExportKind, ConstExpr, DataSection, ExportKind, ExportSection, Function,

@@ -3,17 +3,17 @@
 //! on. Only that thread runs, so a schedule gives the same result in every run.
 
 use super::guest;
-use crate::catalog::{
-    Catalog, Deployment, LimitsPatch, Reference, Serving, ShadowRequest, Spare, Step as Share, VersionRef,
-};
 use crate::config::Config;
 use crate::registry::pace::{self, Step};
 use crate::registry::{Changed, Registry, Source};
-use crate::sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use crate::serving::Link;
-use crate::store::Store;
 use crate::telemetry::Metrics;
 use proptest::prelude::*;
+use scry_catalog::{
+    Catalog, Deployment, LimitsPatch, Reference, Serving, ShadowRequest, Spare, Step as Share, VersionRef,
+};
+use scry_sandbox::{CompileSettings, Sandbox, SandboxSettings};
+use scry_store::Store;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};

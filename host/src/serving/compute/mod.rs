@@ -15,9 +15,9 @@ pub(super) use queue::Refused;
 pub(super) use wakeups::wake_held;
 
 use super::Admission;
-use crate::threads::{Cores, Priority, compute, demote, thread_cpu};
 use overseer::Overseer;
 use queue::{Class, Pick, Picked, Queue};
+use scry_os::threads::{Cores, Priority, compute, demote, thread_cpu};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

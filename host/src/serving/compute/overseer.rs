@@ -7,10 +7,10 @@
 
 use super::queue::Class;
 use super::{PATIENT_PER_PROMPT, Shared, State, Work, wake};
-use crate::rhythm::{Found, Rhythm};
 use crate::serving::admission::SLICE;
-use crate::threads::{Priority, be_prompt, cpu_of, demote};
 use rustix::process::Pid;
+use scry_os::rhythm::{Found, Rhythm};
+use scry_os::threads::{Priority, be_prompt, cpu_of, demote};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;

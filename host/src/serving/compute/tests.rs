@@ -1,8 +1,8 @@
 use super::queue::{Class, Pick, Queue, Refused};
 use super::{Compute, Work};
 use crate::serving::admission::{Admission, SLICE, test_lane};
-use crate::threads::{Cores, thread_cpu};
 use proptest::prelude::*;
+use scry_os::threads::{Cores, thread_cpu};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};

@@ -18,10 +18,10 @@ pub use skew::{Skew, SkewReport};
 
 pub(super) use beside::Arm;
 
-use crate::catalog::Version;
-use crate::store::Digest;
 use scry_card::stats::{Counter, Reference, References};
 use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
+use scry_catalog::Version;
+use scry_names::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;

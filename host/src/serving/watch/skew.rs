@@ -4,13 +4,13 @@
 //! path, and no lock in common with it.
 
 use super::Side;
-use crate::catalog::{spread, takes};
-use crate::sandbox::Loaded;
 use crate::serving::EffectiveLimits;
 use crate::serving::behind::Behind;
 use crate::serving::target::Target;
 use crate::serving::voice::Ration;
 use scry_card::{Batch, Interrupt};
+use scry_catalog::{spread, takes};
+use scry_sandbox::Loaded;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

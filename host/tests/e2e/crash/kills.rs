@@ -5,7 +5,7 @@ use super::folder::config;
 use super::life::{Dice, Life, Lived};
 use super::picture::{Hurt, serves};
 use crate::support::{Fallen, Host};
-use scry::store::write_steps;
+use scry_files::write_steps;
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;

@@ -1,7 +1,7 @@
 //! A real registry, and one that lies.
 
 use super::eventually;
-use scry::store::OciReference;
+use scry_names::OciReference;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};

@@ -1,0 +1,7 @@
+//! What the host asks of the system: the priority and processor time of threads, and memory.
+//!
+//! With the sandbox the only room with `unsafe` code. Never knows what a thread works on.
+
+pub mod memory;
+pub mod rhythm;
+pub mod threads;

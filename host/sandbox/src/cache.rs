@@ -1,0 +1,165 @@
+//! Compiled code on disk.
+//!
+//! Native code is trusted blindly when it is loaded, so only what this host
+//! wrote is: every file is authenticated with a key that never leaves the data
+//! folder. Anything else is compiled anew and overwritten. Functions of earlier
+//! versions may be part of it, so it is code of one model, and no other's.
+
+use super::functions::{Found, Functions, RUNTIME, Reused};
+use super::{canonical, core_module};
+use hmac::{Hmac, Mac};
+use scry_files::{FileError, FileKind, write_atomically};
+use scry_names::Digest;
+use sha2::Sha256;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use wasmtime::{Engine, Module};
+
+const TAG_BYTES: usize = 32;
+/// How files are named; those of another version are of no use.
+const VERSION: u32 = 1;
+
+/// Where a component's code came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeSource {
+    /// Compiled by this host earlier.
+    Cache,
+    /// Compiled just now, but for functions that had been compiled before.
+    Compiled(Reused),
+}
+
+/// A cache, and whose code it is asked for.
+#[derive(Clone, Copy)]
+pub struct CacheOf<'a> {
+    /// The cache.
+    pub cache: &'a CodeCache,
+    /// The model.
+    pub model: &'a str,
+    /// What an imported model runs in.
+    pub runtime: Option<&'a Runtime<'a>>,
+}
+
+/// A runtime that travels in this program.
+pub struct Runtime<'a> {
+    /// The digest of its module.
+    pub digest: Digest,
+    /// A component of it, which is not needed where its functions are known.
+    pub component: &'a dyn Fn() -> Option<Vec<u8>>,
+}
+
+/// A folder of compiled components, by engine, digest and model.
+#[derive(Debug)]
+pub struct CodeCache {
+    dir: PathBuf,
+    seal: Seal,
+    functions: Option<Functions>,
+}
+
+/// The host's own mark on what it wrote.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seal([u8; 32]);
+
+impl CodeCache {
+    /// A cache in `dir`, authenticated with `key`.
+    pub fn new(dir: PathBuf, key: [u8; 32]) -> Self {
+        Self { dir, seal: Seal(key), functions: None }
+    }
+
+    /// Adds a folder of functions, of at most so many bytes for each engine; 0:
+    /// none.
+    pub fn with_functions(self, dir: PathBuf, max_bytes: u64) -> Self {
+        let functions = (max_bytes > 0).then(|| Functions::new(dir, self.seal, max_bytes));
+        Self { functions, ..self }
+    }
+
+    /// What has been compiled of the model's other components, and of the runtime.
+    pub(super) fn functions(&self, engine: &Engine, model: &str, runtime: Option<&Digest>) -> Option<Found> {
+        self.functions.as_ref().map(|functions| functions.find(&folder(engine), model, runtime))
+    }
+
+    /// Keeps what was compiled of a runtime.
+    pub(super) fn keep_runtime(&self, engine: &Engine, runtime: &Digest, added: &[u8]) {
+        if let Some(functions) = &self.functions {
+            functions.keep(&folder(engine), RUNTIME, runtime, added);
+        }
+    }
+
+    /// The component's code, when it is there and ours.
+    pub(super) fn load(&self, engine: &Engine, model: &str, digest: &Digest) -> Option<Module> {
+        let path = self.path(engine, model, digest);
+        match std::fs::read(&path) {
+            Ok(file) => match self.seal.opened(&path, &file) {
+                // SAFETY: the tag proves that this host wrote what
+                // its compiler made, for this engine, digest and model.
+                Some(code) => match unsafe { Module::deserialize(engine, code) } {
+                    Ok(module) => return Some(module),
+                    Err(error) => tracing::warn!(%digest, %error, "cached code does not load; compiling again"),
+                },
+                None => tracing::warn!(%digest, "cached code is not this host's; compiling again"),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%digest, %error, "cached code cannot be read; compiling again"),
+        }
+        None
+    }
+
+    /// Keeps what was compiled just now, and the functions that came with it.
+    pub(super) fn keep(&self, engine: &Engine, model: &str, digest: &Digest, module: &Module, added: &[u8]) {
+        if let Err(error) = self.write(&self.path(engine, model, digest), module) {
+            // A full disk must not stop a model that runs without its cache.
+            tracing::warn!(%digest, %error, "compiled code could not be cached");
+        }
+        if let Some(functions) = &self.functions {
+            functions.keep(&folder(engine), model, digest, added);
+        }
+    }
+
+    fn path(&self, engine: &Engine, model: &str, digest: &Digest) -> PathBuf {
+        self.dir.join(folder(engine)).join(format!("{}-{model}.cwasm", digest.hex()))
+    }
+
+    fn write(&self, path: &Path, module: &Module) -> Result<(), FileError> {
+        let code =
+            module.serialize().map_err(|e| FileError::Io { path: path.to_owned(), error: std::io::Error::other(e) })?;
+        write_atomically(FileKind::Cache, path, &self.seal.sealed(path, &code))
+    }
+}
+
+impl Seal {
+    /// What is written to a file.
+    pub(super) fn sealed(&self, path: &Path, content: &[u8]) -> Vec<u8> {
+        let tag = self.mac(path, content).finalize().into_bytes();
+        [tag.as_slice(), content].concat()
+    }
+
+    /// A file's content, if this host wrote it, there.
+    pub(super) fn opened<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {
+        let (tag, content) = file.split_at_checked(TAG_BYTES)?;
+        self.mac(path, content).verify_slice(tag).ok()?;
+        Some(content)
+    }
+
+    /// The tag covers engine, digest and model too, by the file's name: code
+    /// cannot be moved to stand for another component.
+    fn mac(&self, path: &Path, content: &[u8]) -> Hmac<Sha256> {
+        // HMAC pads a short key with zeros to the hash's block.
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        block.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block);
+        for part in [path.parent().and_then(Path::file_name), path.file_name()].into_iter().flatten() {
+            mac.update(part.as_encoded_bytes());
+            mac.update(b"\0");
+        }
+        mac.update(content);
+        mac
+    }
+}
+
+/// The folder of an engine's code, as this host makes it.
+pub(super) fn folder(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    (VERSION, canonical::VERSION, core_module::VERSION).hash(&mut hasher);
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

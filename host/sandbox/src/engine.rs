@@ -1,0 +1,298 @@
+//! The engines, their pool of instances, and the ticker that ends overdue calls.
+
+use super::cache::{self, CacheOf, CodeCache, CodeSource};
+use super::compiler::{CompileError, CompileSettings, Compiler};
+use super::core_module::LOG;
+use super::embedded;
+use super::functions::RUNTIME;
+use super::functions::{Found, Reused};
+use super::instance::Exports;
+use super::limits::{Context, log};
+use super::rewind::Learned;
+use super::stock::{Shelf, Stock};
+use super::ticker::Ticker;
+use scry_card::Schema;
+use scry_names::Digest;
+use scry_os::memory::give_back;
+use scry_os::threads::Cores;
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
+};
+
+/// Whether code counts fuel. Counting is compiled in, so each is an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Metering {
+    /// Deterministic, and the default.
+    Fuel,
+    /// Only the deadline ends a call.
+    Off,
+}
+
+/// How large the pool is.
+#[derive(Debug, Clone)]
+pub struct SandboxSettings {
+    /// Instances that may be at a call at once, per engine.
+    pub instances_max: u32,
+    /// Instances that may be kept ready ahead of need, over all components.
+    pub instances_ahead_max: u32,
+    /// The most linear memory that any deployment may grant, in bytes.
+    pub memory_max_bytes: u64,
+    /// Processors that compiling leaves to the others.
+    pub quiet_cores: usize,
+    /// Where components are compiled, and within which limits.
+    pub compile: CompileSettings,
+    /// Whether the process is another program's, such as Python's: without signal handlers, and with memory
+    /// that is taken when it is needed instead of being reserved.
+    pub is_embedded: bool,
+}
+
+impl SandboxSettings {
+    /// For a process of another program. Components are compiled in it: code from elsewhere has other settings.
+    pub fn embedded(memory_max_bytes: u64) -> Self {
+        let compile = CompileSettings::trusting();
+        // Instances that are put back have pages that fault.
+        Self { instances_max: 0, instances_ahead_max: 0, memory_max_bytes, quiet_cores: 0, compile, is_embedded: true }
+    }
+}
+
+/// Why a component cannot be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The engine could not be set up on this machine.
+    #[error("the sandbox could not be set up: {0}")]
+    Setup(String),
+    /// The bytes do not compile, or are not of the contract.
+    #[error("the component cannot be loaded: {0}")]
+    Component(String),
+    /// Compiling failed for a reason other than the component's form.
+    #[error(transparent)]
+    Compile(CompileError),
+}
+
+impl From<CompileError> for SandboxError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(why) => Self::Component(why),
+            other => Self::Compile(other),
+        }
+    }
+}
+
+/// Compiled, linked and ready to be instantiated.
+#[derive(Clone)]
+pub struct Loaded {
+    pub(super) pre: InstancePre<Context>,
+    pub(super) exports: Arc<Exports>,
+    /// How its instances are put back.
+    pub(super) learned: Arc<Learned>,
+    pub(super) schema: Arc<Schema>,
+    /// Its calls need it, whatever becomes of the sandbox.
+    pub(super) ticker: Arc<Ticker>,
+    /// Instances made ahead.
+    pub(super) stock: Arc<Stock>,
+    /// Functions that were compiled for it, until they are kept.
+    pub(super) added: Arc<Mutex<Vec<u8>>>,
+    /// Whether calls count fuel.
+    pub metering: Metering,
+    /// Where its code came from.
+    pub source: CodeSource,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("metering", &self.metering).finish_non_exhaustive()
+    }
+}
+
+/// Engines and their ticker, for the life of the process.
+#[derive(Debug)]
+pub struct Sandbox {
+    fuel: Engine,
+    off: Engine,
+    pub(super) compiler: Compiler,
+    shelf: Arc<Shelf>,
+    pub(super) ticker: Arc<Ticker>,
+}
+
+impl Sandbox {
+    /// Sets up both engines, starts the ticker and the compiler.
+    pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        let engine = |metering| {
+            let config = match settings.is_embedded {
+                true => embedded::config(metering)?,
+                false => pooled_config(&settings, metering),
+            };
+            Engine::new(&config).map_err(|e| SandboxError::Setup(format!("{e:#}")))
+        };
+        let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
+        let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
+        let compiler = Compiler::new(settings.compile, Cores::keeping_quiet(settings.quiet_cores));
+        let shelf = Arc::new(Shelf::new(settings.instances_ahead_max as usize));
+        Ok(Self { fuel, off, compiler, shelf, ticker: Arc::new(ticker) })
+    }
+
+    /// Compiles a component, or takes its code from the cache; `keep` puts it there.
+    pub fn load(
+        &self,
+        bytes: &[u8],
+        schema: Arc<Schema>,
+        metering: Metering,
+        cache: Option<CacheOf<'_>>,
+    ) -> Result<Loaded, SandboxError> {
+        let engine = self.engine(metering);
+        let digest = Digest::of(bytes);
+        match cache.and_then(|of| of.cache.load(engine, of.model, &digest)) {
+            Some(module) => self.linked(&module, CodeSource::Cache, Vec::new(), schema, metering),
+            None => {
+                let mut found = cache.and_then(|of| self.functions(of, metering));
+                let module = self.compile(bytes, metering, found.as_mut())?;
+                let (reused, added) = found.map(Found::into_parts).unwrap_or_default();
+                self.linked(&module, CodeSource::Compiled(reused), added, schema, metering)
+            }
+        }
+    }
+
+    /// What is known for a component, with the functions of its runtime.
+    fn functions(&self, of: CacheOf<'_>, metering: Metering) -> Option<Found> {
+        let engine = self.engine(metering);
+        let mut found = of.cache.functions(engine, of.model, of.runtime.map(|runtime| &runtime.digest))?;
+        let Some(runtime) = of.runtime.filter(|_| !found.has_runtime) else { return Some(found) };
+        let mut of_runtime = Found::in_passing();
+        let component = (runtime.component)();
+        match component.map(|component| self.compile(&component, metering, Some(&mut of_runtime))) {
+            Some(Ok(_)) => {
+                let (_, added) = of_runtime.into_parts();
+                of.cache.keep_runtime(engine, &runtime.digest, &added);
+                found.take_in(added);
+            }
+            Some(Err(error)) => tracing::warn!(%error, "a runtime of scry's own does not compile"),
+            None => {}
+        }
+        Some(found)
+    }
+
+    /// Compiles a component whose author made those that functions are known of.
+    pub fn load_next(
+        &self,
+        bytes: &[u8],
+        schema: Arc<Schema>,
+        metering: Metering,
+        found: &mut Found,
+    ) -> Result<Loaded, SandboxError> {
+        let module = self.compile(bytes, metering, Some(found))?;
+        found.pass_on();
+        self.linked(&module, CodeSource::Compiled(Reused::default()), Vec::new(), schema, metering)
+    }
+
+    /// Code that another sandbox of this process, or of the one that it was forked from, has loaded.
+    pub fn adopt(&self, loaded: &Loaded) -> Result<Loaded, SandboxError> {
+        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
+        let code = loaded.pre.module().serialize().map_err(wrong)?;
+        // SAFETY: an engine of these very settings made it, in this address space.
+        let module = unsafe { Module::deserialize(self.engine(loaded.metering), &code) }.map_err(wrong)?;
+        self.linked(&module, loaded.source, Vec::new(), loaded.schema.clone(), loaded.metering)
+    }
+
+    /// What earlier imports compiled of a runtime, for a component of it.
+    pub fn of_runtime(&self, metering: Metering, cache: Option<&CodeCache>, runtime: &Digest) -> Found {
+        let kept = cache.and_then(|cache| cache.functions(self.engine(metering), RUNTIME, Some(runtime)));
+        kept.unwrap_or_else(Found::in_passing)
+    }
+
+    /// Keeps what was compiled of a component that is a runtime of Scry's own and a model's data, for the next import.
+    pub fn keep_runtime(&self, metering: Metering, cache: Option<&CodeCache>, runtime: &Digest, found: &Found) {
+        if let Some(cache) = cache.filter(|_| !found.has_runtime) {
+            cache.keep_runtime(self.engine(metering), runtime, &found.all());
+        }
+    }
+
+    fn linked(
+        &self,
+        module: &Module,
+        source: CodeSource,
+        added: Vec<u8>,
+        schema: Arc<Schema>,
+        metering: Metering,
+    ) -> Result<Loaded, SandboxError> {
+        let wrong = |e: wasmtime::Error| SandboxError::Component(format!("{e:#}"));
+        let added = Arc::new(Mutex::new(added));
+        let mut linker = Linker::<Context>::new(self.engine(metering));
+        linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
+        let pre = linker.instantiate_pre(module).map_err(wrong)?;
+        let (exports, learned) = (Arc::new(Exports::of(module)?), Arc::<Learned>::default());
+        let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
+        Ok(Loaded { pre, exports, learned, schema, ticker, stock, added, metering, source })
+    }
+
+    /// Compiles a component, but for the functions that are known.
+    fn compile(&self, bytes: &[u8], metering: Metering, found: Option<&mut Found>) -> Result<Module, SandboxError> {
+        let engine = self.engine(metering);
+        let code = self.compiler.take_turn(|turn| turn.model(engine, metering, bytes, found))?;
+        // SAFETY: a process of this program compiled it just now, with this
+        // engine's settings, and could do nothing else.
+        let module = unsafe { Module::deserialize(engine, &code) };
+        drop(code);
+        // Several MiB after each version.
+        give_back();
+        module.map_err(|e| SandboxError::Component(format!("{e:#}")))
+    }
+
+    /// Keeps in the cache what was compiled.
+    pub fn keep(&self, loaded: &Loaded, digest: &Digest, cache: &CodeCache, model: &str) {
+        let added = std::mem::take(&mut *loaded.added.lock().unwrap_or_else(PoisonError::into_inner));
+        cache.keep(self.engine(loaded.metering), model, digest, loaded.pre.module(), &added);
+    }
+
+    /// The folders of its code in a cache; code in any other is of no use.
+    pub fn cache_folders(&self) -> [String; 2] {
+        [&self.fuel, &self.off].map(cache::folder)
+    }
+
+    pub(super) fn engine(&self, metering: Metering) -> &Engine {
+        match metering {
+            Metering::Fuel => &self.fuel,
+            Metering::Off => &self.off,
+        }
+    }
+}
+
+/// What code depends on: the same where it is compiled and where it runs.
+pub(super) fn code_config(metering: Metering) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .consume_fuel(metering == Metering::Fuel)
+        // A prediction is a function of digest and input, on every machine: so no
+        // relaxed SIMD, and NaNs are made canonical before code is compiled.
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .concurrency_support(false)
+        .max_wasm_stack(1 << 20);
+    config
+}
+
+fn pooled_config(settings: &SandboxSettings, metering: Metering) -> Config {
+    /// Memory that a slot keeps between calls instead of giving it back.
+    const KEEP_RESIDENT_BYTES: usize = 8 << 20;
+    /// A component is one module of ours and the adapters around its imports.
+    const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+
+    let instances = settings.instances_max.saturating_add(settings.instances_ahead_max);
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(3))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(1)
+        .max_tables_per_component(3)
+        .max_memory_size(usize::try_from(settings.memory_max_bytes).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(1 << 16)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = code_config(metering);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
