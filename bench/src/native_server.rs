@@ -11,10 +11,10 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::serve::ListenerExt;
-use scry::protocol::{InferRequest, InferResponse};
-use scry::serving::{Answer, Remarks};
 use scry_card::stats::{Counter, Counts, Reference, References};
 use scry_card::{Batch, Card, Checker, Decision, Detail, Field, assemble};
+use scry_protocol::{Answer, Remarks};
+use scry_protocol::{InferRequest, InferResponse};
 use std::sync::{Arc, Mutex, PoisonError};
 
 struct Model {

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::protocol::{RecordsRequest, Surface, detail};
 use scry_card::{Checker, Checks, Detail, Field, Finding, Policy, batch_from_records_all, check_form};
+use scry_protocol::{RecordsRequest, Surface, detail};
 use std::sync::LazyLock;
 
 static KNOWN: LazyLock<(Vec<Field>, Checker)> = LazyLock::new(|| {

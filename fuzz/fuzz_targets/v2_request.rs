@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry::protocol::{InferRequest, sent_tensors};
+use scry_protocol::{InferRequest, sent_tensors};
 
 fuzz_target!(|body: &[u8]| {
     // A long one says at once what tensors were sent.

@@ -8,7 +8,6 @@ pub mod golden;
 pub mod http;
 pub mod import;
 pub mod offline;
-pub mod protocol;
 pub mod registry;
 pub mod serving;
 pub mod telemetry;

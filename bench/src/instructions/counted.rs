@@ -5,9 +5,9 @@
 
 use crate::Error;
 use crate::models::Model;
-use scry::protocol::{InferRequest, InferResponse};
-use scry::serving::{Answer, Remarks};
 use scry_card::{Card, assemble, check};
+use scry_protocol::{Answer, Remarks};
+use scry_protocol::{InferRequest, InferResponse};
 use scry_sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
 use std::hint::black_box;
 use std::path::PathBuf;

@@ -3,7 +3,6 @@
 //! A client reads what it can act on, as `{"error": "…"}`; causes that only
 //! operators can act on are in the log.
 
-use crate::protocol::{ProtocolError, Surface, detail};
 use crate::registry::ChangeError;
 use crate::serving::PredictError;
 use axum::body::Body;
@@ -12,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request
 use axum::response::{IntoResponse, Response};
 use scry_card::shortened;
 use scry_catalog::{CatalogError, HistoryError, Version};
+use scry_protocol::{ProtocolError, Surface, detail};
 use scry_sandbox::{CallError, CompileError, SandboxError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -7,11 +7,7 @@ use super::ending::Stopping;
 use super::error::{HttpError, Parts, json_response};
 use super::records;
 use crate::config::Listener;
-use crate::protocol::{
-    InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout, metadata,
-    sent_tensors,
-};
-use crate::serving::{Answer, Answered, Call, Predictor, Rows, Served};
+use crate::serving::{Answered, Call, Predictor, Rows, Served};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -22,6 +18,10 @@ use hyper::body::Incoming;
 use scry_card::{Interrupt, Interrupted, Values};
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
+use scry_protocol::{
+    Answer, InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout,
+    metadata, sent_tensors,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;

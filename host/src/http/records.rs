@@ -4,13 +4,13 @@
 
 use super::error::{HttpError, Parts};
 use super::prediction::{self, App, Shared, arrive, parse_version, shorter};
-use crate::protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use crate::serving::{Call, Rows};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use scry_catalog::VersionRef;
+use scry_protocol::{InvalidRows, RecordsRequest, RecordsResponse, Surface};
 use std::sync::Arc;
 
 /// What follows a model's or a version's name.
@@ -54,15 +54,15 @@ async fn answer(
     let arrived = arrive(app, &model, headers, body).await?;
     prediction::answer(arrived, |arrived| async move {
         let request = arrived.read(RecordsRequest::from_json_until).await?;
-        let wishes = request.parameters;
+        let options = request.parameters;
         let call = Call {
             model,
             version,
-            key: arrived.key.clone().or(wishes.key),
+            key: arrived.key.clone().or(options.key),
             inputs: Rows::Records(request.instances),
             received: arrived.received,
-            timeout: shorter(wishes.timeout, arrived.timeout),
-            by_row: wishes.invalid_rows == InvalidRows::RefuseRow,
+            timeout: shorter(options.timeout, arrived.timeout),
+            by_row: options.invalid_rows == InvalidRows::RefuseRow,
         };
         let predicted = arrived.app.predictor.predict(call).await;
         let answered = predicted.map_err(|error| HttpError::predicting(error, Surface::Records))?;

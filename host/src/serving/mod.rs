@@ -36,7 +36,7 @@ pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use found::{Found, FoundReport};
 pub use here::{thread_sleeps, thread_woke};
 pub use observed::{LastError, Observed};
-pub use predict::{Answer, Answered, Call, Due, PredictError, Predictor, Remarks, Sizes};
+pub use predict::{Answered, Call, Due, PredictError, Predictor, Sizes};
 pub use routes::{Link, Routes, Served};
 pub use rows::Rows;
 pub use shadow::{Seen, ShadowArm};

@@ -15,9 +15,10 @@ use super::validation::{Bypass, Refusal, by_schema};
 use super::whole::is_whole;
 use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use arc_swap::ArcSwap;
-use scry_card::{Batch, Card, CheckKind, Finding, Interrupt};
+use scry_card::{Batch, Card, CheckKind, Interrupt};
 use scry_catalog::{CatalogError, VersionRef};
 use scry_os::threads::Cores;
+use scry_protocol::{Answer, Remarks};
 use scry_sandbox::CallError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,25 +46,6 @@ pub struct Call {
     pub by_row: bool,
 }
 
-/// An answer, and who gave it.
-#[derive(Debug)]
-pub struct Answer {
-    /// Card of the version that was asked.
-    pub card: Arc<Card>,
-    /// The predictions, in the form of that card's outputs.
-    pub outputs: Batch,
-    /// The model that answered.
-    pub model: String,
-    /// Its version: a number, or `constant`.
-    pub version: String,
-    /// Its digest, as text; a constant has none.
-    pub digest: Option<Arc<str>>,
-    /// Why a spare answered, when one did.
-    pub degraded: Option<&'static str>,
-    /// What was found in the inputs.
-    pub remarks: Remarks,
-}
-
 /// An answer that is still to be written. What writes it, or refuses it
 /// after all, counts the request by what its client gets.
 #[derive(Debug)]
@@ -84,19 +66,6 @@ pub struct Due {
     /// Its own, where that is shorter than the model's.
     pub(super) deadline: Instant,
     pub(super) outcome: &'static str,
-}
-
-/// What an answer says of the inputs.
-#[derive(Debug, Default)]
-pub struct Remarks {
-    /// Rows that were refused, in ascending order: they are missing in the outputs.
-    pub refused_rows: Vec<usize>,
-    /// Why they were.
-    pub refusals: Vec<Finding>,
-    /// What was found in rows that were answered.
-    pub warnings: Vec<Finding>,
-    /// Findings that are not among those.
-    pub unlisted: usize,
 }
 
 /// Why there is no answer.
@@ -282,7 +251,7 @@ impl Predictor {
                 if let Some(shadow) = served.shadow.as_ref().filter(|_| number == served.serving.live) {
                     shadow.follow(&self.behind, &self.metrics, &inputs, &outputs, took);
                 }
-                return checked.complete(Answer::of(target, target.card.clone(), outputs, None));
+                return checked.complete(answer_of(target, target.card.clone(), outputs, None));
             }
             Err(CallError::InvalidInput(message)) => return Err(PredictError::Refused(message)),
             Err(error) => error,
@@ -339,7 +308,7 @@ impl Predictor {
             match link {
                 Link::Constant(row) => {
                     let outputs = repeated(row, inputs.rows);
-                    return Some(Answer::constant(&served.name, card.clone(), outputs, reason));
+                    return Some(constant_answer(&served.name, card.clone(), outputs, reason));
                 }
                 Link::Unavailable(_) => {}
                 Link::Target { target, inputs: from, outputs } => {
@@ -347,7 +316,7 @@ impl Predictor {
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, deadline);
                     if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
-                        return Some(Answer::of(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
+                        return Some(answer_of(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
                     }
                 }
             }
@@ -356,29 +325,27 @@ impl Predictor {
     }
 }
 
-impl Answer {
-    fn of(target: &Target, card: Arc<Card>, outputs: Batch, degraded: Option<&'static str>) -> Self {
-        Self {
-            card,
-            outputs,
-            model: target.model.clone(),
-            version: target.version.number.to_string(),
-            digest: Some(target.digest_text.clone()),
-            degraded,
-            remarks: Remarks::default(),
-        }
+fn answer_of(target: &Target, card: Arc<Card>, outputs: Batch, degraded: Option<&'static str>) -> Answer {
+    Answer {
+        card,
+        outputs,
+        model: target.model.clone(),
+        version: target.version.number.to_string(),
+        digest: Some(target.digest_text.clone()),
+        degraded,
+        remarks: Remarks::default(),
     }
+}
 
-    fn constant(model: &str, card: Arc<Card>, outputs: Batch, reason: &'static str) -> Self {
-        Self {
-            card,
-            outputs,
-            model: model.to_owned(),
-            version: "constant".into(),
-            digest: None,
-            degraded: Some(reason),
-            remarks: Remarks::default(),
-        }
+fn constant_answer(model: &str, card: Arc<Card>, outputs: Batch, reason: &'static str) -> Answer {
+    Answer {
+        card,
+        outputs,
+        model: model.to_owned(),
+        version: "constant".into(),
+        digest: None,
+        degraded: Some(reason),
+        remarks: Remarks::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Never carries it out, and never sees a request's bytes.
 
-use super::predict::{Answer, INVALID_INPUT, PredictError, Remarks};
+use super::predict::{INVALID_INPUT, PredictError};
 use super::rows::{Rows, Size};
 use super::{Found, Standing};
 use crate::telemetry::Metrics;
@@ -11,6 +11,7 @@ use scry_card::{
     Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Interrupt, Interrupted,
     Invalid, Policy, Tally, Unfit, Verdict, check_until,
 };
+use scry_protocol::{Answer, Remarks};
 use scry_sandbox::CallError;
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
 //! What V2 answers: predictions, and what a model is.
 
-use super::super::written::written;
-use super::ProtocolError;
-use crate::serving::Answer;
+use crate::answer::Answer;
+use crate::error::ProtocolError;
+use crate::json;
 use scry_card::{Card, Field, Interrupt, Tensor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
 
 /// An answer as V2 JSON.
@@ -30,7 +30,7 @@ impl InferResponse<'_> {
 
     /// Does the same, and stops when it is interrupted.
     pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
-        written(self, interrupt)
+        json::write(self, interrupt)
     }
 }
 
@@ -132,9 +132,9 @@ pub fn metadata(name: &str, versions: &[String], card: &Card) -> Value {
         let shape = |field: &Field| -> Vec<i64> {
             std::iter::once(-1).chain(field.shape.iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX))).collect()
         };
-        fields.iter().map(|f| json!({ "name": f.name, "datatype": f.datatype, "shape": shape(f) })).collect()
+        fields.iter().map(|f| value!({ "name": f.name, "datatype": f.datatype, "shape": shape(f) })).collect()
     };
-    json!({
+    value!({
         "name": name,
         "versions": versions,
         "platform": "scry_wasm_component",

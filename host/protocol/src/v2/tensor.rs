@@ -48,7 +48,7 @@ impl SentTensor {
     }
 
     /// From the tensor to a row's value, or to an element of it.
-    pub(in crate::protocol) fn pointer(&self, row: usize, element: Option<usize>) -> String {
+    pub(crate) fn pointer(&self, row: usize, element: Option<usize>) -> String {
         let inner = self.shape.get(1..).unwrap_or_default();
         let per_row = element_count(inner).unwrap_or(0);
         if !self.is_nested {

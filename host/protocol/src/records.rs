@@ -3,10 +3,12 @@
 //!
 //! Never interprets a record: what its members mean is the schema's to say.
 
-use super::v2::{KEY_MAX_BYTES, ProtocolError, SentTensor};
-use super::written::written;
-use crate::serving::{Answer, Remarks};
-use scry_card::strict::{self, Error, Walker};
+use crate::answer::{Answer, Remarks};
+use crate::error::ProtocolError;
+use crate::json;
+use crate::options::Options;
+use crate::v2::SentTensor;
+use scry_card::strict::{Error, Walker};
 use scry_card::{CheckKind, Finding, Interrupt, Records};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
@@ -17,62 +19,7 @@ pub struct RecordsRequest {
     /// One object a row.
     pub instances: Vec<Map<String, Value>>,
     /// What else the client wants.
-    pub parameters: Wishes,
-}
-
-/// What a client asks of an answer, the same in every protocol.
-#[derive(Debug, Clone, Default)]
-pub struct Wishes {
-    /// A shorter deadline, in microseconds.
-    pub timeout: Option<u64>,
-    /// Requests of one key get one version while a canary runs.
-    pub key: Option<String>,
-    /// What becomes of a request some of whose rows are refused.
-    pub invalid_rows: InvalidRows,
-}
-
-/// What becomes of a request some of whose rows are refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum InvalidRows {
-    /// All of it is refused.
-    #[default]
-    RefuseRequest,
-    /// The other rows are answered; in the place of a refused one is `null`.
-    RefuseRow,
-}
-
-impl Wishes {
-    /// Reads `parameters`. Those that Scry does not know are skipped.
-    pub(super) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
-        let mut wishes = Self::default();
-        walker.object(&["timeout", "key", "invalid_rows"], |walker, member| match (member, walker.value()?) {
-            ("timeout", Value::Number(number)) if number.is_u64() => {
-                wishes.timeout = number.as_u64();
-                Ok(())
-            }
-            ("timeout", other) => Err(Error::wrong("microseconds as a whole number", strict::found(&other))),
-            ("key", Value::String(key)) if key.len() <= KEY_MAX_BYTES => {
-                wishes.key = Some(key);
-                Ok(())
-            }
-            ("key", other) => {
-                let found = match &other {
-                    Value::String(key) => format!("one of {} bytes", key.len()),
-                    other => strict::found(other),
-                };
-                Err(Error::wrong(format!("a string of at most {KEY_MAX_BYTES} bytes"), found))
-            }
-            (_, value) => {
-                wishes.invalid_rows = match value.as_str() {
-                    Some("refuse-request") => InvalidRows::RefuseRequest,
-                    Some("refuse-row") => InvalidRows::RefuseRow,
-                    _ => return Err(Error::wrong("refuse-request or refuse-row", strict::found(&value))),
-                };
-                Ok(())
-            }
-        })?;
-        Ok(wishes)
-    }
+    pub parameters: Options,
 }
 
 impl RecordsRequest {
@@ -85,10 +32,10 @@ impl RecordsRequest {
     pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
         let read = || {
             let mut walker = Walker::new(body)?.until(interrupt);
-            let (mut instances, mut parameters) = (None, Wishes::default());
+            let (mut instances, mut parameters) = (None, Options::default());
             walker.object(&["instances", "parameters"], |walker, member| match member {
                 "instances" => rows(walker).map(|rows| instances = Some(rows)),
-                _ => Wishes::read(walker).map(|wishes| parameters = wishes),
+                _ => Options::read(walker).map(|wishes| parameters = wishes),
             })?;
             walker.end()?;
             let instances = instances.ok_or_else(|| Error::missing("instances", "a list of objects"))?;
@@ -123,7 +70,7 @@ impl RecordsResponse<'_> {
 
     /// Does the same, and stops when it is interrupted.
     pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
-        written(self, interrupt)
+        json::write(self, interrupt)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::serving::{Answer, Remarks};
+use crate::answer::{Answer, Remarks};
 use proptest::prelude::*;
 use scry_card::{Batch, Card, Checks, Column, Datatype, Echo, Element, Field, Schema, Tensor, Text, Values};
 use scry_names::Digest;

@@ -11,41 +11,15 @@ mod tensor;
 pub use response::{InferResponse, metadata};
 pub use tensor::SentTensor;
 
-use super::records::{InvalidRows, Wishes};
+use crate::error::ProtocolError;
+use crate::options::{InvalidRows, Options};
 use scry_card::strict::{self, Walker};
-use scry_card::{FIELDS_MAX, Interrupt, Interrupted, Misread, NamedTensor};
+use scry_card::{FIELDS_MAX, Interrupt, Misread, NamedTensor};
 use std::collections::BTreeSet;
-
-/// Longest key of a request.
-pub const KEY_MAX_BYTES: usize = 256;
 
 /// A request that is longer says at once what tensors were sent: reading it again for them
 /// would take too long.
 const SHORT_MAX_BYTES: usize = 64 << 10;
-
-/// Why a request could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ProtocolError {
-    /// Not JSON, or not of the protocol's form.
-    #[error("the request is not V2 JSON: {0}")]
-    Json(#[from] strict::Error),
-    /// Not JSON, or not of the form of records.
-    #[error("the request is not JSON with `instances`: {0}")]
-    Records(strict::Error),
-    /// Reading or writing was given up.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// An answer that cannot be written.
-    #[error("the answer is no JSON: {0}")]
-    Unwritten(serde_json::Error),
-}
-
-impl ProtocolError {
-    /// Reading was interrupted; nothing is known to be wrong.
-    pub(super) fn reading(error: strict::Error, wrong: fn(strict::Error) -> Self) -> Self {
-        if error.is_interrupted() { Self::Interrupted(Interrupted) } else { wrong(error) }
-    }
-}
 
 /// A request to infer.
 #[derive(Debug, Default)]
@@ -87,7 +61,7 @@ impl InferRequest {
         walker.object(&["id", "parameters", "inputs", "outputs"], |walker, member| match member {
             "id" => walker.text().map(|id| request.id = Some(id.into_owned())),
             "parameters" => {
-                let Wishes { timeout, key, invalid_rows } = Wishes::read(walker)?;
+                let Options { timeout, key, invalid_rows } = Options::read(walker)?;
                 (request.timeout_us, request.key, request.invalid_rows) = (timeout, key, invalid_rows);
                 Ok(())
             }

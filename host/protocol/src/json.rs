@@ -2,7 +2,7 @@
 //!
 //! Never knows what an answer says.
 
-use super::v2::ProtocolError;
+use crate::error::ProtocolError;
 use scry_card::{Interrupt, Interrupted};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 const CAPACITY_BYTES: usize = 512;
 
 /// The JSON of an answer.
-pub(super) fn written(answer: &impl Serialize, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
+pub(crate) fn write(answer: &impl Serialize, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
     let mut json = Json { bytes: Vec::with_capacity(CAPACITY_BYTES), interrupt };
     let outcome = serde_json::to_writer(&mut json, answer);
     json.interrupt.check()?;
@@ -50,9 +50,9 @@ mod tests {
     #[test]
     fn an_answer_that_nothing_waits_for_is_not_written_to_its_end() {
         let long = vec![0.5_f64; 1_000_000];
-        let error = written(&long, &mut Interrupt::when(&|| true)).unwrap_err();
+        let error = write(&long, &mut Interrupt::when(&|| true)).unwrap_err();
         assert!(matches!(error, ProtocolError::Interrupted(Interrupted)), "{error}");
-        let json = written(&long, &mut Interrupt::never()).unwrap();
+        let json = write(&long, &mut Interrupt::never()).unwrap();
         assert_eq!(json, serde_json::to_vec(&long).unwrap());
     }
 }

@@ -1,0 +1,28 @@
+//! Why bytes were not read or written. HTTP makes statuses of it.
+
+use scry_card::Interrupted;
+use scry_card::strict;
+
+/// Why a request could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// Not JSON, or not of the protocol's form.
+    #[error("the request is not V2 JSON: {0}")]
+    Json(#[from] strict::Error),
+    /// Not JSON, or not of the form of records.
+    #[error("the request is not JSON with `instances`: {0}")]
+    Records(strict::Error),
+    /// Reading or writing was given up.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// An answer that cannot be written.
+    #[error("the answer is no JSON: {0}")]
+    Unwritten(serde_json::Error),
+}
+
+impl ProtocolError {
+    /// Reading was interrupted; nothing is known to be wrong.
+    pub(crate) fn reading(error: strict::Error, wrong: fn(strict::Error) -> Self) -> Self {
+        if error.is_interrupted() { Self::Interrupted(Interrupted) } else { wrong(error) }
+    }
+}

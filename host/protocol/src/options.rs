@@ -1,0 +1,68 @@
+//! What a request may ask for beside its rows, the same in every protocol.
+
+use scry_card::strict::{self, Error, Walker};
+use serde_json::Value;
+
+/// Longest key of a request.
+pub const KEY_MAX_BYTES: usize = 256;
+
+/// Whether a body may say a deadline of its own; most say none. One that spells
+/// the word with escapes is believed to say none.
+pub fn may_have_timeout(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"\"timeout\"").is_some()
+}
+
+/// What a client asks of an answer, the same in every protocol.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A shorter deadline, in microseconds.
+    pub timeout: Option<u64>,
+    /// Requests of one key get one version while a canary runs.
+    pub key: Option<String>,
+    /// What becomes of a request some of whose rows are refused.
+    pub invalid_rows: InvalidRows,
+}
+
+/// What becomes of a request some of whose rows are refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum InvalidRows {
+    /// All of it is refused.
+    #[default]
+    RefuseRequest,
+    /// The other rows are answered; in the place of a refused one is `null`.
+    RefuseRow,
+}
+
+impl Options {
+    /// Reads `parameters`. Those that Scry does not know are skipped.
+    pub(crate) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        walker.object(&["timeout", "key", "invalid_rows"], |walker, member| match (member, walker.value()?) {
+            ("timeout", Value::Number(number)) if number.is_u64() => {
+                options.timeout = number.as_u64();
+                Ok(())
+            }
+            ("timeout", other) => Err(Error::wrong("microseconds as a whole number", strict::found(&other))),
+            ("key", Value::String(key)) if key.len() <= KEY_MAX_BYTES => {
+                options.key = Some(key);
+                Ok(())
+            }
+            ("key", other) => {
+                let found = match &other {
+                    Value::String(key) => format!("one of {} bytes", key.len()),
+                    other => strict::found(other),
+                };
+                Err(Error::wrong(format!("a string of at most {KEY_MAX_BYTES} bytes"), found))
+            }
+            (_, value) => {
+                options.invalid_rows = match value.as_str() {
+                    Some("refuse-request") => InvalidRows::RefuseRequest,
+                    Some("refuse-row") => InvalidRows::RefuseRow,
+                    _ => return Err(Error::wrong("refuse-request or refuse-row", strict::found(&value))),
+                };
+                Ok(())
+            }
+        })?;
+        Ok(options)
+    }
+}
