@@ -53,7 +53,6 @@ fn measure(sandbox: &Sandbox, model: &Model, rows: usize) -> Result<Vec<String>,
         instances_max: 1,
         instances_ahead_max: 0,
         memory_max_bytes: 256 << 20,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     };

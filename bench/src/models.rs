@@ -46,7 +46,6 @@ pub(crate) fn sandbox() -> Result<Sandbox, Error> {
         instances_max: 16,
         instances_ahead_max: 16,
         memory_max_bytes: 256 << 20,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     })?)

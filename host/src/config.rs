@@ -344,7 +344,6 @@ impl Config {
             ("limits.circuit_pause_ms", limits.circuit_pause_ms, 1, 60_000),
             ("validation.drift_save_ms", self.validation.drift_save_ms, 100, DAY_MS),
             ("compute.io_threads", self.compute.io_threads as u64, 0, 256),
-            ("compute.quiet_cores", self.compute.quiet_cores as u64, 0, 256),
             ("validation.errors_max", self.validation.errors_max as u64, 1, 1000),
             ("validation.echo_max_chars", self.validation.echo_max_chars as u64, 0, 1000),
             ("shutdown.grace_ms", self.shutdown.grace_ms, 0, DAY_MS),

@@ -45,7 +45,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         instances_max: 1,
         instances_ahead_max: 1,
         memory_max_bytes: MEMORY_MAX_BYTES,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     };

@@ -3,5 +3,5 @@
 //! With the sandbox the only room with `unsafe` code. Never knows what a thread works on.
 
 pub mod memory;
-pub mod rhythm;
 pub mod threads;
+pub mod ticker;

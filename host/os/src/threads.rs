@@ -3,7 +3,6 @@
 //! Never decides which thread loses what.
 
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::time::Duration;
 
 /// How much less than the host's own threads a thread gets.
@@ -63,19 +62,16 @@ pub fn demote(thread: Pid, to: Priority) {
     }
 }
 
-/// Demotes the calling thread and keeps it off the quiet processors: what runs
-/// there displaces cached code and data, however low its priority.
-pub fn give_way(to: Priority, cores: &Cores) {
-    let thread = rustix::thread::gettid();
-    demote(thread, to);
-    cores.confine(thread, true);
+/// Demotes the calling thread.
+pub fn give_way(to: Priority) {
+    demote(rustix::thread::gettid(), to);
 }
 
 /// Does something that others should not wait for, on a thread of its own.
-pub fn patiently<T: Send>(cores: &Cores, work: impl FnOnce() -> T + Send) -> T {
+pub fn patiently<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let patient = || {
-            give_way(Priority::Patient, cores);
+            give_way(Priority::Patient);
             work()
         };
         scope.spawn(patient).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -101,37 +97,6 @@ fn schedule(thread: Pid, nice: i32, slice: Duration) -> std::io::Result<()> {
     if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// The processors that this process may use, and which of them are kept quiet.
-#[derive(Debug, Clone)]
-pub struct Cores {
-    all: CpuSet,
-    /// All but the quiet ones; at least one.
-    others: CpuSet,
-}
-
-impl Cores {
-    /// So many are kept quiet, where there are more.
-    pub fn keeping_quiet(cores: usize) -> Self {
-        let all = sched_getaffinity(None).unwrap_or_default();
-        let mut others = all;
-        let quiet = cores.min((all.count() as usize).saturating_sub(1));
-        (0..CpuSet::MAX_CPU).filter(|&core| all.is_set(core)).take(quiet).for_each(|core| others.unset(core));
-        Self { all, others }
-    }
-
-    /// Keeps a thread off the quiet ones, or no more.
-    pub fn confine(&self, thread: Pid, is_confined: bool) {
-        if self.all == self.others {
-            return;
-        }
-        let cores = if is_confined { &self.others } else { &self.all };
-        // A thread that has ended needs no place.
-        if let Err(error) = sched_setaffinity(Some(thread), cores) {
-            tracing::debug!(%error, "a thread keeps its processors");
-        }
-    }
-}
-
 /// Processor time that the calling thread has used.
 pub fn thread_cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -152,35 +117,13 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_demoted_says_so() {
-        let nice = std::thread::spawn(|| {
-            give_way(Priority::Patient, &Cores::keeping_quiet(0));
-            rustix::process::getpriority_process(None).unwrap()
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let given_way = std::thread::spawn(move || {
+            give_way(Priority::Last);
+            nice()
         });
-        assert_eq!(nice.join().unwrap(), Priority::Patient.nice());
-        let cores = Cores::keeping_quiet(1);
-        let seen = patiently(&cores, || {
-            (rustix::process::getpriority_process(None).unwrap(), sched_getaffinity(None).unwrap())
-        });
-        assert_eq!(seen, (10, cores.others), "and keeps off the quiet ones");
-    }
-
-    #[test]
-    fn quiet_cores_are_some_of_ours_and_never_all() {
-        let all = sched_getaffinity(None).unwrap();
-        for quiet in [0, 1, 2, 10_000] {
-            let cores = Cores::keeping_quiet(quiet);
-            let left = all.count() as usize - quiet.min(all.count() as usize - 1);
-            assert_eq!((cores.all, cores.others.count() as usize), (all, left));
-            std::thread::spawn(move || {
-                let me = rustix::thread::gettid();
-                for (is_confined, allowed) in [(true, cores.others), (false, all)] {
-                    cores.confine(me, is_confined);
-                    assert_eq!(sched_getaffinity(None).unwrap(), allowed);
-                }
-            })
-            .join()
-            .unwrap();
-        }
+        assert_eq!(given_way.join().unwrap(), Priority::Last.nice());
+        assert_eq!(patiently(nice), Priority::Patient.nice());
     }
 
     #[test]

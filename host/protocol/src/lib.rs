@@ -6,13 +6,17 @@
 
 mod answer;
 mod error;
+mod format;
 mod json;
 mod options;
 mod records;
+mod rows;
 mod v2;
 
 pub use answer::{Answer, Remarks};
 pub use error::ProtocolError;
+pub use format::{Decoded, Format, ReplyForm};
 pub use options::{InvalidRows, KEY_MAX_BYTES, Options, may_have_timeout};
 pub use records::{RecordsRequest, RecordsResponse, Surface, detail};
+pub use rows::Rows;
 pub use v2::{InferRequest, InferResponse, SentTensor, metadata, sent_tensors};

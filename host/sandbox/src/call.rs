@@ -5,10 +5,10 @@
 
 use super::abi;
 use super::engine::{Loaded, Metering};
+use super::epochs::Epochs;
 use super::instance::{Function, Instance};
 use super::limits::{Asker, CallLimits, Context, Stopped};
 use super::rewind::Learned;
-use super::ticker::Ticker;
 use scry_card::{Batch, check_form, shortened};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -176,11 +176,9 @@ impl Loaded {
     /// A new instance; its start runs within the limits.
     pub(super) fn instantiate(&self, limits: &CallLimits) -> Result<Instance, CallError> {
         let mut store = Store::new(self.pre.module().engine(), Context::new(limits.memory_max_bytes));
-        arm(&mut store, limits, self.metering, &self.ticker);
+        arm(&mut store, limits, self.metering, &self.epochs);
         let learned = self.stock.keeps().then_some(&*self.learned);
-        let mut instance = Instance::new(&self.pre, &self.exports, learned, store).map_err(classify)?;
-        instance.store.data_mut().awake = None;
-        Ok(instance)
+        Instance::new(&self.pre, &self.exports, learned, store).map_err(classify)
     }
 
     fn ask(
@@ -191,7 +189,7 @@ impl Loaded {
         limits: &CallLimits,
         started: Instant,
     ) -> CallReport {
-        arm(&mut instance.store, limits, self.metering, &self.ticker);
+        arm(&mut instance.store, limits, self.metering, &self.epochs);
         // One made ahead may have been made for a model with more.
         let outcome = if instance.store.data().memory_bytes > limits.memory_max_bytes {
             Err(CallError::Memory)
@@ -199,7 +197,6 @@ impl Loaded {
             self.answer(instance, function, inputs, limits.output_max_bytes)
         };
         let fuel = instance.store.get_fuel().ok().map(|left| limits.fuel.saturating_sub(left));
-        instance.store.data_mut().awake = None;
         report(outcome, fuel, instance.store.data_mut(), started)
     }
 
@@ -264,10 +261,9 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Co
 }
 
 /// Puts a call's limits into force on a store.
-pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Metering, ticker: &Arc<Ticker>) {
+pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Metering, epochs: &Arc<Epochs>) {
     let context = store.data_mut();
     context.memory_max_bytes = limits.memory_max_bytes;
-    context.awake = Some(ticker.awake());
     store.limiter(|context| context);
     if metering == Metering::Fuel {
         // Fails only where fuel is not compiled in.
@@ -275,18 +271,16 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
     }
     // Ticks drift under load; the wall clock does not.
     let (deadline, asker) = (limits.deadline, limits.asker.clone());
-    let (ticker, mut has_met_one) = (ticker.clone(), false);
+    epochs.keep_on();
+    let epochs = epochs.clone();
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        let stopped = match Instant::now() {
-            now if now >= deadline => Some(Stopped::Deadline),
-            _ if asker.as_deref().is_some_and(Asker::has_gone) => Some(Stopped::Abandoned),
-            _ => None,
-        };
-        if stopped.is_some() || std::mem::replace(&mut has_met_one, true) {
-            ticker.met_long_call();
+        epochs.keep_on();
+        match Instant::now() {
+            now if now >= deadline => Err(Stopped::Deadline.into()),
+            _ if asker.as_deref().is_some_and(Asker::has_gone) => Err(Stopped::Abandoned.into()),
+            _ => Ok(UpdateDeadline::Continue(1)),
         }
-        stopped.map_or(Ok(UpdateDeadline::Continue(1)), |stopped| Err(stopped.into()))
     });
 }
 

@@ -14,7 +14,7 @@ pub use worker::{run, self_check};
 use super::engine::Metering;
 use super::functions::Found;
 use process::Process;
-use scry_os::threads::{Cores, patiently};
+use scry_os::threads::patiently;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -111,7 +111,6 @@ pub enum CompileError {
 #[derive(Debug)]
 pub(super) struct Compiler {
     settings: CompileSettings,
-    cores: Cores,
     /// Processes that may be started.
     free: Mutex<usize>,
     is_freed: Condvar,
@@ -121,10 +120,10 @@ pub(super) struct Compiler {
 pub(super) struct Turn<'a>(&'a Compiler);
 
 impl Compiler {
-    /// Compiles on what is left by the quiet processors.
-    pub(super) fn new(settings: CompileSettings, cores: Cores) -> Self {
+    /// Compiles within these limits.
+    pub(super) fn new(settings: CompileSettings) -> Self {
         let free = Mutex::new(settings.processes_max.max(1));
-        Self { settings, cores, free, is_freed: Condvar::new() }
+        Self { settings, free, is_freed: Condvar::new() }
     }
 
     /// Does something with the compiler when it is its turn, on a thread that
@@ -135,7 +134,7 @@ impl Compiler {
         *free -= 1;
         drop(free);
         let turn = Turn(self);
-        patiently(&self.cores, || work(&turn))
+        patiently(|| work(&turn))
     }
 }
 
@@ -170,7 +169,7 @@ impl Turn<'_> {
         component: &[u8],
         found: Option<&mut Found>,
     ) -> Result<Vec<u8>, CompileError> {
-        let Compiler { settings, cores, .. } = self.0;
+        let Compiler { settings, .. } = self.0;
         let Some(program) = &settings.program else {
             let refused = |error: wasmtime::Error| CompileError::Refused(format!("{error:#}"));
             return worker::code(engine, is_whole, component).map_err(refused);
@@ -183,7 +182,7 @@ impl Turn<'_> {
             cpu_max_s: settings.cpu_max_s,
             code_max_bytes: settings.code_max_bytes,
         };
-        let process = Process::start(program, cores, Instant::now() + settings.wall_max())?;
+        let process = Process::start(program, Instant::now() + settings.wall_max())?;
         process.compile(settings, &order, component, found.unwrap_or(&mut Found::default()))
     }
 }
@@ -234,7 +233,7 @@ mod tests {
     #[test]
     fn whatever_is_compiled_has_canonical_nans() {
         let engine = Engine::default();
-        let compiler = Compiler::new(CompileSettings::trusting(), Cores::keeping_quiet(0));
+        let compiler = Compiler::new(CompileSettings::trusting());
         let code = compiler.take_turn(|turn| turn.component(&engine, Metering::Off, &divides(), None)).unwrap();
         // SAFETY: it was compiled just now.
         let component = unsafe { wasmtime::component::Component::deserialize(&engine, &code) }.unwrap();

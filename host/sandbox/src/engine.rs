@@ -4,17 +4,17 @@ use super::cache::{self, CacheOf, CodeCache, CodeSource};
 use super::compiler::{CompileError, CompileSettings, Compiler};
 use super::core_module::LOG;
 use super::embedded;
+use super::epochs::Epochs;
 use super::functions::RUNTIME;
 use super::functions::{Found, Reused};
 use super::instance::Exports;
 use super::limits::{Context, log};
 use super::rewind::Learned;
 use super::stock::{Shelf, Stock};
-use super::ticker::Ticker;
 use scry_card::Schema;
 use scry_names::Digest;
 use scry_os::memory::give_back;
-use scry_os::threads::Cores;
+use scry_os::ticker::Ticker;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
@@ -38,8 +38,6 @@ pub struct SandboxSettings {
     pub instances_ahead_max: u32,
     /// The most linear memory that any deployment may grant, in bytes.
     pub memory_max_bytes: u64,
-    /// Processors that compiling leaves to the others.
-    pub quiet_cores: usize,
     /// Where components are compiled, and within which limits.
     pub compile: CompileSettings,
     /// Whether the process is another program's, such as Python's: without signal handlers, and with memory
@@ -52,7 +50,7 @@ impl SandboxSettings {
     pub fn embedded(memory_max_bytes: u64) -> Self {
         let compile = CompileSettings::trusting();
         // Instances that are put back have pages that fault.
-        Self { instances_max: 0, instances_ahead_max: 0, memory_max_bytes, quiet_cores: 0, compile, is_embedded: true }
+        Self { instances_max: 0, instances_ahead_max: 0, memory_max_bytes, compile, is_embedded: true }
     }
 }
 
@@ -88,7 +86,7 @@ pub struct Loaded {
     pub(super) learned: Arc<Learned>,
     pub(super) schema: Arc<Schema>,
     /// Its calls need it, whatever becomes of the sandbox.
-    pub(super) ticker: Arc<Ticker>,
+    pub(super) epochs: Arc<Epochs>,
     /// Instances made ahead.
     pub(super) stock: Arc<Stock>,
     /// Functions that were compiled for it, until they are kept.
@@ -112,7 +110,8 @@ pub struct Sandbox {
     off: Engine,
     pub(super) compiler: Compiler,
     shelf: Arc<Shelf>,
-    pub(super) ticker: Arc<Ticker>,
+    ticker: Arc<Ticker>,
+    pub(super) epochs: Arc<Epochs>,
 }
 
 impl Sandbox {
@@ -126,10 +125,16 @@ impl Sandbox {
             Engine::new(&config).map_err(|e| SandboxError::Setup(format!("{e:#}")))
         };
         let (fuel, off) = (engine(Metering::Fuel)?, engine(Metering::Off)?);
-        let ticker = Ticker::start(vec![fuel.clone(), off.clone()]).map_err(|e| SandboxError::Setup(e.to_string()))?;
-        let compiler = Compiler::new(settings.compile, Cores::keeping_quiet(settings.quiet_cores));
+        let ticker = Ticker::start().map_err(|e| SandboxError::Setup(e.to_string()))?;
+        let epochs = Epochs::advance(ticker.clone(), [fuel.clone(), off.clone()]);
+        let compiler = Compiler::new(settings.compile);
         let shelf = Arc::new(Shelf::new(settings.instances_ahead_max as usize));
-        Ok(Self { fuel, off, compiler, shelf, ticker: Arc::new(ticker) })
+        Ok(Self { fuel, off, compiler, shelf, ticker, epochs })
+    }
+
+    /// The process's ticks, for what else needs them.
+    pub fn ticker(&self) -> Arc<Ticker> {
+        self.ticker.clone()
     }
 
     /// Compiles a component, or takes its code from the cache; `keep` puts it there.
@@ -221,8 +226,8 @@ impl Sandbox {
         linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
         let pre = linker.instantiate_pre(module).map_err(wrong)?;
         let (exports, learned) = (Arc::new(Exports::of(module)?), Arc::<Learned>::default());
-        let (ticker, stock) = (self.ticker.clone(), Arc::new(Stock::new(self.shelf.clone())));
-        Ok(Loaded { pre, exports, learned, schema, ticker, stock, added, metering, source })
+        let (epochs, stock) = (self.epochs.clone(), Arc::new(Stock::new(self.shelf.clone())));
+        Ok(Loaded { pre, exports, learned, schema, epochs, stock, added, metering, source })
     }
 
     /// Compiles a component, but for the functions that are known.

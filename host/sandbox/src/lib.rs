@@ -13,13 +13,13 @@ mod convert;
 mod core_module;
 mod embedded;
 mod engine;
+mod epochs;
 mod functions;
 mod instance;
 mod limits;
 mod rewind;
 pub mod snapshot;
 mod stock;
-mod ticker;
 
 mod bindings {
     #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, clippy::restriction)]

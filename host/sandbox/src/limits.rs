@@ -3,7 +3,6 @@
 use super::bindings::scry::model::{logging, types};
 use super::call::LogLine;
 use super::core_module::MEMORY;
-use super::ticker::Awake;
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::{Caller, Extern, ResourceLimiter};
@@ -47,8 +46,6 @@ pub(super) struct Context {
     pub(super) memory_bytes: u64,
     pub(super) logs: Vec<LogLine>,
     pub(super) logs_dropped: u64,
-    /// Deadlines are noticed while the call runs.
-    pub(super) awake: Option<Awake>,
 }
 
 impl Context {
@@ -56,7 +53,7 @@ impl Context {
     const LOG_LINE_MAX_BYTES: usize = 1024;
 
     pub(super) fn new(memory_max_bytes: u64) -> Self {
-        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, awake: None }
+        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0 }
     }
 
     /// Keeps a line, cut to the limit; what is not UTF-8 in it is replaced.

@@ -56,7 +56,7 @@ pub fn seal(
     let component = compiled(sandbox, metering, &instrumented, found)?;
     let limits = limits();
     let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
-    arm(&mut store, &limits, metering, &sandbox.ticker);
+    arm(&mut store, &limits, metering, &sandbox.epochs);
     // The whole memory is read out in one go.
     store.set_hostcall_fuel(usize::try_from(limits.memory_max_bytes).unwrap_or(usize::MAX));
     let instance = linker.instantiate(&mut store, &component).map_err(unsuitable)?;
@@ -109,7 +109,7 @@ pub fn describe(
     let component = compiled(sandbox, Metering::Off, sealed, found)?;
     let limits = limits();
     let mut store = Store::new(component.engine(), Context::new(limits.memory_max_bytes));
-    arm(&mut store, &limits, Metering::Off, &sandbox.ticker);
+    arm(&mut store, &limits, Metering::Off, &sandbox.epochs);
     let model = Model::instantiate(&mut store, &component, &linker(sandbox, Metering::Off)?).map_err(unsuitable)?;
     let schema = model.scry_model_predictor().call_describe(&mut store);
     schema.map(convert::schema).map_err(|e| SnapshotError::Describe(classify(e)))

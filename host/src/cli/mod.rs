@@ -200,7 +200,6 @@ fn local_settings(config: &Config) -> SandboxSettings {
         instances_max: 4,
         instances_ahead_max: 0,
         memory_max_bytes: config.limits.memory_max_bytes,
-        quiet_cores: 0,
         compile: compile_settings(config),
         is_embedded: false,
     }

@@ -4,11 +4,11 @@ use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
 use crate::http::{Bound, Stop, Tokens, serve};
 use crate::registry::Registry;
-use crate::serving::{thread_sleeps, thread_woke, threads_max};
 use crate::telemetry::{Metrics, init_log};
 use scry_os::memory::small_pages;
 use scry_os::threads::be_prompt;
 use scry_sandbox::{Sandbox, SandboxSettings};
+use scry_scheduler::{thread_woke, threads_max};
 use scry_store::Store;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -58,14 +58,14 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             config.admin.listen
         );
     }
-    small_pages();
+    if config.compute.small_pages {
+        small_pages();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.io_threads())
         .thread_keep_alive(CHANGE_THREAD_IDLE_MAX)
         .on_thread_start(be_prompt)
-        .on_thread_park(thread_sleeps)
         .on_thread_unpark(thread_woke)
-        .on_thread_stop(thread_sleeps)
         .enable_all()
         .build()?;
     runtime.block_on(async {
@@ -116,7 +116,6 @@ pub(super) async fn host(
         instances_max: u32::try_from(threads_max(config.compute_threads()) + config.io_threads() + 8)?,
         instances_ahead_max: config.compute.instances_ahead_max,
         memory_max_bytes: config.limits.memory_max_bytes,
-        quiet_cores: config.compute.quiet_cores,
         compile: compile_settings(config),
         is_embedded: false,
     };

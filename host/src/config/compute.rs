@@ -13,13 +13,12 @@ pub struct Compute {
     pub io_threads: usize,
     /// Calls that may wait for a thread, over all models. Default 1,024.
     pub queue_max: usize,
-    /// Processors that calls which outlive their slice leave to everybody else
-    /// while quick models are asked, and compiling, golden examples and shadows
-    /// at any time; one is left to them in any case. Default 1.
-    pub quiet_cores: usize,
     /// Instances that may be kept ready ahead of need, over all components; with 0
     /// each call makes its own. Default 64.
     pub instances_ahead_max: u32,
+    /// Whether memory comes in small pages: a huge one takes a millisecond to be cleared, on
+    /// the time of the request that touches it first. Default true.
+    pub small_pages: bool,
 }
 
 /// `[compile]`
@@ -42,7 +41,7 @@ pub struct Compile {
 
 impl Default for Compute {
     fn default() -> Self {
-        Self { threads: 0, io_threads: 0, queue_max: 1024, quiet_cores: 1, instances_ahead_max: 64 }
+        Self { threads: 0, io_threads: 0, queue_max: 1024, instances_ahead_max: 64, small_pages: true }
     }
 }
 

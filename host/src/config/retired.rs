@@ -18,7 +18,11 @@ pub(super) struct Retired {
 
 /// The keys that this version accepts and does not read. An entry goes when
 /// its version is released.
-pub(super) const RETIRED: &[Retired] = &[];
+pub(super) const RETIRED: &[Retired] = &[Retired {
+    key: "compute.quiet_cores",
+    refused_from: "0.2.0",
+    instead: "slow work runs at a low priority on every processor",
+}];
 
 /// Takes retired keys out of a configuration; a warning for each.
 pub(super) fn take_out(config: &mut Table, retired: &[Retired]) -> Vec<String> {

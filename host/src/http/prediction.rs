@@ -7,23 +7,18 @@ use super::ending::Stopping;
 use super::error::{HttpError, Parts, json_response};
 use super::records;
 use crate::config::Listener;
-use crate::serving::{Answered, Call, Predictor, Rows, Served};
+use crate::serving::{Failure, Predictor, Reply, Request, Served};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
-use scry_card::{Interrupt, Interrupted, Values};
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
-use scry_protocol::{
-    Answer, InferRequest, InferResponse, InvalidRows, KEY_MAX_BYTES, ProtocolError, Surface, may_have_timeout,
-    metadata, sent_tensors,
-};
+use scry_protocol::{Format, KEY_MAX_BYTES, Surface, metadata, sent_tensors};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,17 +53,17 @@ pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, stopping: Sto
 
 /// The model that is asked by the one path that nearly everything comes by.
 /// Whatever is not plainly that path is the router's.
-fn plain_model(request: &Request<Incoming>) -> Option<String> {
+fn plain_model(request: &axum::http::Request<Incoming>) -> Option<String> {
     let name = request.uri().path().strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
     let is_plain = !name.is_empty() && !name.contains(['/', '%']);
     (is_plain && request.method() == Method::POST).then(|| name.to_owned())
 }
 
 /// Without what a router keeps for any path: a large part of a small request.
-fn infer_straight(app: Arc<Shared>, model: String, request: Request<Incoming>) -> Answering {
+fn infer_straight(app: Arc<Shared>, model: String, request: axum::http::Request<Incoming>) -> Answering {
     let answer = async move {
         let (head, body) = request.into_parts();
-        predict(arrive(&app, &model, &head.headers, body).await?, model, None).await
+        predict(&app, &model, None, &head.headers, body, Format::V2).await
     };
     Box::pin(async { answer.await.into_response() })
 }
@@ -139,7 +134,7 @@ async fn infer(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
-    predict(arrive(&app, &name, &headers, body).await?, name, None).await
+    predict(&app, &name, None, &headers, body, Format::V2).await
 }
 
 async fn infer_version(
@@ -149,7 +144,7 @@ async fn infer_version(
     body: Body,
 ) -> Result<Response, HttpError> {
     let version = parse_version(&version).map_err(HttpError::unread)?;
-    predict(arrive(&app, &name, &headers, body).await?, name, Some(version)).await
+    predict(&app, &name, Some(version), &headers, body, Format::V2).await
 }
 
 pub(super) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
@@ -190,136 +185,46 @@ fn unavailable(why: String) -> HttpError {
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("the model is not available: {why}"))
 }
 
-async fn predict(arrived: Arrived, model: String, version: Option<VersionRef>) -> Result<Response, HttpError> {
-    answer(arrived, |arrived| async move {
-        let mut request = arrived.read(InferRequest::from_json_until).await?;
-        let sent = request.take_sent();
-        let timeout = shorter(request.timeout_us, arrived.timeout);
-        let key = arrived.key.clone().or(request.key);
-        let by_row = request.invalid_rows == InvalidRows::RefuseRow;
-        let (inputs, received) = (Rows::Columns(request.inputs, request.misread), arrived.received);
-        let call = Call { model: model.clone(), version, key, inputs, received, timeout, by_row };
-        let predicted = arrived.app.predictor.predict(call).await;
-        let answered = predicted.map_err(|error| {
-            let sent =
-                if error.has_findings() { sent.unwrap_or_else(|| sent_tensors(&arrived.sent)) } else { Vec::new() };
-            HttpError::predicting(error, Surface::V2(&sent))
-        })?;
-        let fields = &answered.answer.card.schema.outputs;
-        let wanted = &request.outputs;
-        if wanted.len() > fields.iter().filter(|field| wanted.contains(&field.name)).count() {
-            let known: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            let is_known: BTreeSet<_> = known.iter().copied().collect();
-            let unknown = wanted.iter().find(|name| !is_known.contains(name.as_str())).map_or("", String::as_str);
-            let message = format!("output `{unknown}`: expected one of {}, found an unknown output", known.join(", "));
-            arrived.app.predictor.unfit(&answered.due);
-            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-        }
-        let (id, outputs) = (request.id, request.outputs);
-        let write = move |answer: &Answer, interrupt: &mut Interrupt<'_>| {
-            let response = InferResponse { model_name: &model, id: id.as_deref(), answer, outputs: &outputs };
-            response.to_json_until(interrupt)
-        };
-        arrived.respond(answered, write).await
-    })
-    .await
-}
-
-/// A request to predict that was admitted.
-pub(super) struct Arrived {
-    pub(super) app: Arc<Shared>,
-    pub(super) served: Arc<Served>,
-    /// The body as it came.
-    sent: Bytes,
-    pub(super) received: Instant,
-    /// What the headers ask for.
-    pub(super) timeout: Option<Duration>,
-    pub(super) key: Option<String>,
-}
-
-/// What predictions in every form begin with: a model that is there, and a
-/// body that is admitted.
-pub(super) async fn arrive(
+/// Answers a request to predict, in any form.
+pub(super) async fn predict(
     app: &Arc<Shared>,
     model: &str,
+    version: Option<VersionRef>,
     headers: &HeaderMap,
     body: impl SentBody,
-) -> Result<Arrived, HttpError> {
+    format: Format,
+) -> Result<Response, HttpError> {
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
-    if let Err(refused) = app.predictor.admit(&served, received).await {
+    if !is_small(headers)
+        && let Err(refused) = app.predictor.admit(&served, received)
+    {
         // Its connection is good for another request then.
         read_parts(body, app.body_max_bytes, app.body_timeout, drop).await?;
         return Err(refused.into());
     }
-    let sent = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    // It may have taken its time.
-    app.predictor.admit(&served, received).await?;
+    let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
-    Ok(Arrived { app: app.clone(), served, sent, received, timeout, key })
-}
-
-/// Answers a request; `how` is all that is left to do for it.
-pub(super) async fn answer<F>(arrived: Arrived, how: impl FnOnce(Arrived) -> F) -> Result<Response, HttpError>
-where
-    F: Future<Output = Result<Response, HttpError>> + Send + 'static,
-{
-    let (app, served, sent) = (arrived.app.clone(), arrived.served.clone(), arrived.sent.clone());
-    let time = (arrived.received, arrived.timeout);
-    app.predictor.whole(&served, time, sent.len(), || !may_have_timeout(&sent), how(arrived)).await?
-}
-
-/// A number in JSON with its comma, roughly.
-const ELEMENT_BYTES: usize = 12;
-
-impl Arrived {
-    /// What predictions in every form go on with: a body that reads.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        read: fn(&[u8], &Interrupt<'_>) -> Result<T, ProtocolError>,
-    ) -> Result<T, HttpError> {
-        let (body, time) = (self.sent.clone(), (self.received, self.timeout));
-        let read = move |interrupt: &mut Interrupt<'_>| uninterrupted(read(&body, interrupt));
-        Ok(self.app.predictor.read(&self.served, time, self.sent.len(), read).await??)
-    }
-
-    /// What they end with.
-    pub(super) async fn respond(
-        &self,
-        Answered { answer, due }: Answered,
-        write: impl FnOnce(&Answer, &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> + Send + 'static,
-    ) -> Result<Response, HttpError> {
-        let bytes_of = |values: &Values| match values {
-            Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
-            numbers => numbers.len() * ELEMENT_BYTES,
-        };
-        let bytes: usize = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
-        let write = move |interrupt: &mut Interrupt<'_>| {
-            Ok(uninterrupted(write(&answer, interrupt))?.map(|json| (json, answer)))
-        };
-        let written = self.app.predictor.write(&due, bytes, write).await?;
-        let (json, answer) = written.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-        let mut response = json_response(StatusCode::OK, json);
-        name_source(response.headers_mut(), &answer);
-        Ok(response)
+    let request = Request { served, version, key, timeout, received, body: body.clone(), format };
+    match app.predictor.predict(request).await {
+        Ok(reply) => Ok(answered(reply)),
+        Err(Failure { error, sent }) => {
+            let has_findings = error.has_findings();
+            let again = || if has_findings { sent_tensors(&body) } else { Vec::new() };
+            Err(match format {
+                Format::V2 => HttpError::predicting(error, Surface::V2(&sent.unwrap_or_else(again))),
+                Format::Records => HttpError::predicting(error, Surface::Records),
+            })
+        }
     }
 }
 
-/// What was read or written; apart from that, whether it was to its end.
-fn uninterrupted<T>(done: Result<T, ProtocolError>) -> Result<Result<T, ProtocolError>, Interrupted> {
-    match done {
-        Err(ProtocolError::Interrupted(interrupted)) => Err(interrupted),
-        done => Ok(done),
-    }
-}
-
-/// The shorter of what a body and a header ask for.
-pub(super) fn shorter(body_us: Option<u64>, header: Option<Duration>) -> Option<Duration> {
-    match (body_us.map(Duration::from_micros), header) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+/// Whether a body says that it is read sooner than it is worth asking whether there is room for it.
+fn is_small(headers: &HeaderMap) -> bool {
+    const SMALL_BYTES: u64 = 64 << 10;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= SMALL_BYTES)
 }
 
 static MODEL: HeaderName = HeaderName::from_static("scry-model");
@@ -329,28 +234,31 @@ static DEGRADED: HeaderName = HeaderName::from_static("scry-degraded");
 static WARNINGS: HeaderName = HeaderName::from_static("scry-warnings");
 static REFUSED_ROWS: HeaderName = HeaderName::from_static("scry-refused-rows");
 
-/// The headers that say who answered, why if it was a spare, and whether
+/// An answer, with headers that say who gave it, why if it was a spare, and whether
 /// something was found in the inputs.
-pub(super) fn name_source(headers: &mut HeaderMap, answer: &Answer) {
+fn answered(reply: Reply) -> Response {
+    let Reply { body, model, version, digest, degraded, warnings, refused_rows } = reply;
+    let mut response = json_response(StatusCode::OK, body);
     let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     };
-    put(&MODEL, &answer.model);
-    put(&VERSION, &answer.version);
-    if let Some(digest) = &answer.digest {
+    put(&MODEL, &model);
+    put(&VERSION, &version);
+    if let Some(digest) = &digest {
         put(&DIGEST, digest);
     }
-    if let Some(degraded) = answer.degraded {
+    if let Some(degraded) = degraded {
         put(&DEGRADED, degraded);
     }
-    if !answer.remarks.warnings.is_empty() {
-        put(&WARNINGS, &answer.remarks.warnings.len().to_string());
+    if warnings > 0 {
+        put(&WARNINGS, &warnings.to_string());
     }
-    if !answer.remarks.refused_rows.is_empty() {
-        put(&REFUSED_ROWS, &answer.remarks.refused_rows.len().to_string());
+    if refused_rows > 0 {
+        put(&REFUSED_ROWS, &refused_rows.to_string());
     }
+    response
 }
 
 /// `X-Request-Timeout-Ms`: a deadline shorter than the model's.

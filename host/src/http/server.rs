@@ -7,7 +7,7 @@ use super::progress::Timeouts;
 use super::{Tokens, admin, prediction};
 use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
-use crate::serving::{Predictor, Sizes};
+use crate::serving::Predictor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,13 +54,7 @@ pub async fn serve(
     let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
     let (threads, compute) = (config.compute_threads(), &config.compute);
     let metrics = registry.shared_metrics();
-    let sizes = Sizes {
-        threads,
-        io_threads: config.io_threads(),
-        queue_max: compute.queue_max,
-        quiet_cores: compute.quiet_cores,
-    };
-    let predictor = Predictor::new(registry.routes(), sizes, metrics)?;
+    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
     let (stage, stopping) = Stopping::new();
     let prediction_app = prediction::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
     let admin_router =

@@ -10,11 +10,11 @@ use super::pace::{Step, step};
 use super::routing::{Code, effective, metering};
 use super::{ChangeError, Registry};
 use crate::golden::{self, Budget};
-use crate::serving::{EffectiveLimits, FallbackError, Link, correspond};
+use crate::serving::{EffectiveLimits, FallbackError, FallbackLink, correspond};
 use scry_card::{Card, Checker};
 use scry_catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
 use scry_names::{Digest, OciReference};
-use scry_os::threads::{Cores, patiently};
+use scry_os::threads::patiently;
 use scry_sandbox::Loaded;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -286,7 +286,7 @@ impl Registry {
         for spare in &serving.fallback {
             let reference = match spare {
                 Spare::Constant(row) => {
-                    Link::constant(name, &live.schema, row)?;
+                    FallbackLink::constant(name, &live.schema, row)?;
                     continue;
                 }
                 Spare::Model(reference) => reference,
@@ -358,14 +358,13 @@ impl Registry {
         passing.passed(&mut prepared.gates, "warm", "an instance starts");
         let (loaded, schema, golden) = (&code.loaded, &card.schema, &code.golden);
         // The publisher waits; callers of other models should not.
-        let cores = Cores::keeping_quiet(self.config.compute.quiet_cores);
         let budget = Budget::new(Duration::from_millis(self.config.catalog.golden_max_ms));
-        patiently(&cores, || golden::check_all(loaded, schema, golden, &budget, || limits.of_call()))?;
+        patiently(|| golden::check_all(loaded, schema, golden, &budget, || limits.of_call()))?;
         let examples = code.golden.examples.len();
         passing.passed(&mut prepared.gates, "golden", format!("{examples} examples under these limits"));
         if limits.batch_max_rows > 1 {
             let rows_max = limits.batch_max_rows;
-            patiently(&cores, || golden::check_joined(loaded, schema, golden, rows_max, &budget, || limits.of_call()))?;
+            patiently(|| golden::check_joined(loaded, schema, golden, rows_max, &budget, || limits.of_call()))?;
             passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
         }
         prepared.proved.insert(key);

@@ -44,6 +44,7 @@ use pace::{Step, step};
 use routing::Workbench;
 use scry_catalog::{Catalog, Change, History, Record, Told};
 use scry_names::Digest;
+use scry_os::ticker::Ticker;
 use scry_sandbox::{CodeCache, Sandbox};
 use scry_store::{Journal, Registries, Store, StoreError};
 use std::collections::{BTreeSet, HashMap};
@@ -149,6 +150,11 @@ impl Registry {
     /// The host's metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The process's ticks.
+    pub fn ticker(&self) -> Arc<Ticker> {
+        self.sandbox.ticker()
     }
 
     /// The metrics, shared with the parts that record.

@@ -9,8 +9,8 @@ use super::in_hand::{CodeKey, Key, Proof};
 use super::watching::Kind;
 use crate::config::Config;
 use crate::serving::{
-    Admission, Beside, Circuit, EffectiveLimits, FallbackError, Found, LaneLimits, Link, Observed, Reserve, Routes,
-    Seen, Served, ShadowArm, Target, Validation, Voice, Watch,
+    Beside, Circuit, EffectiveLimits, FallbackError, FallbackLink, Found, Observed, Reserve, Routes, Seen, Served,
+    ShadowArm, Target, Validation, Voice, Watch,
 };
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::stats::References;
@@ -18,6 +18,7 @@ use scry_card::{Card, Golden};
 use scry_catalog::{Catalog, History, LimitsPatch, Model, Serving, Spare, Version};
 use scry_names::Digest;
 use scry_sandbox::{Loaded, Metering};
+use scry_scheduler::{Lane, LaneLimits};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -43,7 +44,7 @@ pub(super) struct Workbench {
     /// Why a model's component is not there.
     pub(super) faults: HashMap<(String, Digest), String>,
     /// Of each model: for its calls, and for reading its large requests.
-    pub(super) lanes: HashMap<String, [Arc<Admission>; 2]>,
+    pub(super) lanes: HashMap<String, [Arc<Lane>; 2]>,
     pub(super) turns: HashMap<String, Arc<AtomicU64>>,
     pub(super) observed: HashMap<(String, u32), Arc<Observed>>,
     pub(super) found: HashMap<(String, u32), Arc<Found>>,
@@ -168,8 +169,8 @@ impl Workbench {
                 // One that is not ready is stood in for all the same, in the live version's form.
                 let form = ready(canary.to).map(|canary| canary.card.clone()).or(card);
                 let behind = match (live, &form) {
-                    (Some(live), Some(form)) => or_unavailable(Link::to(name, &form.schema, live.clone())),
-                    _ => Link::Unavailable(format!("version {} is not ready", serving.live)),
+                    (Some(live), Some(form)) => or_unavailable(FallbackLink::to(name, &form.schema, live.clone())),
+                    _ => FallbackLink::Unavailable(format!("version {} is not ready", serving.live)),
                 };
                 let mut links = vec![behind];
                 links.extend(self.chain(catalog, name, form.as_deref(), serving, config));
@@ -203,18 +204,18 @@ impl Workbench {
         card: Option<&Card>,
         serving: &Serving,
         config: &Config,
-    ) -> Vec<Link> {
+    ) -> Vec<FallbackLink> {
         let link = |spare: &Spare| {
-            let Some(card) = card else { return Link::Unavailable("no version is ready".into()) };
+            let Some(card) = card else { return FallbackLink::Unavailable("no version is ready".into()) };
             match spare {
-                Spare::Constant(row) => or_unavailable(Link::constant(name, &card.schema, row)),
+                Spare::Constant(row) => or_unavailable(FallbackLink::constant(name, &card.schema, row)),
                 Spare::Model(reference) => {
                     let Ok(version) = catalog.resolve(reference) else {
-                        return Link::Unavailable(format!("`{reference}` is not there"));
+                        return FallbackLink::Unavailable(format!("`{reference}` is not there"));
                     };
                     match self.target(catalog, &reference.model, version.number, None, config) {
-                        Ok(target) => or_unavailable(Link::to(name, &card.schema, target)),
-                        Err(missing) => Link::Unavailable(missing.why(version.number)),
+                        Ok(target) => or_unavailable(FallbackLink::to(name, &card.schema, target)),
+                        Err(missing) => FallbackLink::Unavailable(missing.why(version.number)),
                     }
                 }
             }
@@ -287,7 +288,8 @@ impl Workbench {
         };
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
         let (live, target) = (ready(serving.live)?, ready(shadow.to)?.clone());
-        let Ok(Link::Target { inputs, outputs, target }) = Link::to(name, &live.card.schema, target) else {
+        let Ok(FallbackLink::Target { inputs, outputs, target }) = FallbackLink::to(name, &live.card.schema, target)
+        else {
             return None;
         };
         let pair = (serving.live, shadow.to);
@@ -301,7 +303,7 @@ impl Workbench {
     }
 
     /// A model's lanes outlive its routes: calls on an old version count too.
-    fn lanes_of(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> [Arc<Admission>; 2] {
+    fn lanes_of(&mut self, name: &str, patch: LimitsPatch, config: &Config) -> [Arc<Lane>; 2] {
         let limits = &config.limits;
         let deadline_ms = patch.deadline_ms.unwrap_or(limits.deadline_ms);
         let queue_time_ms = match patch.queue_time_max_ms.unwrap_or(limits.queue_time_max_ms) {
@@ -316,7 +318,7 @@ impl Workbench {
             batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
         };
         self.used.lanes.insert(name.to_owned());
-        let fresh = || [Arc::new(Admission::new(name, limits)), Arc::new(Admission::new(name, limits))];
+        let fresh = || [Arc::new(Lane::new(name, limits)), Arc::new(Lane::new(name, limits))];
         let lanes = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
         if lanes.iter().any(|lane| *lane.limits() != limits) {
             *lanes = fresh();
@@ -342,8 +344,8 @@ impl Missing {
     }
 }
 
-fn or_unavailable(link: Result<Link, FallbackError>) -> Link {
-    link.unwrap_or_else(|error| Link::Unavailable(error.to_string()))
+fn or_unavailable(link: Result<FallbackLink, FallbackError>) -> FallbackLink {
+    link.unwrap_or_else(|error| FallbackLink::Unavailable(error.to_string()))
 }
 
 /// Whether instructions are counted.

@@ -1,63 +1,27 @@
-//! What the compute threads do for a request: one call of a component, or a
-//! piece of the host's own work that grows with the request.
+//! What the compute threads do for a request: all of it, one call of a component, or a piece of
+//! the host's own work that grows with the request.
 //!
 //! Never decides what follows from a failure.
 
+use super::Predictor;
 use super::circuit::Pass;
-use super::compute::Work;
-use super::run::{Attempt, run};
+use super::invoke::{Attempt, invoke};
+use super::placement::Stop;
 use super::target::Target;
 use crate::telemetry::Metrics;
 use scry_card::Batch;
-use scry_sandbox::{Asker, CallError, Spent};
+use scry_sandbox::CallError;
+use scry_scheduler::{CancelToken, Lane, Work};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// What the one who waits and the work know of each other.
-#[derive(Debug, Default)]
-pub(super) struct Link {
-    started: AtomicBool,
-    gone: AtomicBool,
-}
-
-impl Link {
-    /// Takes the work up; of all who try, one does.
-    pub(super) fn begin(&self) -> bool {
-        !self.started.swap(true, Ordering::Relaxed)
-    }
-
-    pub(super) fn has_started(&self) -> bool {
-        self.started.load(Ordering::Relaxed)
-    }
-}
-
-impl Asker for Link {
-    fn has_gone(&self) -> bool {
-        self.gone.load(Ordering::Relaxed)
-    }
-}
-
-/// The end of the one who waits: the work is stopped when it is dropped.
-#[derive(Debug)]
-pub(super) struct Waiting(pub(super) Arc<Link>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.gone.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Work for a compute thread.
 pub(super) enum Job {
+    /// A call, which others may join.
     Call(Box<Call>),
-    /// The host's own.
-    Aside {
-        deadline: Instant,
-        link: Arc<Link>,
-        run: Box<dyn FnOnce() + Send>,
-    },
+    /// Anything else.
+    Task { deadline: Instant, token: CancelToken, run: Box<dyn FnOnce() + Send> },
 }
 
 /// One call of a component.
@@ -69,7 +33,7 @@ pub(super) struct Call {
     /// With less time, running out of it is not the version's fault.
     pub(super) fair: Duration,
     pub(super) queued: Instant,
-    pub(super) link: Arc<Link>,
+    pub(super) token: CancelToken,
     /// The circuit's leave to make it.
     pub(super) pass: Pass,
     pub(super) answer: oneshot::Sender<Attempt>,
@@ -80,21 +44,21 @@ impl Work for Job {
     fn deadline(&self) -> Instant {
         match self {
             Self::Call(call) => call.until,
-            Self::Aside { deadline, .. } => *deadline,
+            Self::Task { deadline, .. } => *deadline,
         }
     }
 
     fn is_abandoned(&self) -> bool {
         match self {
-            Self::Call(call) => call.link.has_gone(),
-            Self::Aside { link, .. } => link.has_gone(),
+            Self::Call(call) => call.token.is_cancelled(),
+            Self::Task { token, .. } => token.is_cancelled(),
         }
     }
 
     fn rows(&self) -> usize {
         match self {
             Self::Call(call) => call.inputs.rows,
-            Self::Aside { .. } => 0,
+            Self::Task { .. } => 0,
         }
     }
 
@@ -107,10 +71,9 @@ impl Work for Job {
 
     fn run(self, joined: Vec<Self>) {
         match self {
-            Self::Aside { link, run, .. } => {
-                if link.begin() {
-                    run();
-                }
+            Self::Task { token, run, .. } => {
+                token.begin();
+                run();
             }
             Self::Call(call) if joined.is_empty() => {
                 call.begin();
@@ -119,7 +82,7 @@ impl Work for Job {
             Self::Call(call) => {
                 let others = joined.into_iter().filter_map(|job| match job {
                     Self::Call(call) => Some(*call),
-                    Self::Aside { .. } => None,
+                    Self::Task { .. } => None,
                 });
                 together(std::iter::once(*call).chain(others).collect());
             }
@@ -129,18 +92,18 @@ impl Work for Job {
 
 impl Call {
     fn begin(&self) {
-        self.link.started.store(true, Ordering::Relaxed);
+        self.token.begin();
         self.metrics.queued(&self.target.model, self.queued.elapsed());
     }
 
     fn alone(self) {
-        let (attempt, spent) =
-            run(&self.target, &self.inputs, 1, self.until, self.fair, Some(self.link), &self.metrics);
-        // Before the answer: whoever has it meets what follows from it.
+        let stop = Arc::new(Stop::Client(self.token));
+        let (attempt, spent) = invoke(&self.target, &self.inputs, 1, self.until, self.fair, Some(stop), &self.metrics);
+        // Before the answer: its receiver meets what follows from it.
         self.pass.tell(&attempt);
         // The receiver is gone when the request has gone on without this job.
         let _ = self.answer.send(attempt);
-        tidy(&self.target, spent);
+        self.target.restock(spent);
     }
 }
 
@@ -155,10 +118,10 @@ fn together(calls: Vec<Call>) {
     let until = now + until.saturating_duration_since(now) / 2;
     let inputs = Batch::join(&calls.iter().map(|call| &*call.inputs).collect::<Vec<_>>());
     let rows: Vec<usize> = calls.iter().map(|call| call.inputs.rows).collect();
-    let everyone = Arc::new(Everyone(calls.iter().map(|call| call.link.clone()).collect()));
+    let stop = Arc::new(Stop::Clients(calls.iter().map(|call| call.token.clone()).collect()));
     calls.iter().for_each(Call::begin);
     if let Some(inputs) = inputs {
-        let (attempt, spent) = run(&target, &inputs, calls.len(), until, Duration::ZERO, Some(everyone), &metrics);
+        let (attempt, spent) = invoke(&target, &inputs, calls.len(), until, Duration::ZERO, Some(stop), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;
             Ok(parts.into_iter().map(move |part| (part, took)))
@@ -171,25 +134,32 @@ fn together(calls: Vec<Call>) {
                     call.pass.tell(&answer);
                     let _ = call.answer.send(answer);
                 }
-                return tidy(&target, spent);
+                return target.restock(spent);
             }
             Err(_) => drop(spent),
         }
     }
-    calls.into_iter().filter(|call| !call.link.has_gone()).for_each(Call::alone);
+    calls.into_iter().filter(|call| !call.token.is_cancelled()).for_each(Call::alone);
 }
 
-/// After the answer: the instance is put back for the next call, or another made.
-pub(super) fn tidy(target: &Target, spent: Spent) {
-    target.restock(spent);
-}
-
-/// Gone when all are.
-#[derive(Debug)]
-struct Everyone(Vec<Arc<Link>>);
-
-impl Asker for Everyone {
-    fn has_gone(&self) -> bool {
-        self.0.iter().all(|link| link.has_gone())
+impl Predictor {
+    /// Waits for work to be done, within its window. Dropping the future stops it.
+    pub(super) async fn wait<T>(
+        &self,
+        lane: &Arc<Lane>,
+        job: Job,
+        answered: oneshot::Receiver<T>,
+        token: CancelToken,
+        give_up: Instant,
+    ) -> Result<T, CallError> {
+        self.pool.submit(lane, job).map_err(|_| CallError::Overload)?;
+        let _waiting = token.cancel_on_drop();
+        match tokio::time::timeout_at(give_up.into(), answered).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            // It waited too long, and was dropped.
+            _ if !token.has_begun() => Err(CallError::Overload),
+            Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
+            Err(_) => Err(CallError::Timeout),
+        }
     }
 }

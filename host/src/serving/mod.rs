@@ -1,47 +1,44 @@
-//! The prediction path: route, check, run, fall back, answer.
+//! The prediction path: read, check, call, fall back, write.
 //!
-//! Never sees HTTP or wasmtime types. Each stage of a request is one function
-//! of `predict`; what they decide by is in `routes` and `budget`.
+//! Never sees HTTP or wasmtime types. `pipeline` is a request's way; its stages are plain functions
+//! in `stages`, and `placement` says where they run.
 
-mod admission;
-mod aside;
-mod attempt;
-mod behind;
-mod budget;
 mod circuit;
-mod compute;
+mod deadline;
 mod difference;
+mod fallback;
 mod found;
-mod here;
+mod invoke;
 mod job;
+mod limits;
 mod observed;
-mod predict;
-mod refusals;
+mod pipeline;
+mod placement;
+mod request;
 mod routes;
-mod rows;
-mod run;
 mod shadow;
+mod stages;
 mod standing;
 mod target;
 mod validation;
 mod voice;
 mod watch;
-mod whole;
 
-pub use admission::{Admission, LaneLimits};
-pub use budget::Reserve;
+use pipeline::Services;
+
 pub use circuit::{Circuit, CircuitState};
-pub use compute::threads_max;
+pub use deadline::Reserve;
 pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
+pub use fallback::{FallbackError, FallbackLink, correspond};
 pub use found::{Found, FoundReport};
-pub use here::{thread_sleeps, thread_woke};
+pub use limits::EffectiveLimits;
 pub use observed::{LastError, Observed};
-pub use predict::{Answered, Call, Due, PredictError, Predictor, Sizes};
-pub use routes::{Link, Routes, Served};
-pub use rows::Rows;
+pub use pipeline::Predictor;
+pub use request::{Failure, PredictError, Reply, Request};
+pub use routes::{Routes, Served};
 pub use shadow::{Seen, ShadowArm};
 pub use standing::Standing;
-pub use target::{EffectiveLimits, FallbackError, Target, correspond};
+pub use target::Target;
 pub use validation::{Refusal, Validation};
 pub use voice::Voice;
 pub use watch::{

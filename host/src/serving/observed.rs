@@ -1,7 +1,7 @@
 //! What one version has done since it was loaded: counts that cost a request
 //! next to nothing. Never judges, never reads a clock.
 
-use super::here::Trust;
+use super::placement::InlinePolicy;
 use scry_catalog::{Evidence, Latencies};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub struct Observed {
     p99_ns: AtomicU64,
     unasked: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
-    trust: Trust,
+    inline: InlinePolicy,
 }
 
 /// One request that the version failed.
@@ -52,7 +52,7 @@ impl Default for Observed {
             p99_ns: AtomicU64::new(0),
             unasked: AtomicU64::new(0),
             last_errors: Mutex::default(),
-            trust: Trust::default(),
+            inline: InlinePolicy::default(),
         }
     }
 }
@@ -62,9 +62,9 @@ impl Observed {
     /// Requests between two looks at `p99`, and before the first.
     const LOOK_EVERY: u64 = 32;
 
-    /// Which of its calls are short.
-    pub(super) fn trust(&self) -> &Trust {
-        &self.trust
+    /// Which of its requests are short.
+    pub(super) fn inline(&self) -> &InlinePolicy {
+        &self.inline
     }
 
     /// Counts one request.

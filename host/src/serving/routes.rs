@@ -3,13 +3,14 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
+use super::Watch;
 use super::circuit::Circuit;
+use super::fallback::FallbackLink;
+use super::limits::EffectiveLimits;
 use super::shadow::ShadowArm;
-use super::target::{EffectiveLimits, FallbackError, Target, correspond};
-use super::{Admission, Watch};
-use scry_card::{Batch, Schema, batch_from_records};
+use super::target::Target;
 use scry_catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
-use serde_json::{Map, Value};
+use scry_scheduler::Lane;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,38 +42,20 @@ pub struct Served {
     /// Every version that is kept ready, or why it is not.
     pub versions: BTreeMap<u32, Result<Arc<Target>, String>>,
     /// Who answers instead, for the live version.
-    pub fallback: Vec<Link>,
+    pub fallback: Vec<FallbackLink>,
     /// The same for the canary: the live version, then its chain.
-    pub canary_fallback: Vec<Link>,
+    pub canary_fallback: Vec<FallbackLink>,
     /// The version that runs beside.
     pub shadow: Option<Arc<ShadowArm>>,
     /// The model's own gate.
-    pub admission: Arc<Admission>,
+    pub admission: Arc<Lane>,
     /// The same for reading its large requests: calls that hold every place
     /// keep none of them from its fallback.
-    pub reading: Arc<Admission>,
+    pub reading: Arc<Lane>,
     /// What one request may use.
     pub limits: EffectiveLimits,
     /// Counts requests that have no key, to spread them.
     pub turns: Arc<AtomicU64>,
-}
-
-/// One link of a fallback chain, ready to answer in the requested model's form.
-#[derive(Debug)]
-pub enum Link {
-    /// A component, and how its columns correspond.
-    Target {
-        /// Who answers.
-        target: Arc<Target>,
-        /// For each of its inputs: which of the request's columns.
-        inputs: Vec<Option<usize>>,
-        /// For each output of the requested model: which of its columns.
-        outputs: Vec<usize>,
-    },
-    /// One row, repeated.
-    Constant(Batch),
-    /// A component that is not ready, or cannot stand in.
-    Unavailable(String),
 }
 
 impl Routes {
@@ -117,7 +100,7 @@ impl Served {
 
     /// Who stands behind a version. A fallback belongs to what is routed,
     /// however it is named; any other version has none.
-    pub fn chain(&self, number: u32) -> &[Link] {
+    pub fn chain(&self, number: u32) -> &[FallbackLink] {
         match &self.serving.canary {
             _ if number == self.serving.live => &self.fallback,
             Some(canary) if number == canary.to => &self.canary_fallback,
@@ -136,31 +119,4 @@ impl Served {
             )),
         }
     }
-}
-
-impl Link {
-    /// A component that answers in the form of `schema`'s outputs.
-    pub fn to(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Self, FallbackError> {
-        let (inputs, outputs) = correspond(model, schema, &target.model, target.version, &target.card.schema)?;
-        Ok(Self::Target { target, inputs, outputs })
-    }
-
-    /// Makes a constant answer in the form of `schema`'s outputs.
-    pub fn constant(model: &str, schema: &Schema, row: &Map<String, Value>) -> Result<Self, FallbackError> {
-        let wrong = |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };
-        let batch = batch_from_records(&schema.outputs, std::slice::from_ref(row)).map_err(|e| wrong(e.to_string()))?;
-        match scry_card::check(&schema.outputs, &batch, 1).first() {
-            Some(error) => Err(wrong(error.to_string())),
-            None => Ok(Self::Constant(batch)),
-        }
-    }
-}
-
-/// A one-row batch, once a row. A constant whose text would grow past what a
-/// column holds stays one row.
-pub(super) fn repeated(row: &Batch, rows: usize) -> Batch {
-    if rows == 0 {
-        return row.split(&[0, 1]).and_then(|parts| parts.into_iter().next()).unwrap_or_else(|| row.clone());
-    }
-    Batch::join(&vec![row; rows]).unwrap_or_else(|| row.clone())
 }

@@ -3,14 +3,15 @@
 //! Never on the answer's path: it runs on a thread of its own, one call at a
 //! time, within its own limits, and a sample that finds no room is dropped.
 
-use super::behind::Behind;
-use super::run::run;
-use super::target::{Target, spare_inputs, spare_outputs};
+use super::fallback::{spare_inputs, spare_outputs};
+use super::invoke::invoke;
+use super::target::Target;
 use super::watch::Arm;
 use super::{Beside, DifferenceReport, Differences};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Field, Interrupt};
 use scry_catalog::{spread, takes};
+use scry_scheduler::Background;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ impl ShadowArm {
     /// Runs the shadow on a request that was answered, if it is of the sample.
     pub(super) fn follow(
         self: &Arc<Self>,
-        behind: &Behind,
+        background: &Background,
         metrics: &Arc<Metrics>,
         inputs: &Arc<Batch>,
         answer: &Batch,
@@ -69,7 +70,7 @@ impl ShadowArm {
             return;
         }
         let (arm, metrics, inputs, answer) = (self.clone(), metrics.clone(), inputs.clone(), answer.clone());
-        if !behind.submit(move || arm.compare(&metrics, &inputs, &answer, live_took)) {
+        if !background.submit(move || arm.compare(&metrics, &inputs, &answer, live_took)) {
             self.seen.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -77,7 +78,7 @@ impl ShadowArm {
     fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration) {
         let columns = spare_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
         let until = Instant::now() + self.target.limits.deadline;
-        let (outcome, _spent) = run(&self.target, &columns, 1, until, Duration::ZERO, None, metrics);
+        let (outcome, _spent) = invoke(&self.target, &columns, 1, until, Duration::ZERO, None, metrics);
         let mut differences = self.seen.differences();
         match outcome {
             Ok((outputs, took)) => {

@@ -3,16 +3,16 @@
 //!
 //! Never carries it out, and never sees a request's bytes.
 
-use super::predict::{INVALID_INPUT, PredictError};
-use super::rows::{Rows, Size};
+use super::request::{INVALID_INPUT, PredictError};
 use super::{Found, Standing};
 use crate::telemetry::Metrics;
 use scry_card::{
     Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Interrupt, Interrupted,
     Invalid, Policy, Tally, Unfit, Verdict, check_until,
 };
-use scry_protocol::{Answer, Remarks};
+use scry_protocol::{Answer, Remarks, Rows};
 use scry_sandbox::CallError;
+use std::mem::take;
 use std::sync::Arc;
 
 /// A version's checks, as its operator wants them.
@@ -53,22 +53,25 @@ pub(super) struct Checked {
 }
 
 /// Why a version is not asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bypass {
     /// It must not see one of the rows: they are the spare's.
     Rows,
     /// It is not to be trusted as it stands: any row is the spare's.
     Spare(CheckKind),
     /// Rejected, and no fallback may answer.
-    Nobody(CheckKind),
+    Reject(CheckKind),
+    /// It does not load, for this reason.
+    Unavailable(String),
 }
 
 impl Bypass {
     /// As answers and metrics say it.
-    pub(super) fn reason(self) -> &'static str {
+    pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Rows => INVALID_INPUT,
-            Self::Spare(check) | Self::Nobody(check) => check.name(),
+            Self::Unavailable(_) => "unavailable",
+            Self::Spare(check) | Self::Reject(check) => check.name(),
         }
     }
 }
@@ -81,12 +84,6 @@ impl Validation {
         let inputs = Checker::new(&card.schema.inputs, &checks)?;
         let outputs = Checker::outputs(&card.schema.outputs, &checks);
         Ok(Self { checks, found, standing: Standing::default(), inputs, outputs, detail })
-    }
-
-    /// Whether checking so much is expected to take only tens of microseconds: a
-    /// thread that reads requests has no more.
-    pub(super) fn is_short(&self, size: Size) -> bool {
-        self.inputs.steps(size.rows, size.elements, size.text_bytes) <= Interrupt::STEPS
     }
 
     /// Puts a request's columns in order and checks their values. With
@@ -142,7 +139,7 @@ impl Validation {
         let part = parted.then_some((kept, rows));
         self.count_of_version(model, &of_version, metrics);
         let bypass = match gravest {
-            Some((Policy::Reject, check)) => Some(Bypass::Nobody(check)),
+            Some((Policy::Reject, check)) => Some(Bypass::Reject(check)),
             _ if is_the_spares => Some(Bypass::Rows),
             Some((Policy::Fallback, check)) => Some(Bypass::Spare(check)),
             _ => None,
@@ -241,14 +238,25 @@ pub(super) fn by_schema(
 }
 
 impl Checked {
+    /// Rows for the spares of a version that does not load.
+    pub(super) fn of_unavailable(batch: Batch, why: String) -> Self {
+        let (bypass, found) = (Some(Bypass::Unavailable(why)), Refusal::default());
+        Self { batch: Arc::new(batch), bypass, part: None, found, of_version: Vec::new() }
+    }
+
+    /// Whether the version is not asked.
+    pub(super) fn is_bypassed(&self) -> bool {
+        self.bypass.is_some()
+    }
+
     /// Whether it is for how the version stands that it is not asked.
     pub(super) fn is_kept_from_version(&self) -> bool {
-        matches!(self.bypass, Some(Bypass::Spare(_) | Bypass::Nobody(_)))
+        matches!(self.bypass, Some(Bypass::Spare(_) | Bypass::Reject(_)))
     }
 
     /// The answer to the whole request: refused rows are missing in it, and it
     /// says what was found.
-    pub(super) fn complete(self, answer: Answer) -> Result<Answer, PredictError> {
+    pub(super) fn complete(&mut self, answer: Answer) -> Result<Answer, PredictError> {
         let missing = || PredictError::NoAnswer(CallError::InvalidOutput("rows are missing".into()));
         let outputs = match &self.part {
             Some((kept, rows)) => answer.outputs.scatter(kept, *rows).ok_or_else(missing)?,
@@ -258,19 +266,22 @@ impl Checked {
             Some((kept, rows)) => (0..*rows).filter(|row| kept.binary_search(row).is_err()).collect(),
             None => Vec::new(),
         };
-        let (refusals, warnings) =
-            self.found.findings.into_iter().chain(self.of_version).partition(|found| found.policy == Policy::Reject);
+        let (refusals, warnings) = take(&mut self.found.findings)
+            .into_iter()
+            .chain(take(&mut self.of_version))
+            .partition(|found| found.policy == Policy::Reject);
         let remarks = Remarks { refused_rows, refusals, warnings, unlisted: self.found.unlisted };
         Ok(Answer { outputs, remarks, ..answer })
     }
 
     /// No fallback answers for a version that must not answer this request, or any.
-    pub(super) fn refused(self) -> PredictError {
-        match self.bypass {
-            Some(Bypass::Spare(check) | Bypass::Nobody(check)) => {
-                PredictError::Untrusted(check, Refusal { findings: self.of_version, unlisted: 0 })
+    pub(super) fn refused(&mut self) -> PredictError {
+        match self.bypass.take() {
+            Some(Bypass::Unavailable(why)) => PredictError::Unavailable(why),
+            Some(Bypass::Spare(check) | Bypass::Reject(check)) => {
+                PredictError::Untrusted(check, Refusal { findings: take(&mut self.of_version), unlisted: 0 })
             }
-            Some(Bypass::Rows) | None => PredictError::InvalidInput(self.found),
+            Some(Bypass::Rows) | None => PredictError::InvalidInput(take(&mut self.found)),
         }
     }
 }

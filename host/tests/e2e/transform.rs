@@ -18,7 +18,6 @@ fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
         instances_max: 4,
         instances_ahead_max: 0,
         memory_max_bytes: 256 << 20,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     };

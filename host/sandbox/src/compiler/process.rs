@@ -7,7 +7,7 @@ use super::wire::{Order, Tag, receive, send};
 use super::{CompileError, CompileSettings};
 use crate::functions::Found;
 use rustix::event::{PollFd, PollFlags, poll};
-use scry_os::threads::{Cores, Priority, demote};
+use scry_os::threads::{Priority, demote};
 use std::io::{BufReader, Error, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -38,8 +38,8 @@ enum Answer {
 }
 
 impl Process {
-    /// Starts one, on what is left by the quiet processors.
-    pub(super) fn start(program: &Path, cores: &Cores, until: Instant) -> Result<Self, CompileError> {
+    /// Starts one, at the lowest priority.
+    pub(super) fn start(program: &Path, until: Instant) -> Result<Self, CompileError> {
         let mut command = Command::new(program);
         command.arg0("scry").arg(super::WORKER).current_dir("/").env_clear();
         // What the allocator reserves at its start counts towards the limit.
@@ -48,7 +48,6 @@ impl Process {
         let mut child = command.spawn().map_err(CompileError::Start)?;
         if let Some(process) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
             demote(process, Priority::Last);
-            cores.confine(process, true);
         }
         // Without its pipes the process ends by itself.
         let pipes = child.stdin.take().zip(child.stdout.take());
@@ -214,7 +213,7 @@ mod tests {
         let program = dir.path().join("program");
         std::fs::write(&program, format!("#!/bin/sh\nhead -c {sent} > /dev/null\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let process = Process::start(&program, &Cores::keeping_quiet(0), Instant::now() + time)?;
+        let process = Process::start(&program, Instant::now() + time)?;
         process.compile(&SETTINGS, &order, component, &mut Found::default())
     }
 
@@ -249,7 +248,7 @@ mod tests {
         }
         let said = compiled("exec /bin/sleep 1000", Duration::from_millis(50));
         assert!(matches!(said, Err(E::Stalled { max_s: 100 })), "{said:?}");
-        let none = Process::start(Path::new("/no/such/program"), &Cores::keeping_quiet(0), Instant::now());
+        let none = Process::start(Path::new("/no/such/program"), Instant::now());
         assert!(matches!(none, Err(E::Start(_))));
     }
 }

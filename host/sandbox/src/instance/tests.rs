@@ -97,7 +97,6 @@ fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
         instances_max: 2,
         instances_ahead_max,
         memory_max_bytes: 1 << 20,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     };

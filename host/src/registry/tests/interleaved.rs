@@ -6,7 +6,7 @@ use super::guest;
 use crate::config::Config;
 use crate::registry::pace::{self, Step};
 use crate::registry::{Changed, Registry, Source};
-use crate::serving::Link;
+use crate::serving::FallbackLink;
 use crate::telemetry::Metrics;
 use proptest::prelude::*;
 use scry_catalog::{
@@ -127,7 +127,6 @@ fn opened(dir: &Path) -> Registry {
         instances_max: 2,
         instances_ahead_max: 0,
         memory_max_bytes: 1 << 30,
-        quiet_cores: 0,
         compile: CompileSettings::trusting(),
         is_embedded: false,
     };
@@ -217,7 +216,7 @@ fn check_picture(registry: &Registry) {
             assert!(state.bench.proved.contains(&key), "{name}@{number} was not proved under {:?}", served.limits);
         }
         for link in served.fallback.iter().chain(&served.canary_fallback) {
-            assert!(!matches!(link, Link::Unavailable(_)), "{name}: {link:?}");
+            assert!(!matches!(link, FallbackLink::Unavailable(_)), "{name}: {link:?}");
         }
     }
 }

@@ -5,12 +5,12 @@
 
 use super::Side;
 use crate::serving::EffectiveLimits;
-use crate::serving::behind::Behind;
 use crate::serving::target::Target;
 use crate::serving::voice::Ration;
 use scry_card::{Batch, Interrupt};
 use scry_catalog::{spread, takes};
 use scry_sandbox::Loaded;
+use scry_scheduler::Background;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,7 +79,7 @@ impl Target {
 
     /// Counts the features of a request that was answered, if it is of the
     /// sample.
-    pub(in crate::serving) fn sample_features(self: &Arc<Self>, behind: &Behind, inputs: &Arc<Batch>) {
+    pub(in crate::serving) fn sample_features(self: &Arc<Self>, background: &Background, inputs: &Arc<Batch>) {
         let Some(skew) = self.skew().filter(|skew| skew.takes()) else { return };
         let (target, inputs) = (self.clone(), inputs.clone());
         let count = move || {
@@ -87,7 +87,7 @@ impl Target {
                 skew.count(&target.loaded, &target.limits, &inputs);
             }
         };
-        if !behind.submit(count) {
+        if !background.submit(count) {
             skew.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -4,7 +4,7 @@
 //! Shares no lock with the threads that answer: whoever holds a lock at the
 //! lowest priority may hold it for long.
 
-use scry_os::threads::{Cores, Priority, give_way};
+use scry_os::threads::{Priority, give_way};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -15,18 +15,18 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread; it ends with the last of them.
 #[derive(Debug)]
-pub(super) struct Behind(SyncSender<Job>);
+pub struct Background(SyncSender<Job>);
 
-impl Behind {
-    /// Starts the thread, on what is left by the quiet processors.
-    pub(super) fn start(cores: Cores) -> std::io::Result<Self> {
+impl Background {
+    /// Starts the thread.
+    pub fn start() -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel::<Job>(WAITING_MAX);
-        std::thread::Builder::new().name("scry-behind".into()).spawn(move || {
-            give_way(Priority::Last, &cores);
+        std::thread::Builder::new().name("scry-background".into()).spawn(move || {
+            give_way(Priority::Last);
             for job in waiting {
                 // A bug in one job must not end the thread.
                 if std::panic::catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    tracing::error!("a job that nobody waited for panicked; this is a bug in scry");
+                    tracing::error!("a background job panicked; this is a bug in scry");
                 }
             }
         })?;
@@ -34,7 +34,7 @@ impl Behind {
     }
 
     /// Hands over a job, where there is room; never waits.
-    pub(super) fn submit(&self, job: impl FnOnce() + Send + 'static) -> bool {
+    pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> bool {
         self.0.try_send(Box::new(job)).is_ok()
     }
 }
@@ -45,11 +45,11 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn a_job_that_never_ends_fills_the_room_and_keeps_nobody_waiting() {
-        let behind = Behind::start(Cores::keeping_quiet(1)).unwrap();
+    fn a_job_that_never_ends_fills_the_room_and_delays_no_caller() {
+        let background = Background::start().unwrap();
         let ((hold, held), (say, said)) = (channel::<()>(), channel());
         let begun = say.clone();
-        assert!(behind.submit(move || {
+        assert!(background.submit(move || {
             begun.send(0).unwrap();
             held.recv().unwrap();
             panic!("on purpose");
@@ -58,7 +58,7 @@ mod tests {
         let accepted = (1..=2 * WAITING_MAX)
             .filter(|&n| {
                 let say = say.clone();
-                behind.submit(move || say.send(n).unwrap())
+                background.submit(move || say.send(n).unwrap())
             })
             .count();
         assert_eq!(accepted, WAITING_MAX);

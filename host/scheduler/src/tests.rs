@@ -1,8 +1,9 @@
-use super::queue::{Class, Pick, Queue, Refused};
-use super::{Compute, Work};
-use crate::serving::admission::{Admission, SLICE, test_lane};
+use crate::lane::{Lane, LaneLimits, SLICE, test_lane};
+use crate::pool::{Pool, Work};
+use crate::queue::{Class, Pick, Queue, Refused};
 use proptest::prelude::*;
-use scry_os::threads::{Cores, thread_cpu};
+use scry_os::threads::thread_cpu;
+use scry_os::ticker::Ticker;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -48,23 +49,22 @@ fn doing(deadline: Instant, run: impl FnOnce() + Send + 'static) -> Task {
     Task { run: Box::new(|_| run()), ..task(0, deadline) }
 }
 
-fn pool(threads: usize, queue_max: usize) -> (Compute<Task>, Arc<Mutex<HashMap<String, Duration>>>) {
+fn pool(threads: usize, queue_max: usize) -> (Pool<Task>, Arc<Mutex<HashMap<String, Duration>>>) {
     let books = Arc::<Mutex<HashMap<String, Duration>>>::default();
     let kept = books.clone();
-    let account =
-        Box::new(move |lane: &Admission, cpu| *kept.lock().unwrap().entry(lane.model.clone()).or_default() += cpu);
-    (Compute::start(threads, queue_max, Cores::keeping_quiet(1), account).unwrap(), books)
+    let account = move |lane: &Lane, cpu| *kept.lock().unwrap().entry(lane.name().to_owned()).or_default() += cpu;
+    (Pool::start(threads, queue_max, Ticker::start().unwrap(), account).unwrap(), books)
 }
 
 /// Occupies a place until the sender is used; returns once the work runs.
-fn hold(compute: &Compute<Task>, lane: &Arc<Admission>) -> Sender<()> {
+fn hold(pool: &Pool<Task>, lane: &Arc<Lane>) -> Sender<()> {
     let (hold, held) = channel::<()>();
     let (say, said) = channel();
     let run = move || {
         say.send(()).unwrap();
         held.recv().unwrap();
     };
-    compute.submit(lane, doing(later(), run)).unwrap();
+    pool.submit(lane, doing(later(), run)).unwrap();
     said.recv().unwrap();
     hold
 }
@@ -89,30 +89,36 @@ fn next(queue: &mut Queue<Task>, class: Class, now: Instant) -> Option<(usize, V
 }
 
 #[test]
-fn a_brief_call_is_run_though_nobody_was_woken_for_it() {
-    let (compute, _) = pool(1, 10);
-    let lane = Arc::new(test_lane(1, 10));
-    for _ in 0..20 {
-        let (say, said) = channel();
-        compute.submit_brief(&lane, doing(later(), move || say.send(()).unwrap())).unwrap();
-        said.recv_timeout(Duration::from_secs(5)).expect("it was forgotten");
-    }
-}
-
-#[test]
 fn within_a_lane_the_most_urgent_goes_first_and_a_panic_costs_no_thread() {
-    let ((compute, _), lane) = (pool(1, 3), Arc::new(test_lane(2, 10)));
-    let held = hold(&compute, &lane);
+    let ((pool, _), lane) = (pool(1, 3), Arc::new(test_lane(2, 10)));
+    let held = hold(&pool, &lane);
     let (say, said) = channel();
     for (after, name) in [(30, "late"), (10, "soon")] {
         let say = say.clone();
         let deadline = Instant::now() + Duration::from_secs(after);
-        compute.submit(&lane, doing(deadline, move || say.send(name).unwrap())).unwrap();
+        pool.submit(&lane, doing(deadline, move || say.send(name).unwrap())).unwrap();
     }
-    compute.submit(&lane, doing(Instant::now() + Duration::from_secs(5), || panic!("on purpose"))).unwrap();
-    assert_eq!(compute.submit(&lane, doing(later(), || {})), Err(Refused::Full), "the queue as a whole is bounded");
+    pool.submit(&lane, doing(Instant::now() + Duration::from_secs(5), || panic!("on purpose"))).unwrap();
+    assert_eq!(pool.submit(&lane, doing(later(), || {})), Err(Refused::Full), "the queue as a whole is bounded");
     held.send(()).unwrap();
     assert_eq!((said.recv().unwrap(), said.recv().unwrap()), ("soon", "late"));
+}
+
+#[test]
+fn a_call_outside_the_pool_has_a_place_only_where_none_waits_and_hands_it_on() {
+    let (pool, _) = pool(1, 10);
+    let lane = Arc::new(test_lane(1, 10));
+    let permit = pool.enter(&lane).unwrap();
+    assert!(pool.enter(&lane).is_none(), "one place");
+    let (say, said) = channel();
+    pool.submit(&lane, doing(later(), move || say.send(()).unwrap())).unwrap();
+    assert!(said.recv_timeout(Duration::from_millis(20)).is_err(), "the place is taken");
+    drop(permit);
+    said.recv_timeout(Duration::from_secs(20)).expect("the place was not handed on");
+    let held = hold(&pool, &lane);
+    pool.submit(&lane, doing(later(), || {})).unwrap();
+    assert!(pool.enter(&lane).is_none(), "another waits");
+    held.send(()).unwrap();
 }
 
 #[test]
@@ -191,14 +197,14 @@ fn requests_that_wait_are_joined_up_to_the_rows_and_held_back_no_longer_than_tol
     let now = Instant::now();
     let ms = Duration::from_millis;
     let mut queue = Queue::new(100);
-    let limits = super::super::LaneLimits {
+    let limits = LaneLimits {
         in_flight_max: 1,
         queue_max: 100,
         queue_time_max: ms(1000),
         batch_max_rows: 3,
         batch_delay: ms(5),
     };
-    let lane = Arc::new(Admission::new("m", limits));
+    let lane = Arc::new(Lane::new("m", limits));
     let push = |queue: &mut Queue<Task>, name, rows, after| {
         let task = Task { rows, ..task(name, now + ms(500)) };
         queue.push(&lane, task, now + after).map(drop).unwrap_or(());
@@ -221,7 +227,7 @@ fn requests_that_wait_are_joined_up_to_the_rows_and_held_back_no_longer_than_tol
 /// quick is answered all the same.
 #[test]
 fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
-    let (compute, _) = pool(2, 1000);
+    let (pool, _) = pool(2, 1000);
     let stop = Arc::new(AtomicBool::new(false));
     let good = Arc::new(test_lane(1, 10));
     good.ran(Duration::from_micros(50), Duration::from_micros(50));
@@ -232,12 +238,12 @@ fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
                 std::hint::spin_loop();
             }
         };
-        compute.submit(&Arc::new(test_lane(1, 10)), doing(later(), run)).unwrap();
+        pool.submit(&Arc::new(test_lane(1, 10)), doing(later(), run)).unwrap();
     }
     let until = Instant::now() + Duration::from_secs(60);
     for _ in 0..50 {
         let (say, said) = channel();
-        compute.submit(&good, doing(later(), move || say.send(()).unwrap())).unwrap();
+        pool.submit(&good, doing(later(), move || say.send(()).unwrap())).unwrap();
         let waits = until.saturating_duration_since(Instant::now());
         said.recv_timeout(waits).expect("the others hold every thread");
     }
@@ -247,7 +253,7 @@ fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
 /// Two models loop on both threads; a third is answered all the same.
 #[test]
 fn a_call_that_outlives_its_slice_gives_up_its_place() {
-    let (compute, books) = pool(2, 100);
+    let (pool, books) = pool(2, 100);
     let stop = Arc::new(AtomicBool::new(false));
     let burners = [0, 1].map(|_| Arc::new(test_lane(1, 10)));
     for lane in &burners {
@@ -258,9 +264,9 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
                 std::hint::spin_loop();
             }
         };
-        compute.submit(lane, doing(later(), run)).unwrap();
+        pool.submit(lane, doing(later(), run)).unwrap();
     }
-    let good = Arc::new(Admission::new("good", test_lane(1, 10).limits));
+    let good = Arc::new(Lane::new("good", test_lane(1, 10).limits));
     let answered = Arc::new(AtomicU64::new(0));
     for _ in 0..100 {
         let (say, said) = channel();
@@ -268,7 +274,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
             spin(Duration::from_micros(200));
             say.send(()).unwrap();
         };
-        compute.submit(&good, doing(later(), run)).unwrap();
+        pool.submit(&good, doing(later(), run)).unwrap();
         said.recv_timeout(Duration::from_secs(30)).expect("the others hold every thread");
         answered.fetch_add(1, Ordering::Relaxed);
     }
@@ -280,48 +286,17 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
     // Whoever burned is now served at a low priority from the start.
     let (say, said) = channel();
     let run = move || say.send(rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap()).unwrap();
-    compute.submit(&burners[0], doing(later(), run)).unwrap();
+    pool.submit(&burners[0], doing(later(), run)).unwrap();
     assert_eq!(said.recv(), Ok(10));
     let books = books.lock().unwrap();
     assert!(books["good"] >= Duration::from_millis(15), "{books:?}");
     assert!(books["m"] >= SLICE, "{books:?}");
 }
 
-/// A processor is kept quiet while others are asked, and only then.
-#[test]
-fn a_call_that_burns_leaves_a_processor_to_quick_models() {
-    let (compute, _) = pool(2, 100);
-    let (stop, (say, said)) = (Arc::new(AtomicBool::new(false)), channel());
-    let stopped = stop.clone();
-    let burn = move || {
-        say.send(rustix::thread::gettid()).unwrap();
-        while !stopped.load(Ordering::Relaxed) {
-            std::hint::spin_loop();
-        }
-    };
-    compute.submit(&Arc::new(test_lane(1, 10)), doing(later(), burn)).unwrap();
-    let burning = said.recv().unwrap();
-    let processors = || rustix::thread::sched_getaffinity(Some(burning)).unwrap().count();
-    let all = processors();
-    let quick = Arc::new(test_lane(1, 10));
-    let until = Instant::now() + Duration::from_secs(30);
-    while processors() != all.saturating_sub(1).max(1) {
-        let (say, said) = channel();
-        compute.submit(&quick, doing(later(), move || say.send(()).unwrap())).unwrap();
-        said.recv().unwrap();
-        assert!(Instant::now() < until, "it keeps all {all} processors");
-    }
-    while processors() != all {
-        std::thread::sleep(Duration::from_millis(1));
-        assert!(Instant::now() < until, "nobody else is asked any more");
-    }
-    stop.store(true, Ordering::Relaxed);
-}
-
 /// A lane whose standing changes while calls wait in it is served all the same.
 #[test]
 fn nobody_waits_in_a_lane_that_changes_hands() {
-    let (compute, _) = pool(2, 100);
+    let (pool, _) = pool(2, 100);
     let (lane, (say, said)) = (Arc::new(test_lane(1, 100)), channel());
     // Each of them turns it: a long call, then as many short ones as it takes.
     for round in 0..3 {
@@ -333,7 +308,7 @@ fn nobody_waits_in_a_lane_that_changes_hands() {
                 }
                 say.send((round, i)).unwrap();
             };
-            compute.submit(&lane, doing(later(), run)).unwrap();
+            pool.submit(&lane, doing(later(), run)).unwrap();
         }
         for i in 0..60 {
             assert_eq!(said.recv_timeout(Duration::from_secs(30)), Ok((round, i)));
@@ -343,7 +318,7 @@ fn nobody_waits_in_a_lane_that_changes_hands() {
 
 #[test]
 fn threads_that_were_added_for_burners_end_again() {
-    let (compute, _) = pool(1, 100);
+    let (pool, _) = pool(1, 100);
     let (lane, (say, said)) = (Arc::new(test_lane(8, 100)), channel());
     for _ in 0..8 {
         let say = say.clone();
@@ -351,12 +326,12 @@ fn threads_that_were_added_for_burners_end_again() {
             spin(Duration::from_millis(20));
             say.send(()).unwrap();
         };
-        compute.submit(&lane, doing(later(), run)).unwrap();
+        pool.submit(&lane, doing(later(), run)).unwrap();
     }
     (0..8).for_each(|_| said.recv().unwrap());
     let until = Instant::now() + Duration::from_secs(20);
-    let count = |class| compute.shared.lock().count(class);
-    while (count(Class::Prompt), count(Class::Patient)) != (1, 1) || !compute.shared.lock().queue.is_empty() {
+    let count = |class| pool.shared.lock().count(class);
+    while (count(Class::Prompt), count(Class::Patient)) != (1, 1) || !pool.shared.lock().queue.is_empty() {
         assert!(Instant::now() < until, "{} prompt, {} patient", count(Class::Prompt), count(Class::Patient));
         std::thread::sleep(Duration::from_millis(1));
     }

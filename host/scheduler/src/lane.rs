@@ -1,19 +1,17 @@
-//! How many calls of one model may run, how many may wait and for how long,
-//! and what its calls have cost so far. Only numbers: the compute queue keeps
-//! to them.
+//! A lane: how many of its calls may run at once, how many may wait and for how long, and
+//! what its calls have cost so far.
+//!
+//! A call that runs where its request was read takes its place here, without a lock that
+//! others share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// A call that takes longer than this on a processor gives up its place: it
 /// goes on at a low priority, and another call takes the place.
-pub(super) const SLICE: Duration = Duration::from_millis(5);
+pub const SLICE: Duration = Duration::from_millis(5);
 
-/// Below this a call takes hardly longer than a thread to be woken for it and
-/// to fall asleep again.
-const BRIEF: Duration = Duration::from_micros(30);
-
-/// What a model may have of the compute pool.
+/// What a lane may have of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {
     /// Calls that may run at once; 0 would run none.
@@ -28,14 +26,19 @@ pub struct LaneLimits {
     pub batch_delay: Duration,
 }
 
-/// One model's lane in the compute queue: its limits, and the measure of it.
+/// One lane in the queue: its limits, and the measure of it.
 #[derive(Debug)]
-pub struct Admission {
+pub struct Lane {
     /// Which lane; none is ever used twice.
-    pub(super) lane: u64,
-    /// Whose it is.
-    pub(super) model: String,
-    pub(super) limits: LaneLimits,
+    pub(crate) id: u64,
+    name: String,
+    pub(crate) limits: LaneLimits,
+    /// Calls that run, wherever they do.
+    running: AtomicUsize,
+    /// Calls that wait in the queue.
+    waiting: AtomicUsize,
+    /// Processor time of inline calls that the queue has not charged yet.
+    uncharged_ns: AtomicU64,
     wall: Pace,
     cpu: Pace,
     /// What a call that succeeds takes at least, roughly.
@@ -45,13 +48,28 @@ pub struct Admission {
     refused: AtomicU64,
 }
 
-impl Admission {
-    /// A lane of its own.
-    pub fn new(model: &str, limits: LaneLimits) -> Self {
+impl Lane {
+    /// A lane of its own; several may have one name.
+    pub fn new(name: &str, limits: LaneLimits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let lane = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (wall, cpu, quick, failing) = (Pace::default(), Pace::default(), Quick::default(), Share::default());
-        Self { lane, model: model.to_owned(), limits, wall, cpu, quick, failing, refused: AtomicU64::new(1) }
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: name.to_owned(),
+            limits,
+            running: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            uncharged_ns: AtomicU64::new(0),
+            wall: Pace::default(),
+            cpu: Pace::default(),
+            quick: Quick::default(),
+            failing: Share::default(),
+            refused: AtomicU64::new(1),
+        }
+    }
+
+    /// Whose it is.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What it may have.
@@ -59,61 +77,100 @@ impl Admission {
         &self.limits
     }
 
+    /// Takes a place for a call; false where all are taken.
+    ///
+    /// Sequentially consistent, as [`Self::waits`] is: a call that is queued while another ends either finds the place
+    /// free, or is found waiting.
+    pub(crate) fn enter(&self) -> bool {
+        let more = |running| (running < self.limits.in_flight_max).then_some(running + 1);
+        self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+    }
+
+    /// Gives a place back.
+    pub(crate) fn leave(&self) {
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Places that are free.
+    pub(crate) fn free(&self) -> usize {
+        self.limits.in_flight_max.saturating_sub(self.running.load(Ordering::SeqCst))
+    }
+
+    /// Whether a call waits in the queue.
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// The queue says how many wait.
+    pub(crate) fn waits(&self, calls: usize) {
+        self.waiting.store(calls, Ordering::SeqCst);
+    }
+
+    /// Processor time that a call outside the queue has used.
+    pub(crate) fn used(&self, cpu: Duration) {
+        self.uncharged_ns.fetch_add(nanos(cpu), Ordering::Relaxed);
+    }
+
+    /// What the queue has not charged yet.
+    pub(crate) fn uncharged(&self) -> Duration {
+        Duration::from_nanos(self.uncharged_ns.load(Ordering::Relaxed))
+    }
+
+    /// The queue charges it.
+    pub(crate) fn take_uncharged(&self) -> Duration {
+        Duration::from_nanos(self.uncharged_ns.swap(0, Ordering::Relaxed))
+    }
+
     /// Its calls usually take longer than a slice, or fail: they start at a low
     /// priority, and it is the others that lose no time.
-    pub(super) fn is_patient(&self) -> bool {
+    pub(crate) fn is_patient(&self) -> bool {
         self.cpu.get() > SLICE || self.failing.is_most()
     }
 
     /// Whether any of its calls has ended yet.
-    pub(super) fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         !self.cpu.get().is_zero()
     }
 
     /// What the next call will use of a processor, as far as one can tell.
-    pub(super) fn expected_cpu(&self) -> Duration {
+    pub(crate) fn expected_cpu(&self) -> Duration {
         self.cpu.get()
     }
 
-    /// Whether a call is known to take hardly longer than waking a thread for it.
-    pub(super) fn is_brief(&self) -> bool {
-        self.is_known() && self.expected_cpu() < BRIEF
-    }
-
     /// How long one more call would wait behind so many.
-    pub(super) fn expected_wait(&self, waiting: usize) -> Duration {
+    pub(crate) fn expected_wait(&self, waiting: usize) -> Duration {
         let rounds = waiting as f64 / self.limits.in_flight_max.max(1) as f64;
         self.wall.get().mul_f64(rounds)
     }
 
     /// What a call takes at least, once that is known.
-    pub(super) fn least(&self) -> Duration {
+    pub fn least(&self) -> Duration {
         self.quick.get()
     }
 
     /// Whether a call may end within what is left; otherwise what it takes.
-    /// Now and then one is let through all the same, so that the measure stays
-    /// true.
-    pub(super) fn can_meet(&self, left: Duration) -> Result<(), Duration> {
-        const TRIED_ALL_THE_SAME: u64 = 32;
+    /// Now and then one is let through nevertheless, so that the measure stays true.
+    pub fn can_meet(&self, left: Duration) -> Result<(), Duration> {
+        const TRIED_EACH: u64 = 32;
         let least = self.least();
-        let is_refused =
-            least > left && !self.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(TRIED_ALL_THE_SAME);
+        let is_refused = least > left && !self.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(TRIED_EACH);
         if is_refused { Err(least) } else { Ok(()) }
     }
 
-    pub(super) fn ran(&self, wall: Duration, cpu: Duration) {
+    /// A call has ended.
+    pub(crate) fn ran(&self, wall: Duration, cpu: Duration) {
         self.wall.record(wall);
         self.cpu.record(cpu);
     }
 
-    pub(super) fn succeeded(&self, took: Duration) {
+    /// A call that answered.
+    pub fn succeeded(&self, took: Duration) {
         self.quick.record(took);
         self.failing.record(false);
     }
 
     /// By the component's fault.
-    pub(super) fn failed(&self) {
+    pub fn failed(&self) {
         self.failing.record(true);
     }
 }
@@ -176,15 +233,15 @@ fn nanos(took: Duration) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) use tests::lane as test_lane;
+pub(crate) use tests::lane as test_lane;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(in crate::serving) fn lane(in_flight_max: usize, queue_max: usize) -> Admission {
-        Admission::new(
+    pub(crate) fn lane(in_flight_max: usize, queue_max: usize) -> Lane {
+        Lane::new(
             "m",
             LaneLimits {
                 in_flight_max,
@@ -199,7 +256,7 @@ mod tests {
     #[test]
     fn a_model_that_burns_its_slices_turns_patient_and_recovers() {
         let lane = lane(2, 10);
-        assert!(!lane.is_patient(), "nobody is judged unheard");
+        assert!(!lane.is_patient(), "without a record");
         lane.ran(Duration::from_millis(225), Duration::from_millis(225));
         assert!(lane.is_patient());
         assert_eq!(lane.expected_wait(4), Duration::from_millis(450));

@@ -17,18 +17,18 @@ pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 /// Runs a version; operators see what the client won't. With less time than
 /// `fair`, running out of it is not the version's fault. A call for several
 /// `requests` that fails has no culprit yet: each request is made again alone.
-pub(super) fn run(
+pub(super) fn invoke(
     target: &Target,
     inputs: &Batch,
     requests: usize,
     until: Instant,
     fair: Duration,
-    asker: Option<Arc<dyn Asker>>,
+    stop: Option<Arc<dyn Asker>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
-    let is_awaited = asker.is_some();
-    let limits = CallLimits { deadline: until, asker: asker.clone(), ..target.limits.of_call() };
-    let has_gone = || asker.as_ref().is_some_and(|asker| asker.has_gone());
+    let is_awaited = stop.is_some();
+    let limits = CallLimits { deadline: until, asker: stop.clone(), ..target.limits.of_call() };
+    let has_gone = || stop.as_ref().is_some_and(|stop| stop.has_gone());
     let is_over = || has_gone() || Instant::now() >= until;
     let mut interrupt = Interrupt::when(&is_over);
     let now = Instant::now();
@@ -72,8 +72,6 @@ pub(super) fn run(
         Ok(outputs) => {
             target.admission.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
-            // Counting is this thread's time, too.
-            target.observed.trust().answered(inputs.rows, now.elapsed());
             (0..requests).for_each(|_| target.observed.record(report.duration, None));
         }
         Err(error) if requests > 1 => {
@@ -96,7 +94,7 @@ pub(super) fn run(
             let last = LastError::new(unix_ms(), error.reason(), &cause);
             match is_awaited {
                 true => {
-                    target.observed.trust().failed();
+                    target.observed.inline().failed();
                     target.observed.record(report.duration, Some(last));
                 }
                 false => target.observed.note(last),

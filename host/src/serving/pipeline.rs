@@ -1,0 +1,331 @@
+//! One request, from its bytes to its answer's, inside its deadline: where its stages run, and who
+//! answers when the version does not.
+
+use super::circuit::Pass;
+use super::deadline::Window;
+use super::fallback::{FallbackLink, repeated, spare_inputs, spare_outputs};
+use super::invoke::Attempt;
+use super::job::{Call, Job};
+use super::placement::{Placement, SLICE, Stop};
+use super::request::{Failure, PredictError, Reply, Request};
+use super::routes::{Routes, Served};
+use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
+use super::target::Target;
+use super::validation::Bypass;
+use crate::telemetry::{Metrics, UNKNOWN};
+use arc_swap::ArcSwap;
+use scry_card::{Batch, Interrupt, Values};
+use scry_catalog::CatalogError;
+use scry_os::ticker::Ticker;
+use scry_protocol::Answer;
+use scry_sandbox::CallError;
+use scry_scheduler::{Background, CancelToken, Lane, Pool};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// A number in JSON with its comma, roughly.
+const ELEMENT_BYTES: usize = 12;
+
+/// What stages need beside their request.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) background: Background,
+}
+
+/// Answers requests from whatever is routed at the moment.
+#[derive(Debug)]
+pub struct Predictor {
+    routes: Arc<ArcSwap<Routes>>,
+    pub(super) pool: Pool<Job>,
+    services: Arc<Services>,
+}
+
+/// A request of which one stage is over; on which version, and what follows.
+type Ended = (u32, Result<Reply, Failure>);
+
+impl Predictor {
+    /// A predictor on the given routes; starts the threads that run guests. So many calls may
+    /// wait, over all models.
+    pub fn new(
+        routes: Arc<ArcSwap<Routes>>,
+        threads: usize,
+        queue_max: usize,
+        ticker: Arc<Ticker>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let books = metrics.clone();
+        let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
+        let pool = Pool::start(threads, queue_max, ticker, account)?;
+        Ok(Self { routes, pool, services: Arc::new(Services { metrics, background: Background::start()? }) })
+    }
+
+    /// The model of this name, as it is served now.
+    pub fn served(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
+        let routes = self.routes.load();
+        routes.models.get(model).cloned().ok_or_else(|| CatalogError::UnknownModel(model.chars().take(80).collect()))
+    }
+
+    /// The model that a request to predict names: one that is not there counts.
+    pub fn asked(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
+        self.served(model).inspect_err(|_| self.services.metrics.refused(UNKNOWN))
+    }
+
+    /// Whether a request would find room; one that would not is counted, and
+    /// worth no more time.
+    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
+        if !served.fallback.is_empty() || self.pool.has_room(&served.admission, &served.reading) {
+            return Ok(());
+        }
+        let error = PredictError::NoAnswer(CallError::Overload);
+        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
+        Err(error)
+    }
+
+    /// Answers one request, within its deadline. Dropping the future stops it.
+    pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
+        let request = Arc::new(request);
+        let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
+        let (number, ended) = self.run(&request).await;
+        match &ended {
+            Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
+            Ok(_) => asked.ended(number, "ok"),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
+            Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
+        }
+        ended
+    }
+
+    async fn run(&self, request: &Arc<Request>) -> Ended {
+        if let Placement::Inline(permit) = self.place(request) {
+            self.services.metrics.inline_call(&request.served.name);
+            let stop = Stop::Slice(permit.began() + SLICE);
+            let (outcome, spent) = whole(request, stop, &self.services);
+            drop(permit);
+            if let Some((target, spent)) = spent {
+                target.restock(spent);
+            }
+            return self.go_on(request, outcome).await;
+        }
+        self.on_pool(request).await
+    }
+
+    /// What follows from what one thread has done.
+    async fn go_on(&self, request: &Arc<Request>, outcome: Outcome) -> Ended {
+        if let (Outcome::Unread, Ok(live)) | (Outcome::Uncalled(_), Ok(live)) =
+            (&outcome, request.served.target(request.served.serving.live))
+        {
+            // It was too long for the thread that reads requests.
+            live.observed.inline().failed();
+        }
+        match outcome {
+            Outcome::Done(number, ended) => (number, ended),
+            Outcome::Unread => self.on_pool(request).await,
+            Outcome::Uncalled(prepared) => self.call(request, prepared).await,
+            Outcome::Bypassed(prepared) => self.bypass(request, prepared).await,
+            Outcome::Failed(prepared, error) => self.fall_back(request, prepared, error).await,
+            Outcome::Unwritten(prepared, answer) => self.write(request, prepared, answer).await,
+        }
+    }
+
+    /// On the compute threads: all of it in one go, or stage by stage where others may have a part in it.
+    async fn on_pool(&self, request: &Arc<Request>) -> Ended {
+        let (served, live) = (&request.served, request.served.serving.live);
+        if request.is_alone() {
+            let done = self.whole_on_pool(request).await;
+            return match done {
+                Ok(outcome) => Box::pin(self.go_on(request, outcome)).await,
+                Err(error) => (live, Err(error.into())),
+            };
+        }
+        if served.fallback.is_empty() && !self.pool.has_room(&served.admission, &served.reading) {
+            return (live, Err(CallError::Overload.into()));
+        }
+        let (theirs, services) = (request.clone(), self.services.clone());
+        let work = move |interrupt: &mut Interrupt<'_>| prepare(&theirs, &services, interrupt);
+        let prepared = self.offload(served, request.deadline(None), request.body.len(), work).await;
+        match prepared {
+            Ok(Ok(prepared)) if prepared.checked.is_bypassed() => self.bypass(request, Box::new(prepared)).await,
+            Ok(Ok(prepared)) => self.call(request, Box::new(prepared)).await,
+            Ok(Err((number, failure))) => (number, Err(failure)),
+            Err(error) => (live, Err(error.into())),
+        }
+    }
+
+    async fn whole_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let (token, queued) = (CancelToken::default(), Instant::now());
+        let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
+        let run = Box::new(move || {
+            services.metrics.queued(&theirs.served.name, queued.elapsed());
+            let (outcome, spent) = whole(&theirs, stop, &services);
+            drop(answer.send(outcome));
+            if let Some((target, spent)) = spent {
+                target.restock(spent);
+            }
+        });
+        let deadline = request.deadline(None);
+        let job = Job::Task { deadline, token: token.clone(), run };
+        let give_up = window(&request.served, &[], deadline).give_up;
+        self.wait(&request.served.admission, job, answered, token, give_up).await
+    }
+
+    /// Has the version called that is asked.
+    async fn call(&self, request: &Arc<Request>, mut prepared: Box<Prepared>) -> Ended {
+        let (served, number) = (&request.served, prepared.number);
+        let Some(target) = prepared.target.clone() else { return self.bypass(request, prepared).await };
+        let window = window(served, served.chain(number), prepared.deadline);
+        match self.attempt(&target, &prepared.checked.batch, window).await {
+            Ok((outputs, took)) => {
+                answered(request, &prepared, &target, (&outputs, took), &self.services);
+                target.observed.inline().answered(request.body.len(), prepared.took + took);
+                let answer = of_version(&target, prepared.card.clone(), outputs, None);
+                match prepared.checked.complete(answer) {
+                    Ok(answer) => self.write(request, prepared, answer).await,
+                    Err(error) => (number, Err(prepared.failure(error))),
+                }
+            }
+            Err(CallError::InvalidInput(message)) => (number, Err(prepared.failure(PredictError::Refused(message)))),
+            Err(error) => self.fall_back(request, prepared, error).await,
+        }
+    }
+
+    /// The version is not asked.
+    async fn bypass(&self, request: &Arc<Request>, mut prepared: Box<Prepared>) -> Ended {
+        if let Some(target) = prepared.target.as_ref().filter(|_| prepared.checked.is_kept_from_version()) {
+            target.sample_features(&self.services.background, &prepared.checked.batch);
+        }
+        let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
+        let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
+        let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
+        match self.spare(&request.served, &prepared, chain, reason).await {
+            Some(answer) => self.complete(request, prepared, answer).await,
+            None => {
+                let error = prepared.checked.refused();
+                (prepared.number, Err(prepared.failure(error)))
+            }
+        }
+    }
+
+    /// The version has not answered.
+    async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
+        let chain = request.served.chain(prepared.number);
+        match self.spare(&request.served, &prepared, chain, error.reason()).await {
+            Some(answer) => self.complete(request, prepared, answer).await,
+            None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
+        }
+    }
+
+    /// Walks the chain until a link answers.
+    async fn spare(
+        &self,
+        served: &Served,
+        prepared: &Prepared,
+        chain: &[FallbackLink],
+        reason: &'static str,
+    ) -> Option<Answer> {
+        if !chain.is_empty() {
+            self.services.metrics.fell_back(&served.name, reason);
+        }
+        let (inputs, card) = (&prepared.checked.batch, &prepared.card);
+        for (i, link) in chain.iter().enumerate() {
+            match link {
+                FallbackLink::Constant(row) => {
+                    let outputs = repeated(row, inputs.rows);
+                    return Some(of_constant(&served.name, card.clone(), outputs, reason));
+                }
+                FallbackLink::Unavailable(_) => {}
+                FallbackLink::Target { target, inputs: from, outputs } => {
+                    let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
+                    let rest = chain.get(i + 1..).unwrap_or_default();
+                    let window = window(served, rest, prepared.deadline);
+                    if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
+                        return Some(of_version(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Has one component called on the compute threads, within its own limits.
+    async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
+        let queued = Instant::now();
+        let left = window.until.saturating_duration_since(queued);
+        target.admission.can_meet(left).map_err(CallError::DeadlineTooShort)?;
+        let pass: Pass = target.enter()?;
+        let ((answer, answered), token) = (oneshot::channel(), CancelToken::default());
+        let call = Call {
+            pass,
+            target: target.clone(),
+            inputs: inputs.clone(),
+            until: window.until,
+            fair: window.fair,
+            queued,
+            token: token.clone(),
+            answer,
+            metrics: self.services.metrics.clone(),
+        };
+        self.wait(&target.admission, Job::Call(Box::new(call)), answered, token, window.give_up).await?
+    }
+
+    async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {
+        match prepared.checked.complete(answer) {
+            Ok(answer) => self.write(request, prepared, answer).await,
+            Err(error) => (prepared.number, Err(prepared.failure(error))),
+        }
+    }
+
+    /// Has an answer written.
+    async fn write(&self, request: &Arc<Request>, prepared: Box<Prepared>, answer: Answer) -> Ended {
+        let bytes_of = |values: &Values| match values {
+            Values::Bytes(text) => text.utf8().len() + text.len() * ELEMENT_BYTES,
+            numbers => numbers.len() * ELEMENT_BYTES,
+        };
+        let bytes = answer.outputs.columns.iter().map(|column| bytes_of(&column.values)).sum();
+        let (number, deadline, answer) = (prepared.number, prepared.deadline, Arc::new(answer));
+        let (theirs, written) = (request.clone(), answer.clone());
+        let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
+        let body = self.offload(&request.served, deadline, bytes, work).await;
+        let ended = match body {
+            Ok(Ok(body)) => Ok(Reply::new(body, &answer)),
+            Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),
+            Err(error) => Err(error.into()),
+        };
+        (number, ended)
+    }
+}
+
+/// A request that is being answered. When it is dropped before, its client
+/// went away.
+struct Asked<'a> {
+    metrics: &'a Metrics,
+    served: &'a Served,
+    received: Instant,
+}
+
+impl Asked<'_> {
+    fn ended(self, number: u32, outcome: &'static str) {
+        self.count(number, outcome);
+        std::mem::forget(self);
+    }
+
+    /// There is no such version.
+    fn unknown(self) {
+        self.metrics.refused(&self.served.name);
+        std::mem::forget(self);
+    }
+
+    fn count(&self, number: u32, outcome: &'static str) {
+        // One that is not kept ready has no series of its own.
+        let version = self.served.versions.contains_key(&number).then_some(number);
+        self.metrics.answered(&self.served.name, version, outcome, self.received.elapsed());
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.count(self.served.serving.live, CallError::Abandoned.reason());
+    }
+}

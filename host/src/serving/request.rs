@@ -1,0 +1,162 @@
+//! A request to predict and what becomes of it: the types that every stage shares.
+
+use super::routes::Served;
+use super::validation::Refusal;
+use bytes::Bytes;
+use scry_card::CheckKind;
+use scry_catalog::{CatalogError, VersionRef};
+use scry_protocol::{Answer, Format, ProtocolError, SentTensor, may_have_timeout};
+use scry_sandbox::CallError;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How requests count that were at fault themselves, and why a spare answers
+/// one that the model itself must not see.
+pub(super) const INVALID_INPUT: &str = "invalid-input";
+
+/// A request to predict.
+#[derive(Debug)]
+pub struct Request {
+    /// The model, as it was routed when the request came.
+    pub served: Arc<Served>,
+    /// Which version; the routed one when none is named.
+    pub version: Option<VersionRef>,
+    /// Requests of one key get one version while a canary runs.
+    pub key: Option<String>,
+    /// A deadline shorter than the model's.
+    pub timeout: Option<Duration>,
+    /// When the request arrived.
+    pub received: Instant,
+    /// As it was sent.
+    pub body: Bytes,
+    /// How it is read, and its answer written.
+    pub format: Format,
+}
+
+/// An answer as it is sent.
+#[derive(Debug)]
+pub struct Reply {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// The model that answered.
+    pub model: String,
+    /// Its version: a number, or `constant`.
+    pub version: String,
+    /// Its digest, as text; a constant has none.
+    pub digest: Option<Arc<str>>,
+    /// Why a spare answered, when one did.
+    pub degraded: Option<&'static str>,
+    /// Findings in rows that were answered.
+    pub warnings: usize,
+    /// Rows that were refused.
+    pub refused_rows: usize,
+}
+
+/// A request that has no answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: PredictError,
+    /// The tensors of a long request; a short one is read again for them.
+    pub sent: Option<Vec<SentTensor>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The body does not read.
+    #[error(transparent)]
+    Unread(#[from] ProtocolError),
+    /// No such model or version.
+    #[error(transparent)]
+    Unknown(#[from] CatalogError),
+    /// An output that the model does not have.
+    #[error("output `{output}`: expected one of {}, found an unknown output", known.join(", "))]
+    UnknownOutput {
+        /// What was asked for.
+        output: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Inputs that are not what the schema or a check says.
+    #[error("{0}")]
+    InvalidInput(Refusal),
+    /// Inputs that the model itself refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// A version that is not to be trusted as it stands, by the gravest of
+    /// what is wrong with it.
+    #[error("the version is not to be trusted: {1}")]
+    Untrusted(CheckKind, Refusal),
+    /// No version answered, or none in time.
+    #[error("{0}")]
+    NoAnswer(CallError),
+    /// The version is there but cannot run on this host.
+    #[error("the model is not available: {0}")]
+    Unavailable(String),
+    /// An answer that cannot be written.
+    #[error("{0}")]
+    Unwritten(ProtocolError),
+}
+
+impl Reply {
+    pub(super) fn new(body: Vec<u8>, answer: &Answer) -> Self {
+        Self {
+            body,
+            model: answer.model.clone(),
+            version: answer.version.clone(),
+            digest: answer.digest.clone(),
+            degraded: answer.degraded,
+            warnings: answer.remarks.warnings.len(),
+            refused_rows: answer.remarks.refused_rows.len(),
+        }
+    }
+}
+
+impl Request {
+    /// Until when there is to be an answer; `own` is what its body asks for.
+    pub(super) fn deadline(&self, own: Option<Duration>) -> Instant {
+        let longest = self.served.limits.deadline;
+        let asked = self.timeout.into_iter().chain(own).min();
+        self.received + asked.map_or(longest, |timeout| timeout.min(longest))
+    }
+
+    /// Whether one call makes all of it: no spare stands behind the model, no other request joins
+    /// it, and its body says no deadline that bounds how long it waits.
+    pub(super) fn is_alone(&self) -> bool {
+        let Served { fallback, canary_fallback, limits, .. } = &*self.served;
+        let has_spare = !fallback.is_empty() || !canary_fallback.is_empty();
+        !has_spare && limits.batch_max_rows < 2 && !may_have_timeout(&self.body)
+    }
+}
+
+impl PredictError {
+    /// Whether it says which inputs are wrong.
+    pub fn has_findings(&self) -> bool {
+        matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
+    }
+
+    /// How the request counts.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unread(_) | Self::Unknown(_) | Self::UnknownOutput { .. } => INVALID_INPUT,
+            Self::InvalidInput(_) | Self::Refused(_) => INVALID_INPUT,
+            Self::Untrusted(check, _) => check.name(),
+            Self::NoAnswer(error) => error.reason(),
+            Self::Unavailable(_) => "unavailable",
+            Self::Unwritten(_) => "failed",
+        }
+    }
+}
+
+impl From<PredictError> for Failure {
+    fn from(error: PredictError) -> Self {
+        Self { error, sent: None }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        PredictError::NoAnswer(error).into()
+    }
+}

@@ -1,0 +1,282 @@
+//! The stages of a request as plain functions: read, check, call, write. Each runs on the thread
+//! that it is called on, until it is interrupted.
+//!
+//! Never decides where that is, and never waits.
+
+use super::Services;
+use super::deadline::{Behind, Window};
+use super::fallback::FallbackLink;
+use super::invoke::{Attempt, invoke};
+use super::observed::LastError;
+use super::placement::Stop;
+use super::request::{Failure, PredictError, Reply, Request};
+use super::routes::Served;
+use super::target::Target;
+use super::validation::{Checked, by_schema};
+use crate::telemetry::unix_ms;
+use scry_card::{Batch, Card, Interrupt, Interrupted};
+use scry_catalog::CatalogError;
+use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, SentTensor};
+use scry_sandbox::{Asker, CallError, Spent};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A request that was read and checked.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) number: u32,
+    /// The version that is asked; nothing where it does not load.
+    pub(super) target: Option<Arc<Target>>,
+    /// Whose outputs are answered.
+    pub(super) card: Arc<Card>,
+    pub(super) checked: Checked,
+    pub(super) deadline: Instant,
+    reply: ReplyForm,
+    sent: Option<Vec<SentTensor>>,
+    /// What reading and checking has taken.
+    pub(super) took: Duration,
+}
+
+/// How far one thread has come with a request.
+pub(super) enum Outcome {
+    /// It is answered, or refused.
+    Done(u32, Result<Reply, Failure>),
+    /// Stopped before it was checked.
+    Unread,
+    /// Its call was stopped before it answered.
+    Uncalled(Box<Prepared>),
+    /// Another is to answer, since the version did not.
+    Failed(Box<Prepared>, CallError),
+    /// It may not be the version's to answer.
+    Bypassed(Box<Prepared>),
+    /// It was stopped before its answer was written.
+    Unwritten(Box<Prepared>, Answer),
+}
+
+/// Reads and checks a request.
+pub(super) fn prepare(
+    request: &Request,
+    services: &Services,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Prepared, (u32, Failure)>, Interrupted> {
+    let (began, served) = (Instant::now(), &request.served);
+    let live = served.serving.live;
+    let decoded = match request.format.decode(&request.body, interrupt) {
+        Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),
+        Err(error) => return Ok(Err((live, PredictError::Unread(error).into()))),
+        Ok(decoded) => decoded,
+    };
+    let Decoded { rows, timeout, key, by_row, reply, sent } = decoded;
+    let number = match version(request, key.as_deref()) {
+        Ok(number) => number,
+        Err(error) => return Ok(Err((live, PredictError::Unknown(error).into()))),
+    };
+    let deadline = request.deadline(timeout);
+    let late = |deadline: Instant| CallError::Late { deadline: deadline.saturating_duration_since(request.received) };
+    if Instant::now() >= deadline {
+        return Ok(Err((number, late(deadline).into())));
+    }
+    let (target, card, checked) = match served.target(number) {
+        Ok(target) => {
+            let checked = target.check(rows, by_row, &services.metrics, interrupt)?;
+            let checked = checked.inspect_err(|_| mismatch(served, target));
+            (Some(target.clone()), target.card.clone(), checked)
+        }
+        // Its first spare knows the form.
+        Err(why) => match served.chain(number).iter().find_map(FallbackLink::card) {
+            Some(card) => {
+                let mut rows = rows;
+                rows.keep_only(&card.schema.inputs);
+                let checked = by_schema(&card.schema.inputs, rows, interrupt)?;
+                (None, card.clone(), checked.map(|batch| Checked::of_unavailable(batch, why)))
+            }
+            None => return Ok(Err((number, PredictError::Unavailable(why).into()))),
+        },
+    };
+    let checked = checked.and_then(|checked| check_outputs(&reply, &card).map(|()| checked));
+    Ok(match checked {
+        Ok(checked) => Ok(Prepared { number, target, card, checked, deadline, reply, sent, took: began.elapsed() }),
+        Err(error) => Err((number, Failure { error, sent })),
+    })
+}
+
+/// The version that a request means.
+fn version(request: &Request, key: Option<&str>) -> Result<u32, CatalogError> {
+    match &request.version {
+        Some(version) => request.served.resolve(version),
+        None => Ok(request.served.pick(request.key.as_deref().or(key))),
+    }
+}
+
+/// Only outputs that there are can be asked for.
+fn check_outputs(reply: &ReplyForm, card: &Card) -> Result<(), PredictError> {
+    let is_known = |name: &String| card.schema.outputs.iter().any(|field| field.name == *name);
+    match reply.outputs.iter().find(|name| !is_known(name)) {
+        None => Ok(()),
+        Some(output) => {
+            let known = card.schema.outputs.iter().map(|field| field.name.clone()).collect();
+            Err(PredictError::UnknownOutput { output: output.clone(), known })
+        }
+    }
+}
+
+/// A canary that asks for other inputs than the live version is at fault when
+/// a request does not fit it; otherwise the request is.
+fn mismatch(served: &Served, target: &Target) {
+    let is_canary = served.serving.canary.as_ref().is_some_and(|canary| canary.to == target.version.number);
+    let live = served.target(served.serving.live);
+    if is_canary && live.is_ok_and(|live| live.card.schema.inputs != target.card.schema.inputs) {
+        let message = "a request does not fit this version's inputs, which differ from the live version's";
+        target.observed.record(Duration::ZERO, Some(LastError::new(unix_ms(), "invalid-input", message)));
+    }
+}
+
+/// The window of a component that `rest` stands behind.
+pub(super) fn window(served: &Served, rest: &[FallbackLink], deadline: Instant) -> Window {
+    let behind = rest.iter().filter_map(|link| match link {
+        FallbackLink::Constant(_) => Some(Behind::Constant),
+        FallbackLink::Target { target, .. } => Some(Behind::Component(target.observed.p99())),
+        FallbackLink::Unavailable(_) => None,
+    });
+    Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
+}
+
+/// Calls the version on this thread.
+fn call(
+    request: &Request,
+    target: &Target,
+    prepared: &Prepared,
+    stop: &Arc<Stop>,
+    services: &Services,
+) -> (Attempt, Option<Spent>) {
+    let served = &request.served;
+    let window = window(served, served.chain(prepared.number), prepared.deadline);
+    let left = window.until.saturating_duration_since(Instant::now());
+    if let Err(needs) = target.admission.can_meet(left) {
+        return (Err(CallError::DeadlineTooShort(needs)), None);
+    }
+    let pass = match target.enter() {
+        Ok(pass) => pass,
+        Err(error) => return (Err(error), None),
+    };
+    let inputs = &prepared.checked.batch;
+    let stop: Arc<dyn Asker> = stop.clone();
+    let (attempt, spent) = invoke(target, inputs, 1, window.until, window.fair, Some(stop), &services.metrics);
+    pass.tell(&attempt);
+    (attempt, Some(spent))
+}
+
+/// What follows from a version's answer, beside the reply.
+pub(super) fn answered(
+    request: &Request,
+    prepared: &Prepared,
+    target: &Arc<Target>,
+    (outputs, took): (&Batch, Duration),
+    services: &Services,
+) {
+    let inputs = &prepared.checked.batch;
+    target.sample_features(&services.background, inputs);
+    let shadow = request.served.shadow.as_ref().filter(|_| prepared.number == request.served.serving.live);
+    if let Some(shadow) = shadow {
+        shadow.follow(&services.background, &services.metrics, inputs, outputs, took);
+    }
+}
+
+/// Everything that a request needs, on one thread. What the call has left is for after the reply.
+pub(super) fn whole(request: &Request, stop: Stop, services: &Services) -> (Outcome, Option<(Arc<Target>, Spent)>) {
+    let (began, live, longest) = (Instant::now(), request.served.serving.live, request.deadline(None));
+    let stop = Arc::new(stop);
+    let is_slice = matches!(*stop, Stop::Slice(_));
+    let is_over = || stop.has_gone() || Instant::now() >= longest;
+    let prepared = match prepare(request, services, &mut Interrupt::when(&is_over)) {
+        Ok(Ok(prepared)) => Box::new(prepared),
+        Ok(Err((number, failure))) => return (Outcome::Done(number, Err(failure)), None),
+        Err(Interrupted) if is_slice && Instant::now() < longest => return (Outcome::Unread, None),
+        Err(Interrupted) => return (Outcome::Done(live, Err(CallError::Overdue.into())), None),
+    };
+    let number = prepared.number;
+    let target = match &prepared.target {
+        Some(target) if !prepared.checked.is_bypassed() => target.clone(),
+        _ => return (Outcome::Bypassed(prepared), None),
+    };
+    let (attempt, spent) = call(request, &target, &prepared, &stop, services);
+    let spent = spent.map(|spent| (target.clone(), spent));
+    let outcome = match attempt {
+        Ok((outputs, took)) => {
+            answered(request, &prepared, &target, (&outputs, took), services);
+            let answer = of_version(&target, prepared.card.clone(), outputs, None);
+            let outcome = written(request, prepared, answer, &stop);
+            if matches!(outcome, Outcome::Done(_, Ok(_))) {
+                target.observed.inline().answered(request.body.len(), began.elapsed());
+            }
+            outcome
+        }
+        Err(CallError::Abandoned) if is_slice => Outcome::Uncalled(prepared),
+        Err(CallError::InvalidInput(message)) => Outcome::Done(number, Err(PredictError::Refused(message).into())),
+        Err(error) if request.served.chain(number).is_empty() => Outcome::Done(number, Err(error.into())),
+        Err(error) => Outcome::Failed(prepared, error),
+    };
+    (outcome, spent)
+}
+
+/// Writes the answer of the version that was asked, on this thread.
+fn written(request: &Request, mut prepared: Box<Prepared>, answer: Answer, stop: &Stop) -> Outcome {
+    let number = prepared.number;
+    let is_over = || stop.has_gone() || Instant::now() >= prepared.deadline;
+    let answer = match prepared.checked.complete(answer) {
+        Ok(answer) => answer,
+        Err(error) => return Outcome::Done(number, Err(error.into())),
+    };
+    match write(request, &prepared, &answer, &mut Interrupt::when(&is_over)) {
+        Ok(Ok(body)) => Outcome::Done(number, Ok(Reply::new(body, &answer))),
+        Ok(Err(error)) => Outcome::Done(number, Err(PredictError::Unwritten(error).into())),
+        Err(Interrupted) if matches!(stop, Stop::Slice(_)) => Outcome::Unwritten(prepared, answer),
+        Err(Interrupted) => Outcome::Done(number, Err(CallError::Overdue.into())),
+    }
+}
+
+/// An answer's bytes.
+pub(super) fn write(
+    request: &Request,
+    prepared: &Prepared,
+    answer: &Answer,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Vec<u8>, ProtocolError>, Interrupted> {
+    match request.format.encode(&request.served.name, &prepared.reply, answer, interrupt) {
+        Err(ProtocolError::Interrupted(interrupted)) => Err(interrupted),
+        written => Ok(written),
+    }
+}
+
+impl Prepared {
+    /// No answer, though it could be read.
+    pub(super) fn failure(self, error: PredictError) -> Failure {
+        Failure { error, sent: self.sent }
+    }
+}
+
+/// A version's answer, in the form of a card's outputs.
+pub(super) fn of_version(target: &Target, card: Arc<Card>, outputs: Batch, degraded: Option<&'static str>) -> Answer {
+    Answer {
+        card,
+        outputs,
+        model: target.model.clone(),
+        version: target.version.number.to_string(),
+        digest: Some(target.digest_text.clone()),
+        degraded,
+        remarks: Remarks::default(),
+    }
+}
+
+/// A constant's answer.
+pub(super) fn of_constant(model: &str, card: Arc<Card>, outputs: Batch, reason: &'static str) -> Answer {
+    Answer {
+        card,
+        outputs,
+        model: model.to_owned(),
+        version: "constant".into(),
+        digest: None,
+        degraded: Some(reason),
+        remarks: Remarks::default(),
+    }
+}
