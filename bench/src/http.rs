@@ -3,16 +3,29 @@
 use crate::Error;
 use crate::load::Load;
 use crate::models::{Model, Workbench};
-use crate::servers::{Server, TempDir};
+use crate::servers::{Server, TempDir, build_scry};
 use crate::turns::{Entrant, take};
+use std::path::{Path, PathBuf};
 
 /// Requests in the first turn, which is not counted.
 const WARM_UP: usize = 500;
 
+/// What else takes part.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Another `scry` program, such as one of an earlier commit, in the native server's place: its rate is the last
+    /// column's 1
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
+}
+
 /// Measures and prints the table.
-pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
+pub(crate) fn run(workbench: &Workbench, options: &Options) -> Result<(), Error> {
     let models = [&workbench.bikeshare, &workbench.digits];
     let dir = TempDir::new()?;
+    if let Some(beside) = &options.beside {
+        return pairs(workbench, beside, &dir, models);
+    }
     let native = Server::native(&models)?;
     let scry = Server::scry(&dir.0, &models)?;
     println!("## Over HTTP\n");
@@ -25,6 +38,41 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
     for (model, rows, requests) in [(&workbench.bikeshare, 1, 3000), (&workbench.digits, 64, 600)] {
         for connections in [1, 16] {
             measure(model, rows, connections, requests, [&native, &scry])?;
+        }
+    }
+    println!();
+    Ok(())
+}
+
+/// Two programs in turns.
+fn pairs(workbench: &Workbench, beside: &Path, dir: &TempDir, models: [&Model; 2]) -> Result<(), Error> {
+    let base = Server::of_program(beside, &dir.0.join("base"), "", &models)?;
+    let scry = Server::of_program(&build_scry()?, &dir.0.join("scry"), "", &models)?;
+    println!("## Over HTTP, beside another program\n");
+    println!(
+        "| model | rows | connections | base requests/s | requests/s | p99 µs, base and this | × base throughput | × base CPU |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    for (model, rows, requests) in [(&workbench.bikeshare, 1, 3000), (&workbench.digits, 64, 600)] {
+        for connections in [1, 16] {
+            let name = &model.description.card.name;
+            let (path, body) = (format!("/v2/models/{name}/infer"), model.v2_body(rows));
+            let load = Load { path: &path, body: &body, connections, requests };
+            let entrants = [Entrant { server: &base, load }, Entrant { server: &scry, load }];
+            for entrant in &entrants {
+                Load { requests: WARM_UP, ..entrant.load }.send(entrant.server.prediction)?;
+            }
+            let standings = take(&entrants)?;
+            let [base, this] = standings.as_slice() else { return Err("two programs took part".into()) };
+            println!(
+                "| {name} | {rows} | {connections} | {:.0} | {:.0} | {:.0}, {:.0} | {:.2} | {:.2} |",
+                base.requests_per_s,
+                this.requests_per_s,
+                base.p99_us,
+                this.p99_us,
+                this.requests_per_s / base.requests_per_s,
+                this.ratio
+            );
         }
     }
     println!();

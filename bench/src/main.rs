@@ -70,7 +70,7 @@ enum Part {
     /// One call in this process: native, kept and fresh instances, with fuel and without
     InProcess,
     /// The same requests to a native server and to `scry serve`
-    Http,
+    Http(http::Options),
     /// What callers notice while versions of another model are published
     Publishing,
     /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
@@ -115,11 +115,11 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         None => {
             let workbench = Workbench::new()?;
             in_process::run(&workbench)?;
-            http::run(&workbench)?;
+            http::run(&workbench, &http::Options::default())?;
             publishing::run(&workbench)
         }
         Some(Part::InProcess) => in_process::run(&Workbench::new()?),
-        Some(Part::Http) => http::run(&Workbench::new()?),
+        Some(Part::Http(options)) => http::run(&Workbench::new()?, &options),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
         Some(Part::Imports) => imports::run(),
         Some(Part::Peers) => peers::run(&Workbench::new()?),

@@ -58,11 +58,17 @@ impl Server {
         Self::configured(data, "", models)
     }
 
-    /// The same with a configuration.
+    /// `scry serve` with a configuration.
     pub(crate) fn configured(data: &Path, config: &str, models: &[&Model]) -> Result<Self, Error> {
-        let (scry, file) = (build_scry()?, data.join("scry.toml"));
+        Self::of_program(&build_scry()?, data, config, models)
+    }
+
+    /// Another `scry` program, with the models published.
+    pub(crate) fn of_program(scry: &Path, data: &Path, config: &str, models: &[&Model]) -> Result<Self, Error> {
+        std::fs::create_dir_all(data)?;
+        let file = data.join("scry.toml");
         std::fs::write(&file, config)?;
-        let mut command = Command::new(&scry);
+        let mut command = Command::new(scry);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(data);
         command.arg("--config").arg(file);
         let mut server = Self::ready(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)?;
@@ -72,7 +78,7 @@ impl Server {
             let name = &model.description.card.name;
             let file = data.join(format!("{name}.wasm"));
             std::fs::write(&file, &model.component)?;
-            let mut publish = Command::new(&scry);
+            let mut publish = Command::new(scry);
             publish.arg("publish").arg(&file).args(["--admin", &format!("http://{admin}"), "--data"]).arg(data);
             let output = publish.output()?;
             if !output.status.success() {

@@ -3,8 +3,7 @@
 
 use crate::support::{Host, Reply, eventually, features, guest, rows};
 use crate::swap::process;
-use rustix::process::Pid;
-use rustix::thread::sched_getaffinity;
+use rustix::process::{Pid, getpriority_process};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -224,70 +223,32 @@ fn models_that_burn_every_processor_keep_nobody_from_an_answer_and_are_charged()
     }
 }
 
-/// How many processors each of the host's threads of that name may use.
-fn processors(host: &Host, name: &str) -> Vec<u32> {
+/// The priorities of the host's threads of that name.
+fn priorities(host: &Host, name: &str) -> Vec<i32> {
     let tasks = std::fs::read_dir(process(host).join("task")).unwrap().map(|task| task.unwrap().path());
     // One may end meanwhile.
     let of = |task: std::path::PathBuf| {
         let is_ours = std::fs::read_to_string(task.join("comm")).ok()?.starts_with(name);
         let tid = Pid::from_raw(task.file_name()?.to_str()?.parse().ok()?);
-        is_ours.then(|| sched_getaffinity(tid).ok().map(|set| set.count()))?
+        is_ours.then(|| getpriority_process(tid).ok())?
     };
     tasks.filter_map(of).collect()
 }
 
 #[test]
-fn calls_that_burn_leave_a_processor_to_whoever_is_quick() {
-    let all = sched_getaffinity(None).unwrap().count();
-    for quiet_cores in [1, 0] {
-        let limits = "[limits]\ndeadline_ms = 60000\nfuel = 0\n";
-        let host = Host::with(&format!("compute.quiet_cores = {quiet_cores}\n{limits}"));
-        host.publish(&guest("steady"));
-        host.publish(&guest("hostile"));
-        let client = asks(&host, "hostile", "loop");
-        eventually("it loops", || live(&host) == 1.0);
-        let ask = || host.predict("steady", "", 1.0).status(200);
-        if quiet_cores == 0 {
-            for _ in 0..100 {
-                ask();
-                assert!(processors(&host, "scry-compute").iter().all(|&processors| processors == all));
-            }
-            continue;
-        }
-        let left = (all - quiet_cores).max(1);
-        eventually("it keeps off one", || {
-            ask();
-            processors(&host, "scry-compute").contains(&left)
-        });
-        assert!(processors(&host, "scry-compute").contains(&all), "the others have them all");
-        drop(client);
-    }
-}
-
-#[test]
-fn a_model_that_only_fails_leaves_a_processor_to_whoever_is_quick() {
-    let all = sched_getaffinity(None).unwrap().count();
-    let left = (all - 1).max(1);
-    let host = hostile("", &[]);
+fn what_can_wait_runs_at_the_lowest_priority_and_a_call_that_burns_at_a_low_one() {
+    let host = Host::with("[limits]\ndeadline_ms = 60000\nfuel = 0\n");
     host.publish(&guest("steady"));
-    eventually("it keeps off one", || {
-        host.predict("hostile", "trap", 1.0).status(500);
+    host.publish(&guest("hostile"));
+    assert_eq!(priorities(&host, "scry-background"), [19]);
+    let before = priorities(&host, "scry-compute").iter().filter(|&&nice| nice == 10).count();
+    let client = asks(&host, "hostile", "loop");
+    eventually("it loops at a low priority", || {
         host.predict("steady", "", 1.0).status(200);
-        processors(&host, "scry-compute").contains(&left)
+        priorities(&host, "scry-compute").iter().filter(|&&nice| nice == 10).count() > before
     });
-    assert!(processors(&host, "scry-compute").contains(&all), "the others have them all");
-}
-
-#[test]
-fn what_can_wait_keeps_off_the_quiet_processors_at_any_time() {
-    let all = sched_getaffinity(None).unwrap().count();
-    for quiet_cores in [1, 0] {
-        let host = Host::with(&format!("compute.quiet_cores = {quiet_cores}\n"));
-        host.publish(&guest("steady"));
-        let left = (all - quiet_cores).max(1);
-        assert_eq!(processors(&host, "scry-behind"), [left], "{quiet_cores} quiet");
-        assert!(processors(&host, "scry-compute").iter().all(|&processors| processors == all));
-    }
+    assert!(priorities(&host, "scry-compute").contains(&0), "another took its place");
+    drop(client);
 }
 
 #[test]
