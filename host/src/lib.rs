@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod drift;
 pub mod golden;
 pub mod http;
 pub mod import;

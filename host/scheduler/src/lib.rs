@@ -11,14 +11,18 @@ mod io_thread;
 mod lane;
 mod pool;
 mod queue;
+mod rate_limit;
 mod supervisor;
+mod work;
 
 pub use background::Background;
 pub use cancel::{CancelOnDrop, CancelToken};
 pub use io_thread::{is_idle_enough, thread_woke};
 pub use lane::{Lane, LaneLimits, SLICE};
-pub use pool::{Permit, Pool, Work, threads_max};
+pub use pool::{Permit, Pool, threads_max};
 pub use queue::Refused;
+pub use rate_limit::RateLimit;
+pub use work::Work;
 
 #[cfg(test)]
 mod tests;

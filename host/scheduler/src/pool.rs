@@ -9,6 +9,7 @@
 
 use crate::lane::Lane;
 use crate::queue::{Class, Pick, Picked, Queue, Refused};
+use crate::work::Work;
 use rustix::process::Pid;
 use scry_os::threads::{Priority, compute, demote, thread_cpu};
 use scry_os::ticker::{Tick, Ticker};
@@ -19,24 +20,6 @@ use std::time::{Duration, Instant};
 /// Busy patient threads for each prompt one, at most: each holds a call that
 /// outlived its slice.
 pub(crate) const PATIENT_PER_PROMPT: usize = 8;
-
-/// What the threads run.
-pub trait Work: Send + Sized + 'static {
-    /// When its client stops waiting.
-    fn deadline(&self) -> Instant;
-
-    /// Whether the client has gone.
-    fn is_abandoned(&self) -> bool;
-
-    /// How large it is.
-    fn rows(&self) -> usize;
-
-    /// Whether one call may answer both.
-    fn joins(&self, other: &Self) -> bool;
-
-    /// Does it, together with those that joined it.
-    fn run(self, joined: Vec<Self>);
-}
 
 /// A pool of compute threads.
 pub struct Pool<W: Work> {

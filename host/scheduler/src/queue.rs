@@ -6,7 +6,7 @@
 //! burn whole slices are served by the threads of low priority.
 
 use crate::lane::Lane;
-use crate::pool::Work;
+use crate::work::Work;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;

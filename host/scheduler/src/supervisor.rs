@@ -5,8 +5,9 @@
 //! Never runs a guest, never touches the queue's order.
 
 use crate::lane::SLICE;
-use crate::pool::{PATIENT_PER_PROMPT, Shared, State, Work, wake};
+use crate::pool::{PATIENT_PER_PROMPT, Shared, State, wake};
 use crate::queue::Class;
+use crate::work::Work;
 use rustix::process::Pid;
 use scry_os::threads::{Priority, cpu_of, demote};
 use scry_os::ticker::Tick;

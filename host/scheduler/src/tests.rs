@@ -1,6 +1,7 @@
 use crate::lane::{Lane, LaneLimits, SLICE, test_lane};
-use crate::pool::{Pool, Work};
+use crate::pool::Pool;
 use crate::queue::{Class, Pick, Queue, Refused};
+use crate::work::Work;
 use proptest::prelude::*;
 use scry_os::threads::thread_cpu;
 use scry_os::ticker::Ticker;

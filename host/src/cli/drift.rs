@@ -5,7 +5,7 @@ use super::comparison::{self, Compared};
 use super::form::Shape;
 use super::profile::alpha;
 use super::{CliError, list, print_json, table, text};
-use crate::serving::{Epoch, ExportedModel};
+use crate::drift::{Epoch, ExportedModel};
 use scry_card::stats::{ALPHA, Counts, DriftReport, Reference, watch};
 use scry_component::Description;
 use serde_json::Value;

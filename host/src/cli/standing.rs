@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 /// How all models are served.
 #[derive(Debug, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct Health {
     number: u64,
     models: BTreeMap<String, Model>,
 }
 
-impl Standing {
+impl Health {
     pub(super) fn of(client: &Client) -> Result<Self, CliError> {
         client.get("/v1/state")
     }

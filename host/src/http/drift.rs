@@ -1,10 +1,9 @@
 //! What a model's versions see and say, beside what they learned from: for
 //! programs, and as text for people. Reads what is there, changes nothing.
 
+use crate::drift::{DriftMonitor, EpochReport, ExportedModel, ExportedVersion, PairedReport, SeriesReport, SkewReport};
 use crate::registry::Registry;
-use crate::serving::{
-    BesideReport, EpochReport, ExportedModel, ExportedVersion, Routes, Served, SideReport, SkewReport, Target, Watch,
-};
+use crate::serving::{Routes, Served, ServedVersion};
 use scry_card::stats::DriftReport;
 use scry_catalog::{CatalogError, Freshness};
 use scry_names::Digest;
@@ -32,14 +31,14 @@ struct ShownVersion {
     #[serde(flatten)]
     staleness: Staleness,
     /// `inputs`, `features` and `outputs`, where they are watched.
-    sides: BTreeMap<&'static str, SideReport>,
+    sides: BTreeMap<&'static str, SeriesReport>,
     /// Which sides are not, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unwatched: Vec<String>,
     /// What became of the sample that features come from.
     skew: Option<SkewReport>,
     /// Of a canary or a shadow: how it differs from the live version.
-    beside: Option<BesideReport>,
+    beside: Option<PairedReport>,
 }
 
 /// How old a version's data is.
@@ -58,7 +57,7 @@ pub(super) struct Staleness {
 }
 
 impl Staleness {
-    pub(super) fn of(target: &Target, now_ms: u64) -> Self {
+    pub(super) fn of(target: &ServedVersion, now_ms: u64) -> Self {
         let card = &target.card;
         let freshness = Freshness::of(card).ok().flatten();
         let days = |age_s: f64| (age_s / 8_640.0).round() / 10.0;
@@ -111,16 +110,16 @@ fn role(served: &Served, number: u32) -> Option<&'static str> {
     }
 }
 
-fn sides(watch: &Watch, alpha: f64) -> BTreeMap<&'static str, SideReport> {
+fn sides(watch: &DriftMonitor, alpha: f64) -> BTreeMap<&'static str, SeriesReport> {
     watch.sides().filter_map(|side| Some((side.name, side.report(alpha).ok()?))).collect()
 }
 
 /// How a canary, or a shadow, differs from the live version.
-fn beside(served: &Served, number: u32, alpha: f64) -> Option<BesideReport> {
-    let canary = served.target(number).ok().and_then(|target| target.beside.as_ref());
-    let shadow = served.shadow.as_ref().and_then(|arm| arm.beside.as_ref());
-    let beside = canary.into_iter().chain(shadow).find(|beside| beside.to == number)?;
-    Some(beside.report(alpha))
+fn beside(served: &Served, number: u32, alpha: f64) -> Option<PairedReport> {
+    let canary = served.target(number).ok().and_then(|target| target.paired.as_ref());
+    let shadow = served.shadow.as_ref().and_then(|arm| arm.paired.as_ref());
+    let paired = canary.into_iter().chain(shadow).find(|paired| paired.to == number)?;
+    Some(paired.report(alpha))
 }
 
 /// The counts of a model's versions, for other hosts to add.

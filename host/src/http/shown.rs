@@ -2,8 +2,9 @@
 
 use super::drift::Staleness;
 use super::error::HttpError;
+use crate::drift::{DriftMonitor, Series};
 use crate::registry::{Registry, Rollout};
-use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served, Side, Watch};
+use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
 use scry_catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
@@ -151,7 +152,7 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         Some(Ok(_)) => "ready".to_owned(),
         Some(Err(why)) => why.clone(),
     };
-    let evidence = target.map(|target| target.observed.evidence()).unwrap_or_default();
+    let evidence = target.map(|target| target.stats.evidence()).unwrap_or_default();
     ShownVersion {
         version: number,
         digest,
@@ -162,10 +163,10 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         traffic_percent: served.map_or(0.0, |served| share(served, number)),
         requests: evidence.requests,
         errors: evidence.errors,
-        last_errors: target.map(|target| target.observed.last_errors()).unwrap_or_default(),
+        last_errors: target.map(|target| target.stats.last_errors()).unwrap_or_default(),
         circuit: target.map(|target| target.circuit.state()),
         staleness: target.map(|target| Staleness::of(target, unix_ms())).unwrap_or_default(),
-        drifting: target.and_then(|target| target.watch.as_ref()).map(|watch| drifting(watch)).unwrap_or_default(),
+        drifting: target.and_then(|target| target.drift.as_ref()).map(|watch| drifting(watch)).unwrap_or_default(),
     }
 }
 
@@ -179,8 +180,8 @@ fn share(served: &Served, number: u32) -> f64 {
     }
 }
 
-fn drifting(watch: &Watch) -> Vec<&'static str> {
-    watch.sides().map(Side::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
+fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
+    watch.sides().map(Series::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
 }
 
 /// What a scrape shows of the versions.

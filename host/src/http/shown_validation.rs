@@ -1,6 +1,6 @@
 //! What checks have found, as JSON and as a page for people. Never decides.
 
-use crate::serving::{FoundReport, Routes};
+use crate::serving::{FindingsReport, Routes};
 use scry_card::{Checks, Finding};
 use serde::Serialize;
 use std::fmt;
@@ -21,7 +21,7 @@ struct ShownChecks {
     /// What is wrong with the version as a whole right now, and what follows.
     standing: Vec<Finding>,
     /// Since the version was loaded.
-    found: FoundReport,
+    found: FindingsReport,
 }
 
 pub(super) fn of(routes: &Routes, name: &str) -> ShownValidation {
@@ -29,7 +29,7 @@ pub(super) fn of(routes: &Routes, name: &str) -> ShownValidation {
     let ready = served.into_iter().flat_map(|served| &served.versions).filter_map(|(version, target)| {
         let validation = &target.as_ref().ok()?.validation;
         let (checks, found) = (validation.checks.clone(), validation.found.report());
-        Some(ShownChecks { version: *version, standing: validation.standing.findings(&checks), checks, found })
+        Some(ShownChecks { version: *version, standing: validation.health.findings(&checks), checks, found })
     });
     ShownValidation { model: name.to_owned(), versions: ready.collect() }
 }

@@ -5,7 +5,8 @@
 //! and `catalog`'s. What cannot be kept is warned of, and tried again.
 
 use super::{Registry, again_and_again};
-use crate::serving::{Counted, Routes, Watch};
+use crate::drift::{Counted, DriftMonitor};
+use crate::serving::Routes;
 use crate::telemetry::unix_ms;
 use scry_catalog::Freshness;
 use scry_store::StoreError;
@@ -32,7 +33,7 @@ pub(super) struct Keeper {
 
 #[derive(Debug)]
 struct Kept {
-    watch: Arc<Watch>,
+    watch: Arc<DriftMonitor>,
     /// Whether nothing is in their place that is not theirs.
     is_free: bool,
     /// How far they are in the data folder.
@@ -64,7 +65,7 @@ impl Registry {
             watch_sides(watch, self.drift_alpha(), now_ms);
         }
         for target in routes.models.values().flat_map(|served| served.versions.values().flatten()) {
-            target.validation.standing.look(&target.card, target.watch.as_deref(), now_ms);
+            target.validation.health.look(&target.card, target.drift.as_deref(), now_ms);
         }
         for ((model, version), data_until) in newly_stale(&routes, now_ms, &mut keeper.stale) {
             tracing::warn!(%model, version, %data_until, "the model's data is older than its `max_age`");
@@ -77,7 +78,7 @@ impl Registry {
 
     /// Takes up what was kept of a version; what does not read is set aside.
     /// Whether its place is free for what comes.
-    fn resume(&self, watch: &Watch) -> bool {
+    fn resume(&self, watch: &DriftMonitor) -> bool {
         let resumed = match self.store.drift(&watch.model, &watch.version.digest) {
             Ok(None) => return true,
             Ok(Some(bytes)) => serde_json::from_slice::<Counted>(&bytes)
@@ -88,7 +89,7 @@ impl Registry {
         resumed.map_or_else(|why| self.set_aside(watch, &why), |()| true)
     }
 
-    fn set_aside(&self, watch: &Watch, why: &str) -> bool {
+    fn set_aside(&self, watch: &DriftMonitor, why: &str) -> bool {
         let (model, digest) = (&watch.model, &watch.version.digest);
         match self.store.set_drift_aside(model, digest) {
             Ok(kept) => {
@@ -103,7 +104,7 @@ impl Registry {
         }
     }
 
-    fn save(&self, watch: &Watch) -> Result<(), StoreError> {
+    fn save(&self, watch: &DriftMonitor) -> Result<(), StoreError> {
         let Ok(json) = serde_json::to_vec(&watch.counted()) else { return Ok(()) };
         self.store.put_drift(&watch.model, &watch.version.digest, &json)
     }
@@ -152,7 +153,7 @@ impl Keeper {
 }
 
 /// Judges what is new of a version; its alarms are said once an epoch.
-fn watch_sides(watch: &Watch, alpha: f64, now_ms: u64) {
+fn watch_sides(watch: &DriftMonitor, alpha: f64, now_ms: u64) {
     let (model, version, digest) = (&watch.model, watch.version.number, &watch.version.digest);
     for side in watch.sides() {
         for alarm in side.look(alpha, now_ms) {

@@ -35,12 +35,12 @@ impl Workbench {
         let Used { versions, lanes } = std::mem::take(&mut self.used);
         self.lanes.retain(|name, _| lanes.contains(name));
         self.turns.retain(|name, _| lanes.contains(name));
-        self.observed.retain(|key, _| versions.contains(key));
+        self.stats.retain(|key, _| versions.contains(key));
         self.found.retain(|key, _| versions.contains(key));
         self.circuits.retain(|key, _| versions.contains(key));
         self.watches.retain(|key, _| versions.contains(key));
         let is_served = |name: &String| catalog.models.get(name).is_some_and(|model| model.serving.is_some());
-        self.besides.retain(|(name, _), _| is_served(name));
+        self.pairs.retain(|(name, _), _| is_served(name));
         self.seen.retain(|name, _| is_served(name));
     }
 }

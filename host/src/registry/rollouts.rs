@@ -61,7 +61,7 @@ impl Registry {
     /// since its step began.
     fn evidence(&self, served: &Served, canary: &Canary) -> (Evidence, Evidence) {
         let of = |number: u32| match served.target(number) {
-            Ok(target) => Evidence { is_open: target.circuit.is_open(), ..target.observed.evidence() },
+            Ok(target) => Evidence { is_open: target.circuit.is_open(), ..target.stats.evidence() },
             Err(_) => Evidence::default(),
         };
         let (live, tried) = (of(served.serving.live), of(canary.to));

@@ -8,9 +8,10 @@ use super::ending::Used;
 use super::in_hand::{CodeKey, Key, Proof};
 use super::watching::Kind;
 use crate::config::Config;
+use crate::drift::{DriftMonitor, Paired};
 use crate::serving::{
-    Beside, Circuit, EffectiveLimits, FallbackError, FallbackLink, Found, Observed, Reserve, Routes, Seen, Served,
-    ShadowArm, Target, Validation, Voice, Watch,
+    Circuit, EffectiveLimits, FallbackError, FallbackLink, Findings, LogLimits, Reserve, Routes, Served, ServedVersion,
+    ShadowArm, ShadowRecord, Stats, Validation,
 };
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::stats::References;
@@ -46,14 +47,14 @@ pub(super) struct Workbench {
     /// Of each model: for its calls, and for reading its large requests.
     pub(super) lanes: HashMap<String, [Arc<Lane>; 2]>,
     pub(super) turns: HashMap<String, Arc<AtomicU64>>,
-    pub(super) observed: HashMap<(String, u32), Arc<Observed>>,
-    pub(super) found: HashMap<(String, u32), Arc<Found>>,
+    pub(super) stats: HashMap<(String, u32), Arc<Stats>>,
+    pub(super) found: HashMap<(String, u32), Arc<Findings>>,
     pub(super) circuits: BTreeMap<(String, u32), Arc<Circuit>>,
-    pub(super) watches: BTreeMap<(String, u32), Arc<Watch>>,
+    pub(super) watches: BTreeMap<(String, u32), Arc<DriftMonitor>>,
     /// By model and kind, for as long as the same two versions are compared.
-    pub(super) besides: HashMap<(String, Kind), Arc<Beside>>,
+    pub(super) pairs: HashMap<(String, Kind), Arc<Paired>>,
     /// By model, for as long as the same two versions are compared.
-    pub(super) seen: HashMap<String, ((u32, u32), Arc<Seen>)>,
+    pub(super) seen: HashMap<String, ((u32, u32), Arc<ShadowRecord>)>,
     /// What the picture leads requests to.
     pub(super) routed: BTreeSet<Key>,
     /// What the picture that is being made has taken up: all else ends with the one before.
@@ -86,11 +87,11 @@ impl Workbench {
             faults: HashMap::new(),
             lanes: HashMap::new(),
             turns: HashMap::new(),
-            observed: HashMap::new(),
+            stats: HashMap::new(),
             found: HashMap::new(),
             circuits: BTreeMap::new(),
             watches: BTreeMap::new(),
-            besides: HashMap::new(),
+            pairs: HashMap::new(),
             seen: HashMap::new(),
             routed: BTreeSet::new(),
             used: Used::default(),
@@ -150,10 +151,10 @@ impl Workbench {
     ) -> Served {
         let routed: BTreeSet<u32> = serving.routed().collect();
         let mut versions = BTreeMap::new();
-        let beside = self.canary_beside(catalog, name, serving, config);
+        let paired = self.pair_with_canary(catalog, name, serving, config);
         for number in numbers.into_iter().flatten().copied() {
-            let beside = beside.clone().filter(|beside| [beside.live, beside.to].contains(&number));
-            match self.target(catalog, name, number, beside, config) {
+            let paired = paired.clone().filter(|paired| [paired.live, paired.to].contains(&number));
+            match self.target(catalog, name, number, paired, config) {
                 // Kept ready if possible, but not there: cold, like those that were not asked for.
                 Err(Missing::Cold) if !routed.contains(&number) => {}
                 target => drop(versions.insert(number, target.map_err(|missing| missing.why(number)))),
@@ -237,9 +238,9 @@ impl Workbench {
         catalog: &Catalog,
         name: &str,
         number: u32,
-        beside: Option<Arc<Beside>>,
+        paired: Option<Arc<Paired>>,
         config: &Config,
-    ) -> Result<Arc<Target>, Missing> {
+    ) -> Result<Arc<ServedVersion>, Missing> {
         let model = catalog.model(name).map_err(|_| Missing::Cold)?;
         let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
         let limits = effective(config, model.limits());
@@ -255,12 +256,12 @@ impl Workbench {
         let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
         let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
             .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
-        let watch = self.watch(name, version, &code, config);
-        validation.standing.look(&code.card, watch.as_deref(), unix_ms());
+        let drift = self.watch(name, version, &code, config);
+        validation.health.look(&code.card, drift.as_deref(), unix_ms());
         let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
-        Ok(Arc::new(Target {
+        Ok(Arc::new(ServedVersion {
             circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
-            observed: self.observed.entry(key).or_default().clone(),
+            stats: self.stats.entry(key).or_default().clone(),
             model: name.to_owned(),
             version,
             digest_text: version.digest.to_string().into(),
@@ -269,9 +270,9 @@ impl Workbench {
             limits,
             admission,
             validation,
-            voice: Voice::default(),
-            watch,
-            beside,
+            log_limits: LogLimits::default(),
+            drift,
+            paired,
         }))
     }
 
@@ -279,16 +280,16 @@ impl Workbench {
         &mut self,
         name: &str,
         serving: &Serving,
-        versions: &BTreeMap<u32, Result<Arc<Target>, String>>,
+        versions: &BTreeMap<u32, Result<Arc<ServedVersion>, String>>,
     ) -> Option<Arc<ShadowArm>> {
         let Some(shadow) = &serving.shadow else {
             self.seen.remove(name);
-            self.besides.remove(&(name.to_owned(), Kind::Shadow));
+            self.pairs.remove(&(name.to_owned(), Kind::Shadow));
             return None;
         };
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
         let (live, target) = (ready(serving.live)?, ready(shadow.to)?.clone());
-        let Ok(FallbackLink::Target { inputs, outputs, target }) = FallbackLink::to(name, &live.card.schema, target)
+        let Ok(FallbackLink::Version { inputs, outputs, target }) = FallbackLink::to(name, &live.card.schema, target)
         else {
             return None;
         };
@@ -298,8 +299,8 @@ impl Workbench {
             *seen = (pair, Arc::default());
         }
         let (fields, seen) = (live.card.schema.outputs.clone(), seen.1.clone());
-        let beside = self.shadow_beside(name, live, &target);
-        Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, beside, seen }))
+        let paired = self.pair_with_shadow(name, live, &target);
+        Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, paired, seen }))
     }
 
     /// A model's lanes outlive its routes: calls on an old version count too.

@@ -3,7 +3,7 @@
 //!
 //! Never decides when.
 
-use super::target::Target;
+use super::version::ServedVersion;
 use scry_card::{Batch, Card, Field, Schema, ShownShape, Tensor, Values, batch_from_records};
 use scry_catalog::Version;
 use serde_json::{Map, Value};
@@ -13,9 +13,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum FallbackLink {
     /// A component, and how its columns correspond.
-    Target {
+    Version {
         /// Who answers.
-        target: Arc<Target>,
+        target: Arc<ServedVersion>,
         /// For each of its inputs: which of the request's columns.
         inputs: Vec<Option<usize>>,
         /// For each output of the requested model: which of its columns.
@@ -31,15 +31,15 @@ impl FallbackLink {
     /// What a component answers.
     pub(super) fn card(&self) -> Option<&Arc<Card>> {
         match self {
-            Self::Target { target, .. } => Some(&target.card),
+            Self::Version { target, .. } => Some(&target.card),
             Self::Constant(_) | Self::Unavailable(_) => None,
         }
     }
 
     /// A component that answers in the form of `schema`'s outputs.
-    pub fn to(model: &str, schema: &Schema, target: Arc<Target>) -> Result<Self, FallbackError> {
+    pub fn to(model: &str, schema: &Schema, target: Arc<ServedVersion>) -> Result<Self, FallbackError> {
         let (inputs, outputs) = correspond(model, schema, &target.model, target.version, &target.card.schema)?;
-        Ok(Self::Target { target, inputs, outputs })
+        Ok(Self::Version { target, inputs, outputs })
     }
 
     /// Makes a constant answer in the form of `schema`'s outputs.

@@ -3,8 +3,8 @@
 //!
 //! Never decides what follows from a failure.
 
-use super::observed::LastError;
-use super::target::Target;
+use super::stats::LastError;
+use super::version::ServedVersion;
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
 use scry_sandbox::{Asker, CallError, CallLimits, Spent};
@@ -18,7 +18,7 @@ pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 /// `fair`, running out of it is not the version's fault. A call for several
 /// `requests` that fails has no culprit yet: each request is made again alone.
 pub(super) fn invoke(
-    target: &Target,
+    target: &ServedVersion,
     inputs: &Batch,
     requests: usize,
     until: Instant,
@@ -56,12 +56,12 @@ pub(super) fn invoke(
     }
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
-        if let Some(unsaid) = target.voice.guest.take(now) {
+        if let Some(unsaid) = target.log_limits.guest.take(now) {
             tracing::info!(target: "scry::guest", %model, version, level = %line.level, unsaid, "{}", line.message);
         }
     }
     if report.logs_dropped > 0
-        && let Some(unsaid) = target.voice.guest.take(now)
+        && let Some(unsaid) = target.log_limits.guest.take(now)
     {
         let dropped = report.logs_dropped;
         tracing::warn!(target: "scry::guest", %model, version, dropped, unsaid, "the guest logged too much");
@@ -72,7 +72,7 @@ pub(super) fn invoke(
         Ok(outputs) => {
             target.admission.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
-            (0..requests).for_each(|_| target.observed.record(report.duration, None));
+            (0..requests).for_each(|_| target.stats.record(report.duration, None));
         }
         Err(error) if requests > 1 => {
             tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
@@ -94,12 +94,12 @@ pub(super) fn invoke(
             let last = LastError::new(unix_ms(), error.reason(), &cause);
             match is_awaited {
                 true => {
-                    target.observed.inline().failed();
-                    target.observed.record(report.duration, Some(last));
+                    target.stats.inline().failed();
+                    target.stats.record(report.duration, Some(last));
                 }
-                false => target.observed.note(last),
+                false => target.stats.note(last),
             }
-            if let Some(unsaid) = target.voice.failures.take(now) {
+            if let Some(unsaid) = target.log_limits.failures.take(now) {
                 let (reason, rows) = (error.reason(), inputs.rows);
                 tracing::warn!(%model, version, %digest, reason, rows, %cause, unsaid, "a call failed");
             }

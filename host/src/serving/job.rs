@@ -3,15 +3,14 @@
 //!
 //! Never decides what follows from a failure.
 
-use super::Predictor;
 use super::circuit::Pass;
 use super::invoke::{Attempt, invoke};
-use super::placement::Stop;
-use super::target::Target;
+use super::stop::Stop;
+use super::version::ServedVersion;
 use crate::telemetry::Metrics;
 use scry_card::Batch;
 use scry_sandbox::CallError;
-use scry_scheduler::{CancelToken, Lane, Work};
+use scry_scheduler::{CancelToken, Lane, Pool, Work};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -26,7 +25,7 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
-    pub(super) target: Arc<Target>,
+    pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,
     /// When the guest is stopped.
     pub(super) until: Instant,
@@ -142,24 +141,22 @@ fn together(calls: Vec<Call>) {
     calls.into_iter().filter(|call| !call.token.is_cancelled()).for_each(Call::alone);
 }
 
-impl Predictor {
-    /// Waits for work to be done, within its window. Dropping the future stops it.
-    pub(super) async fn wait<T>(
-        &self,
-        lane: &Arc<Lane>,
-        job: Job,
-        answered: oneshot::Receiver<T>,
-        token: CancelToken,
-        give_up: Instant,
-    ) -> Result<T, CallError> {
-        self.pool.submit(lane, job).map_err(|_| CallError::Overload)?;
-        let _waiting = token.cancel_on_drop();
-        match tokio::time::timeout_at(give_up.into(), answered).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            // It waited too long, and was dropped.
-            _ if !token.has_begun() => Err(CallError::Overload),
-            Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
-            Err(_) => Err(CallError::Timeout),
-        }
+/// Has work done by the pool, within its window. Dropping the future stops it.
+pub(super) async fn run<T>(
+    pool: &Pool<Job>,
+    lane: &Arc<Lane>,
+    job: Job,
+    answered: oneshot::Receiver<T>,
+    token: CancelToken,
+    give_up: Instant,
+) -> Result<T, CallError> {
+    pool.submit(lane, job).map_err(|_| CallError::Overload)?;
+    let _waiting = token.cancel_on_drop();
+    match tokio::time::timeout_at(give_up.into(), answered).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        // It waited too long, and was dropped.
+        _ if !token.has_begun() => Err(CallError::Overload),
+        Ok(Err(_)) => Err(CallError::Trap("the host dropped the call; this is a bug in scry".into())),
+        Err(_) => Err(CallError::Timeout),
     }
 }

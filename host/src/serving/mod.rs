@@ -5,43 +5,37 @@
 
 mod circuit;
 mod deadline;
-mod difference;
 mod fallback;
-mod found;
+mod findings;
+mod health;
 mod invoke;
 mod job;
 mod limits;
-mod observed;
+mod log_limits;
 mod pipeline;
 mod placement;
 mod request;
 mod routes;
+mod sampling;
+mod services;
 mod shadow;
 mod stages;
-mod standing;
-mod target;
+mod stats;
+mod stop;
 mod validation;
-mod voice;
-mod watch;
-
-use pipeline::Services;
+mod version;
 
 pub use circuit::{Circuit, CircuitState};
 pub use deadline::Reserve;
-pub use difference::{DifferenceReport, Differences, FieldDifference, Pair};
 pub use fallback::{FallbackError, FallbackLink, correspond};
-pub use found::{Found, FoundReport};
+pub use findings::{Findings, FindingsReport};
+pub use health::Health;
 pub use limits::EffectiveLimits;
-pub use observed::{LastError, Observed};
+pub use log_limits::LogLimits;
 pub use pipeline::Predictor;
 pub use request::{Failure, PredictError, Reply, Request};
 pub use routes::{Routes, Served};
-pub use shadow::{Seen, ShadowArm};
-pub use standing::Standing;
-pub use target::Target;
+pub use shadow::{DifferenceReport, Differences, FieldDifference, Pair, ShadowArm, ShadowRecord};
+pub use stats::{LastError, Stats};
 pub use validation::{Refusal, Validation};
-pub use voice::Voice;
-pub use watch::{
-    Alarm, AlarmColumn, Beside, BesideReport, Counted, Epoch, EpochReport, Epochs, ExportedModel, ExportedVersion,
-    Side, SideMoment, SideReport, Skew, SkewReport, Watch,
-};
+pub use version::ServedVersion;

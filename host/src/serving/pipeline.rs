@@ -5,13 +5,16 @@ use super::circuit::Pass;
 use super::deadline::Window;
 use super::fallback::{FallbackLink, repeated, spare_inputs, spare_outputs};
 use super::invoke::Attempt;
-use super::job::{Call, Job};
-use super::placement::{Placement, SLICE, Stop};
+use super::job::{Call, Job, run};
+use super::placement::{Placement, SLICE, offload, place};
 use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::{Routes, Served};
+use super::sampling::sample_features;
+use super::services::Services;
 use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
-use super::target::Target;
+use super::stop::Stop;
 use super::validation::Bypass;
+use super::version::ServedVersion;
 use crate::telemetry::{Metrics, UNKNOWN};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Values};
@@ -27,18 +30,11 @@ use tokio::sync::oneshot;
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
-/// What stages need beside their request.
-#[derive(Debug)]
-pub(super) struct Services {
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) background: Background,
-}
-
 /// Answers requests from whatever is routed at the moment.
 #[derive(Debug)]
 pub struct Predictor {
     routes: Arc<ArcSwap<Routes>>,
-    pub(super) pool: Pool<Job>,
+    pool: Pool<Job>,
     services: Arc<Services>,
 }
 
@@ -87,7 +83,7 @@ impl Predictor {
     pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
         let request = Arc::new(request);
         let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
-        let (number, ended) = self.run(&request).await;
+        let (number, ended) = self.answer(&request).await;
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
             Ok(_) => asked.ended(number, "ok"),
@@ -97,8 +93,8 @@ impl Predictor {
         ended
     }
 
-    async fn run(&self, request: &Arc<Request>) -> Ended {
-        if let Placement::Inline(permit) = self.place(request) {
+    async fn answer(&self, request: &Arc<Request>) -> Ended {
+        if let Placement::Inline(permit) = place(&self.pool, request) {
             self.services.metrics.inline_call(&request.served.name);
             let stop = Stop::Slice(permit.began() + SLICE);
             let (outcome, spent) = whole(request, stop, &self.services);
@@ -117,7 +113,7 @@ impl Predictor {
             (&outcome, request.served.target(request.served.serving.live))
         {
             // It was too long for the thread that reads requests.
-            live.observed.inline().failed();
+            live.stats.inline().failed();
         }
         match outcome {
             Outcome::Done(number, ended) => (number, ended),
@@ -144,7 +140,7 @@ impl Predictor {
         }
         let (theirs, services) = (request.clone(), self.services.clone());
         let work = move |interrupt: &mut Interrupt<'_>| prepare(&theirs, &services, interrupt);
-        let prepared = self.offload(served, request.deadline(None), request.body.len(), work).await;
+        let prepared = offload(&self.pool, served, request.deadline(None), request.body.len(), work).await;
         match prepared {
             Ok(Ok(prepared)) if prepared.checked.is_bypassed() => self.bypass(request, Box::new(prepared)).await,
             Ok(Ok(prepared)) => self.call(request, Box::new(prepared)).await,
@@ -157,7 +153,7 @@ impl Predictor {
         let (answer, answered) = oneshot::channel();
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
-        let run = Box::new(move || {
+        let work = Box::new(move || {
             services.metrics.queued(&theirs.served.name, queued.elapsed());
             let (outcome, spent) = whole(&theirs, stop, &services);
             drop(answer.send(outcome));
@@ -166,9 +162,9 @@ impl Predictor {
             }
         });
         let deadline = request.deadline(None);
-        let job = Job::Task { deadline, token: token.clone(), run };
+        let job = Job::Task { deadline, token: token.clone(), run: work };
         let give_up = window(&request.served, &[], deadline).give_up;
-        self.wait(&request.served.admission, job, answered, token, give_up).await
+        run(&self.pool, &request.served.admission, job, answered, token, give_up).await
     }
 
     /// Has the version called that is asked.
@@ -179,11 +175,11 @@ impl Predictor {
         match self.attempt(&target, &prepared.checked.batch, window).await {
             Ok((outputs, took)) => {
                 answered(request, &prepared, &target, (&outputs, took), &self.services);
-                target.observed.inline().answered(request.body.len(), prepared.took + took);
+                target.stats.inline().answered(request.body.len(), prepared.took + took);
                 let answer = of_version(&target, prepared.card.clone(), outputs, None);
                 match prepared.checked.complete(answer) {
                     Ok(answer) => self.write(request, prepared, answer).await,
-                    Err(error) => (number, Err(prepared.failure(error))),
+                    Err(error) => (number, Err(prepared.failure(PredictError::NoAnswer(error)))),
                 }
             }
             Err(CallError::InvalidInput(message)) => (number, Err(prepared.failure(PredictError::Refused(message)))),
@@ -194,7 +190,7 @@ impl Predictor {
     /// The version is not asked.
     async fn bypass(&self, request: &Arc<Request>, mut prepared: Box<Prepared>) -> Ended {
         if let Some(target) = prepared.target.as_ref().filter(|_| prepared.checked.is_kept_from_version()) {
-            target.sample_features(&self.services.background, &prepared.checked.batch);
+            sample_features(target, &self.services.background, &prepared.checked.batch);
         }
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
@@ -202,8 +198,8 @@ impl Predictor {
         match self.spare(&request.served, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
-                let error = prepared.checked.refused();
-                (prepared.number, Err(prepared.failure(error)))
+                let refused = prepared.checked.refused();
+                (prepared.number, Err(prepared.failure(refused.into())))
             }
         }
     }
@@ -236,7 +232,7 @@ impl Predictor {
                     return Some(of_constant(&served.name, card.clone(), outputs, reason));
                 }
                 FallbackLink::Unavailable(_) => {}
-                FallbackLink::Target { target, inputs: from, outputs } => {
+                FallbackLink::Version { target, inputs: from, outputs } => {
                     let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, prepared.deadline);
@@ -250,7 +246,7 @@ impl Predictor {
     }
 
     /// Has one component called on the compute threads, within its own limits.
-    async fn attempt(&self, target: &Arc<Target>, inputs: &Arc<Batch>, window: Window) -> Attempt {
+    async fn attempt(&self, target: &Arc<ServedVersion>, inputs: &Arc<Batch>, window: Window) -> Attempt {
         let queued = Instant::now();
         let left = window.until.saturating_duration_since(queued);
         target.admission.can_meet(left).map_err(CallError::DeadlineTooShort)?;
@@ -267,13 +263,13 @@ impl Predictor {
             answer,
             metrics: self.services.metrics.clone(),
         };
-        self.wait(&target.admission, Job::Call(Box::new(call)), answered, token, window.give_up).await?
+        run(&self.pool, &target.admission, Job::Call(Box::new(call)), answered, token, window.give_up).await?
     }
 
     async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {
         match prepared.checked.complete(answer) {
             Ok(answer) => self.write(request, prepared, answer).await,
-            Err(error) => (prepared.number, Err(prepared.failure(error))),
+            Err(error) => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
         }
     }
 
@@ -287,7 +283,7 @@ impl Predictor {
         let (number, deadline, answer) = (prepared.number, prepared.deadline, Arc::new(answer));
         let (theirs, written) = (request.clone(), answer.clone());
         let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
-        let body = self.offload(&request.served, deadline, bytes, work).await;
+        let body = offload(&self.pool, &request.served, deadline, bytes, work).await;
         let ended = match body {
             Ok(Ok(body)) => Ok(Reply::new(body, &answer)),
             Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),

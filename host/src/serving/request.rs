@@ -1,7 +1,7 @@
 //! A request to predict and what becomes of it: the types that every stage shares.
 
 use super::routes::Served;
-use super::validation::Refusal;
+use super::validation::{INVALID_INPUT, Refusal, Refused};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -9,10 +9,6 @@ use scry_protocol::{Answer, Format, ProtocolError, SentTensor, may_have_timeout}
 use scry_sandbox::CallError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How requests count that were at fault themselves, and why a spare answers
-/// one that the model itself must not see.
-pub(super) const INVALID_INPUT: &str = "invalid-input";
 
 /// A request to predict.
 #[derive(Debug)]
@@ -145,6 +141,16 @@ impl PredictError {
             Self::NoAnswer(error) => error.reason(),
             Self::Unavailable(_) => "unavailable",
             Self::Unwritten(_) => "failed",
+        }
+    }
+}
+
+impl From<Refused> for PredictError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Rows(refusal) => Self::InvalidInput(refusal),
+            Refused::Version(check, refusal) => Self::Untrusted(check, refusal),
+            Refused::Unavailable(why) => Self::Unavailable(why),
         }
     }
 }

@@ -3,12 +3,12 @@
 //! A request takes the picture once and keeps it to its end, so each answer
 //! comes from exactly one version whatever is deployed meanwhile.
 
-use super::Watch;
 use super::circuit::Circuit;
 use super::fallback::FallbackLink;
 use super::limits::EffectiveLimits;
 use super::shadow::ShadowArm;
-use super::target::Target;
+use super::version::ServedVersion;
+use crate::drift::DriftMonitor;
 use scry_catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
 use scry_scheduler::Lane;
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +23,7 @@ pub struct Routes {
     /// By model and version: of all that may be called.
     pub circuits: BTreeMap<(String, u32), Arc<Circuit>>,
     /// The same, of those that say what their training data was.
-    pub watches: BTreeMap<(String, u32), Arc<Watch>>,
+    pub watches: BTreeMap<(String, u32), Arc<DriftMonitor>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
     /// The change that led to it.
@@ -40,7 +40,7 @@ pub struct Served {
     /// What references are looked up in.
     pub catalog: Arc<Catalog>,
     /// Every version that is kept ready, or why it is not.
-    pub versions: BTreeMap<u32, Result<Arc<Target>, String>>,
+    pub versions: BTreeMap<u32, Result<Arc<ServedVersion>, String>>,
     /// Who answers instead, for the live version.
     pub fallback: Vec<FallbackLink>,
     /// The same for the canary: the live version, then its chain.
@@ -109,7 +109,7 @@ impl Served {
     }
 
     /// A version, when it is ready.
-    pub fn target(&self, number: u32) -> Result<&Arc<Target>, String> {
+    pub fn target(&self, number: u32) -> Result<&Arc<ServedVersion>, String> {
         match self.versions.get(&number) {
             Some(Ok(target)) => Ok(target),
             Some(Err(why)) => Err(why.clone()),

@@ -3,16 +3,17 @@
 //!
 //! Never decides where that is, and never waits.
 
-use super::Services;
 use super::deadline::{Behind, Window};
 use super::fallback::FallbackLink;
 use super::invoke::{Attempt, invoke};
-use super::observed::LastError;
-use super::placement::Stop;
 use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::Served;
-use super::target::Target;
+use super::sampling::sample_features;
+use super::services::Services;
+use super::stats::LastError;
+use super::stop::Stop;
 use super::validation::{Checked, by_schema};
+use super::version::ServedVersion;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Prepared {
     pub(super) number: u32,
     /// The version that is asked; nothing where it does not load.
-    pub(super) target: Option<Arc<Target>>,
+    pub(super) target: Option<Arc<ServedVersion>>,
     /// Whose outputs are answered.
     pub(super) card: Arc<Card>,
     pub(super) checked: Checked,
@@ -80,7 +81,7 @@ pub(super) fn prepare(
         Ok(target) => {
             let checked = target.check(rows, by_row, &services.metrics, interrupt)?;
             let checked = checked.inspect_err(|_| mismatch(served, target));
-            (Some(target.clone()), target.card.clone(), checked)
+            (Some(target.clone()), target.card.clone(), checked.map_err(PredictError::InvalidInput))
         }
         // Its first spare knows the form.
         Err(why) => match served.chain(number).iter().find_map(FallbackLink::card) {
@@ -88,7 +89,8 @@ pub(super) fn prepare(
                 let mut rows = rows;
                 rows.keep_only(&card.schema.inputs);
                 let checked = by_schema(&card.schema.inputs, rows, interrupt)?;
-                (None, card.clone(), checked.map(|batch| Checked::of_unavailable(batch, why)))
+                let checked = checked.map(|batch| Checked::of_unavailable(batch, why));
+                (None, card.clone(), checked.map_err(PredictError::InvalidInput))
             }
             None => return Ok(Err((number, PredictError::Unavailable(why).into()))),
         },
@@ -122,12 +124,12 @@ fn check_outputs(reply: &ReplyForm, card: &Card) -> Result<(), PredictError> {
 
 /// A canary that asks for other inputs than the live version is at fault when
 /// a request does not fit it; otherwise the request is.
-fn mismatch(served: &Served, target: &Target) {
+fn mismatch(served: &Served, target: &ServedVersion) {
     let is_canary = served.serving.canary.as_ref().is_some_and(|canary| canary.to == target.version.number);
     let live = served.target(served.serving.live);
     if is_canary && live.is_ok_and(|live| live.card.schema.inputs != target.card.schema.inputs) {
         let message = "a request does not fit this version's inputs, which differ from the live version's";
-        target.observed.record(Duration::ZERO, Some(LastError::new(unix_ms(), "invalid-input", message)));
+        target.stats.record(Duration::ZERO, Some(LastError::new(unix_ms(), "invalid-input", message)));
     }
 }
 
@@ -135,7 +137,7 @@ fn mismatch(served: &Served, target: &Target) {
 pub(super) fn window(served: &Served, rest: &[FallbackLink], deadline: Instant) -> Window {
     let behind = rest.iter().filter_map(|link| match link {
         FallbackLink::Constant(_) => Some(Behind::Constant),
-        FallbackLink::Target { target, .. } => Some(Behind::Component(target.observed.p99())),
+        FallbackLink::Version { target, .. } => Some(Behind::Component(target.stats.p99())),
         FallbackLink::Unavailable(_) => None,
     });
     Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
@@ -144,7 +146,7 @@ pub(super) fn window(served: &Served, rest: &[FallbackLink], deadline: Instant) 
 /// Calls the version on this thread.
 fn call(
     request: &Request,
-    target: &Target,
+    target: &ServedVersion,
     prepared: &Prepared,
     stop: &Arc<Stop>,
     services: &Services,
@@ -170,12 +172,12 @@ fn call(
 pub(super) fn answered(
     request: &Request,
     prepared: &Prepared,
-    target: &Arc<Target>,
+    target: &Arc<ServedVersion>,
     (outputs, took): (&Batch, Duration),
     services: &Services,
 ) {
     let inputs = &prepared.checked.batch;
-    target.sample_features(&services.background, inputs);
+    sample_features(target, &services.background, inputs);
     let shadow = request.served.shadow.as_ref().filter(|_| prepared.number == request.served.serving.live);
     if let Some(shadow) = shadow {
         shadow.follow(&services.background, &services.metrics, inputs, outputs, took);
@@ -183,7 +185,11 @@ pub(super) fn answered(
 }
 
 /// Everything that a request needs, on one thread. What the call has left is for after the reply.
-pub(super) fn whole(request: &Request, stop: Stop, services: &Services) -> (Outcome, Option<(Arc<Target>, Spent)>) {
+pub(super) fn whole(
+    request: &Request,
+    stop: Stop,
+    services: &Services,
+) -> (Outcome, Option<(Arc<ServedVersion>, Spent)>) {
     let (began, live, longest) = (Instant::now(), request.served.serving.live, request.deadline(None));
     let stop = Arc::new(stop);
     let is_slice = matches!(*stop, Stop::Slice(_));
@@ -207,7 +213,7 @@ pub(super) fn whole(request: &Request, stop: Stop, services: &Services) -> (Outc
             let answer = of_version(&target, prepared.card.clone(), outputs, None);
             let outcome = written(request, prepared, answer, &stop);
             if matches!(outcome, Outcome::Done(_, Ok(_))) {
-                target.observed.inline().answered(request.body.len(), began.elapsed());
+                target.stats.inline().answered(request.body.len(), began.elapsed());
             }
             outcome
         }
@@ -256,7 +262,12 @@ impl Prepared {
 }
 
 /// A version's answer, in the form of a card's outputs.
-pub(super) fn of_version(target: &Target, card: Arc<Card>, outputs: Batch, degraded: Option<&'static str>) -> Answer {
+pub(super) fn of_version(
+    target: &ServedVersion,
+    card: Arc<Card>,
+    outputs: Batch,
+    degraded: Option<&'static str>,
+) -> Answer {
     Answer {
         card,
         outputs,

@@ -3,8 +3,8 @@
 //!
 //! Never carries it out, and never sees a request's bytes.
 
-use super::request::{INVALID_INPUT, PredictError};
-use super::{Found, Standing};
+use super::findings::Findings;
+use super::health::Health;
 use crate::telemetry::Metrics;
 use scry_card::{
     Batch, Card, CheckKind, Checker, Checks, ChecksPatch, Decision, Detail, Field, Finding, Interrupt, Interrupted,
@@ -21,9 +21,9 @@ pub struct Validation {
     /// The author's, with the operator's on top.
     pub checks: Checks,
     /// What was found so far.
-    pub found: Arc<Found>,
+    pub found: Arc<Findings>,
     /// What is wrong with the version as a whole.
-    pub standing: Standing,
+    pub health: Health,
     inputs: Checker,
     outputs: Checker,
     detail: Detail,
@@ -52,6 +52,21 @@ pub(super) struct Checked {
     of_version: Vec<Finding>,
 }
 
+/// Why nothing answers a request that its version must not answer.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Its rows.
+    Rows(Refusal),
+    /// The version as it stands.
+    Version(CheckKind, Refusal),
+    /// The version does not load.
+    Unavailable(String),
+}
+
+/// How requests count that were at fault themselves, and why a spare answers
+/// one that the model itself must not see.
+pub(super) const INVALID_INPUT: &str = "invalid-input";
+
 /// Why a version is not asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bypass {
@@ -79,11 +94,11 @@ impl Bypass {
 impl Validation {
     /// The checks of a card with an operator's patch. Fails where a rule cannot
     /// be run.
-    pub fn new(card: &Card, patch: &ChecksPatch, detail: Detail, found: Arc<Found>) -> Result<Self, Invalid> {
+    pub fn new(card: &Card, patch: &ChecksPatch, detail: Detail, found: Arc<Findings>) -> Result<Self, Invalid> {
         let checks = card.checks.overridden(patch);
         let inputs = Checker::new(&card.schema.inputs, &checks)?;
         let outputs = Checker::outputs(&card.schema.outputs, &checks);
-        Ok(Self { checks, found, standing: Standing::default(), inputs, outputs, detail })
+        Ok(Self { checks, found, health: Health::default(), inputs, outputs, detail })
     }
 
     /// Puts a request's columns in order and checks their values. With
@@ -96,13 +111,13 @@ impl Validation {
         by_row: bool,
         metrics: &Metrics,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Result<Checked, PredictError>, Interrupted> {
+    ) -> Result<Result<Checked, Refusal>, Interrupted> {
         let batch = match rows.in_order(&card.schema.inputs, &self.detail, interrupt)? {
             Ok(batch) => batch,
             Err(unfit) => {
                 let refusal = self.refusal(unfit, interrupt)?;
                 self.count(model, 0, Decision::Reject, &tallies(&refusal.findings), &refusal.findings, metrics);
-                return Ok(Err(PredictError::InvalidInput(refusal)));
+                return Ok(Err(refusal));
             }
         };
         let verdict = self.inputs.check_until(&batch, &self.detail, interrupt)?;
@@ -117,7 +132,7 @@ impl Validation {
         verdict: Verdict,
         by_row: bool,
         metrics: &Metrics,
-    ) -> Result<Checked, PredictError> {
+    ) -> Result<Checked, Refusal> {
         let decision = verdict.decision();
         let of_version = self.of_version();
         let gravest = of_version.first().map(|finding| (finding.policy, finding.invalid.check));
@@ -128,14 +143,14 @@ impl Validation {
         let keeps = |row: &usize| verdict.row_decision(*row) < Decision::Reject;
         let kept: Vec<usize> = if parted { (0..rows).filter(keeps).collect() } else { Vec::new() };
         if decision == Decision::Reject && kept.is_empty() {
-            return Err(PredictError::InvalidInput(verdict.into()));
+            return Err(verdict.into());
         }
         let is_the_spares = match parted {
             true => kept.iter().any(|&row| verdict.row_decision(row) == Decision::Fallback),
             false => decision == Decision::Fallback,
         };
         let batch = if parted { batch.select(&kept) } else { Some(batch) };
-        let Some(batch) = batch else { return Err(PredictError::InvalidInput(verdict.into())) };
+        let Some(batch) = batch else { return Err(verdict.into()) };
         let part = parted.then_some((kept, rows));
         self.count_of_version(model, &of_version, metrics);
         let bypass = match gravest {
@@ -169,7 +184,7 @@ impl Validation {
     /// What is wrong with the version as a whole and more than reported; the
     /// gravest first.
     fn of_version(&self) -> Vec<Finding> {
-        let mut findings = self.standing.findings(&self.checks);
+        let mut findings = self.health.findings(&self.checks);
         findings.retain(|finding| finding.policy > Policy::Report);
         findings
     }
@@ -226,9 +241,9 @@ pub(super) fn by_schema(
     fields: &[Field],
     rows: Rows,
     interrupt: &mut Interrupt<'_>,
-) -> Result<Result<Batch, PredictError>, Interrupted> {
+) -> Result<Result<Batch, Refusal>, Interrupted> {
     let detail = Detail::default();
-    let refused = |errors, unlisted| PredictError::InvalidInput(Refusal::of_form(errors, unlisted));
+    let refused = Refusal::of_form;
     let batch = match rows.in_order(fields, &detail, interrupt)? {
         Ok(batch) => batch,
         Err(unfit) => return Ok(Err(refused(unfit.errors, unfit.unlisted))),
@@ -256,8 +271,8 @@ impl Checked {
 
     /// The answer to the whole request: refused rows are missing in it, and it
     /// says what was found.
-    pub(super) fn complete(&mut self, answer: Answer) -> Result<Answer, PredictError> {
-        let missing = || PredictError::NoAnswer(CallError::InvalidOutput("rows are missing".into()));
+    pub(super) fn complete(&mut self, answer: Answer) -> Result<Answer, CallError> {
+        let missing = || CallError::InvalidOutput("rows are missing".into());
         let outputs = match &self.part {
             Some((kept, rows)) => answer.outputs.scatter(kept, *rows).ok_or_else(missing)?,
             None => answer.outputs,
@@ -275,13 +290,13 @@ impl Checked {
     }
 
     /// No fallback answers for a version that must not answer this request, or any.
-    pub(super) fn refused(&mut self) -> PredictError {
+    pub(super) fn refused(&mut self) -> Refused {
         match self.bypass.take() {
-            Some(Bypass::Unavailable(why)) => PredictError::Unavailable(why),
+            Some(Bypass::Unavailable(why)) => Refused::Unavailable(why),
             Some(Bypass::Spare(check) | Bypass::Reject(check)) => {
-                PredictError::Untrusted(check, Refusal { findings: take(&mut self.of_version), unlisted: 0 })
+                Refused::Version(check, Refusal { findings: take(&mut self.of_version), unlisted: 0 })
             }
-            Some(Bypass::Rows) | None => PredictError::InvalidInput(take(&mut self.found)),
+            Some(Bypass::Rows) | None => Refused::Rows(take(&mut self.found)),
         }
     }
 }

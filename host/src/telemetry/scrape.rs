@@ -1,7 +1,7 @@
 //! What is told anew at each scrape: a version that is let go of leaves
 //! nothing behind. `side` is `inputs`, `features` or `outputs`.
 
-use crate::serving::SideMoment;
+use crate::drift::SeriesMoment;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
@@ -58,7 +58,7 @@ impl Scrape {
     }
 
     /// One side of a version.
-    pub fn drift(&self, model: &str, version: u32, moment: &SideMoment) {
+    pub fn drift(&self, model: &str, version: u32, moment: &SeriesMoment) {
         let version = version.to_string();
         let labels = [model, &version, moment.side];
         let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What one version's checks have found since it was loaded.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Findings {
     rows: AtomicU64,
     /// Requests by what was decided of them, in the order of gravity.
     requests: [AtomicU64; 4],
@@ -37,7 +37,7 @@ struct Count {
 
 /// The same, for people and programs.
 #[derive(Debug, Serialize)]
-pub struct FoundReport {
+pub struct FindingsReport {
     /// Rows that were checked.
     pub rows: u64,
     /// Requests by what was decided of them.
@@ -67,7 +67,7 @@ pub struct CheckReport {
     pub findings: u64,
 }
 
-impl Found {
+impl Findings {
     const CHECKS_MAX: usize = 1024;
     const LAST_MAX: usize = 8;
     const DECISIONS: [&str; 4] = ["accept", "warn", "fallback", "reject"];
@@ -104,7 +104,7 @@ impl Found {
     }
 
     /// All of it.
-    pub fn report(&self) -> FoundReport {
+    pub fn report(&self) -> FindingsReport {
         let state = self.lock();
         let checks = |counts: &BTreeMap<(String, CheckKind), Count>| {
             let told = counts.iter().map(|((field, check), count)| CheckReport {
@@ -118,7 +118,7 @@ impl Found {
             told
         };
         let requests = Self::DECISIONS.into_iter().zip(&self.requests);
-        FoundReport {
+        FindingsReport {
             rows: self.rows.load(Ordering::Relaxed),
             requests: requests.map(|(name, count)| (name, count.load(Ordering::Relaxed))).collect(),
             inputs: checks(&state.inputs),
@@ -137,7 +137,7 @@ impl Found {
 fn add(counts: &mut BTreeMap<(String, CheckKind), Count>, elsewhere: &mut u64, tallies: &[Tally]) {
     for tally in tallies {
         let (key, findings) = ((tally.field.clone(), tally.check), tally.count as u64);
-        let is_full = counts.len() >= Found::CHECKS_MAX;
+        let is_full = counts.len() >= Findings::CHECKS_MAX;
         match counts.get_mut(&key) {
             Some(count) => *count = Count { policy: tally.policy, findings: count.findings + findings },
             None if is_full => *elsewhere += findings,

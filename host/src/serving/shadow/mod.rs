@@ -3,11 +3,14 @@
 //! Never on the answer's path: it runs on a thread of its own, one call at a
 //! time, within its own limits, and a sample that finds no room is dropped.
 
+mod diff;
+
+pub use diff::{DifferenceReport, Differences, FieldDifference, Pair};
+
 use super::fallback::{spare_inputs, spare_outputs};
 use super::invoke::invoke;
-use super::target::Target;
-use super::watch::Arm;
-use super::{Beside, DifferenceReport, Differences};
+use super::version::ServedVersion;
+use crate::drift::{Arm, Paired};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Field, Interrupt};
 use scry_catalog::{spread, takes};
@@ -20,7 +23,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct ShadowArm {
     /// Who runs.
-    pub target: Arc<Target>,
+    pub target: Arc<ServedVersion>,
     /// On which share of the requests, in percent.
     pub percent: f64,
     /// For each of its inputs: which of the request's columns.
@@ -31,21 +34,21 @@ pub struct ShadowArm {
     pub fields: Vec<Field>,
     /// The distribution of both sides' outputs, where the live version says
     /// what its own was.
-    pub beside: Option<Arc<Beside>>,
+    pub paired: Option<Arc<Paired>>,
     /// What has been seen, for as long as these two are compared.
-    pub seen: Arc<Seen>,
+    pub seen: Arc<ShadowRecord>,
 }
 
 /// What a shadow has shown; it outlives the routes that lead to it.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ShadowRecord {
     requests: AtomicU64,
     /// Samples that found no room.
     dropped: AtomicU64,
     differences: Mutex<Differences>,
 }
 
-impl Seen {
+impl ShadowRecord {
     /// How the two differ so far.
     pub fn report(&self) -> DifferenceReport {
         self.differences().report(self.dropped.load(Ordering::Relaxed))
@@ -82,10 +85,10 @@ impl ShadowArm {
         let mut differences = self.seen.differences();
         match outcome {
             Ok((outputs, took)) => {
-                if let Some(beside) = &self.beside {
+                if let Some(paired) = &self.paired {
                     let mut interrupt = Interrupt::never();
-                    beside.saw(Arm::Live, inputs, answer, &mut interrupt);
-                    beside.saw(Arm::Other, &columns, &outputs, &mut interrupt);
+                    paired.saw(Arm::Live, inputs, answer, &mut interrupt);
+                    paired.saw(Arm::Other, &columns, &outputs, &mut interrupt);
                 }
                 differences.add(&self.fields, answer, &spare_outputs(&outputs, &self.outputs));
                 differences.took(live_took, took);

@@ -1,11 +1,9 @@
 //! What is wrong with a version as a whole: its inputs or its answers drift, its
 //! features are not those of the training, or its data is too old.
 //!
-//! Whoever watches says so, every request reads it, and neither waits for the
-//! other. Never decides what is drift or too old, and never reads a clock.
+//! The watcher writes it, every request reads it, and neither waits for the other. Never decides what is drift or too old, and never reads a clock.
 
-use super::Watch;
-use super::watch::{FEATURES, OUTPUTS};
+use crate::drift::{DriftMonitor, FEATURES, OUTPUTS};
 use arc_swap::ArcSwapOption;
 use scry_card::{Card, CheckKind, Checks, Finding, Invalid, Policy};
 use scry_catalog::Freshness;
@@ -13,12 +11,12 @@ use std::cmp::Reverse;
 
 /// What is wrong with one version; nothing, most of the time.
 #[derive(Debug, Default)]
-pub struct Standing(ArcSwapOption<Vec<Invalid>>);
+pub struct Health(ArcSwapOption<Vec<Invalid>>);
 
-impl Standing {
+impl Health {
     /// Sees how a version stands now.
-    pub fn look(&self, card: &Card, watch: Option<&Watch>, now_ms: u64) {
-        let drifts = watch.into_iter().flat_map(Watch::drifts);
+    pub fn look(&self, card: &Card, drift: Option<&DriftMonitor>, now_ms: u64) {
+        let drifts = drift.into_iter().flat_map(drifting);
         let wrong: Vec<_> = drifts.chain(stale(card, now_ms)).collect();
         self.0.store((!wrong.is_empty()).then(|| wrong.into()));
     }
@@ -41,15 +39,13 @@ fn policy(checks: &Checks, invalid: &Invalid) -> Policy {
     }
 }
 
-impl Watch {
-    /// The sides that drift.
-    fn drifts(&self) -> impl Iterator<Item = Invalid> {
-        self.sides().filter_map(|side| {
-            let check = if side.name == FEATURES { CheckKind::Skew } else { CheckKind::Drift };
-            let alarm = side.standing_alarm()?;
-            Some(Invalid::new(check, side.name, "data like that of the training", alarm.names()))
-        })
-    }
+/// The sides that drift.
+fn drifting(monitor: &DriftMonitor) -> impl Iterator<Item = Invalid> {
+    monitor.sides().filter_map(|side| {
+        let check = if side.name == FEATURES { CheckKind::Skew } else { CheckKind::Drift };
+        let alarm = side.standing_alarm()?;
+        Some(Invalid::new(check, side.name, "data like that of the training", alarm.names()))
+    })
 }
 
 fn stale(card: &Card, now_ms: u64) -> Option<Invalid> {
@@ -78,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_version_is_stale_from_the_first_look_after_its_time_on() {
-        let (card, standing) = (card(json!({ "policies": { "stale": "fallback" } })), Standing::default());
+        let (card, standing) = (card(json!({ "policies": { "stale": "fallback" } })), Health::default());
         for (now_ms, is_stale) in [(0, false), (DAY_MS - 1, false), (DAY_MS, true), (DAY_MS * 400, true)] {
             standing.look(&card, None, NEW_YEAR_MS + now_ms);
             let found = standing.findings(&card.checks);
@@ -93,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_nobody_decided_of_is_only_reported() {
-        let (card, standing) = (card(json!({})), Standing::default());
+        let (card, standing) = (card(json!({})), Health::default());
         standing.look(&card, None, NEW_YEAR_MS + DAY_MS);
         assert_eq!(standing.findings(&card.checks).first().map(|found| found.policy), Some(Policy::Report));
     }

@@ -5,18 +5,16 @@
 //! registry.
 
 mod alarm;
-mod beside;
 mod epochs;
-mod side;
+mod paired;
+mod series;
 mod skew;
 
 pub use alarm::{Alarm, AlarmColumn};
-pub use beside::{Beside, BesideReport};
 pub use epochs::{Epoch, Epochs};
-pub use side::{EpochReport, Side, SideMoment, SideReport};
+pub use paired::{Arm, Paired, PairedReport};
+pub use series::{EpochReport, Series, SeriesMoment, SeriesReport};
 pub use skew::{Skew, SkewReport};
-
-pub(super) use beside::Arm;
 
 use scry_card::stats::{Counter, Reference, References};
 use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
@@ -29,21 +27,21 @@ use std::ops::Range;
 /// Raw columns.
 const INPUTS: &str = "inputs";
 /// What the pipeline made of them.
-pub(super) const FEATURES: &str = "features";
+pub(crate) const FEATURES: &str = "features";
 /// What the model answered.
-pub(super) const OUTPUTS: &str = "outputs";
+pub(crate) const OUTPUTS: &str = "outputs";
 
 /// One version's live rows beside its training data.
 #[derive(Debug)]
-pub struct Watch {
+pub struct DriftMonitor {
     /// The model's name.
     pub model: String,
     /// Number and digest.
     pub version: Version,
     /// What it reads.
-    pub inputs: Option<Side>,
+    pub inputs: Option<Series>,
     /// What it answers.
-    pub outputs: Option<Side>,
+    pub outputs: Option<Series>,
     /// What its pipeline makes of a sample of requests.
     pub features: Option<Skew>,
     /// Which sides cannot be counted, and why.
@@ -75,7 +73,7 @@ pub struct ExportedVersion {
     pub sides: Counted,
 }
 
-impl Watch {
+impl DriftMonitor {
     /// Nothing seen yet. Features are those of this share of the requests.
     pub fn new(
         model: &str,
@@ -86,7 +84,7 @@ impl Watch {
     ) -> Self {
         let mut unwatched = Vec::new();
         let mut side = |name: &'static str, reference: Option<&Reference>, fields: &[Field]| {
-            let side = reference.map(|reference| Side::new(name, reference.clone(), fields)).transpose();
+            let side = reference.map(|reference| Series::new(name, reference.clone(), fields)).transpose();
             side.unwrap_or_else(|error| {
                 unwatched.push(format!("{name}: {error}"));
                 None
@@ -100,13 +98,13 @@ impl Watch {
     }
 
     /// The sides that are counted.
-    pub fn sides(&self) -> impl Iterator<Item = &Side> {
+    pub fn sides(&self) -> impl Iterator<Item = &Series> {
         let features = self.features.as_ref().map(|skew| &skew.side);
         self.inputs.iter().chain(features).chain(&self.outputs)
     }
 
     /// Counts rows that were answered.
-    pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
+    pub(crate) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
         self.saw_inputs(inputs, interrupt);
         if let Some(side) = &self.outputs {
             side.saw(outputs, interrupt);
@@ -114,7 +112,7 @@ impl Watch {
     }
 
     /// Counts rows that another version answers, or none.
-    pub(super) fn saw_inputs(&self, inputs: &Batch, interrupt: &mut Interrupt<'_>) {
+    pub(crate) fn saw_inputs(&self, inputs: &Batch, interrupt: &mut Interrupt<'_>) {
         if let Some(side) = &self.inputs {
             side.saw(inputs, interrupt);
         }
@@ -127,7 +125,7 @@ impl Watch {
 
     /// How far counting has come: the same while nothing was counted.
     pub fn mark(&self) -> Vec<(u64, u64, u64)> {
-        self.sides().map(Side::mark).collect()
+        self.sides().map(Series::mark).collect()
     }
 
     /// Goes on where earlier counts ended. Fails, unchanged, where one of them

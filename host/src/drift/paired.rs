@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// The live version and another.
 #[derive(Debug)]
-pub struct Beside {
+pub struct Paired {
     /// The live version.
     pub live: u32,
     /// The other.
@@ -25,14 +25,16 @@ pub struct Beside {
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::serving) enum Arm {
+pub enum Arm {
+    /// The live version.
     Live,
+    /// The canary or the shadow.
     Other,
 }
 
 /// How the two differ.
 #[derive(Debug, Serialize)]
-pub struct BesideReport {
+pub struct PairedReport {
     /// The live version.
     pub live: u32,
     /// Of a canary: what it was asked. A shadow is asked the same.
@@ -57,7 +59,7 @@ struct Tally {
     counts: Mutex<Counts>,
 }
 
-impl Beside {
+impl Paired {
     /// Two versions of a model: the numbers, the live one's reference, the
     /// schemas of both. Only where requests are shared do inputs say anything.
     pub fn new(numbers: (u32, u32), references: &References, schemas: [&Schema; 2], shares_requests: bool) -> Self {
@@ -76,7 +78,7 @@ impl Beside {
         Self { live, to, inputs, outputs, unlike }
     }
 
-    pub(in crate::serving) fn saw(&self, arm: Arm, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
+    pub(crate) fn saw(&self, arm: Arm, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
         for (pair, batch) in [(&self.inputs, inputs), (&self.outputs, outputs)] {
             if let Some(pair) = pair {
                 pair.tally(arm).saw(batch, interrupt);
@@ -85,7 +87,7 @@ impl Beside {
     }
 
     /// How the two differ so far.
-    pub fn report(&self, alpha: f64) -> BesideReport {
+    pub fn report(&self, alpha: f64) -> PairedReport {
         let mut unlike = self.unlike.clone();
         let mut report = |pair: &Option<Pair>| {
             let report = pair.as_ref().map(|pair| pair.report(alpha)).transpose();
@@ -95,7 +97,7 @@ impl Beside {
             })
         };
         let (inputs, outputs) = (report(&self.inputs), report(&self.outputs));
-        BesideReport { live: self.live, inputs, outputs, unlike }
+        PairedReport { live: self.live, inputs, outputs, unlike }
     }
 }
 

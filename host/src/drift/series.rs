@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Inputs, features or outputs.
 #[derive(Debug)]
-pub struct Side {
+pub struct Series {
     /// Which.
     pub name: &'static str,
     /// What its training data looked like.
@@ -22,7 +22,7 @@ pub struct Side {
     /// Epoch and rows of the last look; held by whoever looks.
     looked: Mutex<(u64, u64)>,
     /// What it came to; whoever reads it waits for nobody who counts.
-    moment: Mutex<SideMoment>,
+    moment: Mutex<SeriesMoment>,
 }
 
 /// An epoch, judged.
@@ -38,7 +38,7 @@ pub struct EpochReport {
 
 /// How a side stands.
 #[derive(Debug, Serialize)]
-pub struct SideReport {
+pub struct SeriesReport {
     /// Epochs that had an alarm.
     pub alarms: u64,
     /// The epoch that runs.
@@ -49,7 +49,7 @@ pub struct SideReport {
 
 /// How a side stood at the last look, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SideMoment {
+pub struct SeriesMoment {
     /// Which side.
     pub side: &'static str,
     /// Rows in the epoch.
@@ -62,12 +62,12 @@ pub struct SideMoment {
     pub drifting: usize,
 }
 
-impl Side {
+impl Series {
     /// Nothing counted yet. Fails where the reference is not of these fields.
     pub(super) fn new(name: &'static str, reference: Reference, fields: &[Field]) -> Result<Self, Invalid> {
         let counter = Counter::new(&reference, fields)?;
         let epochs = Mutex::new(Epochs::begin(counter.start()));
-        let moment = SideMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
+        let moment = SeriesMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
         let (judged, looked, moment) = (AtomicU64::new(0), Mutex::default(), Mutex::new(moment));
         Ok(Self { name, reference, counter, epochs, judged, looked, moment })
     }
@@ -93,7 +93,7 @@ impl Side {
     }
 
     /// The alarm that stands, if one does.
-    pub(in crate::serving) fn standing_alarm(&self) -> Option<Alarm> {
+    pub(crate) fn standing_alarm(&self) -> Option<Alarm> {
         self.lock().standing_alarm().cloned()
     }
 
@@ -120,7 +120,7 @@ impl Side {
             let alarm = Alarm::of(&report, now_ms);
             alarms.extend(alarm.filter(|alarm| self.lock().alarm(epoch.number, alarm)));
             *looked = at;
-            let moment = SideMoment::of(self.name, self.mark().2, &report);
+            let moment = SeriesMoment::of(self.name, self.mark().2, &report);
             *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = moment;
         }
         if let Some(last) = &epochs.last {
@@ -130,18 +130,18 @@ impl Side {
     }
 
     /// How it stood at the last look.
-    pub fn moment(&self) -> SideMoment {
+    pub fn moment(&self) -> SeriesMoment {
         *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How it stands now.
-    pub fn report(&self, alpha: f64) -> Result<SideReport, Invalid> {
+    pub fn report(&self, alpha: f64) -> Result<SeriesReport, Invalid> {
         let Epochs { current, last, alarms } = self.epochs();
         let judged = |epoch: Epoch| {
             let report = watch(&self.reference, &epoch.counts, alpha)?;
             Ok(EpochReport { epoch: epoch.number, alarm: epoch.alarm, report })
         };
-        Ok(SideReport { alarms, current: judged(current)?, last: last.map(judged).transpose()? })
+        Ok(SeriesReport { alarms, current: judged(current)?, last: last.map(judged).transpose()? })
     }
 
     fn lock(&self) -> MutexGuard<'_, Epochs> {
@@ -150,7 +150,7 @@ impl Side {
     }
 }
 
-impl SideMoment {
+impl SeriesMoment {
     fn of(side: &'static str, alarms: u64, report: &DriftReport) -> Self {
         let columns = &report.columns;
         let ln_e = columns.iter().filter_map(|column| column.value(Statistic::LnE)).fold(0.0, f64::max);

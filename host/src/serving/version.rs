@@ -4,10 +4,10 @@
 
 use super::circuit::{Circuit, Pass};
 use super::limits::EffectiveLimits;
-use super::request::PredictError;
-use super::validation::Checked;
-use super::watch::Arm;
-use super::{Beside, Observed, Validation, Voice, Watch};
+use super::log_limits::LogLimits;
+use super::stats::Stats;
+use super::validation::{Checked, Refusal, Validation};
+use crate::drift::{Arm, DriftMonitor, Paired};
 use crate::telemetry::Metrics;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::Version;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// A version that can be called.
 #[derive(Debug)]
-pub struct Target {
+pub struct ServedVersion {
     /// The model's name.
     pub model: String,
     /// Number and digest.
@@ -34,20 +34,20 @@ pub struct Target {
     /// The model's own gate.
     pub admission: Arc<Lane>,
     /// What became of its calls.
-    pub observed: Arc<Observed>,
+    pub stats: Arc<Stats>,
     /// Whether it is called at all.
     pub circuit: Arc<Circuit>,
     /// What is checked of its inputs and answers.
     pub validation: Validation,
     /// What it may write to the log.
-    pub voice: Voice,
+    pub log_limits: LogLimits,
     /// Its live rows beside its training data, where it says what that was.
-    pub watch: Option<Arc<Watch>>,
+    pub drift: Option<Arc<DriftMonitor>>,
     /// The version that it shares the requests with, while there is one.
-    pub beside: Option<Arc<Beside>>,
+    pub paired: Option<Arc<Paired>>,
 }
 
-impl Target {
+impl ServedVersion {
     /// Checks a request. Rows that are kept from the version because of how it
     /// stands are counted all the same: it could not come back otherwise.
     pub(super) fn check(
@@ -56,9 +56,9 @@ impl Target {
         by_row: bool,
         metrics: &Metrics,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Result<Checked, PredictError>, Interrupted> {
+    ) -> Result<Result<Checked, Refusal>, Interrupted> {
         let checked = self.validation.check(&self.model, &self.card, rows, by_row, metrics, interrupt)?;
-        if let (Ok(checked), Some(watch)) = (&checked, &self.watch)
+        if let (Ok(checked), Some(watch)) = (&checked, &self.drift)
             && checked.is_kept_from_version()
         {
             watch.saw_inputs(&checked.batch, interrupt);
@@ -69,12 +69,12 @@ impl Target {
     /// Counts rows that it has answered, while the client waits. Nothing depends on
     /// the count.
     pub(super) fn saw(&self, inputs: &Batch, outputs: &Batch, interrupt: &mut Interrupt<'_>) {
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = &self.drift {
             watch.saw(inputs, outputs, interrupt);
         }
-        if let Some(beside) = &self.beside {
-            let arm = if self.version.number == beside.live { Arm::Live } else { Arm::Other };
-            beside.saw(arm, inputs, outputs, interrupt);
+        if let Some(paired) = &self.paired {
+            let arm = if self.version.number == paired.live { Arm::Live } else { Arm::Other };
+            paired.saw(arm, inputs, outputs, interrupt);
         }
     }
 
@@ -83,14 +83,14 @@ impl Target {
     pub(super) fn enter(&self) -> Result<Pass, CallError> {
         self.circuit.enter().map_err(|open| {
             if !open.is_forced {
-                self.observed.record_unasked();
+                self.stats.record_unasked();
             }
             CallError::CircuitOpen
         })
     }
 }
 
-impl Target {
+impl ServedVersion {
     /// Has an instance ready ahead of the next call; without one, that call makes its own.
     pub(super) fn restock(&self, spent: Spent) {
         let each = self.admission.limits().in_flight_max;

@@ -41,7 +41,7 @@ impl Alarm {
     const COLUMNS_MAX: usize = 16;
 
     /// Which columns drift, in a line.
-    pub(in crate::serving) fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         const NAMED_MAX: usize = 3;
         let named = self.columns.iter().take(NAMED_MAX).map(|column| format!("`{}`", column.column));
         let named = named.collect::<Vec<_>>().join(", ");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The record of one version.
 #[derive(Debug)]
-pub struct Observed {
+pub struct Stats {
     /// Every request is in one bucket, so these count the requests too.
     buckets: [AtomicU64; Latencies::BUCKETS],
     errors: AtomicU64,
@@ -43,7 +43,7 @@ impl LastError {
     }
 }
 
-impl Default for Observed {
+impl Default for Stats {
     fn default() -> Self {
         Self {
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -57,7 +57,7 @@ impl Default for Observed {
     }
 }
 
-impl Observed {
+impl Stats {
     const LAST_MAX: usize = 8;
     /// Requests between two looks at `p99`, and before the first.
     const LOOK_EVERY: u64 = 32;
@@ -129,22 +129,22 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_between_threads_and_errors_never_outnumber_requests() {
-        let observed = Observed::default();
+        let stats = Stats::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for n in 0..1000 {
                         let error = (n % 2 == 0).then(|| LastError::new(n, "trap", "unreachable"));
-                        observed.record(Duration::from_micros(n), error);
+                        stats.record(Duration::from_micros(n), error);
                     }
                 });
             }
             for _ in 0..1000 {
-                let seen = observed.evidence();
+                let seen = stats.evidence();
                 assert!(seen.errors <= seen.requests);
             }
         });
-        let seen = observed.evidence();
+        let seen = stats.evidence();
         assert_eq!((seen.requests, seen.errors), (4000, 2000));
         let mut expected = Latencies::default();
         (0..4000).for_each(|n| expected.record(Duration::from_micros(n % 1000)));
@@ -153,30 +153,30 @@ mod tests {
 
     #[test]
     fn a_p99_is_known_after_enough_requests() {
-        let observed = Observed::default();
-        (1..Observed::LOOK_EVERY).for_each(|_| observed.record(Duration::from_millis(2), None));
-        assert_eq!(observed.p99(), None);
-        observed.record(Duration::from_millis(40), None);
-        let p99 = observed.p99().unwrap();
+        let stats = Stats::default();
+        (1..Stats::LOOK_EVERY).for_each(|_| stats.record(Duration::from_millis(2), None));
+        assert_eq!(stats.p99(), None);
+        stats.record(Duration::from_millis(40), None);
+        let p99 = stats.p99().unwrap();
         assert!((Duration::from_millis(40)..Duration::from_millis(50)).contains(&p99), "{p99:?}");
     }
 
     #[test]
     fn a_request_that_was_kept_from_it_is_one_that_it_failed_and_took_no_time() {
-        let observed = Observed::default();
-        observed.record(Duration::from_millis(1), None);
-        observed.record_unasked();
-        let seen = observed.evidence();
+        let stats = Stats::default();
+        stats.record(Duration::from_millis(1), None);
+        stats.record_unasked();
+        let seen = stats.evidence();
         assert_eq!((seen.requests, seen.errors, seen.latency.total()), (2, 1, 1));
     }
 
     #[test]
     fn the_last_errors_are_kept_and_cut() {
-        let observed = Observed::default();
+        let stats = Stats::default();
         for at_ms in 0..20 {
-            observed.record(Duration::ZERO, Some(LastError::new(at_ms, "failed", &"ä".repeat(1000))));
+            stats.record(Duration::ZERO, Some(LastError::new(at_ms, "failed", &"ä".repeat(1000))));
         }
-        let last = observed.last_errors();
+        let last = stats.last_errors();
         assert_eq!(last.iter().map(|error| error.at_ms).collect::<Vec<_>>(), (12..20).collect::<Vec<_>>());
         assert!(last.iter().all(|error| error.message == "ä".repeat(300)));
     }

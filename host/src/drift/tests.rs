@@ -32,9 +32,9 @@ fn references() -> References {
     References { inputs: reference("x"), features: Some(reference("x")), outputs: Some(reference("y")) }
 }
 
-fn watch() -> Watch {
+fn watch() -> DriftMonitor {
     let version = Version { number: 1, digest: Digest::of(b"m") };
-    Watch::new("m", version, &references(), &schema(), 1.5)
+    DriftMonitor::new("m", version, &references(), &schema(), 1.5)
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
 
 #[test]
 fn an_alarm_is_raised_once_an_epoch_and_stays() {
-    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    let side = Series::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     side.saw(&rows(200, 0.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 1).is_empty());
     side.saw(&rows(200, 1.0), &mut Interrupt::never());
@@ -98,7 +98,7 @@ fn an_alarm_of_many_small_changes_names_what_they_add_up_to() {
     };
     let mut profiler = Profiler::new(&fields);
     profiler.add(&rows(50)).unwrap();
-    let side = Side::new(INPUTS, profiler.finish(), &fields).unwrap();
+    let side = Series::new(INPUTS, profiler.finish(), &fields).unwrap();
     side.saw(&rows(25), &mut Interrupt::never());
     let [alarm] = side.look(ALPHA, 1).try_into().unwrap();
     assert_eq!(alarm.columns[0].effect, scry_card::stats::Statistic::TotalVariation, "{alarm}");
@@ -108,7 +108,7 @@ fn an_alarm_of_many_small_changes_names_what_they_add_up_to() {
 /// Far more rows than an epoch has come between two looks, and drift among them.
 #[test]
 fn however_fast_rows_come_none_goes_unseen() {
-    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    let side = Series::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     for middle in [1.0, 0.0, 0.0, 0.0] {
         (0..10).for_each(|_| side.saw(&rows(200, middle), &mut Interrupt::never()));
     }
@@ -119,7 +119,7 @@ fn however_fast_rows_come_none_goes_unseen() {
 
 #[test]
 fn an_alarm_stands_until_an_epoch_ends_without_one() {
-    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    let side = Series::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     let mut turns = Vec::new();
     // Ten looks an epoch; the second and the third drift.
     for epoch in 1..=6 {
@@ -138,7 +138,7 @@ fn an_alarm_stands_until_an_epoch_ends_without_one() {
 
 #[test]
 fn nothing_new_is_not_judged_again() {
-    let side = Side::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
+    let side = Series::new(INPUTS, reference("x"), &fields(&["x"])).unwrap();
     side.saw(&rows(300, 0.0), &mut Interrupt::never());
     side.look(ALPHA, 1);
     let moment = side.moment();
@@ -166,7 +166,7 @@ fn counts_go_on_exactly_where_they_ended() {
 #[test]
 fn rows_that_came_before_the_earlier_ones_were_read_are_not_lost() {
     let (early, late) = (watch(), watch());
-    let look = |watch: &Watch| watch.sides().for_each(|side| drop(side.look(ALPHA, 1)));
+    let look = |watch: &DriftMonitor| watch.sides().for_each(|side| drop(side.look(ALPHA, 1)));
     for _ in 0..5 {
         early.saw(&rows(1_000, 0.0), &rows(1_000, 0.0), &mut Interrupt::never());
         look(&early);
@@ -208,7 +208,7 @@ fn a_reference_of_another_form_leaves_its_side_unwatched_and_says_so() {
     let mut schema = schema();
     schema.outputs[0].datatype = Datatype::Bytes;
     let version = Version { number: 1, digest: Digest::of(b"m") };
-    let watch = Watch::new("m", version, &references(), &schema, 0.0);
+    let watch = DriftMonitor::new("m", version, &references(), &schema, 0.0);
     assert!(watch.outputs.is_none() && watch.inputs.is_some());
     assert!(watch.features.is_none(), "a share of 0 switches it off");
     assert!(watch.unwatched[0].starts_with("outputs: field `y`"), "{:?}", watch.unwatched);
@@ -221,18 +221,18 @@ fn a_reference_of_another_form_leaves_its_side_unwatched_and_says_so() {
 fn two_versions_are_compared_where_both_have_the_columns() {
     let (ours, mut theirs) = (schema(), schema());
     theirs.inputs = fields(&["z"]);
-    let beside = Beside::new((3, 4), &references(), [&ours, &theirs], true);
+    let paired = Paired::new((3, 4), &references(), [&ours, &theirs], true);
     for _ in 0..3 {
-        beside.saw(Arm::Live, &rows(500, 2.0), &rows(500, 0.25), &mut Interrupt::never());
-        beside.saw(Arm::Other, &rows(500, 2.0), &rows(500, 0.5), &mut Interrupt::never());
+        paired.saw(Arm::Live, &rows(500, 2.0), &rows(500, 0.25), &mut Interrupt::never());
+        paired.saw(Arm::Other, &rows(500, 2.0), &rows(500, 0.5), &mut Interrupt::never());
     }
-    let report = beside.report(ALPHA);
+    let report = paired.report(ALPHA);
     assert_eq!((report.live, report.inputs.is_none()), (3, true));
     assert!(report.unlike[0].contains("field `x`"), "{:?}", report.unlike);
     let outputs = report.outputs.unwrap();
     assert_eq!((outputs.reference_rows, outputs.live_rows), (1_500, 1_500));
     assert_eq!(outputs.verdict, scry_card::stats::Verdict::Drift, "{outputs}");
-    let alike = Beside::new((3, 4), &references(), [&ours, &ours], true);
+    let alike = Paired::new((3, 4), &references(), [&ours, &ours], true);
     alike.saw(Arm::Live, &rows(500, 2.0), &rows(500, 2.0), &mut Interrupt::never());
     alike.saw(Arm::Other, &rows(500, 2.0), &rows(500, 2.0), &mut Interrupt::never());
     let report = alike.report(ALPHA);
@@ -255,7 +255,7 @@ fn counting_is_given_up_by_elements_not_by_columns() {
     };
     let mut profiler = Profiler::new(&fields);
     profiler.add(&image(5_000)).unwrap();
-    let side = Side::new(INPUTS, profiler.finish(), &fields).unwrap();
+    let side = Series::new(INPUTS, profiler.finish(), &fields).unwrap();
     // More elements than are counted without asking.
     side.saw(&image(200), &mut Interrupt::when(&|| true));
     assert_eq!(side.mark(), (1, 0, 0));

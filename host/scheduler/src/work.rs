@@ -1,0 +1,21 @@
+//! What the threads of a pool run.
+
+use std::time::Instant;
+
+/// What the threads run.
+pub trait Work: Send + Sized + 'static {
+    /// When its client stops waiting.
+    fn deadline(&self) -> Instant;
+
+    /// Whether the client has gone.
+    fn is_abandoned(&self) -> bool;
+
+    /// How large it is.
+    fn rows(&self) -> usize;
+
+    /// Whether one call may answer both.
+    fn joins(&self, other: &Self) -> bool;
+
+    /// Does it, together with those that joined it.
+    fn run(self, joined: Vec<Self>);
+}

@@ -1,0 +1,12 @@
+//! What the stages of every request share.
+
+use crate::telemetry::Metrics;
+use scry_scheduler::Background;
+use std::sync::Arc;
+
+/// For as long as the predictor, and for the work that outlives a request.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) background: Background,
+}
