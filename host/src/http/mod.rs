@@ -9,6 +9,7 @@ mod ending;
 mod error;
 mod files;
 mod head;
+mod predict;
 mod prediction;
 mod progress;
 mod records;

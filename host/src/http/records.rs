@@ -3,7 +3,7 @@
 //! RFC 9457.
 
 use super::error::{HttpError, Parts};
-use super::prediction::{App, parse_version, predict as answer};
+use super::predict::{App, parse_version, predict as answer};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};

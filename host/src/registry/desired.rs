@@ -4,7 +4,7 @@
 //! Never applies half of a document: it is one change, or none.
 
 use super::file::{Look, Looks, read};
-use super::gates::{Gate, Prepared};
+use super::prepared::{Gate, Prepared};
 use super::{ChangeError, Entry, Registry};
 use crate::telemetry::unix_ms;
 use scry_catalog::{Bound, Catalog, Desired, DesiredError, differences};

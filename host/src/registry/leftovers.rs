@@ -4,7 +4,7 @@
 //! the same component. The change that ends last removes what is left.
 
 use super::Registry;
-use super::gates::Prepared;
+use super::prepared::Prepared;
 use scry_catalog::{Catalog, History};
 use scry_names::Digest;
 use scry_store::StoreError;

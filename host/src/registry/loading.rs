@@ -3,8 +3,9 @@
 //!
 //! Never proves what it loads: that is the gates'.
 
-use super::gates::{Passing, Prepared};
-use super::routing::{Code, effective, metering};
+use super::code::Code;
+use super::prepared::{Passing, Prepared};
+use super::workbench::{effective, metering};
 use super::{ChangeError, Registry};
 use crate::golden::check_form;
 use crate::import::OwnRuntime;

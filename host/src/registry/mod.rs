@@ -5,43 +5,45 @@
 //! step that fails leaves everything as it was. Never answers a prediction.
 
 mod clean;
+mod code;
 mod desired;
 mod drift;
-mod ending;
 mod error;
 mod file;
 mod gates;
-mod in_hand;
 mod leftovers;
 mod loading;
+mod monitors;
 mod operations;
 mod pace;
+mod picture;
+mod prepared;
 mod recovery;
 mod refetch;
+mod required_code;
+mod retire;
 mod rollouts;
-mod routing;
 #[cfg(test)]
 mod tests;
-mod watching;
+mod workbench;
 
 pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
 pub use drift::watch_drift;
 pub use error::ChangeError;
-pub use gates::Gate;
 pub use operations::{Changed, Source, Tried};
+pub use prepared::Gate;
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
-pub use routing::limits_of_config;
-pub(crate) use routing::metering;
+pub use workbench::limits_of_config;
+pub(crate) use workbench::metering;
 
 use crate::config::Config;
 use crate::serving::Routes;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
-use gates::Prepared;
 use pace::{Step, step};
-use routing::Workbench;
+use prepared::Prepared;
 use scry_catalog::{Catalog, Change, History, Record, Told};
 use scry_names::Digest;
 use scry_os::ticker::Ticker;
@@ -51,6 +53,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use workbench::Workbench;
 
 /// The changing side of a host.
 #[derive(Debug)]

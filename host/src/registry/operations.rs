@@ -2,7 +2,7 @@
 //!
 //! Never decides what a catalog allows; says what is to change and who says so.
 
-use super::gates::{Gate, Prepared};
+use super::prepared::{Gate, Prepared};
 use super::{ChangeError, Committed, Entry, Registry};
 use crate::telemetry::unix_ms;
 use scry_card::Card;

@@ -2,7 +2,7 @@
 //!
 //! Never replaces anything by name: what comes must hash to what is missing.
 
-use super::gates::Prepared;
+use super::prepared::Prepared;
 use super::{ChangeError, Entry, Registry, again_and_again};
 use scry_names::Digest;
 use std::collections::HashSet;

@@ -3,7 +3,7 @@
 //! Looks, asks the canary's own pure rules, and makes the change that they
 //! name. Never decides by itself.
 
-use super::gates::Prepared;
+use super::prepared::Prepared;
 use super::{ChangeError, Entry, Registry, again_and_again};
 use crate::serving::Served;
 use crate::telemetry::unix_ms;

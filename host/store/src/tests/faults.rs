@@ -119,7 +119,7 @@ fn a_kill_at_any_step_leaves_a_folder_that_opens() {
         let dir = tempfile::tempdir().unwrap();
         ruin(dir.path());
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "store::tests::faults::the_one_that_is_killed", "--ignored", "--nocapture"]);
+        child.args(["--exact", "tests::faults::the_one_that_is_killed", "--ignored", "--nocapture"]);
         let child = child.env("SCRY_FAILPOINT", format!("kill:{n}")).env("SCRY_TEST_DATA", dir.path());
         let output = child.output().unwrap();
         let said = |bytes: &[u8], key: &str| -> Option<String> {

@@ -1,19 +1,13 @@
 //! What a picture's versions are watched with: it outlives the picture, as
 //! their other records do.
 
-use super::routing::{Code, Workbench, effective, metering};
+use super::code::Code;
+use super::workbench::{Kind, Workbench, effective, metering};
 use crate::config::Config;
 use crate::drift::{DriftMonitor, Paired};
 use crate::serving::ServedVersion;
 use scry_catalog::{Catalog, Serving, Version};
 use std::sync::Arc;
-
-/// How a version runs beside the live one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
-    Canary,
-    Shadow,
-}
 
 impl Workbench {
     /// Counts a version's rows, where it says what its training data was.

@@ -4,27 +4,29 @@
 //! Never loads anything. Never asks for code that the state before lacked too:
 //! a damaged version must not block changes that have nothing to do with it.
 
-use super::gates::Prepared;
-use super::routing::{Code, Workbench, effective, metering};
+use super::code::{Code, CodeKey, Key};
+use super::prepared::Prepared;
+use super::workbench::{Warm, Workbench, effective, metering};
 use super::{ChangeError, Registry, State};
 use crate::config::Config;
-use crate::serving::EffectiveLimits;
-use scry_catalog::Catalog;
-use scry_names::Digest;
-use scry_sandbox::Metering;
+use scry_catalog::{Catalog, History, Serving};
 use std::collections::{BTreeSet, HashMap};
 
-/// A model's name and a version's number.
-pub(super) type Key = (String, u32);
-
-/// Whose code, of what, and of which kind. Never two models': functions of a
-/// model's other versions may be part of it.
-pub(super) type CodeKey = (String, Digest, Metering);
-
-/// What of a model has passed its golden examples, and under which limits.
-pub(super) type Proof = (String, Digest, EffectiveLimits);
-
 impl Registry {
+    /// What has to be ready: what is served, the newest few to try, and what a
+    /// rollback would bring back, now and when the canary has ended.
+    pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Warm {
+        let mut warm = catalog.warm(self.config.catalog.versions_warm);
+        for (name, model) in &catalog.models {
+            let alone = model.serving.as_ref().map(Serving::without_canary);
+            let before = [model.serving.as_ref(), alone.as_ref()].map(|now| history.before(name, now));
+            for (_, before) in before.into_iter().flatten() {
+                warm.entry(name.clone()).or_default().extend(before.routed());
+            }
+        }
+        warm
+    }
+
     /// Code that is prepared or in use. The change holds it from here on, since
     /// another change may drop it before this one is made.
     pub(super) fn code(&self, key: CodeKey, prepared: &mut Prepared) -> Option<Code> {

@@ -3,17 +3,10 @@
 //!
 //! Never ends what a call that still runs holds.
 
-use super::in_hand::Key;
-use super::routing::Workbench;
+use super::code::Key;
+use super::workbench::{Used, Workbench};
 use scry_catalog::Catalog;
-use std::collections::{BTreeSet, HashSet};
-
-/// Versions and models whose records a picture holds.
-#[derive(Debug, Default)]
-pub(super) struct Used {
-    pub(super) versions: HashSet<Key>,
-    pub(super) lanes: HashSet<String>,
-}
+use std::collections::BTreeSet;
 
 impl Workbench {
     /// Failures end with the routes that led to them: without requests nothing
