@@ -13,7 +13,7 @@
 //!
 //! Release builds do the step and nothing else.
 
-use super::write::{FileKind, Step};
+use super::kind::{FileKind, Step};
 use std::io;
 
 /// Does one step of a write, unless a fault is due.

@@ -7,11 +7,13 @@
 
 mod error;
 mod failpoint;
+mod kind;
 mod write;
 
 pub use error::FileError;
 #[cfg(debug_assertions)]
 pub use failpoint::{arm, reached};
+pub use kind::FileKind;
 pub use write::{
-    FileKind, append, is_beside_name, open_empty, remove_file, rename, settle, truncate, write_atomically, write_steps,
+    append, is_beside_name, open_empty, remove_file, rename, settle, truncate, write_atomically, write_steps,
 };

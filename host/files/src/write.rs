@@ -6,99 +6,11 @@
 
 use super::FileError;
 use super::failpoint::step;
+use super::kind::{FileKind, Step};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// What a file is for, as its write steps are named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// The folder's lock.
-    Lock,
-    /// The number of the folder's format.
-    Format,
-    /// The admin token, the cache's key.
-    Secret,
-    /// A component.
-    Component,
-    /// Compiled code.
-    Cache,
-    /// Compiled functions, which no state depends on.
-    Functions,
-    /// The journal of changes.
-    Journal,
-    /// The copy of the state beside it.
-    Checkpoint,
-    /// Counts of live rows, which no state depends on.
-    Drift,
-    /// What is kept of a damaged file.
-    Quarantine,
-    /// What a crash left of an unfinished write.
-    Stale,
-    /// What a command writes for its user, in nobody's data folder.
-    Build,
-}
-
-/// One step of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Create,
-    Half,
-    Rest,
-    Sync,
-    Rename,
-    Folder,
-    AppendHalf,
-    AppendRest,
-    AppendSync,
-    Truncate,
-    Remove,
-}
-
-impl FileKind {
-    /// The kind's own part of a step's name.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Format => "format",
-            Self::Secret => "secret",
-            Self::Component => "component",
-            Self::Cache => "cache",
-            Self::Functions => "functions",
-            Self::Journal => "journal",
-            Self::Checkpoint => "checkpoint",
-            Self::Drift => "drift",
-            Self::Quarantine => "quarantine",
-            Self::Stale => "stale",
-            Self::Build => "build",
-        }
-    }
-}
-
-impl Step {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Half => "half",
-            Self::Rest => "rest",
-            Self::Sync => "sync",
-            Self::Rename => "rename",
-            Self::Folder => "folder",
-            Self::AppendHalf => "append.half",
-            Self::AppendRest => "append.rest",
-            Self::AppendSync => "append.sync",
-            Self::Truncate => "truncate",
-            Self::Remove => "remove",
-        }
-    }
-
-    /// Whether a full disk can refuse it.
-    #[cfg(debug_assertions)]
-    pub(super) fn takes_room(self) -> bool {
-        matches!(self, Self::Create | Self::Half | Self::Rest | Self::AppendHalf | Self::AppendRest)
-    }
-}
 
 /// The names of all steps that a host's writes consist of, so that a test can
 /// demand that it saw each of them fail. Not of those that no state depends on.

@@ -6,17 +6,15 @@
 //! versions may be part of it, so it is code of one model, and no other's.
 
 use super::functions::{Found, Functions, RUNTIME, Reused};
+use super::seal::Seal;
 use super::{canonical, core_module};
-use hmac::{Hmac, Mac};
 use scry_files::{FileError, FileKind, write_atomically};
 use scry_names::Digest;
-use sha2::Sha256;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use wasmtime::{Engine, Module};
 
-const TAG_BYTES: usize = 32;
 /// How files are named; those of another version are of no use.
 const VERSION: u32 = 1;
 
@@ -56,14 +54,10 @@ pub struct CodeCache {
     functions: Option<Functions>,
 }
 
-/// The host's own mark on what it wrote.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seal([u8; 32]);
-
 impl CodeCache {
     /// A cache in `dir`, authenticated with `key`.
     pub fn new(dir: PathBuf, key: [u8; 32]) -> Self {
-        Self { dir, seal: Seal(key), functions: None }
+        Self { dir, seal: Seal::new(key), functions: None }
     }
 
     /// Adds a folder of functions, of at most so many bytes for each engine; 0:
@@ -123,36 +117,6 @@ impl CodeCache {
         let code =
             module.serialize().map_err(|e| FileError::Io { path: path.to_owned(), error: std::io::Error::other(e) })?;
         write_atomically(FileKind::Cache, path, &self.seal.sealed(path, &code))
-    }
-}
-
-impl Seal {
-    /// What is written to a file.
-    pub(super) fn sealed(&self, path: &Path, content: &[u8]) -> Vec<u8> {
-        let tag = self.mac(path, content).finalize().into_bytes();
-        [tag.as_slice(), content].concat()
-    }
-
-    /// A file's content, if this host wrote it, there.
-    pub(super) fn opened<'a>(&self, path: &Path, file: &'a [u8]) -> Option<&'a [u8]> {
-        let (tag, content) = file.split_at_checked(TAG_BYTES)?;
-        self.mac(path, content).verify_slice(tag).ok()?;
-        Some(content)
-    }
-
-    /// The tag covers engine, digest and model too, by the file's name: code
-    /// cannot be moved to stand for another component.
-    fn mac(&self, path: &Path, content: &[u8]) -> Hmac<Sha256> {
-        // HMAC pads a short key with zeros to the hash's block.
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        block.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
-        let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new(&block);
-        for part in [path.parent().and_then(Path::file_name), path.file_name()].into_iter().flatten() {
-            mac.update(part.as_encoded_bytes());
-            mac.update(b"\0");
-        }
-        mac.update(content);
-        mac
     }
 }
 

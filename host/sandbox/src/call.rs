@@ -4,97 +4,18 @@
 //! snapshot or dropped. One that is ready ahead of need has run nothing.
 
 use super::abi;
-use super::engine::{Loaded, Metering};
+use super::engine::Loaded;
 use super::epochs::Epochs;
+use super::error::{CallError, classify};
 use super::instance::{Function, Instance};
-use super::limits::{Asker, CallLimits, Context, Stopped};
+use super::limits::{Asker, CallLimits, Context, LogLine, Stopped};
 use super::rewind::Learned;
-use scry_card::{Batch, check_form, shortened};
+use super::settings::Metering;
+use super::stock::{Shelf, Stock};
+use scry_card::{Batch, check_form};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::{Store, Trap, UpdateDeadline};
-
-/// A line that a guest logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// How much it matters, by the guest.
-    pub level: tracing::Level,
-    /// The line, cut to the limit.
-    pub message: String,
-}
-
-/// Why a call has no answer. Each has a name of its own everywhere.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CallError {
-    /// The guest crashed.
-    #[error("the component trapped: {0}")]
-    Trap(String),
-    /// The deadline passed while the guest ran.
-    #[error("the component did not answer before its deadline")]
-    Timeout,
-    /// The same, but the call had little time: a client's short deadline or a
-    /// long wait, not the component, is at fault.
-    #[error("the component did not answer before the deadline, which left it little time")]
-    ShortOfTime,
-    /// The deadline passed before there was anything to call the guest with.
-    #[error(
-        "the request came too late: it was not there and read within its deadline of {:.0} ms",
-        .deadline.as_secs_f64() * 1e3
-    )]
-    Late {
-        /// From the request's first byte.
-        deadline: Duration,
-    },
-    /// The deadline passed while the host itself was at work for the request.
-    #[error("the deadline passed before the request was read, checked, and answered")]
-    Overdue,
-    /// The guest used up its fuel.
-    #[error("the component used up its fuel")]
-    Fuel,
-    /// The guest asked for more memory than it may have.
-    #[error("the component reached its memory limit")]
-    Memory,
-    /// The answer is not what the schema promises, or is too large.
-    #[error("the component's answer is invalid: {0}")]
-    InvalidOutput(String),
-    /// The model itself says that it failed.
-    #[error("the model failed: {0}")]
-    Failed(String),
-    /// The model refuses the input: the caller's fault.
-    #[error("the model refuses the input: {0}")]
-    InvalidInput(String),
-    /// No instance was free.
-    #[error("no sandbox was free")]
-    Overload,
-    /// Less time is left than the model is known to need.
-    #[error("the deadline is too short: the model takes {:.1} ms at least", .0.as_secs_f64() * 1e3)]
-    DeadlineTooShort(Duration),
-    /// The client has gone.
-    #[error("the client left before the answer")]
-    Abandoned,
-    /// The version was not asked: it failed repeatedly, or an operator says so.
-    #[error("the circuit is open: the version fails repeatedly, or an operator keeps requests from it")]
-    CircuitOpen,
-}
-
-impl CallError {
-    /// The name in headers, parameters and metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Trap(_) => "trap",
-            Self::Timeout | Self::ShortOfTime | Self::Late { .. } | Self::Overdue => "timeout",
-            Self::Fuel => "fuel",
-            Self::Memory => "memory",
-            Self::InvalidOutput(_) => "invalid-output",
-            Self::Failed(_) => "failed",
-            Self::InvalidInput(_) => "invalid-input",
-            Self::Overload => "overload",
-            Self::DeadlineTooShort(_) => "deadline-too-short",
-            Self::Abandoned => "abandoned",
-            Self::CircuitOpen => "circuit-open",
-        }
-    }
-}
+use wasmtime::{Store, UpdateDeadline};
 
 /// What a call did, and what it took.
 #[derive(Debug)]
@@ -137,6 +58,23 @@ impl Spent {
 }
 
 impl Loaded {
+    /// The same code with new instances only: whoever waits for nobody's call
+    /// takes none from those who wait, and has no lock in common with them.
+    pub fn apart(&self) -> Self {
+        Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
+    }
+
+    /// Has an instance ready for the next call, where fewer than `each` wait for
+    /// one: what is left of the last call, put back to the snapshot, or a new
+    /// one. Best done when no call waits for this thread.
+    pub fn restock(&self, spent: Spent, each: usize, limits: &CallLimits) -> Result<(), CallError> {
+        if self.stock.has_room(each) {
+            let instance = spent.put_back(&self.learned).map_or_else(|| self.instantiate(limits), Ok)?;
+            self.stock.put(instance);
+        }
+        Ok(())
+    }
+
     /// Predicts, from the snapshot.
     pub fn predict(&self, inputs: &Batch, limits: &CallLimits) -> CallReport {
         self.call(Function::Predict, inputs, limits)
@@ -282,27 +220,4 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
             _ => Ok(UpdateDeadline::Continue(1)),
         }
     });
-}
-
-/// The longest backtrace, in bytes: the component chooses its names.
-const ERROR_MAX_BYTES: usize = 4096;
-
-pub(super) fn classify(error: wasmtime::Error) -> CallError {
-    if let Some(stopped) = error.downcast_ref::<Stopped>() {
-        return match stopped {
-            Stopped::Deadline => CallError::Timeout,
-            Stopped::Memory => CallError::Memory,
-            Stopped::Abandoned => CallError::Abandoned,
-        };
-    }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return CallError::Overload;
-    }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => CallError::Fuel,
-        Some(Trap::Interrupt) => CallError::Timeout,
-        Some(_) => CallError::Trap(shortened(format!("{error:?}"), ERROR_MAX_BYTES)),
-        // Not a trap: the host could not read what the guest gave it.
-        None => CallError::InvalidOutput(shortened(format!("{error:#}"), ERROR_MAX_BYTES)),
-    }
 }

@@ -11,101 +11,16 @@ mod worker;
 
 pub use worker::{run, self_check};
 
-use super::engine::Metering;
+use super::error::CompileError;
 use super::functions::Found;
+use super::settings::CompileSettings;
+use super::settings::Metering;
 use process::Process;
 use scry_os::threads::patiently;
-use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::Engine;
 use wire::Order;
-
-/// The command that is such a process.
-pub const WORKER: &str = "compile-worker";
-
-/// Where components are compiled, and what that may take.
-#[derive(Debug, Clone)]
-pub struct CompileSettings {
-    /// The `scry` program, of this version. Without one, components are compiled
-    /// in this process and without limits: for tests and benchmarks, which trust them.
-    pub program: Option<PathBuf>,
-    /// Components that may be compiled at once; others wait.
-    pub processes_max: usize,
-    /// Memory that one may take, in bytes.
-    pub memory_max_bytes: u64,
-    /// Processor time that one may take, in seconds.
-    pub cpu_max_s: u64,
-    /// The code of one, in bytes.
-    pub code_max_bytes: u64,
-}
-
-impl CompileSettings {
-    /// In this process, without limits.
-    pub fn trusting() -> Self {
-        Self {
-            program: None,
-            processes_max: 1,
-            memory_max_bytes: u64::MAX,
-            cpu_max_s: u64::MAX,
-            code_max_bytes: u64::MAX,
-        }
-    }
-
-    /// The program that runs, even where its file has been replaced since.
-    pub fn this_program() -> PathBuf {
-        PathBuf::from("/proc/self/exe")
-    }
-
-    /// How long a process may take in wall time, since the machine may be busy.
-    fn wall_max(&self) -> Duration {
-        Duration::from_secs(self.cpu_max_s.saturating_mul(10).saturating_add(30))
-    }
-}
-
-/// Why a component was not compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// The bytes do not compile.
-    #[error("{0}")]
-    Refused(String),
-    /// It takes too much memory.
-    #[error(
-        "compiling the component takes more memory than `compile.memory_max_bytes` allows, {max_bytes} bytes: \
-         split its largest functions"
-    )]
-    Memory {
-        /// The limit.
-        max_bytes: u64,
-    },
-    /// It takes too long.
-    #[error(
-        "compiling the component takes more processor time than `compile.cpu_max_s` allows, {max_s} seconds: \
-         split its largest functions"
-    )]
-    CpuTime {
-        /// The limit.
-        max_s: u64,
-    },
-    /// There is too much code.
-    #[error("the component's code is larger than `compile.code_max_bytes` allows, {max_bytes} bytes")]
-    CodeSize {
-        /// The limit.
-        max_bytes: u64,
-    },
-    /// The process ended, or said something that it should not.
-    #[error("the compiler crashed: {0}")]
-    Crash(String),
-    /// The process was stopped, or the machine had no time for it.
-    #[error("the compiler did not answer within {max_s} seconds; is its process stopped, or the machine overloaded?")]
-    Stalled {
-        /// How long it had.
-        max_s: u64,
-    },
-    /// The process could not be started.
-    #[error("the compiler could not be started: {0}")]
-    Start(std::io::Error),
-}
 
 /// Compiles, for the life of a sandbox.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 //! Components are compiled in the process itself, so what one has compiled is offered to all: a component that
 //! breaks out of the compiler has the process already.
 
-use super::engine::{Metering, SandboxError, code_config};
+use super::config::code_config;
+use super::error::SandboxError;
+use super::settings::Metering;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,81 +1,25 @@
 //! The engines, their pool of instances, and the ticker that ends overdue calls.
 
 use super::cache::{self, CacheOf, CodeCache, CodeSource};
-use super::compiler::{CompileError, CompileSettings, Compiler};
+use super::compiler::Compiler;
+use super::config::pooled_config;
 use super::core_module::LOG;
 use super::embedded;
 use super::epochs::Epochs;
+use super::error::SandboxError;
 use super::functions::RUNTIME;
 use super::functions::{Found, Reused};
 use super::instance::Exports;
 use super::limits::{Context, log};
 use super::rewind::Learned;
+use super::settings::{Metering, SandboxSettings};
 use super::stock::{Shelf, Stock};
 use scry_card::Schema;
 use scry_names::Digest;
 use scry_os::memory::give_back;
 use scry_os::ticker::Ticker;
 use std::sync::{Arc, Mutex, PoisonError};
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, PoolingAllocationConfig,
-};
-
-/// Whether code counts fuel. Counting is compiled in, so each is an engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Metering {
-    /// Deterministic, and the default.
-    Fuel,
-    /// Only the deadline ends a call.
-    Off,
-}
-
-/// How large the pool is.
-#[derive(Debug, Clone)]
-pub struct SandboxSettings {
-    /// Instances that may be at a call at once, per engine.
-    pub instances_max: u32,
-    /// Instances that may be kept ready ahead of need, over all components.
-    pub instances_ahead_max: u32,
-    /// The most linear memory that any deployment may grant, in bytes.
-    pub memory_max_bytes: u64,
-    /// Where components are compiled, and within which limits.
-    pub compile: CompileSettings,
-    /// Whether the process is another program's, such as Python's: without signal handlers, and with memory
-    /// that is taken when it is needed instead of being reserved.
-    pub is_embedded: bool,
-}
-
-impl SandboxSettings {
-    /// For a process of another program. Components are compiled in it: code from elsewhere has other settings.
-    pub fn embedded(memory_max_bytes: u64) -> Self {
-        let compile = CompileSettings::trusting();
-        // Instances that are put back have pages that fault.
-        Self { instances_max: 0, instances_ahead_max: 0, memory_max_bytes, compile, is_embedded: true }
-    }
-}
-
-/// Why a component cannot be run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// The engine could not be set up on this machine.
-    #[error("the sandbox could not be set up: {0}")]
-    Setup(String),
-    /// The bytes do not compile, or are not of the contract.
-    #[error("the component cannot be loaded: {0}")]
-    Component(String),
-    /// Compiling failed for a reason other than the component's form.
-    #[error(transparent)]
-    Compile(CompileError),
-}
-
-impl From<CompileError> for SandboxError {
-    fn from(error: CompileError) -> Self {
-        match error {
-            CompileError::Refused(why) => Self::Component(why),
-            other => Self::Compile(other),
-        }
-    }
-}
+use wasmtime::{Engine, InstancePre, Linker, Module};
 
 /// Compiled, linked and ready to be instantiated.
 #[derive(Clone)]
@@ -260,44 +204,4 @@ impl Sandbox {
             Metering::Off => &self.off,
         }
     }
-}
-
-/// What code depends on: the same where it is compiled and where it runs.
-pub(super) fn code_config(metering: Metering) -> Config {
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        .consume_fuel(metering == Metering::Fuel)
-        // A prediction is a function of digest and input, on every machine: so no
-        // relaxed SIMD, and NaNs are made canonical before code is compiled.
-        .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .concurrency_support(false)
-        .max_wasm_stack(1 << 20);
-    config
-}
-
-fn pooled_config(settings: &SandboxSettings, metering: Metering) -> Config {
-    /// Memory that a slot keeps between calls instead of giving it back.
-    const KEEP_RESIDENT_BYTES: usize = 8 << 20;
-    /// A component is one module of ours and the adapters around its imports.
-    const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
-
-    let instances = settings.instances_max.saturating_add(settings.instances_ahead_max);
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(3))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(1)
-        .max_tables_per_component(3)
-        .max_memory_size(usize::try_from(settings.memory_max_bytes).unwrap_or(usize::MAX))
-        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(1 << 16)
-        .pagemap_scan(Enabled::Auto);
-    let mut config = code_config(metering);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    config
 }

@@ -8,7 +8,7 @@
 //! compiled from its own bytes, are offered to every component. Bounded: the
 //! oldest files go first.
 
-use super::cache::Seal;
+use super::seal::Seal;
 use scry_files::{FileKind, remove_file, write_atomically};
 use scry_names::Digest;
 use std::collections::HashMap;

@@ -9,15 +9,19 @@ mod cache;
 mod call;
 mod canonical;
 pub mod compiler;
+mod config;
 mod convert;
 mod core_module;
 mod embedded;
 mod engine;
 mod epochs;
+mod error;
 mod functions;
 mod instance;
 mod limits;
 mod rewind;
+mod seal;
+mod settings;
 pub mod snapshot;
 mod stock;
 
@@ -32,10 +36,11 @@ mod bindings {
 
 pub use abi::lift;
 pub use cache::{CacheOf, CodeCache, CodeSource, Runtime};
-pub use call::{CallError, CallReport, LogLine, Session, Spent};
+pub use call::{CallReport, Session, Spent};
 pub use canonical::{CanonicalError, canonical};
-pub use compiler::{CompileError, CompileSettings};
 pub use core_module::{CoreError, extract};
-pub use engine::{Loaded, Metering, Sandbox, SandboxError, SandboxSettings};
+pub use engine::{Loaded, Sandbox};
+pub use error::{CallError, CompileError, SandboxError};
 pub use functions::{Found, Reused};
-pub use limits::{Asker, CallLimits};
+pub use limits::{Asker, CallLimits, LogLine};
+pub use settings::{CompileSettings, Metering, SandboxSettings};

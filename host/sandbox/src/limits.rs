@@ -1,7 +1,6 @@
 //! What one call may use, and the state that enforces it inside a store.
 
 use super::bindings::scry::model::{logging, types};
-use super::call::LogLine;
 use super::core_module::MEMORY;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,6 +36,15 @@ pub(super) enum Stopped {
     Memory,
     #[error("nobody waits any more")]
     Abandoned,
+}
+
+/// A line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters, by the guest.
+    pub level: tracing::Level,
+    /// The line, cut to the limit.
+    pub message: String,
 }
 
 /// The store's own state.

@@ -1,12 +1,14 @@
 //! Sealing a component: run its `load` once, keep the memory that it left.
 
 use super::bindings::Model;
-use super::call::{CallError, arm, classify};
-use super::compiler::CompileError;
+use super::call::arm;
 use super::convert;
-use super::engine::{Metering, Sandbox};
+use super::engine::Sandbox;
+use super::error::CompileError;
+use super::error::{CallError, classify};
 use super::functions::Found;
 use super::limits::{CallLimits, Context};
+use super::settings::Metering;
 use scry_card::Schema;
 use std::pin::pin;
 use std::task::{Poll, Waker};

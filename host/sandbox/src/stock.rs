@@ -4,10 +4,7 @@
 //! is as old as its code and goes with it; all stocks together are bounded, so
 //! that the pool always has room for calls.
 
-use super::call::{CallError, Spent};
-use super::engine::Loaded;
 use super::instance::Instance;
-use super::limits::CallLimits;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,7 +38,7 @@ impl Stock {
         Some(ready)
     }
 
-    fn put(&self, instance: Instance) {
+    pub(super) fn put(&self, instance: Instance) {
         self.shelf.held.fetch_add(1, Ordering::Relaxed);
         self.lock().push(instance);
     }
@@ -52,7 +49,7 @@ impl Stock {
     }
 
     /// Whether one more has room here, beside the other components'.
-    fn has_room(&self, each: usize) -> bool {
+    pub(super) fn has_room(&self, each: usize) -> bool {
         self.shelf.held.load(Ordering::Relaxed) < self.shelf.max && self.lock().len() < each
     }
 
@@ -70,24 +67,5 @@ impl Drop for Stock {
 impl std::fmt::Debug for Stock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stock").field("ready", &self.lock().len()).finish_non_exhaustive()
-    }
-}
-
-impl Loaded {
-    /// The same code with new instances only: whoever waits for nobody's call
-    /// takes none from those who wait, and has no lock in common with them.
-    pub fn apart(&self) -> Self {
-        Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
-    }
-
-    /// Has an instance ready for the next call, where fewer than `each` wait for
-    /// one: what is left of the last call, put back to the snapshot, or a new
-    /// one. Best done when no call waits for this thread.
-    pub fn restock(&self, spent: Spent, each: usize, limits: &CallLimits) -> Result<(), CallError> {
-        if self.stock.has_room(each) {
-            let instance = spent.put_back(&self.learned).map_or_else(|| self.instantiate(limits), Ok)?;
-            self.stock.put(instance);
-        }
-        Ok(())
     }
 }

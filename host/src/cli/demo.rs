@@ -9,7 +9,7 @@ use super::predict::{card, infer_path, v2_request};
 use super::progress::Progress;
 use super::{CliError, local_sandbox, serve};
 use crate::config::Config;
-use crate::http::{Bound, Stop};
+use crate::server::{Bound, Stop};
 use include_dir::{Dir, include_dir};
 use scry_build::{Request, build, ensure_target};
 use scry_card::batch_from_records;

@@ -2,8 +2,8 @@
 
 use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
-use crate::http::{Bound, Stop, Tokens, serve};
 use crate::registry::Registry;
+use crate::server::{Bound, Stop, Tokens, serve};
 use crate::telemetry::{Metrics, init_log};
 use scry_os::memory::small_pages;
 use scry_os::threads::be_prompt;

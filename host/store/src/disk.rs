@@ -16,11 +16,11 @@
 //! ```
 
 use super::StoreError;
-use super::format::refuse_later;
+use super::format::{refuse_later, settle_format};
+use super::read::if_there;
 use scry_files::{FileKind, write_atomically};
 use scry_names::Digest;
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// A data folder, locked for this process.
@@ -43,7 +43,7 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(StoreError::at(&path)(error)),
         }
         let store = Self { root: root.to_owned(), lock };
-        store.settle_format()?;
+        settle_format(root, |path| store.quarantine(path))?;
         if let Err(error) = store.remove_unfinished() {
             tracing::warn!(%error, "what a crash left unfinished is still there");
         }
@@ -112,20 +112,4 @@ impl Drop for Store {
         // itself, it holds a copy of the handle.
         let _ = self.lock.unlock();
     }
-}
-
-/// The content of a file, unless there is no such file.
-pub(super) fn if_there<T>(path: &Path, content: std::io::Result<T>) -> Result<Option<T>, StoreError> {
-    match content {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::at(path)(error)),
-    }
-}
-
-/// A file's bytes; of one that is too long, one byte more than `max_bytes`.
-pub(super) fn read_at_most(path: &Path, max_bytes: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -3,9 +3,9 @@
 //! One sealed line each, whose content is not known here. No state depends on
 //! them: losing one costs the rows of an epoch and nothing else.
 
-use super::disk::{if_there, read_at_most};
 use super::inventory::files;
 use super::lines::{seal, unseal};
+use super::read::{if_there, read_at_most};
 use super::{Store, StoreError};
 use scry_files::{FileKind, write_atomically};
 use scry_names::Digest;

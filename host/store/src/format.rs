@@ -5,12 +5,12 @@
 //! changes a folder of a later format. A folder without the file is older than
 //! the file, and laid out as format 1 is.
 
-use super::disk::{if_there, read_at_most};
+use super::StoreError;
 use super::lines::{seal, unseal};
-use super::{Store, StoreError};
+use super::read::{if_there, read_at_most};
 use scry_files::{FileKind, write_atomically};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "format";
 /// The longest format line, in bytes: more than it needs.
@@ -59,32 +59,33 @@ fn read(root: &Path) -> Result<Found, StoreError> {
     Err(StoreError::LaterFormat { root: root.to_owned(), found, known: FORMAT_NUMBER })
 }
 
-impl Store {
-    /// Writes the format where it is missing. One that is damaged, and does not
-    /// look like a later one, is set aside: what the folder holds is checked
-    /// line by line all the same.
-    pub(super) fn settle_format(&self) -> Result<(), StoreError> {
-        let path = self.path(FORMAT);
-        match read(&self.path(""))? {
-            Found::Known => return Ok(()),
-            Found::Missing => {}
-            Found::Damaged => {
-                let kept = self.quarantine(&path);
-                tracing::error!(?kept, "damaged: {FORMAT} does not verify; it is set aside and written anew");
-                if kept.is_err() {
-                    return Ok(());
-                }
+/// Writes the format where it is missing. One that is damaged, and does not
+/// look like a later one, is set aside by `quarantine`: what the folder holds is checked
+/// line by line nevertheless.
+pub(super) fn settle_format(
+    root: &Path,
+    quarantine: impl FnOnce(&Path) -> Result<PathBuf, StoreError>,
+) -> Result<(), StoreError> {
+    let path = root.join(FORMAT);
+    match read(root)? {
+        Found::Known => return Ok(()),
+        Found::Missing => {}
+        Found::Damaged => {
+            let kept = quarantine(&path);
+            tracing::error!(?kept, "damaged: {FORMAT} does not verify; it is set aside and written anew");
+            if kept.is_err() {
+                return Ok(());
             }
         }
-        let written = serde_json::to_vec(&Line { format: FORMAT_NUMBER })
-            .map_err(|e| e.to_string())
-            .and_then(|json| seal(&json))
-            .map_err(|message| StoreError::Record { path: path.clone(), message })
-            .and_then(|line| Ok(write_atomically(FileKind::Format, &path, &line)?));
-        if let Err(error) = written {
-            // Without it the folder is one of this format all the same, until the next start.
-            tracing::warn!(%error, "the data folder's format was not written");
-        }
-        Ok(())
     }
+    let written = serde_json::to_vec(&Line { format: FORMAT_NUMBER })
+        .map_err(|e| e.to_string())
+        .and_then(|json| seal(&json))
+        .map_err(|message| StoreError::Record { path: path.clone(), message })
+        .and_then(|line| Ok(write_atomically(FileKind::Format, &path, &line)?));
+    if let Err(error) = written {
+        // Without it the folder is one of this format nevertheless, until the next start.
+        tracing::warn!(%error, "the data folder's format was not written");
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Lists only files that are named as a host names them, and never decides
 //! which of them may go.
 
-use super::disk::if_there;
+use super::read::if_there;
 use super::{Store, StoreError};
 use scry_files::{FileKind, is_beside_name};
 use scry_names::Digest;

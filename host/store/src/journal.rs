@@ -4,8 +4,8 @@
 //! has not. `checkpoint.json` keeps the state after some record, so that damage
 //! to either file loses nothing. Never looks into a record.
 
-use super::disk::{if_there, read_at_most};
 use super::lines::{LINE_MAX_BYTES, read_lines, seal, unseal};
+use super::read::{if_there, read_at_most};
 use super::{Store, StoreError};
 use scry_files::{FileKind, write_atomically};
 use std::fs::{File, OpenOptions};

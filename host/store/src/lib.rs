@@ -14,6 +14,7 @@ mod journal;
 mod lines;
 mod oci;
 mod quarantine;
+mod read;
 mod secret;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! One that is damaged is replaced: no start fails for it. Never logs one.
 
-use super::disk::if_there;
+use super::read::if_there;
 use super::{Store, StoreError};
 use scry_files::{FileKind, write_atomically};
 use std::path::{Path, PathBuf};

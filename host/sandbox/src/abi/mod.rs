@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::call::CallError;
+use super::error::CallError;
 use scry_card::{Batch, Tensor, Text, Values, shortened};
 use zerocopy::{Immutable, IntoBytes};
 

@@ -4,8 +4,9 @@
 //! Never trusts what the process says: every length and the time have limits.
 
 use super::wire::{Order, Tag, receive, send};
-use super::{CompileError, CompileSettings};
+use crate::error::CompileError;
 use crate::functions::Found;
+use crate::settings::{CompileSettings, WORKER};
 use rustix::event::{PollFd, PollFlags, poll};
 use scry_os::threads::{Priority, demote};
 use std::io::{BufReader, Error, ErrorKind, Read, Write};
@@ -41,7 +42,7 @@ impl Process {
     /// Starts one, at the lowest priority.
     pub(super) fn start(program: &Path, until: Instant) -> Result<Self, CompileError> {
         let mut command = Command::new(program);
-        command.arg0("scry").arg(super::WORKER).current_dir("/").env_clear();
+        command.arg0("scry").arg(WORKER).current_dir("/").env_clear();
         // What the allocator reserves at its start counts towards the limit.
         command.env("MIMALLOC_ARENA_RESERVE", "64MiB");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

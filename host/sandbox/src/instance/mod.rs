@@ -5,9 +5,9 @@
 mod tests;
 
 use super::abi::Heap;
-use super::call::{CallError, classify};
 use super::core_module as names;
-use super::engine::SandboxError;
+use super::error::SandboxError;
+use super::error::{CallError, classify};
 use super::limits::Context;
 use super::rewind::{Learned, Tracked};
 use wasmtime::{

@@ -9,6 +9,8 @@ use scry_names::Digest;
 use scry_names::Hasher;
 use scry_names::{OciReference, OciReferenceError};
 
+pub(super) const USER_AGENT: &str = concat!("scry/", env!("CARGO_PKG_VERSION"));
+
 const REDIRECTS_MAX: usize = 5;
 
 /// A repository that can be read from.
@@ -32,7 +34,7 @@ impl<'a> Repository<'a> {
     pub(super) fn new(origin: &str, auth: RegistryAuth, reference: &'a OciReference) -> Result<Self, OciError> {
         let registry = Url::parse(origin).map_err(|_| OciError::from(OciReferenceError(reference.to_string())))?;
         let client = Client::builder()
-            .user_agent(super::USER_AGENT)
+            .user_agent(USER_AGENT)
             .redirect(Policy::custom(move |attempt| redirect(attempt, &registry)))
             .build()
             .map_err(|e| OciError::of_exchange(reference, &e))?;

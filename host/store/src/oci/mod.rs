@@ -14,7 +14,7 @@ mod layout;
 
 pub use error::OciError;
 
-use fetch::{Fetched, Repository};
+use fetch::{Fetched, Repository, USER_AGENT};
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
@@ -23,7 +23,6 @@ use scry_names::{Digest, OciReference, is_loopback, split_port};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const USER_AGENT: &str = concat!("scry/", env!("CARGO_PKG_VERSION"));
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
 
 /// How registries are asked.

@@ -1,6 +1,6 @@
 //! Reading a request's body, within limits of size and time. Never looks into it.
 
-use super::error::{HttpError, Refusal};
+use crate::server::error::{HttpError, Refusal};
 use axum::body::{Bytes, HttpBody};
 use std::fmt::Display;
 use std::future::poll_fn;

@@ -1,7 +1,7 @@
 //! What RFC 9112 asks of a request's head beyond what the reader of HTTP checks:
 //! who is asked, and how the body comes. Reads heads only, never answers one.
 
-use super::error::{HttpError, Refusal};
+use crate::server::error::{HttpError, Refusal};
 use axum::http::{HeaderMap, HeaderValue, Request, Version, header};
 use std::net::Ipv6Addr;
 

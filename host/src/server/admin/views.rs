@@ -1,9 +1,9 @@
 //! A model as operators see it. Reads what is there, changes nothing.
 
-use super::drift::Staleness;
-use super::error::HttpError;
 use crate::drift::{DriftMonitor, Series};
 use crate::registry::{Registry, Rollout};
+use crate::server::admin::drift::Staleness;
+use crate::server::error::HttpError;
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A version's circuit.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownCircuit {
+pub(in crate::server) struct ShownCircuit {
     model: String,
     version: u32,
     digest: Digest,
@@ -25,7 +25,7 @@ pub(super) struct ShownCircuit {
 
 /// One model.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
+pub(in crate::server) struct Shown {
     model: String,
     /// `serving` or `withdrawn`.
     state: &'static str,
@@ -93,7 +93,13 @@ struct ShownVersion {
     drifting: Vec<&'static str>,
 }
 
-pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Model, with_card: bool) -> Shown {
+pub(in crate::server) fn model(
+    registry: &Registry,
+    routes: &Routes,
+    name: &str,
+    model: &Model,
+    with_card: bool,
+) -> Shown {
     let served = routes.models.get(name).map(AsRef::as_ref);
     let serving = model.serving.as_ref();
     let card = served.and_then(|served| served.target(served.serving.live).ok()).map(|target| target.card.clone());
@@ -114,7 +120,7 @@ pub(super) fn model(registry: &Registry, routes: &Routes, name: &str, model: &Mo
 }
 
 /// The circuit that a reference means, after something was done to it.
-pub(super) fn circuit(
+pub(in crate::server) fn circuit(
     routes: &Routes,
     reference: &Reference,
     act: impl FnOnce(&Circuit),
@@ -185,7 +191,7 @@ fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
 }
 
 /// What a scrape shows of the versions.
-pub(super) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
+pub(in crate::server) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
     let scrape = Scrape::new()?;
     for ((model, version), circuit) in &routes.circuits {
         scrape.circuit(model, *version, circuit.is_open());

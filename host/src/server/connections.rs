@@ -2,10 +2,10 @@
 //! client does nothing for too long. Never looks into a body, never waits for a
 //! client while others do.
 
-use super::ending::{Stage, Stopping};
-use super::error::{Unread, no_place, other_version};
-use super::head;
-use super::progress::{Phase, Seen, Timeouts, Watchdog, Watched};
+use crate::server::error::{Unread, no_place, other_version};
+use crate::server::head;
+use crate::server::shutdown::{Stage, Stopping};
+use crate::server::watchdog::{Phase, Seen, Timeouts, Watchdog, Watched};
 use crate::telemetry::Metrics;
 use axum::Router;
 use axum::http::{HeaderValue, Request, header};

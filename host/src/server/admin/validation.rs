@@ -7,7 +7,7 @@ use std::fmt;
 
 /// The checks of one model's versions, and what they found.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownValidation {
+pub(in crate::server) struct ShownValidation {
     model: String,
     /// Those that are ready.
     versions: Vec<ShownChecks>,
@@ -24,7 +24,7 @@ struct ShownChecks {
     found: FindingsReport,
 }
 
-pub(super) fn of(routes: &Routes, name: &str) -> ShownValidation {
+pub(in crate::server) fn of(routes: &Routes, name: &str) -> ShownValidation {
     let served = routes.models.get(name);
     let ready = served.into_iter().flat_map(|served| &served.versions).filter_map(|(version, target)| {
         let validation = &target.as_ref().ok()?.validation;

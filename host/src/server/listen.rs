@@ -1,12 +1,12 @@
 //! Listening, answering, and ending without losing a request.
 
-use super::connections::{Edge, routed};
-use super::ending::{self, Ended, Stop, Stopping, Times};
-use super::files::prediction_connections;
-use super::progress::Timeouts;
-use super::{Tokens, admin, prediction};
 use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
+use crate::server::connections::{Edge, routed};
+use crate::server::descriptors::prediction_connections;
+use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
+use crate::server::watchdog::Timeouts;
+use crate::server::{Tokens, admin, predict};
 use crate::serving::Predictor;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub async fn serve(
     let metrics = registry.shared_metrics();
     let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
     let (stage, stopping) = Stopping::new();
-    let prediction_app = prediction::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
+    let prediction_app = predict::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
     let admin_router =
         admin::router(registry.clone(), tokens, bound.prediction, stopping.clone(), config.admin.component_max_bytes);
 
@@ -94,7 +94,7 @@ pub async fn serve(
     tracing::info!(how = ?first, grace_ms, drain_ms, "stopping: not ready, each connection has its last answer");
     watching.iter().for_each(tokio::task::JoinHandle::abort);
     let times = Times { grace: Duration::from_millis(grace_ms), drain: Duration::from_millis(drain_ms) };
-    match ending::end(first, times, &stage, stop(), &mut serving).await {
+    match shutdown::end(first, times, &stage, stop(), &mut serving).await {
         Ended::Drained => {}
         Ended::Overdue => tracing::warn!("the drain time is over; open requests are dropped"),
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),

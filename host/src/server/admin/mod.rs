@@ -1,12 +1,17 @@
 //! The admin listener: everything that changes what is served, and what only
 //! operators may see. Every path wants a bearer token.
 
-use super::body::read_body;
-use super::ending::Stopping;
-use super::error::{HttpError, Parts, json_response};
-use super::tokens::{Tokens, Who};
-use super::{shown, shown_validation};
+mod drift;
+mod tokens;
+mod validation;
+mod views;
+
+pub use tokens::Tokens;
+
 use crate::registry::{ChangeError, Registry, Source};
+use crate::server::body::read_body;
+use crate::server::error::{HttpError, Parts, json_response};
+use crate::server::shutdown::Stopping;
 use crate::telemetry::unix_ms;
 use axum::Router;
 use axum::body::Body;
@@ -24,6 +29,7 @@ use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokens::Who;
 use tokio::sync::Semaphore;
 
 /// A request that is not a component is not longer than this.
@@ -48,7 +54,7 @@ type By = Extension<Who>;
 type Result<T> = std::result::Result<T, HttpError>;
 
 /// The listener's routes.
-pub(super) fn router(
+pub(in crate::server) fn router(
     registry: Arc<Registry>,
     tokens: Tokens,
     prediction: SocketAddr,
@@ -120,7 +126,7 @@ async fn validation(
     let routes = app.registry.routes();
     let routes = routes.load();
     routes.catalog.model(&model)?;
-    let shown = shown_validation::of(&routes, &model);
+    let shown = validation::of(&routes, &model);
     match query.format.as_deref() {
         None | Some("json") => reply(&shown),
         Some("text") => Ok(shown.to_string().into_response()),
@@ -269,14 +275,14 @@ async fn clean(app: App, body: Body) -> Result<Response> {
 async fn list(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
     let models = routes.catalog.models.iter();
-    let models: Vec<_> = models.map(|(name, model)| shown::model(&app.registry, &routes, name, model, false)).collect();
+    let models: Vec<_> = models.map(|(name, model)| views::model(&app.registry, &routes, name, model, false)).collect();
     reply(&json!({ "models": models }))
 }
 
 async fn show(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response> {
     let routes = app.registry.routes().load_full();
     let model = routes.catalog.models.get(&name).ok_or(CatalogError::UnknownModel(name.clone()))?;
-    reply(&shown::model(&app.registry, &routes, &name, model, true))
+    reply(&views::model(&app.registry, &routes, &name, model, true))
 }
 
 #[derive(Deserialize)]
@@ -290,7 +296,7 @@ async fn circuit(
     Parts(Path(model)): Parts<Path<String>>,
     Parts(Query(query)): Parts<Query<CircuitQuery>>,
 ) -> Result<Response> {
-    reply(&shown::circuit(&app.registry.routes().load(), &Reference { model, version: query.version }, |_| {})?)
+    reply(&views::circuit(&app.registry.routes().load(), &Reference { model, version: query.version }, |_| {})?)
 }
 
 #[derive(Deserialize)]
@@ -304,7 +310,7 @@ struct Force {
 async fn force(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<String>>, body: Body) -> Result<Response> {
     let Force { version, state } = json_body(body, "circuit's state").await?;
     let reference = Reference { model, version };
-    let forced = shown::circuit(&app.registry.routes().load(), &reference, |circuit| circuit.force(state))?;
+    let forced = views::circuit(&app.registry.routes().load(), &reference, |circuit| circuit.force(state))?;
     tracing::info!(by = %who.name(), %reference, ?state, "a circuit was overridden");
     reply(&forced)
 }
@@ -332,7 +338,7 @@ async fn drift(
 ) -> Result<Response> {
     let report = aside(&app, move |registry| {
         registry.look_at_drift();
-        super::drift::report(registry, &model, unix_ms())
+        crate::server::admin::drift::report(registry, &model, unix_ms())
     });
     let report = report.await??;
     match query.format {
@@ -344,7 +350,7 @@ async fn drift(
 async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
     let export = aside(&app, move |registry| {
         registry.look_at_drift();
-        super::drift::export(&registry.routes().load(), &model)
+        crate::server::admin::drift::export(&registry.routes().load(), &model)
     });
     reply(&export.await??)
 }
@@ -364,7 +370,7 @@ async fn state(app: App) -> Result<Response> {
 
 async fn metrics(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
-    let text = shown::scrape(&routes)
+    let text = views::scrape(&routes)
         .and_then(|scrape| app.registry.metrics().render(&scrape, |model, version| routes.has(model, version)));
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())

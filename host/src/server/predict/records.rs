@@ -2,8 +2,8 @@
 //! clients of TensorFlow Serving and KServe V1 send them. Errors are problems of
 //! RFC 9457.
 
-use super::error::{HttpError, Parts};
-use super::predict::{App, parse_version, predict as answer};
+use crate::server::error::{HttpError, Parts};
+use crate::server::predict::request::{App, parse_version, predict as answer};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
@@ -14,7 +14,7 @@ use scry_protocol::Format;
 const VERB: &str = ":predict";
 
 /// The version that is routed.
-pub(super) async fn predict(
+pub(in crate::server) async fn predict(
     app: App,
     Parts(Path(name)): Parts<Path<String>>,
     headers: HeaderMap,
@@ -25,7 +25,7 @@ pub(super) async fn predict(
 }
 
 /// A version by number, alias or digest.
-pub(super) async fn predict_version(
+pub(in crate::server) async fn predict_version(
     app: App,
     Parts(Path((model, version))): Parts<Path<(String, String)>>,
     headers: HeaderMap,

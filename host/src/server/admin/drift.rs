@@ -13,7 +13,7 @@ use std::fmt;
 
 /// How the versions of a model stand.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownDrift {
+pub(in crate::server) struct ShownDrift {
     model: String,
     /// Share of epochs in which an alarm may be false, a side of a version.
     alpha: f64,
@@ -43,7 +43,7 @@ struct ShownVersion {
 
 /// How old a version's data is.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Staleness {
+pub(in crate::server) struct Staleness {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_until: Option<String>,
     /// Since then, in days.
@@ -57,7 +57,7 @@ pub(super) struct Staleness {
 }
 
 impl Staleness {
-    pub(super) fn of(target: &ServedVersion, now_ms: u64) -> Self {
+    pub(in crate::server) fn of(target: &ServedVersion, now_ms: u64) -> Self {
         let card = &target.card;
         let freshness = Freshness::of(card).ok().flatten();
         let days = |age_s: f64| (age_s / 8_640.0).round() / 10.0;
@@ -71,7 +71,7 @@ impl Staleness {
 }
 
 /// All versions of a model, newest last.
-pub(super) fn report(registry: &Registry, name: &str, now_ms: u64) -> Result<ShownDrift, CatalogError> {
+pub(in crate::server) fn report(registry: &Registry, name: &str, now_ms: u64) -> Result<ShownDrift, CatalogError> {
     let routes = registry.routes().load_full();
     let (catalog, alpha) = (routes.catalog.clone(), registry.drift_alpha());
     let served = routes.models.get(name).map(AsRef::as_ref);
@@ -123,7 +123,7 @@ fn beside(served: &Served, number: u32, alpha: f64) -> Option<PairedReport> {
 }
 
 /// The counts of a model's versions, for other hosts to add.
-pub(super) fn export(routes: &Routes, name: &str) -> Result<ExportedModel, CatalogError> {
+pub(in crate::server) fn export(routes: &Routes, name: &str) -> Result<ExportedModel, CatalogError> {
     routes.catalog.model(name)?;
     let watches = routes.watches.iter().filter(|((model, _), _)| model == name);
     let versions = watches.map(|((_, number), watch)| ExportedVersion {

@@ -7,10 +7,10 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The name of a token: what the history shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Who(Arc<str>);
+pub(in crate::server) struct Who(Arc<str>);
 
 impl Who {
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::server) fn name(&self) -> &str {
         &self.0
     }
 }
@@ -34,7 +34,7 @@ impl Tokens {
 
     /// Whose token it is. Hashes are of one length, and all are compared: not
     /// even a token's length or place shows in the time.
-    pub(super) fn who(&self, given: &str) -> Option<Who> {
+    pub(in crate::server) fn who(&self, given: &str) -> Option<Who> {
         let given: [u8; 32] = Sha256::digest(given).into();
         let mut found = u32::MAX;
         for (at, (_, token)) in (0u32..).zip(&self.0) {

@@ -1,12 +1,13 @@
 //! The prediction listener: Open Inference Protocol V2; records are `records`'.
 //! Nothing here changes state.
 
-use super::connections::{Answering, App as Answers, routed};
-use super::ending::Stopping;
-use super::error::{HttpError, Parts, json_response};
-use super::predict::{App, Shared, parse_version, predict};
-use super::records;
+mod records;
+mod request;
+
 use crate::config::Listener;
+use crate::server::connections::{Answering, App as Answers, routed};
+use crate::server::error::{HttpError, Parts, json_response};
+use crate::server::shutdown::Stopping;
 use crate::serving::{Predictor, Served};
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +16,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
+use request::{App, Shared, parse_version, predict};
 use scry_catalog::VersionRef;
 use scry_protocol::{Format, metadata};
 use serde_json::{Value, json};
@@ -23,7 +25,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What answers the listener's requests.
-pub(super) fn app(predictor: Predictor, is_ready: Arc<AtomicBool>, stopping: Stopping, settings: &Listener) -> Answers {
+pub(in crate::server) fn app(
+    predictor: Predictor,
+    is_ready: Arc<AtomicBool>,
+    stopping: Stopping,
+    settings: &Listener,
+) -> Answers {
     let shared = Arc::new(Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,

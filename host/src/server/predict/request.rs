@@ -2,9 +2,9 @@
 //!
 //! Nothing here changes state.
 
-use super::body::{SentBody, read_body, read_parts};
-use super::ending::Stopping;
-use super::error::{HttpError, json_response};
+use crate::server::body::{SentBody, read_body, read_parts};
+use crate::server::error::{HttpError, json_response};
+use crate::server::shutdown::Stopping;
 use crate::serving::{Failure, Predictor, Reply, Request};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 
 /// What the handlers share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) predictor: Predictor,
-    pub(super) body_max_bytes: usize,
-    pub(super) body_timeout: Duration,
-    pub(super) is_ready: Arc<AtomicBool>,
-    pub(super) stopping: Stopping,
+pub(in crate::server) struct Shared {
+    pub(in crate::server) predictor: Predictor,
+    pub(in crate::server) body_max_bytes: usize,
+    pub(in crate::server) body_timeout: Duration,
+    pub(in crate::server) is_ready: Arc<AtomicBool>,
+    pub(in crate::server) stopping: Stopping,
 }
 
-pub(super) type App = State<Arc<Shared>>;
+pub(in crate::server) type App = State<Arc<Shared>>;
 
-pub(super) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
+pub(in crate::server) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(80).collect();
         HttpError::new(
@@ -39,7 +39,7 @@ pub(super) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
 }
 
 /// Answers a request to predict, in any form.
-pub(super) async fn predict(
+pub(in crate::server) async fn predict(
     app: &Arc<Shared>,
     model: &str,
     version: Option<VersionRef>,
@@ -129,7 +129,7 @@ fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
 }
 
 /// `Scry-Key`: requests of one key get one version while a canary runs.
-pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
+pub(in crate::server) fn header_key(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
     let Some(value) = headers.get("scry-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if key.len() <= KEY_MAX_BYTES => Ok(Some(key.to_owned())),

@@ -1,0 +1,17 @@
+//! The two listeners. Translates between HTTP and the rooms behind it, never
+//! decides: policy is in `serving` and `catalog`.
+
+mod admin;
+mod body;
+mod connections;
+mod descriptors;
+mod error;
+mod head;
+mod listen;
+mod predict;
+mod shutdown;
+mod watchdog;
+
+pub use admin::Tokens;
+pub use listen::{Bound, ServeError, serve};
+pub use shutdown::Stop;
