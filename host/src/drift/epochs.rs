@@ -4,9 +4,8 @@
 
 use super::Alarm;
 use scry_card::stats::{Counter, Counts, EPOCH_ROWS, Reference};
-use scry_card::{Batch, Invalid};
+use scry_card::Invalid;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// One epoch of one side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,22 +42,15 @@ impl Epochs {
         Self { current: Epoch::begin(1, counts), last: None, alarms: 0 }
     }
 
-    /// Counts rows of a batch, in a new epoch where this one has its rows and the one
-    /// before it is among the `judged`: however fast rows come, none goes unseen.
-    /// Without `judged` it begins none: this is the rest of a batch.
-    pub(super) fn count(
-        &mut self,
-        counter: &Counter,
-        batch: &Batch,
-        rows: Range<usize>,
-        judged: Option<u64>,
-    ) -> Result<(), Invalid> {
-        let is_over = judged.is_some_and(|judged| self.last.as_ref().is_none_or(|last| last.number <= judged));
+    /// Adds counts, in a new epoch where this one has its rows and the one before it is among the
+    /// `judged`: however fast rows come, none goes unseen.
+    pub(super) fn add(&mut self, counter: &Counter, counts: &Counts, judged: u64) -> Result<(), Invalid> {
+        let is_over = self.last.as_ref().is_none_or(|last| last.number <= judged);
         if is_over && self.current.counts.rows() >= EPOCH_ROWS {
             let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
             self.last = Some(std::mem::replace(&mut self.current, next));
         }
-        counter.count_rows(&mut self.current.counts, batch, rows)
+        self.current.counts.merge(counts)
     }
 
     /// How far counting has come.

@@ -2,11 +2,15 @@
 //! watch.
 
 use super::{Alarm, Epoch, Epochs, in_pieces};
-use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
+use scry_card::stats::{Counter, Counts, DriftReport, Reference, Statistic, Verdict, watch};
 use scry_card::{Batch, Field, Interrupt, Invalid};
+use scry_os::threads::thread_index;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Threads of which each counts apart; of more, some share. Each takes memory once it has counted.
+const SHARDS: usize = 16;
 
 /// Inputs, features or outputs.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub struct Series {
     /// What its training data looked like.
     pub reference: Reference,
     counter: Counter,
+    /// What threads have counted since the epochs were looked at; a thread has one of them.
+    shards: [Mutex<Option<Counts>>; SHARDS],
     epochs: Mutex<Epochs>,
     /// The newest epoch that was looked at after its end.
     judged: AtomicU64,
@@ -69,27 +75,39 @@ impl Series {
         let epochs = Mutex::new(Epochs::begin(counter.start()));
         let moment = SeriesMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
         let (judged, looked, moment) = (AtomicU64::new(0), Mutex::default(), Mutex::new(moment));
-        Ok(Self { name, reference, counter, epochs, judged, looked, moment })
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Ok(Self { name, reference, counter, shards, epochs, judged, looked, moment })
     }
 
     /// Counts a batch, a piece at a time, as long as that is wanted; one of
     /// another form is not refused here.
     pub(super) fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
-        let judged = self.judged.load(Ordering::Relaxed);
-        let mut is_first = true;
+        let shard = self.shards.get(thread_index() % SHARDS);
         in_pieces(batch.rows, &self.counter, interrupt, |rows| {
-            // Nothing that counts a small batch waits for a large one.
-            let _ = self.lock().count(&self.counter, batch, rows, is_first.then_some(judged));
-            is_first = false;
+            let mut counts = shard.map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let counts = counts.as_mut().map(|counts| counts.get_or_insert_with(|| self.counter.start()));
+            let _ = counts.map(|counts| self.counter.count_rows(counts, batch, rows));
         });
     }
 
+    /// The epochs, with all that threads have counted since the last look.
+    fn merged(&self) -> MutexGuard<'_, Epochs> {
+        let judged = self.judged.load(Ordering::Relaxed);
+        let mut epochs = self.lock();
+        for shard in &self.shards {
+            let counts = shard.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // They are this very reference's.
+            let _ = counts.map(|counts| epochs.add(&self.counter, &counts, judged));
+        }
+        epochs
+    }
+
     pub(super) fn epochs(&self) -> Epochs {
-        self.lock().clone()
+        self.merged().clone()
     }
 
     pub(super) fn mark(&self) -> (u64, u64, u64) {
-        self.lock().mark()
+        self.merged().mark()
     }
 
     /// The alarm that stands, if one does.
@@ -98,7 +116,7 @@ impl Series {
     }
 
     pub(super) fn resume(&self, earlier: Epochs) -> Result<(), Invalid> {
-        self.lock().resume(earlier)
+        self.merged().resume(earlier)
     }
 
     /// Judges what has come since the last look; the alarms that are new. The

@@ -94,6 +94,10 @@ impl Predictor {
     }
 
     async fn answer(&self, request: &Arc<Request>) -> Ended {
+        if let Err(late) = request.in_time(request.deadline(None)) {
+            // No component is asked.
+            return (request.served.serving.live, Err(late.into()));
+        }
         if let Placement::Inline(permit) = place(&self.pool, request) {
             self.services.metrics.inline_call(&request.served.name);
             let stop = Stop::Slice(permit.began() + SLICE);

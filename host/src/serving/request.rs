@@ -117,6 +117,14 @@ impl Request {
         self.received + asked.map_or(longest, |timeout| timeout.min(longest))
     }
 
+    /// Whether there is time left of a deadline.
+    pub(super) fn in_time(&self, deadline: Instant) -> Result<(), CallError> {
+        match Instant::now() >= deadline {
+            true => Err(CallError::Late { deadline: deadline.saturating_duration_since(self.received) }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether one call makes all of it: no spare stands behind the model, no other request joins
     /// it, and its body says no deadline that bounds how long it waits.
     pub(super) fn is_alone(&self) -> bool {

@@ -73,9 +73,8 @@ pub(super) fn prepare(
         Err(error) => return Ok(Err((live, PredictError::Unknown(error).into()))),
     };
     let deadline = request.deadline(timeout);
-    let late = |deadline: Instant| CallError::Late { deadline: deadline.saturating_duration_since(request.received) };
-    if Instant::now() >= deadline {
-        return Ok(Err((number, late(deadline).into())));
+    if let Err(late) = request.in_time(deadline) {
+        return Ok(Err((number, late.into())));
     }
     let (target, card, checked) = match served.target(number) {
         Ok(target) => {

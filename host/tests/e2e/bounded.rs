@@ -2,7 +2,7 @@
 //! deadline, or when the client leaves. Meanwhile others are answered.
 
 use crate::drift::{references, with};
-use crate::ontime::{answers, asks_for, cpu, host, runs, within};
+use crate::ontime::{answers, asks_for, host, runs, within};
 use crate::support::{Host, eventually, guest, rows};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read};
@@ -75,7 +75,7 @@ fn rules_end_when_their_client_leaves_and_others_are_answered_meanwhile() {
     let host = host(ONE);
     publish_costly(&host);
     let client = asks_for(&host, "steady", &endless());
-    eventually("it was read", || cpu(&host, "steady") > 0.0);
+    eventually("it was taken up", || host.metric("scry_queue_seconds_count{model=\"steady\"}") > 0.0);
     for _ in 0..20 {
         host.get("/v2/health/live").status(200);
     }
