@@ -3,8 +3,8 @@
 //! Pure: never locks, never looks at a clock.
 
 use super::Alarm;
-use scry_card::stats::{Counter, Counts, EPOCH_ROWS, Reference};
 use scry_card::Invalid;
+use scry_card::stats::{Counter, Counts, EPOCH_ROWS, Reference};
 use serde::{Deserialize, Serialize};
 
 /// One epoch of one side.

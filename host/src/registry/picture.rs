@@ -6,7 +6,7 @@ use crate::drift::Paired;
 use crate::serving::{
     Circuit, FallbackError, FallbackLink, LogLimits, Routes, Served, ServedVersion, ShadowArm, Validation,
 };
-use crate::telemetry::unix_ms;
+use crate::telemetry::{ModelSeries, unix_ms};
 use scry_card::Card;
 use scry_catalog::{Catalog, LimitsPatch, Serving, Spare, Version};
 use scry_scheduler::{Lane, LaneLimits};
@@ -70,6 +70,7 @@ impl Workbench {
         let limits = effective(config, serving.limits);
         let [admission, reading] = self.lanes_of(name, serving.limits, config);
         let turns = self.turns.entry(name.to_owned()).or_default().clone();
+        let series = self.series_of(name);
         let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
         Served {
             name,
@@ -83,6 +84,7 @@ impl Workbench {
             reading,
             limits,
             turns,
+            series,
         }
     }
 
@@ -140,6 +142,7 @@ impl Workbench {
         self.used.versions.insert(key.clone());
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
         let [admission, _] = self.lanes_of(name, model.limits(), config);
+        let series = self.series_of(name);
         let found = self.found.entry(key.clone()).or_default().clone();
         let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
         let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
@@ -157,6 +160,7 @@ impl Workbench {
             loaded: code.loaded,
             limits,
             admission,
+            series,
             validation,
             log_limits: LogLimits::default(),
             drift,
@@ -189,6 +193,11 @@ impl Workbench {
         let (fields, seen) = (live.card.schema.outputs.clone(), seen.1.clone());
         let paired = self.pair_with_shadow(name, live, &target);
         Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, paired, seen }))
+    }
+
+    fn series_of(&mut self, name: &str) -> Arc<ModelSeries> {
+        let fresh = || Arc::new(ModelSeries::new(name, self.metrics.clone()));
+        self.series.entry(name.to_owned()).or_insert_with(fresh).clone()
     }
 
     /// A model's lanes outlive its routes: calls on an old version count too.

@@ -27,6 +27,7 @@ impl Workbench {
     pub(super) fn let_go(&mut self, catalog: &Catalog) {
         let Used { versions, lanes } = std::mem::take(&mut self.used);
         self.lanes.retain(|name, _| lanes.contains(name));
+        self.series.retain(|name, _| lanes.contains(name));
         self.turns.retain(|name, _| lanes.contains(name));
         self.stats.retain(|key, _| versions.contains(key));
         self.found.retain(|key, _| versions.contains(key));

@@ -7,7 +7,7 @@ use super::prepared::Prepared;
 use crate::config::Config;
 use crate::drift::{DriftMonitor, Paired};
 use crate::serving::{Circuit, EffectiveLimits, Findings, Reserve, ShadowRecord, Stats};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, ModelSeries};
 use scry_catalog::{Catalog, LimitsPatch, Model};
 use scry_names::Digest;
 use scry_sandbox::Metering;
@@ -43,6 +43,7 @@ pub(super) struct Workbench {
     pub(super) faults: HashMap<(String, Digest), String>,
     /// Of each model: for its calls, and for reading its large requests.
     pub(super) lanes: HashMap<String, [Arc<Lane>; 2]>,
+    pub(super) series: HashMap<String, Arc<ModelSeries>>,
     pub(super) turns: HashMap<String, Arc<AtomicU64>>,
     pub(super) stats: HashMap<(String, u32), Arc<Stats>>,
     pub(super) found: HashMap<(String, u32), Arc<Findings>>,
@@ -67,6 +68,7 @@ impl Workbench {
             proved: HashSet::new(),
             faults: HashMap::new(),
             lanes: HashMap::new(),
+            series: HashMap::new(),
             turns: HashMap::new(),
             stats: HashMap::new(),
             found: HashMap::new(),

@@ -50,9 +50,9 @@ pub(super) fn invoke(
             Err(Interrupted) => report.outcome = Err(CallError::Overdue),
         }
     }
-    metrics.ran(&target.model, report.duration);
+    target.series.ran(report.duration);
     if report.was_put_back {
-        metrics.put_back(&target.model);
+        target.series.put_back();
     }
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {

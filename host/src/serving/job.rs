@@ -92,7 +92,7 @@ impl Work for Job {
 impl Call {
     fn begin(&self) {
         self.token.begin();
-        self.metrics.queued(&self.target.model, self.queued.elapsed());
+        self.target.series.queued(self.queued.elapsed());
     }
 
     fn alone(self) {

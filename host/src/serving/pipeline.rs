@@ -99,7 +99,7 @@ impl Predictor {
             return (request.served.serving.live, Err(late.into()));
         }
         if let Placement::Inline(permit) = place(&self.pool, request) {
-            self.services.metrics.inline_call(&request.served.name);
+            request.served.series.inline_call();
             let stop = Stop::Slice(permit.began() + SLICE);
             let (outcome, spent) = whole(request, stop, &self.services);
             drop(permit);
@@ -158,7 +158,7 @@ impl Predictor {
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
         let work = Box::new(move || {
-            services.metrics.queued(&theirs.served.name, queued.elapsed());
+            theirs.served.series.queued(queued.elapsed());
             let (outcome, spent) = whole(&theirs, stop, &services);
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
@@ -320,7 +320,7 @@ impl Asked<'_> {
     fn count(&self, number: u32, outcome: &'static str) {
         // One that is not kept ready has no series of its own.
         let version = self.served.versions.contains_key(&number).then_some(number);
-        self.metrics.answered(&self.served.name, version, outcome, self.received.elapsed());
+        self.served.series.answered(version, outcome, self.received.elapsed());
     }
 }
 

@@ -9,6 +9,7 @@ use super::limits::EffectiveLimits;
 use super::shadow::ShadowArm;
 use super::version::ServedVersion;
 use crate::drift::DriftMonitor;
+use crate::telemetry::ModelSeries;
 use scry_catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
 use scry_scheduler::Lane;
 use std::collections::{BTreeMap, HashMap};
@@ -52,6 +53,8 @@ pub struct Served {
     /// The same for reading its large requests: calls that hold every place
     /// keep none of them from its fallback.
     pub reading: Arc<Lane>,
+    /// Where its requests count.
+    pub series: Arc<ModelSeries>,
     /// What one request may use.
     pub limits: EffectiveLimits,
     /// Counts requests that have no key, to spread them.

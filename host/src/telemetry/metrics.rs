@@ -8,8 +8,8 @@ use super::Scrape;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::proto::{LabelPair, Metric};
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, exponential_buckets,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, exponential_buckets,
 };
 use scry_card::Tally;
 use scry_sandbox::CodeSource;
@@ -45,6 +45,16 @@ pub struct Metrics {
     circuit_transitions: IntCounterVec,
     /// Without a series until a file is watched.
     file_applied: IntGaugeVec,
+}
+
+/// What every request of one model counts in.
+#[derive(Debug)]
+pub(super) struct ModelCounters {
+    pub(super) request_seconds: Histogram,
+    pub(super) queue_seconds: Histogram,
+    pub(super) sandbox_seconds: Histogram,
+    pub(super) inline_calls: IntCounter,
+    pub(super) instances_put_back: IntCounter,
 }
 
 /// Counts a live instance until it is dropped.
@@ -245,11 +255,21 @@ impl Metrics {
         self.requests.with_label_values(&[model, UNKNOWN, "not-found"]).inc();
     }
 
-    /// A request that was answered, one way or another; the version is one that is kept ready.
-    pub fn answered(&self, model: &str, version: Option<u32>, outcome: &str, took: Duration) {
+    /// The series of one model that every request of it counts in.
+    pub(super) fn series(&self, model: &str) -> ModelCounters {
+        ModelCounters {
+            request_seconds: self.request_seconds.with_label_values(&[model]),
+            queue_seconds: self.queue_seconds.with_label_values(&[model]),
+            sandbox_seconds: self.sandbox_seconds.with_label_values(&[model]),
+            inline_calls: self.inline_calls.with_label_values(&[model]),
+            instances_put_back: self.instances_put_back.with_label_values(&[model]),
+        }
+    }
+
+    /// A request by what became of it; the version is one that is kept ready.
+    pub(super) fn count_request(&self, model: &str, version: Option<u32>, outcome: &str) {
         let version = version.map_or_else(|| UNKNOWN.to_owned(), |number| number.to_string());
         self.requests.with_label_values(&[model, version.as_str(), outcome]).inc();
-        self.request_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
     }
 
     /// A request that went to the fallback chain.
@@ -265,22 +285,6 @@ impl Metrics {
         }
     }
 
-    /// A call that the thread that read the request makes itself: it does not wait.
-    pub fn inline_call(&self, model: &str) {
-        self.inline_calls.with_label_values(&[model]).inc();
-        self.queued(model, Duration::ZERO);
-    }
-
-    /// A call that had an instance which was put back.
-    pub fn put_back(&self, model: &str) {
-        self.instances_put_back.with_label_values(&[model]).inc();
-    }
-
-    /// A call that a compute thread took up.
-    pub fn queued(&self, model: &str, took: Duration) {
-        self.queue_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
-    }
-
     /// Processor time that a model's calls have used.
     pub fn used_cpu(&self, model: &str, cpu: Duration) {
         self.cpu_seconds.with_label_values(&[model]).inc_by(cpu.as_secs_f64());
@@ -289,11 +293,6 @@ impl Metrics {
     /// Requests that one call answered together.
     pub fn joined(&self, model: &str, requests: usize) {
         self.batch_requests.with_label_values(&[model]).observe(requests as f64);
-    }
-
-    /// A call that ran.
-    pub fn ran(&self, model: &str, took: Duration) {
-        self.sandbox_seconds.with_label_values(&[model]).observe(took.as_secs_f64());
     }
 
     /// An instance that exists until the result is dropped.

@@ -4,10 +4,12 @@
 mod log;
 mod metrics;
 mod scrape;
+mod series;
 
 pub use log::init as init_log;
 pub use metrics::{Metrics, UNKNOWN};
 pub use scrape::Scrape;
+pub use series::ModelSeries;
 
 /// The wall clock, in milliseconds of Unix time.
 pub fn unix_ms() -> u64 {
