@@ -27,6 +27,7 @@ mod peers;
 mod process;
 mod process_tree;
 mod publishing;
+mod scaling;
 mod servers;
 mod soak;
 mod soak_load;
@@ -73,6 +74,8 @@ enum Part {
     Http(http::Options),
     /// What callers notice while versions of another model are published
     Publishing,
+    /// More compute threads, with one model and with many
+    Scaling(scaling::Options),
     /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
     Peers,
     /// Profile, validation and drift of tables beside TFDV, whylogs and Evidently, which are installed
@@ -121,6 +124,7 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::InProcess) => in_process::run(&Workbench::new()?),
         Some(Part::Http(options)) => http::run(&Workbench::new()?, &options),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
+        Some(Part::Scaling(options)) => scaling::run(&Workbench::new()?, &options),
         Some(Part::Imports) => imports::run(),
         Some(Part::Peers) => peers::run(&Workbench::new()?),
         Some(Part::Data(options)) => data::run(&options),

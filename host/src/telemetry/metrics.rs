@@ -100,7 +100,10 @@ impl Metrics {
                 &["model", "version", "outcome"],
             )?,
             request_seconds: seconds("scry_request_seconds", "From a request's arrival to its answer.")?,
-            queue_seconds: seconds("scry_queue_seconds", "How long a call waited for a compute thread.")?,
+            queue_seconds: seconds(
+                "scry_queue_seconds",
+                "How long a request, or a call for one, waited for a compute thread.",
+            )?,
             sandbox_seconds: seconds("scry_sandbox_seconds", "From an instance to its copied-out answer.")?,
             cpu_seconds: CounterVec::new(
                 Opts::new("scry_cpu_seconds_total", "Processor time of the compute threads, by whose calls used it."),
@@ -118,7 +121,7 @@ impl Metrics {
             )?,
             inline_calls: counters(
                 "scry_inline_calls_total",
-                "Calls made by the thread that read the request, without a hand-over.",
+                "Requests that the thread which received them answered itself, without a hand-over.",
                 &["model"],
             )?,
             instances_put_back: counters(
