@@ -43,9 +43,10 @@ impl Epochs {
     }
 
     /// Adds counts, in a new epoch where this one has its rows and the one before it is among the
-    /// `judged`: however fast rows come, none goes unseen.
-    pub(super) fn add(&mut self, counter: &Counter, counts: &Counts, judged: u64) -> Result<(), Invalid> {
-        let is_over = self.last.as_ref().is_none_or(|last| last.number <= judged);
+    /// `judged`: however fast rows come, none goes unseen. Without `judged` it begins none: these are
+    /// the rest of a batch.
+    pub(super) fn add(&mut self, counter: &Counter, counts: &Counts, judged: Option<u64>) -> Result<(), Invalid> {
+        let is_over = judged.is_some_and(|judged| self.last.as_ref().is_none_or(|last| last.number <= judged));
         if is_over && self.current.counts.rows() >= EPOCH_ROWS {
             let next = Epoch::begin(self.current.number.saturating_add(1), counter.start());
             self.last = Some(std::mem::replace(&mut self.current, next));

@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Threads of which each counts apart; of more, some share. Each takes memory once it has counted.
 const SHARDS: usize = 16;
+/// Rows that a thread counts apart until it adds them to the epochs, under a lock that all share.
+const MERGE_ROWS: u64 = 128;
 
 /// Inputs, features or outputs.
 #[derive(Debug)]
@@ -82,24 +84,28 @@ impl Series {
     /// Counts a batch, a piece at a time, as long as that is wanted; one of
     /// another form is not refused here.
     pub(super) fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
-        let shard = self.shards.get(thread_index() % SHARDS);
+        let Some(shard) = self.shards.get(thread_index() % SHARDS) else { return };
+        let mut judged = Some(self.judged.load(Ordering::Relaxed));
         in_pieces(batch.rows, &self.counter, interrupt, |rows| {
-            let mut counts = shard.map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner));
-            let counts = counts.as_mut().map(|counts| counts.get_or_insert_with(|| self.counter.start()));
-            let _ = counts.map(|counts| self.counter.count_rows(counts, batch, rows));
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let counts = shard.get_or_insert_with(|| self.counter.start());
+            let _ = self.counter.count_rows(counts, batch, rows);
+            if counts.rows() >= MERGE_ROWS {
+                // They are this very reference's.
+                let _ = self.lock().add(&self.counter, counts, judged.take());
+                *counts = self.counter.start();
+            }
         });
     }
 
-    /// The epochs, with all that threads have counted since the last look.
+    /// The epochs, with all that threads have counted.
     fn merged(&self) -> MutexGuard<'_, Epochs> {
         let judged = self.judged.load(Ordering::Relaxed);
-        let mut epochs = self.lock();
         for shard in &self.shards {
             let counts = shard.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // They are this very reference's.
-            let _ = counts.map(|counts| epochs.add(&self.counter, &counts, judged));
+            let _ = counts.map(|counts| self.lock().add(&self.counter, &counts, Some(judged)));
         }
-        epochs
+        self.lock()
     }
 
     pub(super) fn epochs(&self) -> Epochs {

@@ -48,17 +48,17 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
     };
     let mut epochs = Epochs::begin(counter.start());
     for _ in 0..4 {
-        epochs.add(&counter, &counted(600), 0).unwrap();
+        epochs.add(&counter, &counted(600), Some(0)).unwrap();
     }
     assert_eq!((epochs.mark(), epochs.last.is_none()), ((1, 2_400, 0), true));
-    epochs.add(&counter, &counted(5_000), 0).unwrap();
+    epochs.add(&counter, &counted(5_000), Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_000, 0));
     assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
     assert!(epochs.last.as_ref().unwrap().counts.rows() >= EPOCH_ROWS);
     // Nobody has looked at the first one yet: it is not forgotten.
-    epochs.add(&counter, &counted(100), 0).unwrap();
+    epochs.add(&counter, &counted(100), Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_100, 0));
-    epochs.add(&counter, &counted(100), 1).unwrap();
+    epochs.add(&counter, &counted(100), Some(1)).unwrap();
     assert_eq!((epochs.mark(), epochs.last.unwrap().number), ((3, 100, 0), 2));
 }
 
