@@ -93,7 +93,7 @@ impl Series {
             if counts.rows() >= MERGE_ROWS {
                 // They are this very reference's.
                 let _ = self.lock().add(&self.counter, counts, judged.take());
-                *counts = self.counter.start();
+                *shard = None;
             }
         });
     }
