@@ -91,8 +91,8 @@ pub struct Admin {
     /// Bearer token. Default: `SCRY_ADMIN_TOKEN`, else made on first start and
     /// kept in the data folder.
     pub token: Option<String>,
-    /// More tokens, by the name that the history shows for whoever has it. The
-    /// one above is `admin`.
+    /// More tokens, by the names that the history shows for them. The one
+    /// above is `admin`.
     pub tokens: BTreeMap<String, String>,
     /// Largest component, in bytes. Default 64 MiB.
     pub component_max_bytes: usize,
@@ -136,7 +136,7 @@ pub struct History {
     /// How long `scry gc` keeps a change, and the components that its state
     /// names, in days. Default 90.
     pub retention_days: u64,
-    /// How many changes it keeps at most. Default 10,000.
+    /// How many changes `scry gc` keeps at most.
     pub changes_max: usize,
 }
 
@@ -146,7 +146,7 @@ pub struct History {
 pub struct DesiredState {
     /// A document as `scry export` writes it; applied when its content changes.
     pub file: Option<PathBuf>,
-    /// How often it is looked at, in milliseconds. Default 1,000.
+    /// How often the document is looked at, in milliseconds. Default 1,000.
     pub poll_ms: u64,
 }
 
@@ -160,8 +160,8 @@ pub struct Limits {
     /// Share of the deadline kept back for a spare that has not been measured
     /// yet, in percent. Default 25.
     pub fallback_reserve_percent: u8,
-    /// What is kept back for one that has: a quarter more than its own p99, at
-    /// least this, and 20 for whoever ends late; in milliseconds. Default 10.
+    /// What is kept back for a measured spare: a quarter more than its p99, at least
+    /// this, and 20 for a guest that ends late; in milliseconds. Default 10.
     pub fallback_reserve_min_ms: u64,
     /// Instructions, roughly, per call; 0 compiles without counting. Default
     /// 2,000,000,000.
@@ -176,7 +176,7 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Calls of one model that may wait. Default 256.
     pub queue_max: usize,
-    /// How long one may wait, in milliseconds. One that would probably wait for more
+    /// How long a call may wait, in milliseconds. One that would probably wait for more
     /// than half of it is refused at once. Default 0: half of the deadline.
     pub queue_time_max_ms: u64,
     /// Rows of waiting requests that one call may answer together. Default 0:

@@ -17,7 +17,7 @@ pub enum GoldenFailure {
     /// The example does not fit the schema.
     #[error("example `{example}`: {error}")]
     Unreadable {
-        /// Its name.
+        /// The example's name.
         example: String,
         /// Which field, expected and found.
         error: Box<Invalid>,
@@ -25,7 +25,7 @@ pub enum GoldenFailure {
     /// The component did not answer.
     #[error("example `{example}`: {error}")]
     Call {
-        /// Its name.
+        /// The example's name.
         example: String,
         /// What happened.
         error: CallError,
@@ -33,7 +33,7 @@ pub enum GoldenFailure {
     /// The component answered something else.
     #[error("example `{example}`: {}", .differences.first().map(ToString::to_string).unwrap_or_default())]
     Wrong {
-        /// Its name.
+        /// The example's name.
         example: String,
         /// Every element that differs.
         differences: Vec<Difference>,
@@ -49,7 +49,7 @@ pub enum GoldenFailure {
         "example `{example}` is answered otherwise together with others than alone; deploy with `--batch-max-rows 0`"
     )]
     Joined {
-        /// Its name.
+        /// The example's name.
         example: String,
     },
 }
@@ -65,7 +65,7 @@ pub struct Measured {
     pub fuel: Option<u64>,
     /// Linear memory at the end, in bytes.
     pub memory_bytes: u64,
-    /// In a fresh instance, in microseconds.
+    /// Time in a fresh instance, in microseconds.
     pub duration_us: f64,
 }
 
@@ -174,6 +174,18 @@ pub fn check_all(
         let limits = budget.of(limits())?;
         check_one(loaded, schema, golden, example, &limits).1.map_err(|failure| budget.judge(failure))
     })
+}
+
+/// Has the component learn from some examples, the largest first, what calls write. Nothing follows from a failure.
+pub fn learn(loaded: &Loaded, schema: &Schema, golden: &Golden, budget: &Budget, limits: impl Fn() -> CallLimits) {
+    const EXAMPLES_ENOUGH: usize = 4;
+    let mut batches: Vec<_> =
+        golden.examples.iter().filter_map(|example| Some(read(example, schema).ok()?.0)).collect();
+    batches.sort_by_key(|batch| std::cmp::Reverse(batch.rows));
+    for batch in batches.iter().take(EXAMPLES_ENOUGH) {
+        let Ok(within) = budget.of(limits()) else { return };
+        loaded.learn(batch, || within.clone());
+    }
 }
 
 /// Whether the examples' rows, joined into one call, get the answers that each

@@ -112,7 +112,7 @@ impl Breaker {
     /// The longest pause, before jitter.
     const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-    /// A closed one. `pause` is the first; the seed keeps circuits that open
+    /// A closed breaker. `pause` is the first; the seed keeps circuits that open
     /// together from probing together.
     pub fn new(pause: Duration, seed: u64) -> Self {
         let state = State::Closed { window: Window::default(), opened: 0 };

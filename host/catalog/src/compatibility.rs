@@ -1,7 +1,7 @@
 //! Whether a version can take another one's place without its callers knowing.
 //!
 //! Compares what two schemas promise, nothing else: never what the models
-//! answer. Whether a break is acceptable is the operator's to say.
+//! answer. The operator decides whether a break is acceptable.
 
 use scry_card::{Field, Schema, ShownShape};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! The whole of what should run, as one document that people keep in files.
 //!
-//! Never reads or fetches anything: a version whose bytes the host does not
-//! know yet is looked up by whoever applies the document.
+//! Never reads or fetches anything: the registry looks up a version whose bytes
+//! the host does not know yet.
 
 mod chain;
 #[cfg(test)]
@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Models, as they should be served. Nothing is withdrawn by absence: a model
-/// is that says so, or one that is not named in a document that prunes and is
-/// whole.
+/// Models, as they should be served. A model is withdrawn if it says so, or if
+/// a document that prunes and is whole does not name it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Desired {
@@ -51,7 +50,7 @@ pub struct End {
 #[serde(deny_unknown_fields)]
 pub struct DesiredModel {
     /// The version that answers when a request names none. A model without it
-    /// stays as it is served: what it has are `versions`, which others may fall
+    /// stays as it is served and has only `versions`, which others may fall
     /// back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<VersionRef>,
@@ -61,13 +60,13 @@ pub struct DesiredModel {
     /// Names that operators move, each on a number or a digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, VersionRef>,
-    /// Who answers when the live version can't.
+    /// What answers when the live version can't.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "chain")]
     pub fallback: Vec<Spare>,
     /// The version that takes a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<DesiredCanary>,
-    /// The version that runs beside, unheard.
+    /// The version that runs as a shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<DesiredShadow>,
     /// Where it departs from the configured limits.
@@ -368,7 +367,7 @@ fn lines(catalog: &Catalog) -> BTreeMap<String, String> {
     fn flatten(path: String, value: Value, lines: &mut BTreeMap<String, String>) {
         match value {
             Value::Object(map) if !map.is_empty() => {
-                // When a step began is nobody's wish.
+                // No document asks when a step began.
                 let wished = map.into_iter().filter(|(key, _)| key != "since_ms");
                 wished.for_each(|(key, value)| flatten(format!("{path}.{key}"), value, lines));
             }

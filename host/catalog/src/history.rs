@@ -90,9 +90,9 @@ pub enum HistoryError {
     NoState {
         /// What was asked for.
         number: u64,
-        /// The oldest.
+        /// The oldest state kept.
         from: u64,
-        /// The newest.
+        /// The newest state.
         to: u64,
     },
     /// A state that changes which are lost may have had a part in.
@@ -105,7 +105,7 @@ pub enum HistoryError {
         number: u64,
         /// The first change that is lost.
         from: u64,
-        /// The last.
+        /// The last change lost.
         to: u64,
     },
     /// The model was not there, or not served.
@@ -128,7 +128,7 @@ pub struct Told {
     pub number: u64,
     /// Unix time, in milliseconds.
     pub at_ms: u64,
-    /// Who.
+    /// Who made the change.
     pub by: String,
     /// What was done.
     pub what: String,

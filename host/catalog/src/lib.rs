@@ -68,13 +68,13 @@ pub struct Serving {
     /// The version that takes a share of those requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
-    /// The version that runs beside the live one, unheard.
+    /// The version that runs beside the live one as a shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
     /// Names that operators move.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, u32>,
-    /// Who answers when the live version can't, in this order.
+    /// What answers when the live version can't, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<Spare>,
     /// Where the deployment departs from the configured limits.
@@ -237,8 +237,8 @@ pub enum CatalogError {
 }
 
 impl Catalog {
-    /// The same with every canary's step that is not in `before` begun at
-    /// `now_ms`: when it is recorded, and not when it was decided.
+    /// Begins every canary's step that is not in `before` at `now_ms`: when it is
+    /// recorded, and not when it was decided.
     pub fn begun(mut self, before: &Self, now_ms: u64) -> Self {
         for (name, model) in &mut self.models {
             let was = before.models.get(name).and_then(|model| model.serving.as_ref()?.canary.as_ref());
@@ -392,7 +392,7 @@ impl Serving {
         })
     }
 
-    /// The same with its canary's step begun at `now_ms`.
+    /// Begins its canary's step at `now_ms`.
     pub fn begun(mut self, now_ms: u64) -> Self {
         if let Some(canary) = &mut self.canary {
             canary.since_ms = now_ms;
@@ -400,7 +400,7 @@ impl Serving {
         self
     }
 
-    /// The same when a canary has ended.
+    /// How it is served once its canary has ended.
     pub fn without_canary(&self) -> Self {
         Self { canary: None, ..self.clone() }
     }

@@ -35,7 +35,7 @@ pub struct Deployment {
     pub fallback: Option<Vec<Spare>>,
     /// Limits to change.
     pub limits: LimitsPatch,
-    /// Instead of what it had of its own; none keeps that.
+    /// Checks that replace the deployment's own; none keeps those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<ChecksPatch>,
     /// Aliases to set, each on a version.
@@ -166,7 +166,7 @@ impl Catalog {
         Ok(next)
     }
 
-    /// The same, while chains may still name what comes later.
+    /// Sets how a model is served, while chains may still name what comes later.
     pub(super) fn with_serving(&self, name: &str, serving: Serving) -> Result<Self, CatalogError> {
         let mut next = self.clone();
         let model = self.model(name)?;

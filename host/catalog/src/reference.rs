@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A model, and which of its versions; without one, whichever is live.
+/// A model, and which of its versions; without one, the live version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// The model's name.

@@ -1,5 +1,5 @@
 //! A new version gets its share of the requests: in steps that it has to earn
-//! (a canary), by copies that nobody waits for (a shadow).
+//! (a canary), by copies that no client waits for (a shadow).
 //!
 //! Pure decisions from counts and a time that is passed in. Never counts, never
 //! reads a clock, never moves anything: the registry does what a verdict says.
@@ -231,7 +231,7 @@ fn check_percent(what: &str, percent: f64) -> Result<(), String> {
     Err(format!("{what}: expected more than 0 % and at most 100 %, found {percent} %"))
 }
 
-/// So many of so many.
+/// A count out of a total.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     count: u64,
@@ -242,7 +242,7 @@ impl Part {
     /// A live version that has answered fewer than this is given the benefit of
     /// the doubt: the rest of them count as good.
     const LIVE_MIN: u64 = 50;
-    /// In standard errors.
+    /// Certainty in standard errors.
     const CERTAINTY: f64 = 4.0;
 
     /// Whether the share is more than `margin` above the live version's, beyond

@@ -155,7 +155,7 @@ fn fallback_chains_end_and_never_lead_to_themselves() {
     assert!(refused(&catalog, &chain(vec![model("nobody")])).contains("nobody"));
     assert!(refused(&catalog, &chain(vec![constant(), model("n")])).contains("last"));
     assert!(refused(&catalog, &chain(vec![model("n"); 5])).contains("at most 4"));
-    // Whoever stands in cannot be taken away.
+    // A model that is a fallback cannot be taken away.
     let error = good.withdraw("n").unwrap_err().to_string();
     assert!(error.contains("fallback of `m`"), "{error}");
 }

@@ -64,7 +64,7 @@ pub enum ComponentError {
         /// What it holds.
         found: String,
     },
-    /// Nobody could say when its data is too old.
+    /// No age of its data follows from it.
     #[error("the model card: {0}")]
     Freshness(#[from] FreshnessError),
     /// The examples do not read.

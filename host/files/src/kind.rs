@@ -25,7 +25,7 @@ pub enum FileKind {
     Quarantine,
     /// What a crash left of an unfinished write.
     Stale,
-    /// What a command writes for its user, in nobody's data folder.
+    /// What a command writes for its user, in no data folder.
     Build,
 }
 

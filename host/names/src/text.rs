@@ -29,7 +29,7 @@ pub struct Escaping<W> {
 }
 
 impl<W: Write> Escaping<W> {
-    /// For one line of at most so many bytes, with a mark where there were more.
+    /// For one line of at most `max_bytes` bytes, with a mark where there were more.
     pub fn line(to: W, max_bytes: usize) -> Self {
         Self { to, left_bytes: max_bytes, keeps: &[] }
     }

@@ -1,6 +1,6 @@
 //! What this process keeps of the machine's memory.
 //!
-//! Never decides who may have how much: that is the limits' to say.
+//! Never decides how much a part may have: the limits do.
 
 use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
@@ -62,8 +62,8 @@ unsafe impl GlobalAlloc for Allocator {
 }
 
 /// From now on memory comes in small pages, here and in whatever is started: a
-/// huge one takes a millisecond to be cleared, on the time of whoever touches it
-/// first, and is kept whole for the last of what lies in it.
+/// huge one takes a millisecond to be cleared, on the time of the thread that
+/// touches it first, and is kept whole for the last of what lies in it.
 pub fn small_pages() {
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!(%error, "memory may come in huge pages");

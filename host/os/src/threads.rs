@@ -25,10 +25,10 @@ impl Priority {
 }
 
 /// How long a thread keeps a processor that another wants. With the
-/// system's own slice of some milliseconds, whoever wakes up beside a loop
-/// waits for that long, however low the loop's priority. Whoever has a shorter
-/// slice than the thread that runs need not wait at all: so who reads requests
-/// goes before who computes, and who computes before who burns.
+/// system's own slice of some milliseconds, a thread that wakes up beside a loop
+/// waits for that long, however low the loop's priority. A thread with a shorter
+/// slice than the one that runs need not wait at all: so threads that read requests
+/// go before those that compute, and these before those that burn.
 const PROMPT_SLICE: Duration = Duration::from_micros(100);
 const COMPUTE_SLICE: Duration = Duration::from_micros(200);
 const PATIENT_SLICE: Duration = Duration::from_micros(400);

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub const KEY_MAX_BYTES: usize = 256;
 
 /// Whether a body may say a deadline of its own; most say none. One that spells
-/// the word with escapes is believed to say none.
+/// the word with escapes counts as one without.
 pub fn may_have_timeout(body: &[u8]) -> bool {
     memchr::memmem::find(body, b"\"timeout\"").is_some()
 }

@@ -1,7 +1,7 @@
 //! Rows as JSON records, the form of TensorFlow Serving and KServe V1:
 //! `{"instances":[{…}]}` → `{"predictions":[{…}]}`.
 //!
-//! Never interprets a record: what its members mean is the schema's to say.
+//! Never interprets a record: the schema says what its members mean.
 
 use crate::answer::{Answer, Remarks};
 use crate::error::ProtocolError;

@@ -60,7 +60,7 @@ impl CodeCache {
         Self { dir, seal: Seal::new(key), functions: None }
     }
 
-    /// Adds a folder of functions, of at most so many bytes for each engine; 0:
+    /// Adds a folder of functions, of at most `max_bytes` for each engine; 0:
     /// none.
     pub fn with_functions(self, dir: PathBuf, max_bytes: u64) -> Self {
         let functions = (max_bytes > 0).then(|| Functions::new(dir, self.seal, max_bytes));

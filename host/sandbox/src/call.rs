@@ -20,8 +20,8 @@ use wasmtime::{Store, UpdateDeadline};
 /// What a call did, and what it took.
 #[derive(Debug)]
 pub struct CallReport {
-    /// The answer, of the form that the schema says. Its values are whoever asks
-    /// to check.
+    /// The answer, of the form that the schema says. The caller checks its
+    /// values.
     pub outcome: Result<Batch, CallError>,
     /// Instructions, roughly, where they are counted.
     pub fuel: Option<u64>,
@@ -40,12 +40,11 @@ pub struct CallReport {
 }
 
 /// An instance that has answered. Dropping it takes as long as making one, and
-/// putting it back takes time, too: whoever waits for the answer should have it
-/// before.
+/// putting it back takes time, too: the caller should have its answer before.
 #[derive(Debug)]
 pub struct Spent {
     instance: Option<Instance>,
-    /// Rather than having been stopped somewhere.
+    /// Whether its call returned, rather than being stopped somewhere.
     has_returned: bool,
 }
 
@@ -58,8 +57,8 @@ impl Spent {
 }
 
 impl Loaded {
-    /// The same code with new instances only: whoever waits for nobody's call
-    /// takes none from those who wait, and has no lock in common with them.
+    /// The same code with new instances only: a call that no client waits for
+    /// takes none from other calls, and has no lock in common with them.
     pub fn apart(&self) -> Self {
         Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
     }
@@ -73,6 +72,21 @@ impl Loaded {
             self.stock.put(instance);
         }
         Ok(())
+    }
+
+    /// Learns which pages calls on these inputs write, so that the first instances under load can be put back. Leaves
+    /// no instance behind.
+    pub fn learn(&self, inputs: &Batch, limits: impl Fn() -> CallLimits) {
+        /// Each teaches a number of pages; together more than are held.
+        const ROUNDS: usize = 8;
+        for _ in 0..ROUNDS {
+            let CallReport { outcome, was_put_back, spent, .. } = self.predict(inputs, &limits());
+            let is_learned = was_put_back || outcome.is_err() || self.restock(spent, 1, &limits()).is_err();
+            if is_learned {
+                break;
+            }
+        }
+        drop(self.stock.take());
     }
 
     /// Predicts, from the snapshot.

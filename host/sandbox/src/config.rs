@@ -40,5 +40,7 @@ pub(super) fn pooled_config(settings: &SandboxSettings, metering: Metering) -> C
         .pagemap_scan(Enabled::Auto);
     let mut config = code_config(metering);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    // Putting back watches a memory by its addresses: they must stay.
+    config.memory_may_move(false);
     config
 }

@@ -14,8 +14,8 @@ pub enum CallError {
     /// The deadline passed while the guest ran.
     #[error("the component did not answer before its deadline")]
     Timeout,
-    /// The same, but the call had little time: a client's short deadline or a
-    /// long wait, not the component, is at fault.
+    /// The deadline passed while the guest ran, but the call had little time: a
+    /// client's short deadline or a long wait, not the component, is at fault.
     #[error("the component did not answer before the deadline, which left it little time")]
     ShortOfTime,
     /// The deadline passed before there was anything to call the guest with.

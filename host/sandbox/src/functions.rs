@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What a runtime's functions are kept under: no model can be called so.
+/// What a runtime's functions are kept under: no model can have this name.
 pub(super) const RUNTIME: &str = "@runtime";
 
 /// A folder of functions, by engine, model and the component that brought them.

@@ -43,4 +43,5 @@ pub use engine::{Loaded, Sandbox};
 pub use error::{CallError, CompileError, SandboxError};
 pub use functions::{Found, Reused};
 pub use limits::{Asker, CallLimits, LogLine};
+pub use rewind::put_back_mappings;
 pub use settings::{CompileSettings, Metering, SandboxSettings};

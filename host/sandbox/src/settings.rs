@@ -15,7 +15,7 @@ pub enum Metering {
 /// How large the pool is.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
-    /// Instances that may be at a call at once, per engine.
+    /// Instances that may run calls at once, per engine.
     pub instances_max: u32,
     /// Instances that may be kept ready ahead of need, over all components.
     pub instances_ahead_max: u32,

@@ -37,7 +37,7 @@ pub enum SnapshotError {
 }
 
 /// Runs `load` under the limits and returns the component as it is afterwards,
-/// without `load`, and its schema, as the instance tells it that was read out.
+/// without `load`, and its schema, as told by the instance that was read out.
 /// That the component itself works is still to be shown.
 ///
 /// The limits are asked for once it is compiled: compiling waits its turn on a

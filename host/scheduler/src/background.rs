@@ -1,8 +1,8 @@
 //! The thread for work that no client waits for: one job at a time, at the lowest
 //! priority, so that it takes no time from requests.
 //!
-//! Shares no lock with the threads that answer: whoever holds a lock at the
-//! lowest priority may hold it for long.
+//! Shares no lock with the threads that answer: a thread of the lowest priority
+//! may hold a lock for long.
 
 use scry_os::threads::{Priority, give_way};
 use std::panic::AssertUnwindSafe;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// A thread that has not been idle for so long has enough to do: the pool shares the work.
+/// A thread that has not been idle for this long has enough to do: the pool shares the work.
 const BUSY_MAX: Duration = Duration::from_micros(150);
 
 thread_local! {

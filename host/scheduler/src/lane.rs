@@ -122,7 +122,7 @@ impl Lane {
     }
 
     /// Its calls usually take longer than a slice, or fail: they start at a low
-    /// priority, and it is the others that lose no time.
+    /// priority, so that the others lose no time.
     pub(crate) fn is_patient(&self) -> bool {
         self.cpu.get() > SLICE || self.failing.is_most()
     }
@@ -137,7 +137,7 @@ impl Lane {
         self.cpu.get()
     }
 
-    /// How long one more call would wait behind so many.
+    /// How long one more call would wait behind this many.
     pub(crate) fn expected_wait(&self, waiting: usize) -> Duration {
         let rounds = waiting as f64 / self.limits.in_flight_max.max(1) as f64;
         self.wall.get().mul_f64(rounds)
@@ -169,7 +169,7 @@ impl Lane {
         self.failing.record(false);
     }
 
-    /// By the component's fault.
+    /// A call that failed by the component's fault.
     pub fn failed(&self) {
         self.failing.record(true);
     }

@@ -1,5 +1,5 @@
-//! Who runs when: lanes with limits, a queue, threads that run what waits, a supervisor that takes the priority of what
-//! runs for long, and a background thread.
+//! What runs when: lanes with limits, a queue, threads that run what waits, a supervisor that takes the priority of
+//! what runs for long, and a background thread.
 //!
 //! Generic over its work: knows no model and no protocol, and never decides what follows from a refusal.
 

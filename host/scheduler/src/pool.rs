@@ -110,7 +110,7 @@ impl<W: Work> Pool<W> {
     }
 
     /// Hands over a call; refused at once where there is no room to wait, or
-    /// waiting would be in vain.
+    /// the wait would be too long.
     pub fn submit(&self, lane: &Arc<Lane>, work: W) -> Result<(), Refused> {
         let mut state = self.shared.lock();
         let ready = state.queue.push(lane, work, Instant::now())?;

@@ -44,7 +44,7 @@ pub(crate) enum Pick<W> {
 pub(crate) struct Picked<W> {
     pub(crate) lane: Arc<Lane>,
     pub(crate) work: W,
-    /// Those that are answered by the same call.
+    /// Work that the same call answers.
     pub(crate) joined: Vec<W>,
     /// What the lane was charged beforehand.
     charged: Duration,
@@ -104,7 +104,7 @@ impl<W: Work> Queue<W> {
             return Err(Refused::Full);
         }
         let deadline = work.deadline();
-        // At least so long, behind those that wait already.
+        // At least this long, behind those that wait already.
         let waits = lane.expected_wait(before.saturating_sub(free));
         if !waits.is_zero() && (is_long(waits, lane) || now + waits + lane.least() > deadline) {
             self.forget_if_empty(lane.id);

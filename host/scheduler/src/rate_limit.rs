@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// So many of something a second; the rest is counted.
+/// A limit of things a second; the rest is counted.
 #[derive(Debug)]
 pub struct RateLimit {
     per_s_max: u32,
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl RateLimit {
-    /// At most so many a second.
+    /// At most `per_s_max` a second.
     pub fn new(per_s_max: u32) -> Self {
         Self { per_s_max, state: Mutex::default() }
     }

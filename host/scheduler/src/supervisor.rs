@@ -52,7 +52,7 @@ fn suspects<W: Work>(state: &State<W>, now: Instant) -> Vec<Suspect> {
     prompt.filter_map(suspect).collect()
 }
 
-/// Takes the priority of those that burn, wakes who was forgotten; which threads are to be started.
+/// Takes the priority of threads that burn, wakes one that was forgotten; which are to be started.
 fn mend<W: Work>(shared: &Shared<W>, burners: Vec<Suspect>) -> Vec<Class> {
     let mut state = shared.lock();
     let patient_max = shared.prompt_threads * PATIENT_PER_PROMPT;

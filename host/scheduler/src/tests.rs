@@ -225,7 +225,7 @@ fn requests_that_wait_are_joined_up_to_the_rows_and_held_back_no_longer_than_tol
 }
 
 /// Far more models loop than there are threads to take; one that is known to be
-/// quick is answered all the same.
+/// quick is still answered.
 #[test]
 fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
     let (pool, _) = pool(2, 1000);
@@ -251,7 +251,7 @@ fn a_crowd_of_unknown_lanes_leaves_the_known_ones_their_threads() {
     stop.store(true, Ordering::Relaxed);
 }
 
-/// Two models loop on both threads; a third is answered all the same.
+/// Two models loop on both threads; a third is still answered.
 #[test]
 fn a_call_that_outlives_its_slice_gives_up_its_place() {
     let (pool, books) = pool(2, 100);
@@ -284,7 +284,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(!good.is_patient());
-    // Whoever burned is now served at a low priority from the start.
+    // A lane that burned is now served at a low priority from the start.
     let (say, said) = channel();
     let run = move || say.send(rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap()).unwrap();
     pool.submit(&burners[0], doing(later(), run)).unwrap();
@@ -294,7 +294,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
     assert!(books["m"] >= SLICE, "{books:?}");
 }
 
-/// A lane whose standing changes while calls wait in it is served all the same.
+/// A lane whose standing changes while calls wait in it is still served.
 #[test]
 fn nobody_waits_in_a_lane_that_changes_hands() {
     let (pool, _) = pool(2, 100);
@@ -362,7 +362,7 @@ proptest! {
                     if taken.is_ok() {
                         waiting[lane] += 1;
                     } else {
-                        // What nobody waited for may have been dropped on the way.
+                        // What no client waited for may have been dropped on the way.
                         prop_assert!(waiting[lane] >= room || waiting.iter().sum::<usize>() >= 12);
                     }
                     prop_assert_eq!(taken.is_ok_and(|class| class.is_some()), taken.is_ok() && running[lane] < limits[lane].0);

@@ -14,7 +14,7 @@ pub struct Alarm {
     pub rows: u64,
     /// How many columns had drift.
     pub columns_drifting: u64,
-    /// The first of them.
+    /// The first columns that had drift.
     pub columns: Vec<AlarmColumn>,
 }
 
@@ -26,13 +26,13 @@ pub struct AlarmColumn {
     pub column: String,
     /// Which effect is material.
     pub effect: Statistic,
-    /// Its size.
+    /// The effect's size.
     pub observed_value: f64,
-    /// Where it starts to matter.
+    /// Where the effect starts to matter.
     pub threshold: f64,
     /// The evidence.
     pub ln_e: f64,
-    /// Where it is enough.
+    /// Where the evidence is enough.
     pub ln_e_threshold: f64,
 }
 

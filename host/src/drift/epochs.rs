@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
-    /// From 1.
+    /// Counted from 1.
     pub number: u64,
     /// Where its rows fell.
     pub counts: Counts,
@@ -23,9 +23,9 @@ pub struct Epoch {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epochs {
-    /// The one that runs.
+    /// The epoch that runs.
     pub current: Epoch,
-    /// The one before.
+    /// The epoch before.
     pub last: Option<Epoch>,
     /// Epochs that had an alarm.
     pub alarms: u64,

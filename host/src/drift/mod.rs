@@ -1,8 +1,8 @@
 //! Whether what a version sees and says is still like its training data.
 //!
 //! Counts only, in the bins of the component's own reference, and never a row.
-//! Never fails a request and never does I/O: who looks, warns and keeps is the
-//! registry.
+//! Never fails a request and never does I/O: the registry looks, warns and
+//! keeps.
 
 mod alarm;
 mod epochs;
@@ -55,9 +55,9 @@ pub type Counted = BTreeMap<String, Epochs>;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportedModel {
-    /// Its name.
+    /// The model's name.
     pub model: String,
-    /// Those that are watched.
+    /// The versions that are watched.
     pub versions: Vec<ExportedVersion>,
 }
 
@@ -65,7 +65,7 @@ pub struct ExportedModel {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportedVersion {
-    /// Its number here.
+    /// The version's number here.
     pub version: u32,
     /// The component.
     pub digest: Digest,

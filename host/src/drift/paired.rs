@@ -1,8 +1,8 @@
-//! Two versions of a model that answer beside each other, both counted in the
-//! bins of the live one's reference, since they run beside each other.
+//! Two versions of a model that run beside each other, both counted in the
+//! bins of the live one's reference.
 //!
-//! Looked at by people, and so a window that is judged once a look: it raises
-//! no alarm.
+//! Operators look at it, so it is a window that is judged once a look: it
+//! raises no alarm.
 
 use super::{INPUTS, OUTPUTS, in_pieces};
 use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, compare_live};
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Paired {
     /// The live version.
     pub live: u32,
-    /// The other.
+    /// The other version.
     pub to: u32,
     inputs: Option<Pair>,
     outputs: Option<Pair>,

@@ -1,5 +1,4 @@
-//! One side of a version: counted by those who answer, looked at by those who
-//! watch.
+//! One side of a version: threads that answer count it, looks judge it.
 
 use super::{Alarm, Epoch, Epochs, in_pieces};
 use scry_card::stats::{Counter, Counts, DriftReport, Reference, Statistic, Verdict, watch};
@@ -17,7 +16,7 @@ const MERGE_ROWS: u64 = 128;
 /// Inputs, features or outputs.
 #[derive(Debug)]
 pub struct Series {
-    /// Which.
+    /// Which side.
     pub name: &'static str,
     /// What its training data looked like.
     pub reference: Reference,
@@ -27,9 +26,9 @@ pub struct Series {
     epochs: Mutex<Epochs>,
     /// The newest epoch that was looked at after its end.
     judged: AtomicU64,
-    /// Epoch and rows of the last look; held by whoever looks.
+    /// Epoch and rows of the last look; locked during a look.
     looked: Mutex<(u64, u64)>,
-    /// What it came to; whoever reads it waits for nobody who counts.
+    /// What the last look found; reading it never waits for a count.
     moment: Mutex<SeriesMoment>,
 }
 
@@ -51,7 +50,7 @@ pub struct SeriesReport {
     pub alarms: u64,
     /// The epoch that runs.
     pub current: EpochReport,
-    /// The one before.
+    /// The epoch before.
     pub last: Option<EpochReport>,
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 /// Features of a sample of a version's requests.
 #[derive(Debug)]
 pub struct Skew {
-    /// What was counted of them.
+    /// The counts of those features.
     pub side: Series,
     percent: f64,
     requests: AtomicU64,
@@ -29,9 +29,9 @@ pub struct Skew {
 pub struct SkewReport {
     /// Requests whose features were counted.
     pub sampled: u64,
-    /// Those on which the pipeline failed.
+    /// Requests on which the pipeline failed.
     pub failed: u64,
-    /// Those that found no room.
+    /// Requests that found no room.
     pub dropped: u64,
 }
 

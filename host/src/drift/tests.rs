@@ -8,7 +8,7 @@ fn fields(names: &[&str]) -> Vec<Field> {
     names.iter().map(field).collect()
 }
 
-/// So many rows of a uniform distribution around `middle`, of width 1.
+/// `count` rows of a uniform distribution around `middle`, of width 1.
 fn rows(count: usize, middle: f64) -> Batch {
     let list = (0..count).map(|i| middle - 0.5 + (i as f64 * 0.618_033_988_75).fract()).collect();
     Batch {
@@ -55,7 +55,7 @@ fn an_epoch_ends_with_its_rows_and_the_next_begins_with_a_whole_batch() {
     assert_eq!(epochs.mark(), (2, 5_000, 0));
     assert_eq!(epochs.last.as_ref().unwrap().counts.rows(), 2_400);
     assert!(epochs.last.as_ref().unwrap().counts.rows() >= EPOCH_ROWS);
-    // Nobody has looked at the first one yet: it is not forgotten.
+    // No look at the first one yet: it is not forgotten.
     epochs.add(&counter, &counted(100), Some(0)).unwrap();
     assert_eq!(epochs.mark(), (2, 5_100, 0));
     epochs.add(&counter, &counted(100), Some(1)).unwrap();
@@ -78,7 +78,7 @@ fn an_alarm_is_raised_once_an_epoch_and_stays() {
     side.saw(&rows(200, 1.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 3).is_empty());
     side.saw(&rows(1_400, 0.0), &mut Interrupt::never());
-    // The next epoch, and a shift that nobody looked at before it ended.
+    // The next epoch, and a shift that ended before any look.
     side.saw(&rows(1, 0.0), &mut Interrupt::never());
     assert!(side.look(ALPHA, 3).is_empty());
     side.saw(&rows(1_999, 1.0), &mut Interrupt::never());
@@ -217,7 +217,7 @@ fn a_reference_of_another_form_leaves_its_side_unwatched_and_says_so() {
     assert!(watch.outputs.is_none() && watch.inputs.is_some());
     assert!(watch.features.is_none(), "a share of 0 switches it off");
     assert!(watch.unwatched[0].starts_with("outputs: field `y`"), "{:?}", watch.unwatched);
-    // A batch that fits nowhere fails nobody.
+    // A batch that fits nowhere is no failure.
     watch.saw(&Batch { rows: 1, columns: vec![] }, &rows(1, 0.0), &mut Interrupt::never());
     assert_eq!(watch.mark(), [(1, 0, 0)]);
 }

@@ -19,7 +19,7 @@ pub(super) struct Graph {
     row: usize,
 }
 
-/// A node: a matrix of so many columns, or a text column (width 0).
+/// A node: a matrix of `width` columns, or a text column (width 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     at: usize,

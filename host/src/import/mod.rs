@@ -210,7 +210,7 @@ fn sorted(file: &[u8]) -> Result<(OwnRuntime, Parts), ImportError> {
     Ok((OwnRuntime::Network, Parts { model: network.placed, card: Some(card), golden: None, reference: None }))
 }
 
-/// The same component with what its training data looked like.
+/// Adds what the training data looked like to a component.
 pub fn with_references(mut component: Vec<u8>, references: &References) -> Result<(Vec<u8>, Description), ImportError> {
     scry_component::embed_references(&mut component, references)
         .map_err(|e| ImportError::Part("reference", e.to_string()))?;

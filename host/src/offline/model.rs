@@ -23,7 +23,7 @@ pub struct Model {
     warned_outputs: Warned,
 }
 
-/// What was found in rows that pass all the same.
+/// What was found in rows that pass nevertheless.
 #[derive(Debug, Default)]
 struct Warned {
     rows: u64,

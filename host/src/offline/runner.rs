@@ -101,7 +101,7 @@ impl Runner {
         Ok(Self { description, loaded, inputs, outputs, limits, rows_max, is_alone })
     }
 
-    /// The same in another sandbox, without compiling it again.
+    /// Moves it to another sandbox, without compiling it again.
     pub fn moved(&self, sandbox: &Sandbox) -> Result<Self, OpenError> {
         let loaded = sandbox.adopt(&self.loaded)?;
         Ok(Self::of(self.description.clone(), loaded, self.limits, self.is_alone)?)

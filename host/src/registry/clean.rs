@@ -59,7 +59,7 @@ impl Registry {
             match state.journal.rewrite(&lines) {
                 Ok(()) => {
                     state.history = history.clone();
-                    // Code that a state which is gone kept ready must not stand for a component that will be.
+                    // Code that only cut states kept ready must not stand for a component that is to be removed.
                     self.take_over(&mut state, self.catalog());
                 }
                 // Even a shorter history takes room to write: what the long one does not name makes some.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// A model's name and a version's number.
 pub(super) type Key = (String, u32);
 
-/// Whose code, of what, and of which kind. Never two models': functions of a
-/// model's other versions may be part of it.
+/// The model, digest and kind of some code. No two models share code: functions
+/// of a model's other versions may be part of it.
 pub(super) type CodeKey = (String, Digest, Metering);
 
 /// What of a model has passed its golden examples, and under which limits.

@@ -28,7 +28,7 @@ pub struct Applied {
     pub gates: Vec<Gate>,
 }
 
-/// How it stands with the watched file.
+/// The status of the watched file.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileStatus {
     /// Which file.
@@ -103,7 +103,7 @@ impl Registry {
         Ok(bound)
     }
 
-    /// How it stands with the watched file, where one is configured.
+    /// The status of the watched file, where one is configured.
     pub fn file_status(&self) -> Option<FileStatus> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

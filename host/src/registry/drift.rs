@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A model's name and a version's number.
 type Key = (String, u32);
 
-/// Whose counts are kept, and how far.
+/// Which versions' counts are kept, and how far.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     kept: BTreeMap<Key, Kept>,
@@ -34,7 +34,7 @@ pub(super) struct Keeper {
 #[derive(Debug)]
 struct Kept {
     watch: Arc<DriftMonitor>,
-    /// Whether nothing is in their place that is not theirs.
+    /// Whether their place holds no other counts.
     is_free: bool,
     /// How far they are in the data folder.
     saved: Vec<(u64, u64, u64)>,

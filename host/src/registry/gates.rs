@@ -63,7 +63,7 @@ impl Registry {
             return Ok(());
         }
         self.restore_arrived(after, prepared);
-        // What is kept is kept before anything refers to it.
+        // Components are stored before anything refers to them.
         Ok(self.store_arrived(prepared)?)
     }
 
@@ -278,6 +278,7 @@ impl Registry {
             patiently(|| golden::check_joined(loaded, schema, golden, rows_max, &budget, || limits.of_call()))?;
             passing.passed(&mut prepared.gates, "batch", "examples answered together are answered as alone");
         }
+        patiently(|| golden::learn(loaded, schema, golden, &budget, || limits.of_call()));
         prepared.proved.insert(key);
         Ok(())
     }

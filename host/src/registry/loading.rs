@@ -1,7 +1,7 @@
 //! A version's code: in use already, or from bytes in the store, or fetched
 //! again from where those came from.
 //!
-//! Never proves what it loads: that is the gates'.
+//! Never proves what it loads: the gates do.
 
 use super::code::Code;
 use super::prepared::{Passing, Prepared};

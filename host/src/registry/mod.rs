@@ -71,7 +71,7 @@ pub struct Registry {
     file: Mutex<Option<FileStatus>>,
     /// Since when each canary is watched, and what its model had seen by then.
     rollouts: Mutex<HashMap<String, rollouts::Baseline>>,
-    /// Whose counts are kept, and how far.
+    /// Which versions' counts are kept, and how far.
     keeper: Mutex<drift::Keeper>,
     /// Read while gates run, written while components are removed.
     cleaning: RwLock<()>,

@@ -41,9 +41,9 @@ pub struct Changed {
     pub model: String,
     /// The version that was published or deployed; otherwise the live one.
     pub version: u32,
-    /// Its identity.
+    /// The version's digest.
     pub digest: Digest,
-    /// Whether it answers requests that name none.
+    /// Whether the version answers requests that name none.
     pub live: bool,
     /// Which version is tried, on which share of the requests.
     #[serde(skip_serializing_if = "Option::is_none")]

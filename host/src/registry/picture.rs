@@ -55,7 +55,7 @@ impl Workbench {
         let canary_fallback = match &serving.canary {
             None => Vec::new(),
             Some(canary) => {
-                // One that is not ready is stood in for all the same, in the live version's form.
+                // A fallback answers for a canary that is not ready, too, in the live version's form.
                 let form = ready(canary.to).map(|canary| canary.card.clone()).or(card);
                 let behind = match (live, &form) {
                     (Some(live), Some(form)) => or_unavailable(FallbackLink::to(name, &form.schema, live.clone())),
@@ -68,7 +68,7 @@ impl Workbench {
         };
         let shadow = self.shadow(name, serving, &versions);
         let limits = effective(config, serving.limits);
-        let [admission, reading] = self.lanes_of(name, serving.limits, config);
+        let [lane, reading] = self.lanes_of(name, serving.limits, config);
         let turns = self.turns.entry(name.to_owned()).or_default().clone();
         let series = self.series_of(name);
         let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
@@ -80,7 +80,7 @@ impl Workbench {
             fallback,
             canary_fallback,
             shadow,
-            admission,
+            lane,
             reading,
             limits,
             turns,
@@ -141,7 +141,7 @@ impl Workbench {
         let key = (name.to_owned(), number);
         self.used.versions.insert(key.clone());
         let pause = Duration::from_millis(config.limits.circuit_pause_ms);
-        let [admission, _] = self.lanes_of(name, model.limits(), config);
+        let [lane, _] = self.lanes_of(name, model.limits(), config);
         let series = self.series_of(name);
         let found = self.found.entry(key.clone()).or_default().clone();
         let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Workbench {
             card: code.card,
             loaded: code.loaded,
             limits,
-            admission,
+            lane,
             series,
             validation,
             log_limits: LogLimits::default(),

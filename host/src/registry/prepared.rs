@@ -23,7 +23,7 @@ pub struct Gate {
     pub ms: f64,
     /// What there is to say of it.
     pub note: String,
-    /// What passed; its number may turn out another when the change is made.
+    /// What passed; the change may give it another number.
     #[serde(skip)]
     digest: Digest,
 }
@@ -33,7 +33,7 @@ pub struct Gate {
 pub(super) struct Prepared {
     /// Bytes that are not in the store yet.
     pub(super) arrived: HashMap<Digest, Vec<u8>>,
-    /// Where from, and how long that took, until a version's gates tell it.
+    /// Where components came from, and how long that took, until a version's gates tell it.
     pub(super) fetched: HashMap<Digest, (OciReference, Duration)>,
     /// A version to prove although nothing routes to it.
     pub(super) also: Option<(String, Digest)>,

@@ -111,7 +111,7 @@ fn lead(records: &[Record], checkpoint: Option<&Record>, damaged: bool) -> Resul
     let told = History::replay(records.iter().cloned());
     match (told, checkpoint) {
         (Ok(told), None) if !damaged => Ok(led(true)(told)),
-        // Damaged, and what is left follows all the same: its end may be missing.
+        // Damaged, and what is left still follows: its end may be missing.
         (Ok((history, _)), None) => {
             Err(HistoryError::Gap { after: history.last(), found: "damage, and no checkpoint".into() })
         }
@@ -129,7 +129,6 @@ fn lead(records: &[Record], checkpoint: Option<&Record>, damaged: bool) -> Resul
     }
 }
 
-/// Describes what is missing.
 /// The records by number, each once. A history that was written whole is in order.
 fn in_order(found: &[Record]) -> Vec<Record> {
     let mut records = found.to_vec();
@@ -138,6 +137,7 @@ fn in_order(found: &[Record]) -> Vec<Record> {
     records
 }
 
+/// Describes what is missing.
 fn losses(found: &[Record], history: &History) -> Vec<String> {
     let mut losses: Vec<String> = history.lost().iter().map(|lost| lost_changes(*lost.start(), *lost.end())).collect();
     losses.extend(history.lost_start().map(|start| format!("the history lacks what led to state {start}")));
@@ -171,7 +171,7 @@ mod tests {
     use scry_names::Digest;
     use std::path::Path;
 
-    /// A catalog of so many versions, published and deployed: one change each.
+    /// A catalog of `count` versions, published and deployed: one change each.
     fn states(count: u8) -> Vec<Catalog> {
         let next = |catalog: &mut Catalog, n: u8| {
             let (name, digest) = (format!("m{}", n % 3), Digest::of(&[n]));

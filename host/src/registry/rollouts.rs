@@ -34,11 +34,11 @@ pub struct Rollout {
     pub status: String,
     /// Requests to the canary in this step.
     pub requests: u64,
-    /// Those that failed.
+    /// Requests to the canary that failed.
     pub errors: u64,
     /// Requests to the live version since the canary began.
     pub live_requests: u64,
-    /// Those that failed.
+    /// Requests to the live version that failed.
     pub live_errors: u64,
 }
 

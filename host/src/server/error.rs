@@ -29,11 +29,11 @@ pub(super) struct HttpError {
     /// Whether the request's body was left unread: then the connection ends with
     /// this answer, and the client has to know.
     pub(super) is_unread: bool,
-    /// Why that was so, where it was for the body's own sake.
+    /// The refusal, if the body itself was refused.
     pub(super) refusal: Option<Refusal>,
     /// Everything that is wrong with the inputs, or the version, one by one.
     pub(super) details: Vec<Value>,
-    /// Whether nothing is gained by coming back in a second.
+    /// Whether a retry in a second is useless.
     pub(super) is_lasting: bool,
 }
 
@@ -169,7 +169,7 @@ impl HttpError {
         Self { details, ..error.into() }
     }
 
-    /// The same as a problem of RFC 9457. Inputs that read and do not hold are
+    /// The error as a problem of RFC 9457. Inputs that read but fail a check are
     /// 422 here.
     pub(super) fn into_problem(self) -> Response {
         let status = match self.status {
@@ -243,7 +243,7 @@ struct Plain<'a> {
     errors: &'a [Value],
 }
 
-/// The same as RFC 9457 has it.
+/// An error as a problem of RFC 9457.
 #[derive(Serialize)]
 struct Problem<'a> {
     detail: &'a str,

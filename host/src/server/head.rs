@@ -1,5 +1,5 @@
 //! What RFC 9112 asks of a request's head beyond what the reader of HTTP checks:
-//! who is asked, and how the body comes. Reads heads only, never answers one.
+//! the host, and how the body comes. Reads heads only, never answers one.
 
 use crate::server::error::{HttpError, Refusal};
 use axum::http::{HeaderMap, HeaderValue, Request, Version, header};

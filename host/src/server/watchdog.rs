@@ -1,5 +1,5 @@
-//! How a connection gets on: what it is at, since when, and for how long it may
-//! be. Ends nothing itself and knows no HTTP. A request costs it some plain
+//! What a connection does, since when, and for how long it may. Ends nothing
+//! itself and knows no HTTP. A request costs it some plain
 //! stores and one look at the clock; its one timer is set once a connection and
 //! moved only when it fires or has to fire sooner.
 
@@ -25,7 +25,7 @@ pub(super) struct Timeouts {
     pub(super) write: Duration,
 }
 
-/// What a connection is at.
+/// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// A request's head is on its way.
@@ -51,7 +51,7 @@ pub(super) struct Seen {
 }
 
 impl Default for Seen {
-    /// A new connection owes a request.
+    /// A new connection is to send a request.
     fn default() -> Self {
         Self {
             has_bytes: AtomicBool::new(true),
@@ -99,7 +99,7 @@ impl Seen {
     }
 }
 
-/// Says when a connection has been at one thing for too long.
+/// Says when a connection has been in one phase for too long.
 #[derive(Debug)]
 pub(super) struct Watchdog<'a> {
     seen: &'a Seen,
@@ -117,7 +117,7 @@ impl<'a> Watchdog<'a> {
         Self { seen, timeouts, phase: Phase::Head, written_bytes: 0, since, alarm }
     }
 
-    /// What the connection was at for too long. Looks whenever the connection's
+    /// The phase that has lasted too long. Looks whenever the connection's
     /// task has run, so it is to be polled after the connection.
     pub(super) async fn overdue(&mut self) -> Phase {
         poll_fn(|cx| self.poll_overdue(cx)).await
@@ -271,7 +271,7 @@ mod tests {
     const TIMEOUTS: Timeouts =
         Timeouts { header: Duration::from_secs(5), idle: Duration::from_secs(60), write: Duration::from_secs(10) };
 
-    /// What the watchdog says within so many seconds of virtual time.
+    /// What the watchdog says within this many seconds of virtual time.
     async fn within(seconds: u64, watchdog: &mut Watchdog<'_>) -> Option<Phase> {
         timeout(Duration::from_secs(seconds), watchdog.overdue()).await.ok()
     }

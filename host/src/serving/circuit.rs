@@ -1,5 +1,5 @@
 //! A version's circuit, as requests meet it: the breaker with a clock, a lock
-//! where one is needed, and a voice.
+//! where one is needed, a log and a metric.
 //!
 //! Never decides when it opens or closes: the breaker does.
 
@@ -18,15 +18,15 @@ pub struct Circuit {
     model: String,
     version: u32,
     origin: Instant,
-    /// The breaker's period while all is well, else 0. It is always from 1: who
-    /// reads it there needs no lock.
+    /// The breaker's period while all is well, else 0. It is always from 1: reading
+    /// it there needs no lock.
     calm: AtomicU64,
     breaker: Mutex<Breaker>,
     metrics: Arc<Metrics>,
 }
 
-/// The right to make one call; what becomes of it is told once, or was nothing
-/// that says anything about the version.
+/// The right to make one call. Its outcome is told once, or says nothing about
+/// the version.
 #[derive(Debug)]
 pub(super) struct Pass {
     circuit: Arc<Circuit>,
@@ -48,7 +48,7 @@ pub struct CircuitState {
 }
 
 impl Circuit {
-    /// A closed one, whose first pause is so long.
+    /// A closed circuit with this first pause.
     pub fn new(model: &str, version: u32, pause: Duration, metrics: Arc<Metrics>) -> Self {
         // Another one in each process: hosts that fail together probe apart.
         let seed = RandomState::new().hash_one((model, version));
@@ -145,7 +145,7 @@ impl Drop for Pass {
 }
 
 /// Whether an error is the version's own: a client with a tiny deadline, or a
-/// long queue, must not take the version from everybody.
+/// long queue, must not take the version from all callers.
 fn is_at_fault(error: &CallError) -> bool {
     match error {
         CallError::Trap(_)
@@ -212,7 +212,7 @@ mod tests {
         calls(&circuit, true, 100);
         drop(circuit.enter().unwrap());
         drop(lock);
-        // It notices all the same when that ends.
+        // It still notices when that ends.
         calls(&circuit, false, 16);
         assert!(circuit.is_open());
         assert!(!circuit.enter().unwrap_err().is_forced);

@@ -21,7 +21,7 @@ pub(super) enum Behind {
 pub struct Reserve {
     /// For a spare that has not been measured yet: a share of the time left, in percent.
     pub unmeasured_percent: u8,
-    /// For one that has: at least this.
+    /// For a spare that was measured: at least this.
     pub min: Duration,
 }
 

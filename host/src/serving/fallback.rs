@@ -1,4 +1,4 @@
-//! Who answers when a version does not: a link of a chain, and how one version's columns become
+//! What answers when a version does not: a link of a chain, and how one version's columns become
 //! another's.
 //!
 //! Never decides when.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub enum FallbackLink {
     /// A component, and how its columns correspond.
     Version {
-        /// Who answers.
+        /// The version that answers.
         target: Arc<ServedVersion>,
         /// For each of its inputs: which of the request's columns.
         inputs: Vec<Option<usize>>,

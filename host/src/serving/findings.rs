@@ -35,7 +35,7 @@ struct Count {
     findings: u64,
 }
 
-/// The same, for people and programs.
+/// What was found, for people and programs.
 #[derive(Debug, Serialize)]
 pub struct FindingsReport {
     /// Rows that were checked.

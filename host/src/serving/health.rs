@@ -1,7 +1,8 @@
 //! What is wrong with a version as a whole: its inputs or its answers drift, its
 //! features are not those of the training, or its data is too old.
 //!
-//! The watcher writes it, every request reads it, and neither waits for the other. Never decides what is drift or too old, and never reads a clock.
+//! Each look writes it, every request reads it, and neither waits for the other. Never decides what is
+//! drift or too old, and never reads a clock.
 
 use crate::drift::{DriftMonitor, FEATURES, OUTPUTS};
 use arc_swap::ArcSwapOption;

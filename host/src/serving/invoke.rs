@@ -70,7 +70,7 @@ pub(super) fn invoke(
         // A shadow's call is not a request and does not count against the requested model.
         Ok(_) if !is_awaited => {}
         Ok(outputs) => {
-            target.admission.succeeded(report.duration);
+            target.lane.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
             (0..requests).for_each(|_| target.stats.record(report.duration, None));
         }
@@ -88,7 +88,7 @@ pub(super) fn invoke(
         Err(error) => {
             // A client's mistake does not count against the model.
             if is_awaited && !matches!(error, CallError::InvalidInput(_)) {
-                target.admission.failed();
+                target.lane.failed();
             }
             let (digest, cause) = (target.version.digest, error.to_string());
             let last = LastError::new(unix_ms(), error.reason(), &cause);

@@ -98,7 +98,7 @@ impl Call {
     fn alone(self) {
         let stop = Arc::new(Stop::Client(self.token));
         let (attempt, spent) = invoke(&self.target, &self.inputs, 1, self.until, self.fair, Some(stop), &self.metrics);
-        // Before the answer: its receiver meets what follows from it.
+        // Before the answer: its receiver must see the circuit's new state.
         self.pass.tell(&attempt);
         // The receiver is gone when the request has gone on without this job.
         let _ = self.answer.send(attempt);

@@ -1,4 +1,4 @@
-//! One request, from its bytes to its answer's, inside its deadline: where its stages run, and who
+//! One request, from its bytes to its answer's, inside its deadline: where its stages run, and what
 //! answers when the version does not.
 
 use super::circuit::Pass;
@@ -42,8 +42,8 @@ pub struct Predictor {
 type Ended = (u32, Result<Reply, Failure>);
 
 impl Predictor {
-    /// A predictor on the given routes; starts the threads that run guests. So many calls may
-    /// wait, over all models.
+    /// A predictor on the given routes; starts the threads that run guests. At most `queue_max`
+    /// calls wait, over all models.
     pub fn new(
         routes: Arc<ArcSwap<Routes>>,
         threads: usize,
@@ -71,7 +71,7 @@ impl Predictor {
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
     pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
-        if !served.fallback.is_empty() || self.pool.has_room(&served.admission, &served.reading) {
+        if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
             return Ok(());
         }
         let error = PredictError::NoAnswer(CallError::Overload);
@@ -139,7 +139,7 @@ impl Predictor {
                 Err(error) => (live, Err(error.into())),
             };
         }
-        if served.fallback.is_empty() && !self.pool.has_room(&served.admission, &served.reading) {
+        if served.fallback.is_empty() && !self.pool.has_room(&served.lane, &served.reading) {
             return (live, Err(CallError::Overload.into()));
         }
         let (theirs, services) = (request.clone(), self.services.clone());
@@ -168,7 +168,7 @@ impl Predictor {
         let deadline = request.deadline(None);
         let job = Job::Task { deadline, token: token.clone(), run: work };
         let give_up = window(&request.served, &[], deadline).give_up;
-        run(&self.pool, &request.served.admission, job, answered, token, give_up).await
+        run(&self.pool, &request.served.lane, job, answered, token, give_up).await
     }
 
     /// Has the version called that is asked.
@@ -253,7 +253,7 @@ impl Predictor {
     async fn attempt(&self, target: &Arc<ServedVersion>, inputs: &Arc<Batch>, window: Window) -> Attempt {
         let queued = Instant::now();
         let left = window.until.saturating_duration_since(queued);
-        target.admission.can_meet(left).map_err(CallError::DeadlineTooShort)?;
+        target.lane.can_meet(left).map_err(CallError::DeadlineTooShort)?;
         let pass: Pass = target.enter()?;
         let ((answer, answered), token) = (oneshot::channel(), CancelToken::default());
         let call = Call {
@@ -267,7 +267,7 @@ impl Predictor {
             answer,
             metrics: self.services.metrics.clone(),
         };
-        run(&self.pool, &target.admission, Job::Call(Box::new(call)), answered, token, window.give_up).await?
+        run(&self.pool, &target.lane, Job::Call(Box::new(call)), answered, token, window.give_up).await?
     }
 
     async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {

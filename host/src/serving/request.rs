@@ -51,7 +51,7 @@ pub struct Reply {
 /// A request that has no answer.
 #[derive(Debug)]
 pub struct Failure {
-    /// Why.
+    /// Why it has none.
     pub error: PredictError,
     /// The tensors of a long request; a short one is read again for them.
     pub sent: Option<Vec<SentTensor>>,

@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Every model that is served, by name.
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// By name.
+    /// Every model by name.
     pub models: HashMap<String, Arc<Served>>,
-    /// By model and version: of all that may be called.
+    /// The circuits of all that may be called, by model and version.
     pub circuits: BTreeMap<(String, u32), Arc<Circuit>>,
-    /// The same, of those that say what their training data was.
+    /// The monitors of versions that say what their training data was.
     pub watches: BTreeMap<(String, u32), Arc<DriftMonitor>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
@@ -42,16 +42,16 @@ pub struct Served {
     pub catalog: Arc<Catalog>,
     /// Every version that is kept ready, or why it is not.
     pub versions: BTreeMap<u32, Result<Arc<ServedVersion>, String>>,
-    /// Who answers instead, for the live version.
+    /// What answers instead of the live version.
     pub fallback: Vec<FallbackLink>,
-    /// The same for the canary: the live version, then its chain.
+    /// What answers instead of the canary: the live version, then its chain.
     pub canary_fallback: Vec<FallbackLink>,
-    /// The version that runs beside.
+    /// The version that runs beside the live one.
     pub shadow: Option<Arc<ShadowArm>>,
-    /// The model's own gate.
-    pub admission: Arc<Lane>,
-    /// The same for reading its large requests: calls that hold every place
-    /// keep none of them from its fallback.
+    /// The lane of the model's calls.
+    pub lane: Arc<Lane>,
+    /// The lane for reading its large requests, so that calls which hold every
+    /// place keep none of them from its fallback.
     pub reading: Arc<Lane>,
     /// Where its requests count.
     pub series: Arc<ModelSeries>,
@@ -89,8 +89,8 @@ impl Served {
         self.catalog.model(&self.name)?.resolve(&self.name, version).map(|version| version.number)
     }
 
-    /// The version for a request that names none: the same for the same key,
-    /// in the canary's share without one.
+    /// The version for a request that names none: one key gets one version;
+    /// without a key, the canary gets its share.
     pub fn pick(&self, key: Option<&str>) -> u32 {
         let Some(canary) = &self.serving.canary else { return self.serving.live };
         let point = match key {
@@ -101,8 +101,8 @@ impl Served {
         if takes(canary.percent(), point) { canary.to } else { self.serving.live }
     }
 
-    /// Who stands behind a version. A fallback belongs to what is routed,
-    /// however it is named; any other version has none.
+    /// The fallback chain of a version. It belongs to what is routed, however that
+    /// is named; any other version has none.
     pub fn chain(&self, number: u32) -> &[FallbackLink] {
         match &self.serving.canary {
             _ if number == self.serving.live => &self.fallback,

@@ -28,7 +28,7 @@ pub(super) struct Prepared {
     pub(super) number: u32,
     /// The version that is asked; nothing where it does not load.
     pub(super) target: Option<Arc<ServedVersion>>,
-    /// Whose outputs are answered.
+    /// The card whose outputs are answered.
     pub(super) card: Arc<Card>,
     pub(super) checked: Checked,
     pub(super) deadline: Instant,
@@ -153,7 +153,7 @@ fn call(
     let served = &request.served;
     let window = window(served, served.chain(prepared.number), prepared.deadline);
     let left = window.until.saturating_duration_since(Instant::now());
-    if let Err(needs) = target.admission.can_meet(left) {
+    if let Err(needs) = target.lane.can_meet(left) {
         return (Err(CallError::DeadlineTooShort(needs)), None);
     }
     let pass = match target.enter() {

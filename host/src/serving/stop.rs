@@ -10,9 +10,9 @@ use std::time::Duration;
 pub(super) enum Stop {
     /// When the client has gone.
     Client(CancelToken),
-    /// When all clients have.
+    /// When all clients have gone.
     Clients(Vec<CancelToken>),
-    /// When this thread has used so much of a processor. Time in which it had none does not count.
+    /// When this thread has used this much of a processor. Time in which it had none does not count.
     Slice(Duration),
 }
 

@@ -1,4 +1,4 @@
-//! What a version's checks find in a request, and what follows: who answers
+//! What a version's checks find in a request, and what follows: what answers
 //! which of its rows, and what the answer says of them.
 //!
 //! Never carries it out, and never sees a request's bytes.
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A version's checks, as its operator wants them.
 #[derive(Debug)]
 pub struct Validation {
-    /// The author's, with the operator's on top.
+    /// The author's checks, with the operator's on top.
     pub checks: Checks,
     /// What was found so far.
     pub found: Arc<Findings>,
@@ -264,7 +264,7 @@ impl Checked {
         self.bypass.is_some()
     }
 
-    /// Whether it is for how the version stands that it is not asked.
+    /// Whether the state of the version is why it is not asked.
     pub(super) fn is_kept_from_version(&self) -> bool {
         matches!(self.bypass, Some(Bypass::Spare(_) | Bypass::Reject(_)))
     }

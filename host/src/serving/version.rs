@@ -29,11 +29,11 @@ pub struct ServedVersion {
     pub card: Arc<Card>,
     /// The compiled component.
     pub loaded: Loaded,
-    /// What one call may use: the model's own limits, whoever it stands in for.
+    /// What one call may use: the model's own limits, also as a fallback.
     pub limits: EffectiveLimits,
     /// The model's own gate.
-    pub admission: Arc<Lane>,
-    /// What became of its calls.
+    pub lane: Arc<Lane>,
+    /// The lane of the model's calls.
     pub stats: Arc<Stats>,
     /// Whether it is called at all.
     pub circuit: Arc<Circuit>,
@@ -51,7 +51,7 @@ pub struct ServedVersion {
 
 impl ServedVersion {
     /// Checks a request. Rows that are kept from the version because of how it
-    /// stands are counted all the same: it could not come back otherwise.
+    /// stands are counted, too: it could not come back otherwise.
     pub(super) fn check(
         &self,
         rows: Rows,
@@ -95,7 +95,7 @@ impl ServedVersion {
 impl ServedVersion {
     /// Has an instance ready ahead of the next call; without one, that call makes its own.
     pub(super) fn restock(&self, spent: Spent) {
-        let each = self.admission.limits().in_flight_max;
+        let each = self.lane.limits().in_flight_max;
         if let Err(error) = self.loaded.restock(spent, each, &self.limits.of_call()) {
             tracing::debug!(model = %self.model, %error, "no instance was made ahead");
         }

@@ -23,7 +23,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Starts logging; fails when the filter does not read.
 pub fn init(log: &Log) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter(&log.level)?).map_err(|e| format!("configuration key `log.level`: {e}"))?;
-    // A line that cannot be written would be said on stderr, too, by a panic where nobody reads that.
+    // A line that cannot be written would be reported on stderr, too: by a panic, with no reader left.
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let started = match log.format {

@@ -12,7 +12,7 @@ use prometheus::{
     Registry, TextEncoder, exponential_buckets,
 };
 use scry_card::Tally;
-use scry_sandbox::CodeSource;
+use scry_sandbox::{CodeSource, put_back_mappings};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct Metrics {
     inline_calls: IntCounterVec,
     instances_put_back: IntCounterVec,
     instances: IntGauge,
+    put_back_mappings: IntGauge,
+    put_back_mappings_max: IntGauge,
     loads: IntCounterVec,
     compile_seconds: Histogram,
     swap_seconds: Histogram,
@@ -135,6 +137,14 @@ impl Metrics {
                 &["model", "side", "check", "policy"],
             )?,
             instances: IntGauge::new("scry_instances_live", "Guest instances that exist right now.")?,
+            put_back_mappings: IntGauge::new(
+                "scry_put_back_mappings",
+                "Memory mappings of the process that putting instances back takes, as an estimate.",
+            )?,
+            put_back_mappings_max: IntGauge::new(
+                "scry_put_back_mappings_max",
+                "Memory mappings that it may take; at this many, new instances are not put back.",
+            )?,
             loads: counters(
                 "scry_component_loads_total",
                 "Components loaded, by where their code came from.",
@@ -170,7 +180,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 21] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 23] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -187,6 +197,8 @@ impl Metrics {
             Box::new(self.inline_calls.clone()),
             Box::new(self.instances_put_back.clone()),
             Box::new(self.instances.clone()),
+            Box::new(self.put_back_mappings.clone()),
+            Box::new(self.put_back_mappings_max.clone()),
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
             Box::new(self.swap_seconds.clone()),
@@ -203,6 +215,9 @@ impl Metrics {
         scrape: &Scrape,
         is_there: impl Fn(&str, Option<u32>) -> bool,
     ) -> Result<String, prometheus::Error> {
+        let (held, max) = put_back_mappings();
+        self.put_back_mappings.set(i64::try_from(held).unwrap_or(i64::MAX));
+        self.put_back_mappings_max.set(i64::try_from(max).unwrap_or(i64::MAX));
         let mut families = self.registry.gather();
         for family in &mut families {
             let mut metrics = family.take_metric();

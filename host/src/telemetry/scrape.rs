@@ -1,4 +1,4 @@
-//! What is told anew at each scrape: a version that is let go of leaves
+//! What each scrape collects anew: a version that is let go of leaves
 //! nothing behind. `side` is `inputs`, `features` or `outputs`.
 
 use crate::drift::SeriesMoment;

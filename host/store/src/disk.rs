@@ -108,8 +108,8 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Closing is not enough while a process is being started: until it is
-        // itself, it holds a copy of the handle.
+        // Closing is not enough while a process is being started: until it runs
+        // its own program, it holds a copy of the handle.
         let _ = self.lock.unlock();
     }
 }

@@ -139,8 +139,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps a copy of the state. Failing costs nothing but the copy: whoever
-    /// calls this may warn and go on.
+    /// Keeps a copy of the state. Failing costs nothing but the copy: the caller
+    /// may warn and go on.
     pub fn checkpoint(&self, json: &[u8]) -> Result<(), StoreError> {
         Ok(write_atomically(FileKind::Checkpoint, &self.checkpoint, &self.seal(json)?)?)
     }
@@ -179,7 +179,7 @@ impl Journal {
     }
 
     /// Takes an unfinished append away, and sees to it that what was read is
-    /// on the disk before anybody builds on it: a crash may have come between.
+    /// on the disk before a change builds on it: a crash may have come between.
     fn settle(&mut self, len_bytes: u64) {
         if self.poisoned.is_some() {
             return;

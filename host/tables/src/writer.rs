@@ -111,7 +111,7 @@ impl Beside {
             return Err(refuse(ErrorKind::IsADirectory.into()));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A file that is there may be for fewer eyes than new ones are.
+        // A file that is there may be readable by fewer users than a new one.
         let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
         for attempt in 0..TRIES_MAX {
             let beside = path.with_file_name(format!(".{name}.{}-{attempt}.tmp", std::process::id()));

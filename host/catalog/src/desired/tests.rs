@@ -6,7 +6,7 @@ fn digest(n: u8) -> Digest {
     Digest::of(&[n])
 }
 
-/// So many models, each with two versions, an alias and a fallback.
+/// `models` models, each with two versions, an alias and a fallback.
 fn catalog(models: u8) -> Catalog {
     let mut catalog = Catalog::default();
     for n in 0..models {

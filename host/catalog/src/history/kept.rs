@@ -325,7 +325,7 @@ impl History {
     }
 
     /// The newest state, at most `number`, that came from rerouting the model,
-    /// be it by a change that was lost.
+    /// also by a change that was lost.
     fn newest(&self, model: &str, number: u64) -> Option<u64> {
         let runs: Vec<&Run> = self.runs().collect();
         for (at, run) in runs.iter().enumerate().rev() {

@@ -167,8 +167,8 @@ impl Dice {
 
 const CANARIES: usize = 300;
 
-/// Of so many canaries, judged after each of 2,000 requests of theirs: after how
-/// many requests each one that is rolled back is, in order.
+/// After how many requests each canary that is rolled back is, in order. Each is
+/// judged after each of 2,000 requests.
 fn rolled_back(percent: f64, live_errors: f64, canary_errors: f64) -> Vec<u64> {
     let plan = canary(&[(percent, None)]);
     let mut dice = Dice(7);

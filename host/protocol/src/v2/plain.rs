@@ -7,7 +7,7 @@
 use scry_card::strict::space;
 use scry_card::{Column, Datatype, Interrupt, Values};
 
-/// Deeper lists than tensors have are the JSON reader's to refuse.
+/// The JSON reader refuses lists that are deeper than tensors have.
 const DEPTH_MAX: usize = 8;
 
 /// Digits that a fraction may have here: as whole numbers they are exact in an

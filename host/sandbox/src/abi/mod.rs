@@ -35,7 +35,7 @@ const RESULT_BYTES: usize = 48;
 
 /// A guest's memory, and its own allocator.
 pub(super) trait Heap {
-    /// Room for so many bytes, where the guest wants it; it may be written.
+    /// Room for this many bytes, where the guest wants it; it may be written.
     fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError>;
     /// The memory, of which only such room may be written.
     fn memory(&mut self) -> &mut [u8];
@@ -150,7 +150,7 @@ impl Element for bool {
 }
 
 /// Reads what a function of the contract answered, from a guest's memory and
-/// where it says that the answer is: copied out, at most so many bytes of it.
+/// where it says that the answer is: copied out, at most `bytes_max` of it.
 /// [`CallError::InvalidOutput`] where it is none, or too large; otherwise what
 /// the model itself says.
 pub fn lift(memory: &[u8], at: u32, bytes_max: u64) -> Result<Vec<Tensor>, CallError> {

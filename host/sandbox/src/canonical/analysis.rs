@@ -3,7 +3,7 @@
 //! Follows floats through stack and locals. A result of arithmetic is *loose*:
 //! made canonical, it is what it should be. That is put off until something
 //! looks at its bits, or for ever. Where paths meet, a local may be loose on
-//! one and not on another, and after that nobody can tell: it is *mixed*. If
+//! one and not on another, and after that nothing tells which: it is *mixed*. If
 //! something looks at its bits later, the loose paths make it canonical before
 //! they meet. So a loop that adds up pays nothing, and what is stored after it
 //! is made canonical once.

@@ -78,7 +78,7 @@ pub(super) fn send(to: &mut impl Write, tag: Tag, parts: &[&[u8]]) -> Result<()>
     to.flush()
 }
 
-/// Reads one frame of at most so many bytes.
+/// Reads one frame of at most `most_bytes` bytes.
 pub(super) fn receive(from: &mut impl Read, most_bytes: u64) -> Result<(Tag, Vec<u8>)> {
     let (mut tag, mut length) = ([0; 1], [0; 8]);
     from.read_exact(&mut tag)?;

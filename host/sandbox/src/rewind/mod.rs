@@ -10,9 +10,12 @@
 //! Never puts back what did not return well, has grown, or wrote where no call
 //! of this code had written before: such an instance is dropped.
 
+mod mappings;
 mod pages;
 #[cfg(test)]
 mod tests;
+
+pub use mappings::held_and_max as put_back_mappings;
 
 use super::limits::Context;
 use pages::{PAGE_BYTES, Pages, bytes_of};
@@ -24,10 +27,9 @@ use wasmtime::{Memory, Store};
 
 /// Pages of the snapshot that are held for putting back, a megabyte at most.
 const KNOWN_MAX: usize = 256;
-/// So many instances in a row that could not be put back, and it is not tried
-/// for so many others; for twice as many the next time, up to a million: each
-/// try takes the time of the whole process, since the system tells all its
-/// processors which pages are open.
+/// After this number of instances in a row that could not be put back and taught nothing, putting back is not tried
+/// for `UNTRIED` others, then for twice as many, up to a million: each try takes the time of the whole process, since
+/// the system tells all its processors which pages are open.
 const FAILURES_MAX: u32 = 16;
 const UNTRIED: u32 = 1024;
 const UNTRIED_MAX: u32 = 1 << 20;
@@ -72,7 +74,7 @@ impl Learned {
     /// where that does not pay.
     pub(super) fn track(&self, store: &mut Store<Context>, memory: Memory) -> Option<Tracked> {
         let bytes = memory.data_size(&*store);
-        if bytes == 0 || !pages::are_the_systems() {
+        if bytes == 0 || !pages::are_the_systems() || !mappings::are_left() {
             return None;
         }
         let image = self.image(memory.data(&*store))?;
@@ -105,8 +107,8 @@ impl Learned {
         Some(state.image.clone())
     }
 
-    /// What became of an instance that was to be put back, and where it wrote
-    /// that was not known.
+    /// What became of an instance that was to be put back, and where it wrote that was not known. With many threads each
+    /// of them learns the same pages anew: that is no failure.
     fn tried(&self, was_put_back: bool, strays: &[u32]) {
         let mut state = self.state();
         for &page in strays {
@@ -118,10 +120,14 @@ impl Learned {
             (state.failures, state.last_untried) = (0, 0);
             return;
         }
+        let has_taught = !strays.is_empty() && strays.iter().all(|page| state.known.contains(page));
+        if has_taught {
+            return;
+        }
         state.failures += 1;
         if state.failures >= FAILURES_MAX {
             let untried = (state.last_untried * 2).clamp(UNTRIED, UNTRIED_MAX);
-            *state = State { untried, last_untried: untried, ..State::default() };
+            (state.failures, state.untried, state.last_untried) = (0, untried, untried);
         }
     }
 
@@ -166,7 +172,7 @@ impl Tracked {
         self.pages.open(bytes)
     }
 
-    /// The memory may be written anywhere again, by whoever has it next. Must
+    /// The memory may be written anywhere again, by its next owner. Must
     /// come before the store is dropped, and succeed.
     #[must_use]
     pub(super) fn release(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Reached from a signal handler: no locks, no allocation there, and no way to
 //! fail but to say so. Never looks into a page.
 
+use super::mappings;
 use rustix::mm::{MprotectFlags, mprotect};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -21,10 +22,15 @@ pub(super) struct Pages {
     /// Opened though they are not known: how many, and the first of them.
     strayed: AtomicUsize,
     strays: [AtomicU32; STRAYS_MAX],
+    /// Pages that were opened one by one since all were closed: each may have split a mapping in three.
+    split: AtomicUsize,
 }
 
+/// Mappings that a page which is opened alone adds at most.
+const MAPPINGS_A_PAGE: usize = 2;
+
 impl Pages {
-    /// Of so many pages from an address on, these are known to be written.
+    /// Of `count` pages from `base` on, these are known to be written.
     pub(super) fn new(base: usize, count: usize, known: &[u32]) -> Self {
         let words = count.div_ceil(64);
         let mut bits = vec![0; words].into_boxed_slice();
@@ -35,13 +41,14 @@ impl Pages {
         }
         let open = std::iter::repeat_with(AtomicU64::default).take(words).collect();
         let strays = [const { AtomicU32::new(0) }; STRAYS_MAX];
-        Self { base, count, known: bits, open, strayed: AtomicUsize::new(0), strays }
+        Self { base, count, known: bits, open, strayed: AtomicUsize::new(0), strays, split: AtomicUsize::new(0) }
     }
 
     /// Makes all of them read-only. False when not all are: then what is written
     /// is not known any more.
     pub(super) fn close(&self) -> bool {
         self.open.iter().for_each(|word| word.store(0, Relaxed));
+        self.are_joined();
         self.protect(0..self.count, MprotectFlags::READ)
     }
 
@@ -62,8 +69,19 @@ impl Pages {
         let are_open = self.protect(0..self.count, MprotectFlags::READ | MprotectFlags::WRITE);
         if are_open {
             self.open.iter().for_each(|word| word.store(u64::MAX, Relaxed));
+            self.are_joined();
         }
         are_open
+    }
+
+    #[cfg(test)]
+    pub(super) fn split(&self) -> usize {
+        self.split.load(Relaxed)
+    }
+
+    /// All pages are one mapping again.
+    fn are_joined(&self) {
+        mappings::give_back(MAPPINGS_A_PAGE * self.split.swap(0, Relaxed));
     }
 
     pub(super) fn is_open(&self, page: u32) -> bool {
@@ -86,9 +104,11 @@ impl Pages {
             if let Some(word) = self.open.get(page / 64) {
                 word.fetch_or(bit(page), Relaxed);
             }
+            self.split.fetch_add(1, Relaxed);
+            mappings::take(MAPPINGS_A_PAGE);
             return true;
         }
-        // The system has a limit on how many pieces a memory is in. Nobody knows
+        // The system has a limit on how many pieces a memory is in. Nothing tells
         // then what else will be written.
         self.strayed.fetch_max(1, Relaxed);
         self.open_all()
@@ -100,9 +120,9 @@ impl Pages {
 
     fn protect(&self, pages: Range<usize>, flags: MprotectFlags) -> bool {
         let (start, bytes) = (self.base + pages.start * PAGE_BYTES, pages.len() * PAGE_BYTES);
-        // SAFETY: within the memory of an instance that is alive, since who has
-        // its store has this. Reading stays allowed, and whoever writes has
-        // opened the page or runs under the handler.
+        // SAFETY: within the memory of an instance that is alive, since the owner of
+        // its store has this. Reading stays allowed, and each writer has opened
+        // the page or runs under the handler.
         unsafe { mprotect(start as *mut _, bytes, flags) }.is_ok()
     }
 }
@@ -112,6 +132,12 @@ pub(super) fn are_the_systems() -> bool {
     // SAFETY: no arguments to be wrong, and no memory of ours.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(bytes) == Ok(PAGE_BYTES)
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.are_joined();
+    }
 }
 
 fn bit(page: usize) -> u64 {

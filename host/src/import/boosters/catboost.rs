@@ -134,7 +134,7 @@ fn nested(told: &At<'_>, missing: &[u8], width: usize, forest: &mut Forest) -> R
     })
 }
 
-/// So many finite numbers; one may stand alone.
+/// `count` finite numbers; one may stand alone.
 fn finite<'a>(told: &At<'a>, count: usize) -> Read<&'a [f64]> {
     let values = told.one_or_more()?;
     match values {

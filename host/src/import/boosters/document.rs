@@ -12,7 +12,7 @@ const VALUES_MAX: usize = 1 << 21;
 /// The members that are read of a document; others are skipped.
 const ROOT: [&str; 7] =
     ["features_info", "learner", "model_info", "oblivious_trees", "scale_and_bias", "trees", "version"];
-/// Those below XGBoost's `learner`. Numbers that may be NaN, which JSON has not, are read though
+/// Members below XGBoost's `learner`. Numbers that may be NaN, which JSON has not, are read though
 /// nothing needs them.
 const XGBOOST: [&str; 38] = [
     "attributes",
@@ -54,7 +54,7 @@ const XGBOOST: [&str; 38] = [
     "values",
     "weight_drop",
 ];
-/// Those of CatBoost.
+/// The members of CatBoost's documents.
 const CATBOOST: [&str; 21] = [
     "border",
     "categorical_features",
@@ -280,7 +280,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// So many numbers.
+    /// `count` numbers.
     pub(super) fn numbers_of(&self, count: usize) -> Result<&'a [f64], BoosterError> {
         match self.numbers()? {
             numbers if numbers.len() == count => Ok(numbers),

@@ -80,7 +80,7 @@ impl Forest {
         Ok(place(self.set_starts.len() - 1))
     }
 
-    /// Adds a tree of at most so many nodes, which adds to the sum `target`. What stands at a place
+    /// Adds a tree of at most `nodes` nodes, which adds to the sum `target`. What stands at a place
     /// is asked once.
     pub(super) fn add<'a, K>(
         &mut self,

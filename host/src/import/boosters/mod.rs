@@ -155,7 +155,7 @@ enum Answer {
     /// One number, or several of the same kind.
     Prediction(Node),
     Score(Node),
-    /// An index, and what each class has of probability.
+    /// An index, and the probability of each class.
     Classes {
         index: Node,
         probabilities: Option<Node>,

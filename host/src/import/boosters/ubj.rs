@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// So many numbers of one type.
+    /// `count` numbers of one type.
     fn numbers(&mut self, marker: u8, count: usize) -> Result<Value, Error> {
         let Some(width) = width(marker) else { return Err(self.wrong("a list of numbers", shown(marker))) };
         if count.saturating_mul(width) > self.rest.len() {

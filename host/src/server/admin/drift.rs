@@ -32,7 +32,7 @@ struct ShownVersion {
     staleness: Staleness,
     /// `inputs`, `features` and `outputs`, where they are watched.
     sides: BTreeMap<&'static str, SeriesReport>,
-    /// Which sides are not, and why.
+    /// Which sides are not watched, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unwatched: Vec<String>,
     /// What became of the sample that features come from.
@@ -46,12 +46,12 @@ struct ShownVersion {
 pub(in crate::server) struct Staleness {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_until: Option<String>,
-    /// Since then, in days.
+    /// Age of the data, in days.
     #[serde(skip_serializing_if = "Option::is_none")]
     data_age_days: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_age: Option<String>,
-    /// Whether it is older than `max_age`.
+    /// Whether the data is older than `max_age`.
     #[serde(skip_serializing_if = "Option::is_none")]
     stale: Option<bool>,
 }

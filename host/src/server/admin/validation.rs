@@ -9,14 +9,14 @@ use std::fmt;
 #[derive(Debug, Serialize)]
 pub(in crate::server) struct ShownValidation {
     model: String,
-    /// Those that are ready.
+    /// The versions that are ready.
     versions: Vec<ShownChecks>,
 }
 
 #[derive(Debug, Serialize)]
 struct ShownChecks {
     version: u32,
-    /// The card's, with the operator's on top.
+    /// The card's checks, with the operator's on top.
     checks: Checks,
     /// What is wrong with the version as a whole right now, and what follows.
     standing: Vec<Finding>,

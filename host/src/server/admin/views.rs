@@ -36,7 +36,7 @@ pub(in crate::server) struct Shown {
     aliases: BTreeMap<String, u32>,
     fallback: Vec<Spare>,
     limits: LimitsPatch,
-    /// Where it departs from the checks of its card.
+    /// Where the model departs from the checks of its card.
     checks: ChecksPatch,
     deadline_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,10 +66,10 @@ struct ShownShadow {
 struct ShownVersion {
     version: u32,
     digest: Digest,
-    /// Of its crate, where the version is loaded and its card says so.
+    /// Version of its crate, where the version is loaded and its card says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     crate_version: Option<String>,
-    /// Its card's, where the version is loaded.
+    /// Labels of its card, where the version is loaded.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,15 +80,15 @@ struct ShownVersion {
     traffic_percent: f64,
     /// Requests since the version was loaded.
     requests: u64,
-    /// Those that it failed, or that its open circuit kept from it.
+    /// Requests that it failed, or that its open circuit kept from it.
     errors: u64,
     last_errors: Vec<LastError>,
-    /// Of a version that is ready.
+    /// The circuit of a version that is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     circuit: Option<CircuitState>,
     #[serde(flatten)]
     staleness: Staleness,
-    /// Sides of it in whose running epoch columns drift.
+    /// Sides of the version in whose running epoch columns drift.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drifting: Vec<&'static str>,
 }

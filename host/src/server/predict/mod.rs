@@ -1,4 +1,4 @@
-//! The prediction listener: Open Inference Protocol V2; records are `records`'.
+//! The prediction listener: Open Inference Protocol V2, and `records`.
 //! Nothing here changes state.
 
 mod records;
@@ -45,15 +45,15 @@ pub(in crate::server) fn app(
     })
 }
 
-/// The model that is asked by the one path that nearly everything comes by.
-/// Whatever is not plainly that path is the router's.
+/// The model in the one path that nearly every request has. The router takes
+/// every other path.
 fn plain_model(request: &axum::http::Request<Incoming>) -> Option<String> {
     let name = request.uri().path().strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
     let is_plain = !name.is_empty() && !name.contains(['/', '%']);
     (is_plain && request.method() == Method::POST).then(|| name.to_owned())
 }
 
-/// Without what a router keeps for any path: a large part of a small request.
+/// Answers without the router, which costs a large part of a small request.
 fn infer_straight(app: Arc<Shared>, model: String, request: axum::http::Request<Incoming>) -> Answering {
     let answer = async move {
         let (head, body) = request.into_parts();

@@ -73,7 +73,7 @@ pub(in crate::server) async fn predict(
     }
 }
 
-/// Whether a body says that it is read sooner than it is worth asking whether there is room for it.
+/// Whether a body says that it is too small to be worth asking whether there is room for it.
 fn is_small(headers: &HeaderMap) -> bool {
     const SMALL_BYTES: u64 = 64 << 10;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -87,7 +87,7 @@ static DEGRADED: HeaderName = HeaderName::from_static("scry-degraded");
 static WARNINGS: HeaderName = HeaderName::from_static("scry-warnings");
 static REFUSED_ROWS: HeaderName = HeaderName::from_static("scry-refused-rows");
 
-/// An answer, with headers that say who gave it, why if it was a spare, and whether
+/// An answer, with headers that say what gave it, why if that was a fallback, and whether
 /// something was found in the inputs.
 fn answered(reply: Reply) -> Response {
     let Reply { body, model, version, digest, degraded, warnings, refused_rows } = reply;

@@ -17,7 +17,7 @@ pub(crate) struct InlinePolicy {
 }
 
 impl InlinePolicy {
-    /// A version that wasted a slice, or failed, shows first that it is well.
+    /// Good requests after one that wasted a slice or failed, until it is trusted.
     const OWED: u32 = 256;
 
     /// Whether a body of this size is known to be short.
@@ -43,7 +43,7 @@ impl InlinePolicy {
         }
     }
 
-    /// A request that was not.
+    /// A request that was not answered.
     pub(crate) fn failed(&self) {
         self.owed.store(Self::OWED, Ordering::Relaxed);
     }

@@ -28,6 +28,6 @@ pub(super) fn place<'a>(pool: &'a Pool<Job>, request: &'a Request) -> Placement<
     let served = &request.served;
     let live = served.versions.get(&served.serving.live).and_then(|target| target.as_ref().ok());
     let is_short = live.is_some_and(|target| target.stats.inline().covers(request.body.len()));
-    let permit = (is_short && is_idle_enough(Instant::now())).then(|| pool.enter(&served.admission));
+    let permit = (is_short && is_idle_enough(Instant::now())).then(|| pool.enter(&served.lane));
     permit.flatten().map_or(Placement::Pool, Placement::Inline)
 }

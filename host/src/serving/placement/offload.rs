@@ -15,12 +15,12 @@ use tokio::sync::oneshot;
 
 /// JSON that is read or written on the thread that reads requests.
 const SHORT_MAX_BYTES: usize = 64 << 10;
-/// The same where other connections wait for it: as long as a hand-over takes.
+/// JSON that is handled there while other connections wait: as long as a hand-over takes.
 const SHORT_BUSY_MAX_BYTES: usize = 4 << 10;
 
-/// Does something with about so many bytes: here where that is short, else on the pool. What
+/// Does something with about `bytes` bytes: here where that is short, else on the pool. What
 /// turns out to be long is stopped at its slice here, and begins anew there. Where the pool has
-/// no room for what is not large, it is done here: a spare, or an answer that is there already,
+/// no room for what is not large, it is done here: a fallback, or an answer that is there already,
 /// must not be lost for it.
 pub(crate) async fn offload<T: Send + 'static>(
     pool: &Pool<Job>,

@@ -25,12 +25,12 @@ pub struct Differences {
 pub struct FieldDifference {
     /// Elements compared.
     pub elements: u64,
-    /// Of these, how many differ.
+    /// Elements that differ.
     pub differing: u64,
     /// The largest absolute difference between two numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_max: Option<f64>,
-    /// The mean one, over all pairs of numbers.
+    /// The mean absolute difference, over all pairs of numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_mean: Option<f64>,
     /// The first two elements that differed.
@@ -46,7 +46,7 @@ pub struct FieldDifference {
 pub struct Pair {
     /// What callers got.
     pub live: String,
-    /// What they would have got.
+    /// What the shadow answered.
     pub shadow: String,
 }
 
@@ -55,7 +55,7 @@ pub struct Pair {
 pub struct DifferenceReport {
     /// Rows that both versions answered.
     pub rows: u64,
-    /// Of these, how many differ in any field.
+    /// Rows that differ in any field.
     pub rows_differing: u64,
     /// By output field.
     pub fields: BTreeMap<String, FieldDifference>,
@@ -65,11 +65,11 @@ pub struct DifferenceReport {
     pub dropped: u64,
     /// What half of the live answers took at most.
     pub live_p50_ms: Option<f64>,
-    /// The 95th percentile.
+    /// The 95th percentile of the live answers.
     pub live_p95_ms: Option<f64>,
     /// What half of the shadow's answers took at most.
     pub shadow_p50_ms: Option<f64>,
-    /// The 95th percentile.
+    /// The 95th percentile of the shadow's answers.
     pub shadow_p95_ms: Option<f64>,
 }
 
@@ -109,7 +109,7 @@ impl Differences {
         *self.errors.entry(reason).or_default() += 1;
     }
 
-    /// All of it; samples that found no room are counted by whoever takes them.
+    /// All of it; the caller counts the samples that found no room.
     pub fn report(&self, dropped: u64) -> DifferenceReport {
         let ms = |of: &Latencies, share: f64| of.quantile(share).map(|took| took.as_secs_f64() * 1e3);
         DifferenceReport {

@@ -22,13 +22,13 @@ use std::time::{Duration, Instant};
 /// A shadow that is ready to run.
 #[derive(Debug)]
 pub struct ShadowArm {
-    /// Who runs.
+    /// The version that runs.
     pub target: Arc<ServedVersion>,
     /// On which share of the requests, in percent.
     pub percent: f64,
     /// For each of its inputs: which of the request's columns.
     pub inputs: Vec<Option<usize>>,
-    /// For each output of the live version: which of its columns.
+    /// For each output of the live version: which of the shadow's columns.
     pub outputs: Vec<usize>,
     /// The live version's outputs.
     pub fields: Vec<Field>,

@@ -14,8 +14,8 @@ pub(super) fn docker_config() -> Option<PathBuf> {
     std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
 }
 
-/// What the configuration in a folder says of a registry; nobody, when it says
-/// nothing. Blocks: a helper is a program of its own.
+/// The credentials that a folder's configuration has for a registry, if any.
+/// Blocks: a helper is a program of its own.
 pub(super) fn read(dir: &Path, registry: &str) -> Result<RegistryAuth, OciError> {
     let fail = |message: String| OciError::Credentials { registry: registry.to_owned(), message };
     let path = dir.join("config.json");

@@ -16,7 +16,7 @@ pub enum OciError {
     /// A push to a digest.
     #[error("{0} cannot be pushed to: name a tag, and the push answers with the digest")]
     NotATag(String),
-    /// The registry knows us not, or not well enough.
+    /// The registry does not know us, or not well enough.
     #[error(
         "{registry} refuses access: sign in with `docker login {registry}`; credentials are read from $DOCKER_CONFIG \
          or ~/.docker/config.json"

@@ -65,7 +65,7 @@ fn mismatch(expected: &str, found: &dyn std::fmt::Display) -> Mismatch {
 }
 
 /// Config and manifest of a component. They hold nothing but what the component
-/// says, so the same component has the same manifest, whoever pushes it.
+/// says, so the same component always has the same manifest.
 pub(super) fn artifact(component: &Description) -> (String, String) {
     let card = &component.card;
     // Keys in alphabetical order: what serde_json does with them is up to a feature of its own.

@@ -69,7 +69,7 @@ impl Registries {
         Self { settings, docker_config: credentials::docker_config() }
     }
 
-    /// The same with credentials from another folder than Docker's own.
+    /// Takes credentials from another folder than Docker's own.
     pub fn with_docker_config(self, dir: &Path) -> Self {
         Self { docker_config: Some(dir.to_owned()), ..self }
     }

@@ -35,7 +35,7 @@ pub(super) enum Stopped {
 }
 
 impl Source {
-    /// Reads so many rows as elements of the field's type.
+    /// Reads `rows` rows as elements of the field's type.
     pub(super) fn read(&mut self, rows: usize, datatype: Datatype) -> Result<Column, Stopped> {
         let meaning = self.leaf.meaning;
         self.header.begin_batch();
@@ -95,7 +95,7 @@ impl Target<'_> {
         self.fill_sized(reader, |_| 0, push)
     }
 
-    /// The same limit for values that are text, each of so many bytes.
+    /// Every value by way of `push`, where `bytes_of` says how much text each is.
     fn fill_sized<T: DataType>(
         &self,
         reader: &mut ColumnReaderImpl<T>,
@@ -190,7 +190,7 @@ impl Target<'_> {
     }
 }
 
-/// Reads exactly so many rows.
+/// Reads exactly `rows` rows.
 fn read_rows<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     rows: usize,

@@ -18,7 +18,7 @@ pub(super) enum Meaning {
     Text,
     /// Days since 1970.
     Date,
-    /// Since 1970, in a unit of so many nanoseconds.
+    /// Since 1970, in a unit of `unit_ns` nanoseconds.
     Timestamp {
         unit_ns: i64,
         utc: bool,

@@ -23,7 +23,7 @@ use std::sync::Once;
 pub(crate) use read::{File, Rows};
 pub(crate) use write::Sink;
 
-/// Runs what reads a file with the crate. Whoever gets an error from it must
+/// Runs what reads a file with the crate. After an error, the caller must
 /// not go on with what `read` has touched.
 fn guard<T>(
     path: &Path,
@@ -48,8 +48,8 @@ fn io_error(path: &Path, place: Option<Place>, error: Box<dyn std::error::Error 
     }
 }
 
-/// Catches a panic without the message that it prints: whoever reads the error
-/// is told enough.
+/// Catches a panic without the message that it prints: the error tells
+/// enough.
 fn quietly<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     thread_local! { static IS_QUIET: Cell<bool> = const { Cell::new(false) }; }
     static HOOK: Once = Once::new();

@@ -109,7 +109,7 @@ impl ChunkReader for Pages {
         if self.is_gzip {
             let packed = page.get(levels_bytes..).unwrap_or_default();
             let unpacked = copy(&mut MultiGzDecoder::new(packed).take(PAGE_MAX_BYTES as u64 + 1), &mut sink());
-            // What does not unpack is the crate's to say.
+            // The crate reports what does not unpack.
             within(unpacked.map_or(0, |bytes| bytes as usize), "a page of bytes", PAGE_MAX_BYTES)?;
         }
         Ok(page)

@@ -177,7 +177,7 @@ fn footer_bytes(file: &std::fs::File) -> usize {
     let start = file.metadata().map_or(0, |metadata| metadata.len()).saturating_sub(8);
     match (file.read_exact_at(&mut last, start), last) {
         (Ok(()), [a, b, c, d, b'P', b'A', b'R', b'1']) => u32::from_le_bytes([a, b, c, d]) as usize,
-        // What is no Parquet is not this function's to say.
+        // Whether the file is Parquet is not decided here.
         _ => 0,
     }
 }
@@ -306,7 +306,7 @@ fn leaf_for(file: &File, field: &Field) -> Result<Option<Leaf>, TableError> {
     match leaf {
         Err(why) => refuse(format!("{why}; {UNREADABLE_ADVICE}")),
         Ok(leaf) if leaf.meaning == Meaning::Nothing => Ok(None),
-        // Of no other shape either, and no other type: a value that is there all the same is refused.
+        // Of no other shape either, and no other type: a value that is there nevertheless is refused.
         Ok(leaf) if leaf.depth != field.shape.len() && file.is_missing(leaf) => Ok(None),
         Ok(leaf) if !fits(leaf.meaning, field.datatype) && !file.is_missing(leaf) => refuse(format!(
             "holds {}, which {} {} field cannot hold",

@@ -49,7 +49,7 @@ impl<'a> Raw<'a> {
 }
 
 enum Split {
-    /// A record of so many bytes.
+    /// A record of this many bytes.
     Record(usize),
     /// The record goes on beyond the bytes.
     More,

@@ -38,7 +38,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Tensor<'a> {
-    /// Reads a tensor of at most so many values.
+    /// Reads a tensor of at most `most` values.
     pub(super) fn read(message: &'a [u8], most: usize) -> Read<Self> {
         let parts = Parts::read(message, most)?;
         let data = match parts.kind {
@@ -123,7 +123,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Numbers of so many bytes each, wherever they stand.
+    /// Numbers of `N` bytes each, wherever they stand.
     fn floats<const N: usize>(&self, number: impl Fn([u8; N]) -> f64) -> Read<Vec<f64>> {
         let parts = self.raw.iter().chain(&self.fixed).map(|bytes| bytes.as_chunks::<N>());
         let mut list = Vec::new();

@@ -52,7 +52,7 @@ pub(super) enum Value<'a> {
     Numbers(Numbers),
     /// Columns of texts.
     Texts(Vec<Node>),
-    /// One of so many names a row.
+    /// One of these names a row.
     Classes {
         index: Node,
         names: Rc<Names>,
