@@ -15,6 +15,8 @@ pub(super) fn code_config(metering: Metering) -> Config {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .concurrency_support(false)
+        // Putting back watches a memory by its addresses: they must stay.
+        .memory_may_move(false)
         .max_wasm_stack(1 << 20);
     config
 }
@@ -40,7 +42,5 @@ pub(super) fn pooled_config(settings: &SandboxSettings, metering: Metering) -> C
         .pagemap_scan(Enabled::Auto);
     let mut config = code_config(metering);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    // Putting back watches a memory by its addresses: they must stay.
-    config.memory_may_move(false);
     config
 }

@@ -24,6 +24,7 @@ fn config_with(metering: Metering, compiled: Arc<dyn CacheStore>) -> Result<Conf
     config
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
         .signals_based_traps(false)
+        .memory_may_move(true)
         .memory_reservation(0)
         .memory_reservation_for_growth(GROWTH_BYTES)
         .memory_guard_size(0)
