@@ -8,6 +8,7 @@ mod deadline;
 mod fallback;
 mod findings;
 mod health;
+mod inline_policy;
 mod invoke;
 mod job;
 mod limits;

@@ -1,7 +1,7 @@
 //! What one version has done since it was loaded: counts that cost a request
 //! next to nothing. Never judges, never reads a clock.
 
-use super::placement::InlinePolicy;
+use super::inline_policy::InlinePolicy;
 use scry_catalog::{Evidence, Latencies};
 use serde::Serialize;
 use std::collections::VecDeque;

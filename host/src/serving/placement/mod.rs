@@ -1,10 +1,8 @@
 //! Where a request's work runs: on the thread that read it, or on the pool. Decided once, by what
 //! requests of its size have taken so far.
 
-mod inline;
 mod offload;
 
-pub(super) use inline::InlinePolicy;
 pub(super) use offload::offload;
 
 use super::job::Job;

@@ -9,7 +9,7 @@ const SHORT: Duration = Duration::from_micros(500);
 
 /// What a version's requests have shown.
 #[derive(Debug, Default)]
-pub(crate) struct InlinePolicy {
+pub(super) struct InlinePolicy {
     /// The largest body that was short.
     bytes_max: AtomicUsize,
     /// Good requests until it is trusted again.
@@ -21,12 +21,12 @@ impl InlinePolicy {
     const OWED: u32 = 256;
 
     /// Whether a body of this size is known to be short.
-    pub(crate) fn covers(&self, bytes: usize) -> bool {
+    pub(super) fn covers(&self, bytes: usize) -> bool {
         bytes <= self.bytes_max.load(Ordering::Relaxed) && self.owed.load(Ordering::Relaxed) == 0
     }
 
     /// A request that was answered. Counts lost between threads are not missed.
-    pub(crate) fn answered(&self, bytes: usize, took: Duration) {
+    pub(super) fn answered(&self, bytes: usize, took: Duration) {
         let bytes_max = self.bytes_max.load(Ordering::Relaxed);
         if took > SHORT {
             if bytes <= bytes_max {
@@ -44,7 +44,7 @@ impl InlinePolicy {
     }
 
     /// A request that was not answered.
-    pub(crate) fn failed(&self) {
+    pub(super) fn failed(&self) {
         self.owed.store(Self::OWED, Ordering::Relaxed);
     }
 }
