@@ -58,7 +58,8 @@ impl Ticker {
 
     /// Something runs: ticks go on. Writes nothing that other threads read where that was said since the last tick.
     pub fn keep_on(&self) {
-        if self.state.is_needed.load(Ordering::SeqCst) {
+        // While it sleeps, each caller wakes it: the one that said so first may not have come to that yet.
+        if self.state.is_needed.load(Ordering::SeqCst) && !self.state.is_asleep.load(Ordering::SeqCst) {
             return;
         }
         self.state.is_needed.store(true, Ordering::SeqCst);

@@ -74,6 +74,16 @@ impl Loaded {
         Ok(())
     }
 
+    /// Keeps what is left of the last call for the next one, where it can be put back to the snapshot and fewer than
+    /// `each` wait. Makes no new instance.
+    pub fn put_back(&self, spent: Spent, each: usize) {
+        if self.stock.has_room(each)
+            && let Some(instance) = spent.put_back(&self.learned)
+        {
+            self.stock.put(instance);
+        }
+    }
+
     /// Learns which pages calls on these inputs write, so that the first instances under load can be put back. Leaves
     /// no instance behind.
     pub fn learn(&self, inputs: &Batch, limits: impl Fn() -> CallLimits) {

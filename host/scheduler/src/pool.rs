@@ -126,7 +126,13 @@ impl<W: Work> Pool<W> {
     pub fn enter<'a>(&'a self, lane: &'a Lane) -> Option<Permit<'a, W>> {
         let may_enter = lane.limits.batch_max_rows < 2 && !lane.is_waited_for();
         let is_in = may_enter && lane.enter();
-        is_in.then(|| Permit { shared: &self.shared, lane, since: Instant::now(), began: thread_cpu() })
+        is_in.then(|| Permit {
+            shared: &self.shared,
+            lane,
+            since: Instant::now(),
+            began: thread_cpu(),
+            is_measured: false,
+        })
     }
 
     /// Whether a call would be refused just now: worth knowing before a large
@@ -142,6 +148,7 @@ pub struct Permit<'a, W: Work> {
     lane: &'a Lane,
     since: Instant,
     began: Duration,
+    is_measured: bool,
 }
 
 impl<W: Work> std::fmt::Debug for Permit<'_, W> {
@@ -155,12 +162,19 @@ impl<W: Work> Permit<'_, W> {
     pub fn began(&self) -> Duration {
         self.began
     }
+
+    /// What is done here is what the lane is measured by.
+    pub fn is_measured(&mut self) {
+        self.is_measured = true;
+    }
 }
 
 impl<W: Work> Drop for Permit<'_, W> {
     fn drop(&mut self) {
         let cpu = thread_cpu().saturating_sub(self.began);
-        self.lane.ran(self.since.elapsed(), cpu);
+        if self.is_measured {
+            self.lane.ran(self.since.elapsed(), cpu);
+        }
         self.lane.used(cpu);
         (self.shared.account)(self.lane, cpu);
         self.lane.leave();
@@ -258,11 +272,13 @@ impl<W: Work> Shared<W> {
                     }
                     drop(state);
                     let (lane, charged) = (picked.lane.clone(), picked.charged());
-                    run(picked);
+                    let is_measured = run(picked);
                     let (wall, before) = (now.elapsed(), used);
                     used = thread_cpu();
                     let cpu = used.saturating_sub(before);
-                    lane.ran(wall, cpu);
+                    if is_measured {
+                        lane.ran(wall, cpu);
+                    }
                     (self.account)(&lane, cpu);
                     state = self.lock();
                     state.queue.done(&lane, charged, cpu);
@@ -313,9 +329,10 @@ pub(crate) fn wake(sleeper: Option<Sleeper>) {
     }
 }
 
-fn run<W: Work>(picked: Picked<W>) {
+fn run<W: Work>(picked: Picked<W>) -> bool {
     // A bug in one call must not cost the pool a thread.
-    if std::panic::catch_unwind(AssertUnwindSafe(|| picked.work.run(picked.joined))).is_err() {
+    std::panic::catch_unwind(AssertUnwindSafe(|| picked.work.run(picked.joined))).unwrap_or_else(|_| {
         tracing::error!("a compute job panicked; this is a bug in scry");
-    }
+        true
+    })
 }

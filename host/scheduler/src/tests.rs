@@ -37,8 +37,9 @@ impl Work for Task {
         true
     }
 
-    fn run(self, joined: Vec<Self>) {
+    fn run(self, joined: Vec<Self>) -> bool {
         (self.run)(joined.iter().map(|task| task.name).collect());
+        true
     }
 }
 
@@ -391,7 +392,7 @@ proptest! {
         now += Duration::from_secs(3600);
         prop_assert_eq!(next(&mut queue, Class::Prompt, now), None, "everything is overdue");
         for (lane, running) in lanes.iter().zip(running) {
-            (0..running).for_each(|_| _ = queue.done(lane, Duration::ZERO, Duration::ZERO));
+            (0..running).for_each(|_| queue.done(lane, Duration::ZERO, Duration::ZERO));
         }
         while next(&mut queue, Class::Prompt, now).is_some() {}
         prop_assert!(queue.is_empty(), "nothing is kept");

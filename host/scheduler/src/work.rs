@@ -16,6 +16,7 @@ pub trait Work: Send + Sized + 'static {
     /// Whether one call may answer both.
     fn joins(&self, other: &Self) -> bool;
 
-    /// Does it, together with those that joined it.
-    fn run(self, joined: Vec<Self>);
+    /// Does it, together with those that joined it. Whether that is what the lane is measured by: what is refused at
+    /// once says nothing of the calls to come.
+    fn run(self, joined: Vec<Self>) -> bool;
 }

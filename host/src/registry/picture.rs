@@ -216,9 +216,12 @@ impl Workbench {
             batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
         };
         self.used.lanes.insert(name.to_owned());
-        let fresh = || [Arc::new(Lane::new(name, limits)), Arc::new(Lane::new(name, limits))];
+        // Tasks are never joined: nothing holds them back.
+        let reading = LaneLimits { batch_max_rows: 0, batch_delay: Duration::ZERO, ..limits };
+        let fresh = || [limits, reading].map(|limits| Arc::new(Lane::new(name, limits)));
         let lanes = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
-        if lanes.iter().any(|lane| *lane.limits() != limits) {
+        let [lane, _] = &*lanes;
+        if *lane.limits() != limits {
             *lanes = fresh();
         }
         lanes.clone()

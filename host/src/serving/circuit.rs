@@ -71,6 +71,18 @@ impl Circuit {
         Ok(Pass { circuit: self.clone(), began, outcome: Outcome::Unknown })
     }
 
+    /// Why no call would pass now, a probe included; takes no probe.
+    pub(super) fn refuses(&self) -> Option<CircuitOpen> {
+        if self.calm.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        self.with(|breaker, now| {
+            let is_forced = breaker.is_forced();
+            let waits = is_forced || breaker.next_probe(now).is_some_and(|pause| !pause.is_zero());
+            (breaker.phase() == Phase::Open && waits).then_some(CircuitOpen { is_forced })
+        })
+    }
+
     /// Does what an operator wants.
     pub fn force(&self, wanted: Override) {
         self.with(|breaker, now| breaker.force(wanted, now));

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 pub(super) enum Job {
     /// A call, which others may join.
     Call(Box<Call>),
-    /// Anything else.
-    Task { deadline: Instant, token: CancelToken, run: Box<dyn FnOnce() + Send> },
+    /// Anything else; it says whether a component was called.
+    Task { deadline: Instant, token: CancelToken, run: Box<dyn FnOnce() -> bool + Send> },
 }
 
 /// One call of a component.
@@ -68,15 +68,16 @@ impl Work for Job {
         }
     }
 
-    fn run(self, joined: Vec<Self>) {
+    fn run(self, joined: Vec<Self>) -> bool {
         match self {
             Self::Task { token, run, .. } => {
                 token.begin();
-                run();
+                run()
             }
             Self::Call(call) if joined.is_empty() => {
                 call.begin();
                 call.alone();
+                true
             }
             Self::Call(call) => {
                 let others = joined.into_iter().filter_map(|job| match job {
@@ -84,6 +85,7 @@ impl Work for Job {
                     Self::Task { .. } => None,
                 });
                 together(std::iter::once(*call).chain(others).collect());
+                true
             }
         }
     }

@@ -98,27 +98,33 @@ impl Predictor {
             // No component is asked.
             return (request.served.serving.live, Err(late.into()));
         }
-        if let Placement::Inline(permit) = place(&self.pool, request) {
-            request.served.series.inline_call();
-            let stop = Stop::Slice(permit.began() + SLICE);
-            let (outcome, spent) = whole(request, stop, &self.services);
-            drop(permit);
-            if let Some((target, spent)) = spent {
-                target.restock(spent);
-            }
-            return self.go_on(request, outcome).await;
+        if let Some(version) = &request.version
+            && let Err(unknown) = request.served.resolve(version)
+        {
+            return (request.served.serving.live, Err(PredictError::Unknown(unknown).into()));
         }
-        self.on_pool(request).await
+        match place(&self.pool, request) {
+            Placement::Inline(mut permit) => {
+                request.served.series.inline_call();
+                let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
+                let (outcome, spent) = whole(request, stop, &self.services);
+                if let Some((target, spent)) = spent {
+                    permit.is_measured();
+                    target.put_back(spent);
+                    if outcome.is_answered() {
+                        target.stats.inline().answered(request.body.len(), began.elapsed());
+                    }
+                }
+                drop(permit);
+                too_long(request, &outcome);
+                self.go_on(request, outcome).await
+            }
+            Placement::Pool => self.on_pool(request).await,
+        }
     }
 
     /// What follows from what one thread has done.
     async fn go_on(&self, request: &Arc<Request>, outcome: Outcome) -> Ended {
-        if let (Outcome::Unread, Ok(live)) | (Outcome::Uncalled(_), Ok(live)) =
-            (&outcome, request.served.target(request.served.serving.live))
-        {
-            // It was too long for the thread that reads requests.
-            live.stats.inline().failed();
-        }
         match outcome {
             Outcome::Done(number, ended) => (number, ended),
             Outcome::Unread => self.on_pool(request).await,
@@ -133,6 +139,9 @@ impl Predictor {
     async fn on_pool(&self, request: &Arc<Request>) -> Ended {
         let (served, live) = (&request.served, request.served.serving.live);
         if request.is_alone() {
+            if let Some(error) = refused_at_once(request) {
+                return (live, Err(error.into()));
+            }
             let done = self.whole_on_pool(request).await;
             return match done {
                 Ok(outcome) => Box::pin(self.go_on(request, outcome)).await,
@@ -159,11 +168,17 @@ impl Predictor {
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
         let work = Box::new(move || {
             theirs.served.series.queued(queued.elapsed());
+            let began = Instant::now();
             let (outcome, spent) = whole(&theirs, stop, &services);
+            let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
                 target.restock(spent);
+                if is_answered {
+                    target.stats.inline().answered(theirs.body.len(), began.elapsed());
+                }
             }
+            is_called
         });
         let deadline = request.deadline(None);
         let job = Job::Task { deadline, token: token.clone(), run: work };
@@ -179,10 +194,14 @@ impl Predictor {
         match self.attempt(&target, &prepared.checked.batch, window).await {
             Ok((outputs, took)) => {
                 answered(request, &prepared, &target, (&outputs, took), &self.services);
-                target.stats.inline().answered(request.body.len(), prepared.took + took);
+                let (before, began) = (prepared.took + took, Instant::now());
                 let answer = of_version(&target, prepared.card.clone(), outputs, None);
                 match prepared.checked.complete(answer) {
-                    Ok(answer) => self.write(request, prepared, answer).await,
+                    Ok(answer) => {
+                        let ended = self.write(request, prepared, answer).await;
+                        target.stats.inline().answered(request.body.len(), before + began.elapsed());
+                        ended
+                    }
                     Err(error) => (number, Err(prepared.failure(PredictError::NoAnswer(error)))),
                 }
             }
@@ -295,6 +314,25 @@ impl Predictor {
         };
         (number, ended)
     }
+}
+
+/// What has turned out to be too long for a thread that reads requests shows first that it is well.
+fn too_long(request: &Request, outcome: &Outcome) {
+    match outcome {
+        Outcome::Unread => request.candidates().for_each(|target| target.stats.inline().failed()),
+        Outcome::Uncalled(prepared) | Outcome::Unwritten(prepared, _) => {
+            prepared.target.iter().for_each(|target| target.stats.inline().failed());
+        }
+        Outcome::Done(..) | Outcome::Bypassed(_) | Outcome::Failed(..) => {}
+    }
+}
+
+/// Why a request is refused before it waits, whatever its body: where one version is asked for certain, whose circuit is
+/// open, or which is known to need more time than there is.
+fn refused_at_once(request: &Request) -> Option<CallError> {
+    let target = request.certain()?;
+    let left = request.deadline(None).saturating_duration_since(Instant::now());
+    target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
 }
 
 /// A request that is being answered. When it is dropped before, its client

@@ -2,13 +2,17 @@
 
 use super::routes::Served;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
+use super::version::ServedVersion;
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
 use scry_protocol::{Answer, Format, ProtocolError, SentTensor, may_have_timeout};
 use scry_sandbox::CallError;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+/// Bodies that are searched for a deadline by the thread that received them.
+const SEARCHED_MAX_BYTES: usize = 256 << 10;
 
 /// A request to predict.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct Request {
     pub body: Bytes,
     /// How it is read, and its answer written.
     pub format: Format,
+    /// The version that was picked for it: once, however often it begins again.
+    pub picked: OnceLock<u32>,
 }
 
 /// An answer as it is sent.
@@ -117,6 +123,22 @@ impl Request {
         self.received + asked.map_or(longest, |timeout| timeout.min(longest))
     }
 
+    /// The versions that may be asked: the one that is named, or those that are routed.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = &Arc<ServedVersion>> {
+        let serving = &self.served.serving;
+        let [one, other] = match &self.version {
+            Some(version) => [self.served.resolve(version).ok(), None],
+            None => [Some(serving.live), serving.canary.as_ref().map(|canary| canary.to)],
+        };
+        [one, other].into_iter().flatten().filter_map(|number| self.served.target(number).ok())
+    }
+
+    /// The version that is asked, where that is certain before the body is read.
+    pub(super) fn certain(&self) -> Option<&Arc<ServedVersion>> {
+        let mut candidates = self.candidates();
+        candidates.next().filter(|_| candidates.next().is_none())
+    }
+
     /// Whether there is time left of a deadline.
     pub(super) fn in_time(&self, deadline: Instant) -> Result<(), CallError> {
         match Instant::now() >= deadline {
@@ -130,7 +152,8 @@ impl Request {
     pub(super) fn is_alone(&self) -> bool {
         let Served { fallback, canary_fallback, limits, .. } = &*self.served;
         let has_spare = !fallback.is_empty() || !canary_fallback.is_empty();
-        !has_spare && limits.batch_max_rows < 2 && !may_have_timeout(&self.body)
+        let may_be_searched = self.body.len() <= SEARCHED_MAX_BYTES;
+        !has_spare && limits.batch_max_rows < 2 && may_be_searched && !may_have_timeout(&self.body)
     }
 }
 

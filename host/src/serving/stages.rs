@@ -54,6 +54,13 @@ pub(super) enum Outcome {
     Unwritten(Box<Prepared>, Answer),
 }
 
+impl Outcome {
+    /// Whether the version that was asked has answered.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self, Self::Done(_, Ok(_)))
+    }
+}
+
 /// Reads and checks a request.
 pub(super) fn prepare(
     request: &Request,
@@ -105,7 +112,7 @@ pub(super) fn prepare(
 fn version(request: &Request, key: Option<&str>) -> Result<u32, CatalogError> {
     match &request.version {
         Some(version) => request.served.resolve(version),
-        None => Ok(request.served.pick(request.key.as_deref().or(key))),
+        None => Ok(*request.picked.get_or_init(|| request.served.pick(request.key.as_deref().or(key)))),
     }
 }
 
@@ -152,9 +159,12 @@ fn call(
 ) -> (Attempt, Option<Spent>) {
     let served = &request.served;
     let window = window(served, served.chain(prepared.number), prepared.deadline);
-    let left = window.until.saturating_duration_since(Instant::now());
-    if let Err(needs) = target.lane.can_meet(left) {
-        return (Err(CallError::DeadlineTooShort(needs)), None);
+    // On the pool that was asked before it waited.
+    if matches!(**stop, Stop::Slice(_)) {
+        let left = window.until.saturating_duration_since(Instant::now());
+        if let Err(needs) = target.lane.can_meet(left) {
+            return (Err(CallError::DeadlineTooShort(needs)), None);
+        }
     }
     let pass = match target.enter() {
         Ok(pass) => pass,
@@ -183,13 +193,13 @@ pub(super) fn answered(
     }
 }
 
-/// Everything that a request needs, on one thread. What the call has left is for after the reply.
+/// Everything that a request needs, on one thread, and what is left of the call.
 pub(super) fn whole(
     request: &Request,
     stop: Stop,
     services: &Services,
 ) -> (Outcome, Option<(Arc<ServedVersion>, Spent)>) {
-    let (began, live, longest) = (Instant::now(), request.served.serving.live, request.deadline(None));
+    let (live, longest) = (request.served.serving.live, request.deadline(None));
     let stop = Arc::new(stop);
     let is_slice = matches!(*stop, Stop::Slice(_));
     let is_over = || stop.has_gone() || Instant::now() >= longest;
@@ -210,11 +220,7 @@ pub(super) fn whole(
         Ok((outputs, took)) => {
             answered(request, &prepared, &target, (&outputs, took), services);
             let answer = of_version(&target, prepared.card.clone(), outputs, None);
-            let outcome = written(request, prepared, answer, &stop);
-            if matches!(outcome, Outcome::Done(_, Ok(_))) {
-                target.stats.inline().answered(request.body.len(), began.elapsed());
-            }
-            outcome
+            written(request, prepared, answer, &stop)
         }
         Err(CallError::Abandoned) if is_slice => Outcome::Uncalled(prepared),
         Err(CallError::InvalidInput(message)) => Outcome::Done(number, Err(PredictError::Refused(message).into())),

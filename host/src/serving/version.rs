@@ -93,6 +93,21 @@ impl ServedVersion {
 }
 
 impl ServedVersion {
+    /// Keeps what a call has left for the next one, on a thread that has no time to make a new instance.
+    pub(super) fn put_back(&self, spent: Spent) {
+        self.loaded.put_back(spent, self.lane.limits().in_flight_max);
+    }
+
+    /// Why a call would be refused at once, whatever its inputs; asks nothing of the circuit.
+    pub(super) fn refuses(&self) -> Option<CallError> {
+        self.circuit.refuses().map(|open| {
+            if !open.is_forced {
+                self.stats.record_unasked();
+            }
+            CallError::CircuitOpen
+        })
+    }
+
     /// Has an instance ready ahead of the next call; without one, that call makes its own.
     pub(super) fn restock(&self, spent: Spent) {
         let each = self.lane.limits().in_flight_max;

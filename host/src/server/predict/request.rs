@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
 use scry_protocol::{Format, KEY_MAX_BYTES, Surface, sent_tensors};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What the handlers share.
@@ -59,7 +59,8 @@ pub(in crate::server) async fn predict(
     }
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
     let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
-    let request = Request { served, version, key, timeout, received, body: body.clone(), format };
+    let request =
+        Request { served, version, key, timeout, received, body: body.clone(), format, picked: OnceLock::new() };
     match app.predictor.predict(request).await {
         Ok(reply) => Ok(answered(reply)),
         Err(Failure { error, sent }) => {

@@ -7,7 +7,9 @@ pub(super) use offload::offload;
 
 use super::job::Job;
 use super::request::Request;
+use super::version::ServedVersion;
 use scry_scheduler::{Permit, Pool, is_idle_enough};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Processor time after which work on a thread that reads requests is stopped.
@@ -23,9 +25,9 @@ pub(super) enum Placement<'a> {
 
 /// Where this request runs.
 pub(super) fn place<'a>(pool: &'a Pool<Job>, request: &'a Request) -> Placement<'a> {
-    let served = &request.served;
-    let live = served.versions.get(&served.serving.live).and_then(|target| target.as_ref().ok());
-    let is_short = live.is_some_and(|target| target.stats.inline().covers(request.body.len()));
-    let permit = (is_short && is_idle_enough(Instant::now())).then(|| pool.enter(&served.lane));
+    let covers = |target: &Arc<ServedVersion>| target.stats.inline().covers(request.body.len());
+    let mut candidates = request.candidates().peekable();
+    let is_short = candidates.peek().is_some() && candidates.all(covers);
+    let permit = (is_short && is_idle_enough(Instant::now())).then(|| pool.enter(&request.served.lane));
     permit.flatten().map_or(Placement::Pool, Placement::Inline)
 }

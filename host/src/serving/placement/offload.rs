@@ -36,12 +36,15 @@ pub(crate) async fn offload<T: Send + 'static>(
     }
     let (work, token, (answer, answered)) = (Arc::new(work), CancelToken::default(), oneshot::channel());
     let (theirs, stop) = (work.clone(), Stop::Client(token.clone()));
-    let task = Box::new(move || drop(answer.send(until(deadline, &stop, &*theirs))));
+    let task = Box::new(move || {
+        drop(answer.send(until(deadline, &stop, &*theirs)));
+        true
+    });
     let job = Job::Task { deadline, token: token.clone(), run: task };
     match run(pool, &served.reading, job, answered, token, deadline).await {
         Ok(done) => done,
         Err(CallError::Timeout) => Err(CallError::Overdue),
-        Err(_) if is_small => until(deadline, &Never, &*work),
+        Err(CallError::Overload) if is_small => until(deadline, &Never, &*work),
         Err(error) => Err(error),
     }
 }
