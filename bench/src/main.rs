@@ -18,6 +18,7 @@ mod in_process;
 mod instructions;
 mod load;
 mod machine;
+mod many;
 mod models;
 mod native_server;
 mod operator;
@@ -76,6 +77,8 @@ enum Part {
     Publishing,
     /// More compute threads, with one model and with many
     Scaling(scaling::Options),
+    /// What a model weighs by itself, with ten and with thousands
+    Models(many::Options),
     /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
     Peers,
     /// Profile, validation and drift of tables beside TFDV, whylogs and Evidently, which are installed
@@ -124,6 +127,7 @@ fn run(part: Option<Part>) -> Result<(), Error> {
         Some(Part::InProcess) => in_process::run(&Workbench::new()?),
         Some(Part::Http(options)) => http::run(&Workbench::new()?, &options),
         Some(Part::Publishing) => publishing::run(&Workbench::new()?),
+        Some(Part::Models(options)) => many::run(&options),
         Some(Part::Scaling(options)) => scaling::run(&Workbench::new()?, &options),
         Some(Part::Imports) => imports::run(),
         Some(Part::Peers) => peers::run(&Workbench::new()?),
