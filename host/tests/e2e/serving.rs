@@ -345,8 +345,8 @@ fn metrics_count_requests_and_time_them() {
     assert_eq!(host.metric(r#"scry_requests_total{model="unknown",outcome="not-found",version="unknown"}"#), 1.0);
     assert_eq!(host.metric(r#"scry_requests_total{model="steady",outcome="not-found",version="unknown"}"#), 1.0);
     assert_eq!(host.metric(r#"scry_sandbox_seconds_count{model="steady"}"#), 3.0);
-    // Two requests that named no good inputs or version waited for a thread, too.
-    assert_eq!(host.metric(r#"scry_queue_seconds_count{model="steady"}"#), 5.0);
+    // The request without good inputs waited for a thread, too.
+    assert_eq!(host.metric(r#"scry_queue_seconds_count{model="steady"}"#), 4.0);
     assert_eq!(host.metric(r#"scry_request_seconds_count{model="steady"}"#), 4.0);
     assert_eq!(host.metric("scry_compile_seconds_count"), 1.0);
     assert_eq!(host.metric("scry_instances_live"), 0.0);
