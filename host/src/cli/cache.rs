@@ -25,7 +25,7 @@ fn folder() -> Option<PathBuf> {
     xdg.or_else(home).map(|dir| dir.join("scry"))
 }
 
-/// Whoever knows the key can have code run here, so it must be this user's alone: under `sudo`, the home folder may be
+/// The key decides what code is run here, so it must be this user's alone: under `sudo`, the home folder may be
 /// another's.
 fn is_own(key: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
