@@ -2,6 +2,8 @@
 //!
 //! ARCHITECTURE.md names the rooms below and what each may touch.
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod config;
 pub mod drift;

@@ -7,6 +7,8 @@
 //! The same sources give the same bytes, from any folder. Never publishes,
 //! never keeps anything but its output.
 
+#![forbid(unsafe_code)]
+
 mod cargo;
 mod inert_wasi;
 mod settings;

@@ -3,6 +3,8 @@
 //! Pure state and decisions: every change makes a new catalog from an old one
 //! or an error. Never does I/O, never reads a clock, never runs a model.
 
+#![forbid(unsafe_code)]
+
 mod breaker;
 mod compatibility;
 mod desired;

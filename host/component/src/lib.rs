@@ -2,6 +2,8 @@
 //!
 //! Never executes, never compiles: custom sections, imports and exports only.
 
+#![forbid(unsafe_code)]
+
 use scry_card::properties::{Properties, PropertiesError};
 use scry_card::stats::{References, StatsError};
 use scry_card::{Card, CardError, Checker, Golden, GoldenError, Invalid, strict};

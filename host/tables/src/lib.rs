@@ -23,6 +23,8 @@
 //! | empty text | `""`, with its quotes | `""` | exact |
 //! | fields with a shape | refused | nested lists | nested lists |
 
+#![forbid(unsafe_code)]
+
 mod collect;
 mod column;
 mod error;
