@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Threads of which each counts apart; of more, some share. Each takes memory once it has counted.
 const SHARDS: usize = 16;
 /// Rows that a thread counts apart until it adds them to the epochs, under a lock that all share.
-const MERGE_ROWS: u64 = 128;
+const MERGE_ROWS: u64 = 32;
 
 /// Inputs, features or outputs.
 #[derive(Debug)]

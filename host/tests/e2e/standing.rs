@@ -77,7 +77,7 @@ fn the_spare_answers_while_inputs_drift_and_the_model_again_after_a_clean_epoch(
     // To the end of this epoch, and through the next: rows count though the spare answers them.
     traffic(&host, &mut random, 3_000, 0.0);
     assert_eq!(ask(&host, &[1.0]).status(200).header("scry-degraded"), Some("drift"));
-    traffic(&host, &mut random, 1_200, 0.0);
+    traffic(&host, &mut random, 300, 0.0);
     let reply = ask(&host, &[1.0]).status(200);
     assert_eq!((reply.header("scry-degraded"), reply.y()), (None, 2.0), "{}", look(&host, "steady"));
     // What it answers is counted again only now.
