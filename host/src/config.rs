@@ -121,6 +121,8 @@ pub struct Registries {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
+    /// Models that a host may hold, withdrawn ones included. Default 10,000.
+    pub models_max: usize,
     /// The newest versions of a model that can be called by number before they
     /// are deployed. Default 2.
     pub versions_warm: usize,
@@ -327,6 +329,7 @@ impl Config {
             ("admin.idle_timeout_ms", admin.idle_timeout_ms, 1, DAY_MS),
             ("admin.write_timeout_ms", admin.write_timeout_ms, 1, DAY_MS),
             ("registries.timeout_ms", self.registries.timeout_ms, 1, 3_600_000),
+            ("catalog.models_max", self.catalog.models_max as u64, 1, 100_000),
             ("catalog.versions_warm", self.catalog.versions_warm as u64, 0, 64),
             ("catalog.golden_max_ms", self.catalog.golden_max_ms, 1, DAY_MS),
             ("history.changes_max", self.history.changes_max as u64, 1, 1_000_000),

@@ -109,10 +109,7 @@ impl Catalog {
         from: Option<OciReference>,
     ) -> Result<(Self, Version), CatalogError> {
         let mut next = self.clone();
-        if !next.models.contains_key(name) && next.models.len() >= Self::MODELS_MAX {
-            return Err(CatalogError::Full(format!("the host holds its most models, {}", Self::MODELS_MAX)));
-        }
-        let model = next.models.entry(name.to_owned()).or_default();
+        let model = next.model_mut(name);
         let number = match model.number_of(&digest) {
             Some(version) => version.number,
             None => model.versions.last_key_value().map_or(1, |(last, _)| last.saturating_add(1)),
@@ -161,14 +158,14 @@ impl Catalog {
 
     /// Sets how a model is served, as a whole.
     pub fn serve(&self, name: &str, serving: Serving) -> Result<Self, CatalogError> {
-        let next = self.with_serving(name, serving)?;
+        let mut next = self.clone();
+        next.set_serving(name, serving)?;
         next.check_all_fallbacks()?;
         Ok(next)
     }
 
     /// Sets how a model is served, while chains may still name what comes later.
-    pub(super) fn with_serving(&self, name: &str, serving: Serving) -> Result<Self, CatalogError> {
-        let mut next = self.clone();
+    pub(super) fn set_serving(&mut self, name: &str, serving: Serving) -> Result<(), CatalogError> {
         let model = self.model(name)?;
         for number in serving.routed() {
             model.version(name, number)?;
@@ -195,17 +192,15 @@ impl Catalog {
                 return Err(wrong(name, format!("version {} is live: it cannot be its own shadow", shadow.to)));
             }
         }
-        next.models.insert(name.to_owned(), Model { serving: Some(serving), ..model.clone() });
-        Ok(next)
+        self.model_mut(name).serving = Some(serving);
+        Ok(())
     }
 
     /// Stops serving a model; its versions stay.
     pub fn withdraw(&self, name: &str) -> Result<Self, CatalogError> {
         self.serving(name)?;
         let mut next = self.clone();
-        if let Some(model) = next.models.get_mut(name) {
-            model.serving = None;
-        }
+        next.model_mut(name).serving = None;
         next.check_all_fallbacks()?;
         Ok(next)
     }
@@ -220,13 +215,19 @@ impl Catalog {
     }
 
     /// Binds a number to bytes, unless it means others already.
-    pub fn bind(&self, name: &str, number: u32, bound: &Bound) -> Result<Self, CatalogError> {
-        let mut next = self.clone();
-        next.models.entry(name.to_owned()).or_default().bind(name, number, bound)?;
-        if next.models.len() > Self::MODELS_MAX {
-            return Err(CatalogError::Full(format!("the host holds its most models, {}", Self::MODELS_MAX)));
+    pub(super) fn bind(&mut self, name: &str, number: u32, bound: &Bound) -> Result<(), CatalogError> {
+        self.model_mut(name).bind(name, number, bound)
+    }
+
+    /// Refuses more than `models_max` models, unless `before` has as many.
+    pub fn check_room(&self, before: &Self, models_max: usize) -> Result<(), CatalogError> {
+        if self.models.len() <= models_max.max(before.models.len()) {
+            return Ok(());
         }
-        Ok(next)
+        let found = self.models.len();
+        Err(CatalogError::Full(format!(
+            "the host holds at most {models_max} models, and this would make {found}: raise `catalog.models_max`"
+        )))
     }
 
     /// Every chain of every model that is served.
@@ -251,7 +252,7 @@ impl Catalog {
     /// Which version of a model its own chain leads back to, and by which link.
     fn own_fallback(&self, name: &str) -> Option<(u32, &Reference)> {
         let model = self.models.get(name)?;
-        let serving = model.serving.as_ref()?;
+        let serving = model.serving.as_ref().filter(|serving| !serving.fallback.is_empty())?;
         let canary = serving.canary.as_ref().map(|canary| canary.to);
         [Some(serving.live), canary].into_iter().flatten().find_map(|number| {
             let own = model.at(number)?;

@@ -39,13 +39,17 @@ impl Registry {
             let version = model.resolve(&name, &VersionRef::Digest(digest))?;
             self.prove(&name, model, version, &effective(&self.config, model.limits()), prepared)?;
         }
+        let mut changed = after.changed(before);
         // What comes in is a model before it gets a number, even if nothing routes to it.
-        for (name, model) in &after.models {
-            for version in arrivals(before.models.get(name), model, &prepared.arrived) {
+        for name in &changed {
+            let model = after.model(name)?;
+            for version in arrivals(before.models.get(name).map(AsRef::as_ref), model, &prepared.arrived) {
                 self.prove(name, model, version, &effective(&self.config, model.limits()), prepared)?;
             }
         }
-        for (name, model) in &after.models {
+        changed.extend(prepared.model.clone());
+        for name in &changed {
+            let model = after.model(name)?;
             let was = before.models.get(name).and_then(|model| model.serving.as_ref());
             let is_asked = prepared.model.as_ref() == Some(name);
             if let Some(serving) = model.serving.as_ref().filter(|serving| is_asked || Some(*serving) != was) {
@@ -86,8 +90,11 @@ impl Registry {
     /// Proves a component that comes in for the other models that have it and
     /// lack its code. The change is not theirs, so a failure does not stop it.
     fn restore_arrived(&self, after: &Catalog, prepared: &mut Prepared) {
-        let warm = self.warm(after, &self.lock().history);
-        for (name, model) in &after.models {
+        let has_arrived = |model: &Model| model.all().any(|version| prepared.arrived.contains_key(&version.digest));
+        let having = after.models.iter().filter(|(_, model)| !prepared.arrived.is_empty() && has_arrived(model));
+        let names: BTreeSet<String> = having.map(|(name, _)| name.clone()).collect();
+        let warm = self.warm_of(&names, after, &self.lock().history);
+        for (name, model) in names.iter().filter_map(|name| Some((name, after.models.get(name)?))) {
             let limits = effective(&self.config, model.limits());
             for number in warm.get(name).into_iter().flatten() {
                 let Ok(version) = model.version(name, *number) else { continue };
@@ -259,7 +266,7 @@ impl Registry {
             message: error.to_string(),
         })?;
         let Some(code) = code else { return Ok(()) };
-        if self.lock().bench.proved.contains(&key) {
+        if self.lock().bench.is_proved(&key) {
             passing.passed(&mut prepared.gates, "golden", "passed before under these limits");
             prepared.proved.insert(key);
             return Ok(());

@@ -127,7 +127,8 @@ pub(in crate::server) fn circuit(
 ) -> Result<ShownCircuit, HttpError> {
     let version = routes.catalog.resolve(reference)?;
     let model = reference.model.clone();
-    let circuit = routes.circuits.get(&(model.clone(), version.number)).ok_or_else(|| HttpError::cold(version))?;
+    let called = routes.called(&model, version.number).ok_or_else(|| HttpError::cold(version))?;
+    let circuit = &called.circuit;
     act(circuit);
     Ok(ShownCircuit { model, version: version.number, digest: version.digest, circuit: circuit.state() })
 }
@@ -193,11 +194,15 @@ fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
 /// What a scrape shows of the versions.
 pub(in crate::server) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
     let scrape = Scrape::new()?;
-    for ((model, version), circuit) in &routes.circuits {
-        scrape.circuit(model, *version, circuit.is_open());
+    // Versions that have done nothing yet cost a scrape nothing.
+    let busy = routes.all_called().filter(|(_, _, called)| called.circuit.is_open() || !called.stats.is_idle());
+    for (model, version, called) in busy {
+        scrape.circuit(model, version, called.circuit.is_open());
     }
-    for ((model, version), watch) in &routes.watches {
-        watch.sides().for_each(|side| scrape.drift(model, *version, &side.moment()));
+    for (model, version, monitor) in routes.monitors() {
+        let moments = monitor.sides().map(Series::moment);
+        let counted = moments.filter(|moment| moment.rows > 0 || moment.alarms > 0);
+        counted.for_each(|moment| scrape.drift(model, version, &moment));
     }
     let now_ms = unix_ms();
     for (name, served) in &routes.models {
