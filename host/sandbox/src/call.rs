@@ -11,7 +11,7 @@ use super::instance::{Function, Instance};
 use super::limits::{Asker, CallLimits, Context, LogLine, Stopped};
 use super::rewind::Learned;
 use super::settings::Metering;
-use super::stock::{Shelf, Stock};
+use super::stock::Shelf;
 use scry_card::{Batch, check_form};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Loaded {
     /// The same code with new instances only: a call that no client waits for
     /// takes none from other calls, and has no lock in common with them.
     pub fn apart(&self) -> Self {
-        Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
+        Self { stock: Arc::new(Shelf::new(0)).stock(), ..self.clone() }
     }
 
     /// Has an instance ready for the next call, where fewer than `each` wait for
