@@ -159,10 +159,10 @@ pub struct Limits {
     /// From the request's arrival to its answer, fallbacks included, in
     /// milliseconds. Default 300.
     pub deadline_ms: u64,
-    /// Share of the deadline kept back for a spare that has not been measured
+    /// Share of the deadline kept back for a fallback that has not been measured
     /// yet, in percent. Default 25.
     pub fallback_reserve_percent: u8,
-    /// What is kept back for a measured spare: a quarter more than its p99, at least
+    /// What is kept back for a measured fallback: a quarter more than its p99, at least
     /// this, and 20 for a guest that ends late; in milliseconds. Default 10.
     pub fallback_reserve_min_ms: u64,
     /// Instructions, roughly, per call; 0 compiles without counting. Default

@@ -8,7 +8,7 @@ mod chain;
 mod tests;
 
 use super::{
-    Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
+    Bound, Bounds, Canary, Catalog, CatalogError, Fallback, LimitsPatch, Model, Serving, Shadow, Step, VersionRef,
 };
 use scry_card::{ChecksPatch, shortened};
 use scry_names::text::{check_tables, whole_number};
@@ -63,7 +63,7 @@ pub struct DesiredModel {
     pub aliases: BTreeMap<String, VersionRef>,
     /// What answers when the live version can't.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "chain")]
-    pub fallback: Vec<Spare>,
+    pub fallback: Vec<Fallback>,
     /// The version that takes a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<DesiredCanary>,

@@ -79,7 +79,7 @@ pub struct Serving {
     pub aliases: BTreeMap<String, u32>,
     /// What answers when the live version can't, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallback: Vec<Spare>,
+    pub fallback: Vec<Fallback>,
     /// Where the deployment departs from the configured limits.
     #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
@@ -96,7 +96,7 @@ fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
 /// One link of a fallback chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Spare {
+pub enum Fallback {
     /// A component: another model, or another version.
     Model(Reference),
     /// The same answer for every row; always the last link.
@@ -266,8 +266,8 @@ impl Catalog {
     /// These models, those that they fall back to, and those that fall back to them:
     /// all that a change of these models may concern.
     pub fn concerned(&self, mut names: BTreeSet<String>) -> BTreeSet<String> {
-        let chains = self.chains().filter(|(name, spare)| names.contains(*name) || names.contains(&spare.model));
-        let more: Vec<String> = chains.flat_map(|(name, spare)| [name.clone(), spare.model.clone()]).collect();
+        let chains = self.chains().filter(|(name, fallback)| names.contains(*name) || names.contains(&fallback.model));
+        let more: Vec<String> = chains.flat_map(|(name, fallback)| [name.clone(), fallback.model.clone()]).collect();
         names.extend(more);
         names
     }
@@ -275,7 +275,7 @@ impl Catalog {
     /// Every component of every chain, with the model that falls back to it.
     fn chains(&self) -> impl Iterator<Item = (&String, &Reference)> {
         let served = self.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
-        served.flat_map(|(name, serving)| serving.spares().map(move |spare| (name, spare)))
+        served.flat_map(|(name, serving)| serving.fallback_models().map(move |fallback| (name, fallback)))
     }
 
     /// Versions that a model may have.
@@ -311,9 +311,9 @@ impl Catalog {
             numbers.extend(serving.routed());
             numbers.extend(model.versions.keys().rev().take(newest));
         }
-        for (_, spare) in self.chains().filter(|(_, spare)| names.contains(&spare.model)) {
-            if let Ok(version) = self.resolve(spare) {
-                warm.entry(spare.model.clone()).or_default().insert(version.number);
+        for (_, fallback) in self.chains().filter(|(_, fallback)| names.contains(&fallback.model)) {
+            if let Ok(version) = self.resolve(fallback) {
+                warm.entry(fallback.model.clone()).or_default().insert(version.number);
             }
         }
         warm
@@ -334,7 +334,8 @@ impl Catalog {
         let model = self.models.get(name).and_then(|model| Some((model, model.serving.as_ref()?)));
         model.into_iter().flat_map(|(model, serving)| {
             let own = serving.routed().filter_map(|number| model.at(number));
-            own.chain(serving.spares().filter_map(|spare| self.resolve(spare).ok())).map(|version| version.digest)
+            own.chain(serving.fallback_models().filter_map(|fallback| self.resolve(fallback).ok()))
+                .map(|version| version.digest)
         })
     }
 
@@ -423,10 +424,10 @@ impl Serving {
     }
 
     /// The components of the fallback chain.
-    pub fn spares(&self) -> impl Iterator<Item = &Reference> {
-        self.fallback.iter().filter_map(|spare| match spare {
-            Spare::Model(reference) => Some(reference),
-            Spare::Constant(_) => None,
+    pub fn fallback_models(&self) -> impl Iterator<Item = &Reference> {
+        self.fallback.iter().filter_map(|fallback| match fallback {
+            Fallback::Model(reference) => Some(reference),
+            Fallback::Constant(_) => None,
         })
     }
 

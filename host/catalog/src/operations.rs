@@ -6,7 +6,7 @@
 use super::reference::is_alias;
 use super::rollout::{Bounds, Canary, Shadow, Step};
 use super::{
-    Bound, Catalog, CatalogError, LimitsPatch, Model, Reference, Serving, Spare, Version, VersionRef, shortened,
+    Bound, Catalog, CatalogError, Fallback, LimitsPatch, Model, Reference, Serving, Version, VersionRef, shortened,
 };
 use scry_card::ChecksPatch;
 use scry_names::{Digest, OciReference};
@@ -32,7 +32,7 @@ pub struct Deployment {
     /// The shadow ends.
     pub no_shadow: bool,
     /// The whole new fallback chain.
-    pub fallback: Option<Vec<Spare>>,
+    pub fallback: Option<Vec<Fallback>>,
     /// Limits to change.
     pub limits: LimitsPatch,
     /// Checks that replace the deployment's own; none keeps those.
@@ -258,18 +258,18 @@ impl Catalog {
             let own = model.at(number)?;
             // The same component under another model's name may have other limits.
             let is_same = |link: &&Reference| link.model == name && self.resolve(link).is_ok_and(|found| found == own);
-            serving.spares().find(is_same).map(|link| (number, link))
+            serving.fallback_models().find(is_same).map(|link| (number, link))
         })
     }
 
-    fn check_fallback(&self, name: &str, fallback: &[Spare]) -> Result<(), CatalogError> {
+    fn check_fallback(&self, name: &str, fallback: &[Fallback]) -> Result<(), CatalogError> {
         let wrong = |message: String| Err(CatalogError::Fallback { model: name.to_owned(), message });
         if fallback.len() > FALLBACK_MAX {
             return wrong(format!("at most {FALLBACK_MAX} links, found {}", fallback.len()));
         }
-        for (i, spare) in fallback.iter().enumerate() {
-            match spare {
-                Spare::Model(reference) => {
+        for (i, link) in fallback.iter().enumerate() {
+            match link {
+                Fallback::Model(reference) => {
                     if let Err(error) = self.resolve(reference) {
                         return wrong(error.to_string());
                     }
@@ -277,10 +277,10 @@ impl Catalog {
                         return wrong("a model cannot be its own fallback; name a version, as in `model@1`".into());
                     }
                 }
-                Spare::Constant(_) if i + 1 < fallback.len() => {
+                Fallback::Constant(_) if i + 1 < fallback.len() => {
                     return wrong("a constant always answers: it can only be the last link".into());
                 }
-                Spare::Constant(_) => {}
+                Fallback::Constant(_) => {}
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::engine::Loaded;
 use super::epochs::Epochs;
 use super::error::{CallError, classify};
 use super::instance::{Function, Instance};
-use super::limits::{Asker, CallLimits, Context, LogLine, Stopped};
+use super::limits::{CallLimits, Client, Context, LogLine, Stopped};
 use super::rewind::Learned;
 use super::settings::Metering;
 use super::stock::Shelf;
@@ -232,7 +232,7 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
         let _ = store.set_fuel(limits.fuel);
     }
     // Ticks drift under load; the wall clock does not.
-    let (deadline, asker) = (limits.deadline, limits.asker.clone());
+    let (deadline, client) = (limits.deadline, limits.client.clone());
     epochs.keep_on();
     let epochs = epochs.clone();
     store.set_epoch_deadline(1);
@@ -240,7 +240,7 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
         epochs.keep_on();
         match Instant::now() {
             now if now >= deadline => Err(Stopped::Deadline.into()),
-            _ if asker.as_deref().is_some_and(Asker::has_gone) => Err(Stopped::Abandoned.into()),
+            _ if client.as_deref().is_some_and(Client::has_gone) => Err(Stopped::Abandoned.into()),
             _ => Ok(UpdateDeadline::Continue(1)),
         }
     });

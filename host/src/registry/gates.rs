@@ -13,7 +13,7 @@ use super::{ChangeError, Registry};
 use crate::golden::{self, Budget};
 use crate::serving::{EffectiveLimits, FallbackError, FallbackLink, correspond};
 use scry_card::{Card, Checker};
-use scry_catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
+use scry_catalog::{Catalog, CatalogError, Fallback, Model, Serving, Version, VersionRef, breaking};
 use scry_names::Digest;
 use scry_os::threads::patiently;
 use std::collections::{BTreeSet, HashMap};
@@ -142,7 +142,7 @@ impl Registry {
         if let Some(was) = was {
             self.compare_schemas(name, model, serving, was, prepared)?;
         }
-        self.check_spares(name, model, serving, was, after, prepared)
+        self.check_fallbacks(name, model, serving, was, after, prepared)
     }
 
     /// Callers of each name must be able to go on as before.
@@ -189,8 +189,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Every spare must be there and answer in the model's form; so must a shadow.
-    fn check_spares(
+    /// Every fallback must be there and answer in the model's form; so must a shadow.
+    fn check_fallbacks(
         &self,
         name: &str,
         model: &Model,
@@ -201,27 +201,27 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         let limits = effective(&self.config, serving.limits);
         let live = self.card(name, model, model.version(name, serving.live)?, &limits, prepared)?;
-        for spare in &serving.fallback {
-            let reference = match spare {
-                Spare::Constant(row) => {
+        for fallback in &serving.fallback {
+            let reference = match fallback {
+                Fallback::Constant(row) => {
                     FallbackLink::constant(name, &live.schema, row)?;
                     continue;
                 }
-                Spare::Model(reference) => reference,
+                Fallback::Model(reference) => reference,
             };
             let version = after.resolve(reference)?;
             let theirs = after.model(&reference.model)?;
             let their_limits = effective(&self.config, theirs.limits());
             let unavailable = |error: ChangeError| FallbackError {
-                spare: format!("`{reference}`"),
+                fallback: format!("`{reference}`"),
                 model: name.to_owned(),
                 message: error.to_string(),
             };
             let card = match self.examine(&reference.model, theirs, version, &their_limits, prepared) {
                 Ok((card, _)) => card,
                 // One that has been damaged since must not stop everything else, least of all the way back.
-                Err(error) if was.is_some_and(|was| was.fallback.contains(spare)) => {
-                    tracing::warn!(model = %name, spare = %reference, %error, "a spare is not available");
+                Err(error) if was.is_some_and(|was| was.fallback.contains(fallback)) => {
+                    tracing::warn!(model = %name, fallback = %reference, %error, "a fallback is not available");
                     continue;
                 }
                 Err(error) => return Err(unavailable(error).into()),

@@ -13,7 +13,7 @@ use crate::serving::{
 };
 use crate::telemetry::{ModelSeries, unix_ms};
 use scry_card::Card;
-use scry_catalog::{Catalog, LimitsPatch, Model, Serving, Spare, Version};
+use scry_catalog::{Catalog, Fallback, LimitsPatch, Model, Serving, Version};
 use scry_scheduler::{Lane, LaneLimits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Workbench {
         }
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
         let live = ready(serving.live);
-        let card = live.map(|target| target.card.clone()).or_else(|| self.spare_card(catalog, serving));
+        let card = live.map(|target| target.card.clone()).or_else(|| self.fallback_card(catalog, serving));
         let fallback = self.chain(catalog, name, card.as_deref(), serving, config);
         let canary_fallback = match &serving.canary {
             None => Vec::new(),
@@ -138,11 +138,11 @@ impl Workbench {
         serving: &Serving,
         config: &Config,
     ) -> Vec<FallbackLink> {
-        let link = |spare: &Spare| {
+        let link = |fallback: &Fallback| {
             let Some(card) = card else { return FallbackLink::Unavailable("no version is ready".into()) };
-            match spare {
-                Spare::Constant(row) => or_unavailable(FallbackLink::constant(name, &card.schema, row)),
-                Spare::Model(reference) => {
+            match fallback {
+                Fallback::Constant(row) => or_unavailable(FallbackLink::constant(name, &card.schema, row)),
+                Fallback::Model(reference) => {
                     let Ok(version) = catalog.resolve(reference) else {
                         return FallbackLink::Unavailable(format!("`{reference}` is not there"));
                     };
@@ -156,9 +156,9 @@ impl Workbench {
         serving.fallback.iter().map(link).collect()
     }
 
-    /// The form of a model whose live version is not ready: its first spare's.
-    fn spare_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
-        serving.spares().find_map(|reference| {
+    /// The form of a model whose live version is not ready: its first fallback's.
+    fn fallback_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
+        serving.fallback_models().find_map(|reference| {
             let digest = catalog.resolve(reference).ok()?.digest;
             let code = self.models.get(&reference.model)?.code.iter().find(|((of, _), _)| *of == digest);
             code.map(|(_, code)| code.card.clone())

@@ -20,7 +20,7 @@ fn catalog(models: u8) -> Catalog {
         let last = if n % 2 == 0 { constant } else { written };
         let change = Deployment {
             aliases: [("other".to_owned(), VersionRef::Number(2))].into(),
-            fallback: Some(vec![Spare::Model(format!("{name}@2").parse().unwrap()), Spare::Constant(last)]),
+            fallback: Some(vec![Fallback::Model(format!("{name}@2").parse().unwrap()), Fallback::Constant(last)]),
             ..Deployment::default()
         };
         catalog = catalog.deploy(&name, &change, 1).unwrap();

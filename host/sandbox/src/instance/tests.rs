@@ -123,7 +123,7 @@ fn load(sandbox: &Sandbox) -> Loaded {
 
 fn limits() -> CallLimits {
     let deadline = Instant::now() + Duration::from_secs(10);
-    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, asker: None }
+    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, client: None }
 }
 
 fn row() -> Batch {

@@ -10,7 +10,7 @@ use crate::serving::{FallbackLink, Served};
 use crate::telemetry::Metrics;
 use proptest::prelude::*;
 use scry_catalog::{
-    Catalog, Deployment, LimitsPatch, Reference, Serving, ShadowRequest, Spare, Step as Share, VersionRef,
+    Catalog, Deployment, Fallback, LimitsPatch, Reference, Serving, ShadowRequest, Step as Share, VersionRef,
 };
 use scry_sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use scry_store::Store;
@@ -92,7 +92,7 @@ impl Ask {
             }
             Self::Fallback(to) => {
                 let link = Reference { model: "m".into(), version: Some(VersionRef::Number(to)) };
-                let fallback = Some(vec![Spare::Model(link)]);
+                let fallback = Some(vec![Fallback::Model(link)]);
                 registry.deploy(by, "other", None, &Deployment { fallback, ..Deployment::default() }).ok()
             }
             Self::Publish(n) => registry.publish(by, guest::component(100.0 + f64::from(n), false), None).ok(),

@@ -7,7 +7,7 @@ use crate::server::error::HttpError;
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
-use scry_catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
+use scry_catalog::{Fallback, Freshness, LimitsPatch, Model, Reference, Step};
 use scry_names::{Digest, OciReference};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(in crate::server) struct Shown {
     shadow: Option<ShownShadow>,
     versions: Vec<ShownVersion>,
     aliases: BTreeMap<String, u32>,
-    fallback: Vec<Spare>,
+    fallback: Vec<Fallback>,
     limits: LimitsPatch,
     /// Where the model departs from the checks of its card.
     checks: ChecksPatch,
