@@ -1,24 +1,27 @@
-//! Copies of the state that changes led to, written in the background: each holds the
-//! whole catalog, and a change should cost what it changes.
+//! Copies of the state that changes led to. Each holds the whole catalog, and a change
+//! should cost what it changes: a copy of many models is written in the background.
 //!
-//! Never keeps a change waiting. A copy that is not written yet is no loss: the history
-//! leads to the same state.
+//! A copy that is not written yet, or cannot be, is no loss: the history leads to the
+//! same state.
 
 use super::recovery::line;
-use scry_catalog::Record;
+use scry_catalog::{Catalog, History, Record};
 use scry_store::CheckpointFile;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// A copy of so many models is written with the change.
+const AT_ONCE_MAX_MODELS: usize = 100;
 /// The share of its time that the thread may write: one in so many.
 const SHARE: u32 = 10;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Writes the newest state; those that it skips are not missed. Dropped, it has written the last one.
+/// Writes the newest state; in the background it skips some.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
+    file: CheckpointFile,
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
@@ -38,15 +41,27 @@ struct Waiting {
 impl Checkpoints {
     pub(super) fn new(file: CheckpointFile) -> io::Result<Self> {
         let shared: Arc<Shared> = Arc::default();
-        let writing = shared.clone();
-        let writer = std::thread::Builder::new().name("checkpoints".into()).spawn(move || writing.run(&file))?;
-        Ok(Self { shared, writer: Some(writer) })
+        let (writing, to) = (shared.clone(), file.clone());
+        let writer = std::thread::Builder::new().name("checkpoints".into()).spawn(move || writing.run(&to))?;
+        Ok(Self { file, shared, writer: Some(writer) })
     }
 
-    /// Has a state written, soon.
-    pub(super) fn write(&self, state: Record) {
+    /// Writes the catalog that a history leads to, or has it written soon.
+    pub(super) fn write(&self, history: &History, catalog: &Catalog) {
+        let state = history.checkpoint(catalog.clone());
+        if catalog.models.len() <= AT_ONCE_MAX_MODELS {
+            return write(&self.file, &state);
+        }
         self.shared.lock().newest = Some(state);
         self.shared.changed.notify_one();
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&self) {
+        let newest = self.shared.lock().newest.take();
+        if let Some(state) = newest {
+            write(&self.file, &state);
+        }
     }
 }
 
@@ -57,6 +72,13 @@ impl Drop for Checkpoints {
         if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("writing checkpoints panicked; this is a bug in scry");
         }
+    }
+}
+
+fn write(file: &CheckpointFile, state: &Record) {
+    let written = line(state).map_err(|error| error.to_string());
+    if let Err(error) = written.and_then(|line| file.write(&line).map_err(|error| error.to_string())) {
+        tracing::warn!(%error, number = state.number(), "the change is made; its checkpoint was not written");
     }
 }
 
@@ -74,10 +96,7 @@ impl Shared {
             let Some(state) = waiting.newest.take() else { return };
             drop(waiting);
             let began = Instant::now();
-            let written = line(&state).map_err(|error| error.to_string());
-            if let Err(error) = written.and_then(|line| file.write(&line).map_err(|error| error.to_string())) {
-                tracing::warn!(%error, number = state.number(), "the change is made; its checkpoint was not written");
-            }
+            write(file, &state);
             drop(state);
             self.rest((began.elapsed() * (SHARE - 1)).min(PAUSE_MAX));
         }
@@ -87,5 +106,30 @@ impl Shared {
     fn rest(&self, pause: Duration) {
         let is_on = |waiting: &mut Waiting| !waiting.is_over;
         drop(self.changed.wait_timeout_while(self.lock(), pause, is_on));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scry_names::Digest;
+    use scry_store::Store;
+
+    /// Of many models the newest state is there once the writer has ended, whichever were skipped.
+    #[test]
+    fn the_last_state_of_many_models_is_written_before_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let recovered = super::super::recovery::recover(&store).unwrap();
+        let checkpoints = Checkpoints::new(recovered.journal.checkpoint_file()).unwrap();
+        let mut catalog = Catalog::default();
+        for n in 0..3 * AT_ONCE_MAX_MODELS {
+            catalog = catalog.publish(&format!("m{n}"), Digest::of(&n.to_le_bytes()), None).unwrap().0;
+            checkpoints.write(&recovered.history, &catalog);
+        }
+        checkpoints.flush();
+        drop(checkpoints);
+        let written = store.read_journal().unwrap().checkpoint.unwrap();
+        assert_eq!(written, line(&recovered.history.checkpoint(catalog)).unwrap());
     }
 }

@@ -47,8 +47,8 @@ impl Registry {
         self.tend(Instant::now(), unix_ms(), save_every);
     }
 
-    /// The last look before the end: everything is kept.
-    pub fn keep_drift(&self) {
+    /// A look after which everything is kept.
+    pub(super) fn keep_drift(&self) {
         self.tend(Instant::now(), unix_ms(), Duration::ZERO);
     }
 

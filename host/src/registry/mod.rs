@@ -153,6 +153,12 @@ impl Registry {
         Ok(registry)
     }
 
+    /// The last look before the end: everything is kept.
+    pub fn close(&self) {
+        self.keep_drift();
+        self.checkpoints.flush();
+    }
+
     /// What is served, for the parts that answer requests.
     pub fn routes(&self) -> Arc<ArcSwap<Routes>> {
         self.routes.clone()
@@ -260,7 +266,7 @@ impl Registry {
                 warn_of_withdrawn(&change);
                 state.history.push(change);
             }
-            self.checkpoints.write(state.history.checkpoint(after.clone()));
+            self.checkpoints.write(&state.history, &after);
         }
         prepared.settle(&after);
         changed.extend(prepared.code.keys().map(|(name, ..)| name.clone()));

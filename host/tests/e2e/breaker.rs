@@ -249,6 +249,7 @@ fn a_version_that_is_let_go_of_takes_its_circuit_along() {
     for (version, variant) in [("2", "triple"), ("3", "fragile")] {
         host.publish(&features("steady", variant));
         host.deploy(&["steady", "--to", version]).ok();
+        host.predict("steady", "", 1.0).status(200);
     }
     let metrics = host.admin_get("/metrics").text;
     assert!(!metrics.contains(&series(1)) && metrics.contains(&(series(2) + "0")), "{metrics}");
