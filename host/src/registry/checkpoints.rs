@@ -21,15 +21,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Writes the newest state; in the background it skips some.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
-    file: CheckpointFile,
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// The file, and the number of the state in it.
+    file: Mutex<(CheckpointFile, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -40,17 +41,18 @@ struct Waiting {
 
 impl Checkpoints {
     pub(super) fn new(file: CheckpointFile) -> io::Result<Self> {
-        let shared: Arc<Shared> = Arc::default();
-        let (writing, to) = (shared.clone(), file.clone());
-        let writer = std::thread::Builder::new().name("checkpoints".into()).spawn(move || writing.run(&to))?;
-        Ok(Self { file, shared, writer: Some(writer) })
+        let (waiting, changed, file) = (Mutex::default(), Condvar::new(), Mutex::new((file, 0)));
+        let shared = Arc::new(Shared { waiting, changed, file });
+        let writing = shared.clone();
+        let writer = std::thread::Builder::new().name("checkpoints".into()).spawn(move || writing.run())?;
+        Ok(Self { shared, writer: Some(writer) })
     }
 
     /// Writes the catalog that a history leads to, or has it written soon.
     pub(super) fn write(&self, history: &History, catalog: &Catalog) {
         let state = history.checkpoint(catalog.clone());
         if catalog.models.len() <= AT_ONCE_MAX_MODELS {
-            return write(&self.file, &state);
+            return self.shared.write(&state);
         }
         self.shared.lock().newest = Some(state);
         self.shared.changed.notify_one();
@@ -60,7 +62,7 @@ impl Checkpoints {
     pub(super) fn flush(&self) {
         let newest = self.shared.lock().newest.take();
         if let Some(state) = newest {
-            write(&self.file, &state);
+            self.shared.write(&state);
         }
     }
 }
@@ -75,19 +77,12 @@ impl Drop for Checkpoints {
     }
 }
 
-fn write(file: &CheckpointFile, state: &Record) {
-    let written = line(state).map_err(|error| error.to_string());
-    if let Err(error) = written.and_then(|line| file.write(&line).map_err(|error| error.to_string())) {
-        tracing::warn!(%error, number = state.number(), "the change is made; its checkpoint was not written");
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, file: &CheckpointFile) {
+    fn run(&self) {
         loop {
             let mut waiting = self.lock();
             while waiting.newest.is_none() && !waiting.is_over {
@@ -96,9 +91,23 @@ impl Shared {
             let Some(state) = waiting.newest.take() else { return };
             drop(waiting);
             let began = Instant::now();
-            write(file, &state);
+            self.write(&state);
             drop(state);
             self.rest((began.elapsed() * (SHARE - 1)).min(PAUSE_MAX));
+        }
+    }
+
+    /// Writes a state, unless a newer one is there.
+    fn write(&self, state: &Record) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = state.number();
+        if number < file.1 {
+            return;
+        }
+        file.1 = number;
+        let written = line(state).map_err(|error| error.to_string());
+        if let Err(error) = written.and_then(|line| file.0.write(&line).map_err(|error| error.to_string())) {
+            tracing::warn!(%error, number, "the change is made; its checkpoint was not written");
         }
     }
 
@@ -112,6 +121,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scry_catalog::Change;
     use scry_names::Digest;
     use scry_store::Store;
 
@@ -120,11 +130,15 @@ mod tests {
     fn the_last_state_of_many_models_is_written_before_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let recovered = super::super::recovery::recover(&store).unwrap();
+        let mut recovered = super::super::recovery::recover(&store).unwrap();
         let checkpoints = Checkpoints::new(recovered.journal.checkpoint_file()).unwrap();
         let mut catalog = Catalog::default();
         for n in 0..3 * AT_ONCE_MAX_MODELS {
-            catalog = catalog.publish(&format!("m{n}"), Digest::of(&n.to_le_bytes()), None).unwrap().0;
+            let before = std::mem::take(&mut catalog);
+            catalog = before.publish(&format!("m{n}"), Digest::of(&n.to_le_bytes()), None).unwrap().0;
+            let (number, models) = (recovered.history.last() + 1, Change::between(&before, &catalog));
+            let (by, what, restored, file) = (String::new(), String::new(), None, None);
+            recovered.history.push(Change { number, at_ms: number, by, what, restored, file, models });
             checkpoints.write(&recovered.history, &catalog);
         }
         checkpoints.flush();
