@@ -156,10 +156,12 @@ impl Registry {
     /// Makes ready what a catalog serves, as far as it can be; what cannot is
     /// remembered with the reason. What is routed was proved when it went live.
     pub(super) fn load_all(&self, catalog: &Catalog) {
+        /// A thread takes as many, so that a few models are loaded one after the other.
+        const EACH_MIN: usize = 32;
         let warm: Vec<_> = self.warm(catalog, &self.lock().history).into_iter().collect();
-        let threads = self.config.compute_threads().clamp(1, warm.len().max(1));
+        let each = warm.len().div_ceil(self.config.compute_threads()).max(EACH_MIN);
         std::thread::scope(|scope| {
-            for models in warm.chunks(warm.len().div_ceil(threads).max(1)) {
+            for models in warm.chunks(each) {
                 scope.spawn(move || models.iter().for_each(|(name, numbers)| self.load_model(catalog, name, numbers)));
             }
         });
