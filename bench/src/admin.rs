@@ -1,7 +1,7 @@
 //! The admin listener: publishing, deploying, metrics.
 
-use crate::Error;
 use crate::client::{Answer, Connection, render};
+use crate::error::Error;
 use crate::servers::Server;
 use serde_json::Value;
 use std::io;

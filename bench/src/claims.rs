@@ -1,6 +1,11 @@
 //! Claims and whether they hold, for tables and for the exit code.
 
-use crate::Error;
+use crate::error::Error;
+
+/// The host's default deadline.
+pub(crate) const DEADLINE_MS: f64 = 300.0;
+/// What an answer may come later.
+pub(crate) const LATE_MS_MAX: f64 = 25.0;
 
 /// How many claims were looked at, and how many did not hold.
 #[derive(Debug, Default)]

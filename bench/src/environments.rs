@@ -2,7 +2,7 @@
 //!
 //! `bench/peers/install` makes them, below the build folder and nowhere else.
 
-use crate::Error;
+use crate::error::Error;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -10,27 +10,20 @@
 //! really run until the clock stops them: fuel, and circuits where there are
 //! any. `--breaker` leaves them both.
 
-use crate::Error;
-use crate::admin::Admin;
-use crate::claims::Claims;
-use crate::client::{Kind, render};
-use crate::machine::{others_percent, undisturbed};
-use crate::models::{Model, sandbox};
+use crate::arena::{Arena, BEHAVIOURS, health_request, hostile_request};
+use crate::claims::{Claims, DEADLINE_MS, LATE_MS_MAX};
+use crate::client::Kind;
+use crate::error::Error;
+use crate::machine::{cores, others_percent, undisturbed};
 use crate::pace::{OpenLoop, closed_loop, for_a_time, on_each, scramble};
 use crate::process::Usage;
-use crate::servers::{Server, TempDir};
 use crate::stats::Sample;
 use crate::storms;
 use crate::tally::Tally;
-use serde_json::json;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The host's default deadline.
-pub(crate) const DEADLINE_MS: f64 = 300.0;
-/// What an answer may come later.
-pub(crate) const LATE_MS_MAX: f64 = 25.0;
 const HEALTH_MS_MAX: f64 = 10.0;
 /// A gross miss; the table says how much it is.
 const RATIO_MAX: f64 = 5.0;
@@ -41,17 +34,6 @@ const GOOD_CONNECTIONS: usize = 2;
 /// How long memory and threads may take to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the guest is told, and what should come of it.
-pub(crate) const BEHAVIOURS: [(&str, &str); 8] = [
-    ("loop", "timeout"),
-    ("memory-copy", "timeout"),
-    ("recursion", "trap"),
-    ("growth", "memory"),
-    ("trap", "trap"),
-    ("huge-output", "invalid-output"),
-    ("log-flood", ""),
-    ("lazy-load", "timeout"),
-];
 /// A version that loads while it predicts, published again and again.
 const PUBLISHING: &str = "publishing lazy-load";
 
@@ -76,21 +58,6 @@ pub(crate) struct Options {
     /// Decides when exactly requests are due
     #[arg(long, default_value_t = 1)]
     seed: u64,
-}
-
-/// A guest that grows has that before its deadline also where pages are slow to come.
-const MEMORY_MAX_BYTES: u64 = 128 << 20;
-
-/// A host with a good model, and hostile ones with and without a fallback.
-pub(crate) struct Arena {
-    // Before the folder, which must not go while the server runs.
-    pub(crate) server: Server,
-    pub(crate) admin: Admin,
-    pub(crate) good: Vec<u8>,
-    lazy: Model,
-    published: AtomicU32,
-    has_breaker: bool,
-    _dir: TempDir,
 }
 
 /// What one turn showed.
@@ -156,54 +123,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     claims.verdict()
 }
 
-/// As the host counts them.
-pub(crate) fn cores() -> usize {
-    thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// A request that makes the guest behave like this.
-pub(crate) fn hostile_request(model: &str, behaviour: &str) -> Vec<u8> {
-    let behaviour = format!(r#"{{"name":"behaviour","shape":[1],"datatype":"BYTES","data":["{behaviour}"]}}"#);
-    let body = format!(r#"{{"inputs":[{behaviour},{{"name":"x","shape":[1],"datatype":"FP64","data":[1.0]}}]}}"#);
-    render("POST", &format!("/v2/models/{model}/infer"), "", body.as_bytes())
-}
-
-/// A request for a health check.
-pub(crate) fn health_request() -> Vec<u8> {
-    render("GET", "/v2/health/live", "", b"")
-}
-
 impl Arena {
-    fn new(breaker: bool) -> Result<Self, Error> {
-        let sandbox = sandbox()?;
-        let good = Model::example(&sandbox, "bikeshare")?;
-        let hostile = Model::guest(&sandbox, "hostile", &[])?;
-        let lazy = Model::guest(&sandbox, "hostile", &["lazy-load"])?;
-        let dir = TempDir::new()?;
-        let server = Server::scry(&dir.0, &[&good])?;
-        let admin = Admin::of(&server)?;
-        let mut has_breaker = false;
-        for model in ["hostile", "hostile-fallback"] {
-            admin.publish(model, &hostile.component)?;
-            admin.deploy(model, &json!({ "limits": { "memory_max_bytes": MEMORY_MAX_BYTES } }))?;
-            if !breaker {
-                admin.deploy(model, &json!({ "limits": { "fuel": 0 } }))?;
-                has_breaker = admin.hold_closed(model)?;
-            }
-        }
-        admin.deploy("hostile-fallback", &json!({ "fallback": [{ "constant": { "y": -1.0 } }] }))?;
-        let good = render("POST", "/v2/models/bikeshare/infer", "", &good.v2_body(1));
-        Ok(Self { server, admin, good, lazy, published: AtomicU32::new(0), has_breaker, _dir: dir })
-    }
-
-    fn circuits(&self, breaker: bool) -> &'static str {
-        match (breaker, self.has_breaker) {
-            (true, _) => "fuel and circuits as in production",
-            (false, true) => "without fuel, circuits held closed, so that the guests run all the time",
-            (false, false) => "without fuel (the host has no circuits), so that the guests run all the time",
-        }
-    }
-
     /// One row: a storm to reach the plateau, then quiet and storm in turns.
     fn measure(&self, options: &Options, storm: &(dyn Fn(Duration) -> Tally + Sync)) -> Result<Row, Error> {
         let turn = Duration::from_secs_f64(options.turn_s);

@@ -1,6 +1,6 @@
 //! The same requests to a native server and to `scry serve`, over loopback.
 
-use crate::Error;
+use crate::error::Error;
 use crate::load::Load;
 use crate::models::{Model, Workbench};
 use crate::servers::{Server, TempDir, build_scry};

@@ -2,8 +2,8 @@
 //!
 //! `bench/imports/imports.py` fits, exports, and measures; this makes its environment.
 
-use crate::Error;
 use crate::environments::{folder, install};
+use crate::error::Error;
 use crate::servers::build_scry;
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! One call in this process: native, in an instance that is kept as it is, in
 //! a new one, in one that is put back to the snapshot.
 
-use crate::Error;
+use crate::error::Error;
 use crate::models::{self, Model, Native, Workbench};
 use crate::stats::Sample;
 use scry_card::{Batch, differences};

@@ -1,8 +1,8 @@
 //! A load generator: one thread a connection, each kept open, the next request
 //! sent when the last is answered.
 
-use crate::Error;
 use crate::client::{Connection, render};
+use crate::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

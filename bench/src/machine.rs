@@ -1,7 +1,8 @@
 //! Who else uses the machine: what a turn showed while others computed says
 //! little about the host.
 
-use crate::Error;
+use crate::error::Error;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The unit of `/proc/stat` and `/proc/PID/stat`, which is the same everywhere.
@@ -45,6 +46,11 @@ pub(crate) fn others_percent<T>(turns: &[Watched<T>]) -> f64 {
     turns.iter().map(|watched| watched.others_percent).sum::<f64>() / turns.len() as f64
 }
 
+/// As the host counts them.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
 /// Processor time used until a moment: by all, and by us.
 pub(crate) struct Look {
     at: Instant,
@@ -62,7 +68,7 @@ impl Look {
     pub(crate) fn others_percent(&self, processes: &[u32]) -> Result<f64, Error> {
         let now = Self::take(processes)?;
         let others = (now.all - self.all).saturating_sub(now.ours - self.ours);
-        let machine = (now.at - self.at).mul_f64(crate::hostile::cores() as f64);
+        let machine = (now.at - self.at).mul_f64(cores() as f64);
         Ok(100.0 * others.as_secs_f64() / machine.as_secs_f64())
     }
 }

@@ -6,11 +6,14 @@
 //! disturbs all of them alike: trust the ratios more than the times.
 
 mod admin;
+mod arena;
+mod book;
 mod claims;
 mod client;
 mod crowd;
 mod data;
 mod environments;
+mod error;
 mod hostile;
 mod http;
 mod imports;
@@ -38,21 +41,16 @@ mod tally;
 mod turns;
 
 use clap::{Parser, Subcommand};
+use data::scry_turn::DATA_TURN;
+use error::Error;
+use instructions::counted::COUNTED_CALLS;
 use models::Workbench;
+use native_server::NATIVE_SERVER;
 use std::process::ExitCode;
 
 /// The host's, so that native code is not charged for another one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-type Error = Box<dyn std::error::Error>;
-
-/// The benchmark's second face: the native server that it starts.
-const NATIVE_SERVER: &str = "native-server";
-/// And its third: the calls that callgrind counts.
-const COUNTED_CALLS: &str = "counted-calls";
-/// And its fourth: Scry among the tools that read tables.
-const DATA_TURN: &str = "data-turn";
 
 /// What a prediction costs, and what a host stands.
 ///

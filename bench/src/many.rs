@@ -1,8 +1,8 @@
 //! What a model weighs by itself: publishing one more, memory, a start, and a list of all, with ten models and with
 //! thousands of about a kilobyte.
 
-use crate::Error;
 use crate::admin::Admin;
+use crate::error::Error;
 use crate::process::Usage;
 use crate::servers::{Server, TempDir, build_scry};
 use crate::stats::median;

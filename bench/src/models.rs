@@ -1,7 +1,7 @@
 //! The example models: as native Rust, and as the components that `scry build`
 //! makes of the same sources.
 
-use crate::Error;
+use crate::error::Error;
 use bikeshare::Bikeshare;
 use digits::Digits;
 use scry_build::{Request, build};

@@ -2,7 +2,7 @@
 //! inline on the thread that read the request. No limits, no metrics, and checks
 //! of values only where a path asks for them.
 
-use crate::Error;
+use crate::error::Error;
 use crate::models::{NAMES, Native, native};
 use axum::Router;
 use axum::body::Bytes;
@@ -16,6 +16,9 @@ use scry_card::{Batch, Card, Checker, Decision, Detail, Field, assemble};
 use scry_protocol::{Answer, Remarks};
 use scry_protocol::{InferRequest, InferResponse};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The command that starts it.
+pub(crate) const NATIVE_SERVER: &str = "native-server";
 
 struct Model {
     card: Arc<Card>,

@@ -2,10 +2,10 @@
 //! rollback, a clean-up.
 
 use crate::admin::Admin;
+use crate::book::Book;
 use crate::client::Kind;
 use crate::models::Model;
 use crate::pace::scramble;
-use crate::soak::Book;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -9,13 +9,13 @@
 //! takes of the processors, more at overload, the host cannot have: the table also
 //! says what it answered for what was left to it.
 
-use crate::Error;
 use crate::admin::Admin;
-use crate::claims::Claims;
+use crate::arena::hostile_request;
+use crate::claims::{Claims, DEADLINE_MS, LATE_MS_MAX};
 use crate::client::{Kind, render};
 use crate::crowd;
-use crate::hostile::{DEADLINE_MS, LATE_MS_MAX, cores, hostile_request};
-use crate::machine::{others_percent, undisturbed};
+use crate::error::Error;
+use crate::machine::{cores, others_percent, undisturbed};
 use crate::models::{Model, sandbox};
 use crate::pace::{OpenLoop, scramble};
 use crate::process::{RSS_TOLERANCE_MIB, Usage};

@@ -6,8 +6,8 @@
 //! word; one that answers wrongly ends the benchmark. Nothing is installed
 //! outside of the build folder, and all listen on loopback alone.
 
-use crate::Error;
 use crate::environments::{folder, install, sources};
+use crate::error::Error;
 use crate::load::{Load, post};
 use crate::models::{Model, Workbench};
 use crate::servers::{Server, TempDir};

@@ -1,7 +1,7 @@
 //! A process and all below it: what they used, and their end. A server in
 //! Python is seldom one process. Never touches a process outside of the tree.
 
-use crate::Error;
+use crate::error::Error;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::{read_dir, read_to_string};
 use std::os::fd::OwnedFd;

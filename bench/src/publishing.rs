@@ -1,8 +1,8 @@
 //! What the callers of one model notice while versions of another are taken in:
 //! verified, compiled, proved.
 
-use crate::Error;
 use crate::admin::Admin;
+use crate::error::Error;
 use crate::load::Load;
 use crate::models::Workbench;
 use crate::servers::{Server, TempDir};

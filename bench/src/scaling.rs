@@ -3,9 +3,9 @@
 //!
 //! The load generator shares the machine: beyond its processors, more threads show what they cost, not what they bring.
 
-use crate::Error;
 use crate::admin::Admin;
 use crate::client::{Connection, render};
+use crate::error::Error;
 use crate::models::{Model, Workbench};
 use crate::pace::{closed_loop, for_a_time};
 use crate::servers::{Server, TempDir};

@@ -1,9 +1,10 @@
 //! The servers as processes: how each is started, and ended with all that it
 //! started.
 
+use crate::error::Error;
 use crate::models::Model;
+use crate::native_server::NATIVE_SERVER;
 use crate::process_tree::ProcessTree;
-use crate::{Error, NATIVE_SERVER};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

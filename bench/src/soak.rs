@@ -5,10 +5,11 @@
 //! Keeps only counts, so that it can run for days; decides from its seed what
 //! is asked when. Never restarts the host: one that falls ends the soak.
 
-use crate::Error;
 use crate::admin::Admin;
+use crate::book::Book;
 use crate::claims::Claims;
 use crate::client::{Connection, Kind};
+use crate::error::Error;
 use crate::machine::Look;
 use crate::models::{Model, sandbox};
 use crate::operator::operate;
@@ -17,11 +18,9 @@ use crate::process::{RSS_TOLERANCE_MIB, Usage};
 use crate::servers::{Server, TempDir};
 use crate::soak_load::{Line, Manner, Request, lines};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,7 +31,6 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const DESCRIPTORS_TOLERANCE: f64 = 8.0;
 /// The runtime starts and ends threads that wait for disks.
 const THREADS_TOLERANCE: f64 = 4.0;
-const UNEXPLAINED_SHOWN_MAX: usize = 20;
 
 /// How long, and which requests.
 #[derive(Debug, clap::Args)]
@@ -43,42 +41,6 @@ pub(crate) struct Options {
     /// Decides what is asked when
     #[arg(long, default_value_t = 1)]
     seed: u64,
-}
-
-/// What came back, shared by everybody who asks.
-#[derive(Default)]
-pub(crate) struct Book(Mutex<Pages>);
-
-#[derive(Default)]
-struct Pages {
-    lines: BTreeMap<&'static str, BTreeMap<Kind, u64>>,
-    slowest: BTreeMap<&'static str, Duration>,
-    unexplained: u64,
-    /// What the first of them said, and how often each was said.
-    shown: BTreeMap<String, u64>,
-}
-
-impl Book {
-    /// Notes an answer, and what it says where it is not one of those expected.
-    pub(crate) fn note(&self, name: &'static str, kind: Kind, took: Duration, unexplained: Option<String>) {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = unexplained {
-            pages.unexplained += 1;
-            let shown = format!("{name}: {kind}: {text}");
-            if pages.shown.len() < UNEXPLAINED_SHOWN_MAX || pages.shown.contains_key(&shown) {
-                *pages.shown.entry(shown).or_default() += 1;
-            }
-        }
-        *pages.lines.entry(name).or_default().entry(kind).or_default() += 1;
-        let slowest = pages.slowest.entry(name).or_default();
-        *slowest = took.max(*slowest);
-    }
-
-    /// Requests and unexplained answers so far.
-    fn counts(&self) -> (u64, u64) {
-        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (pages.lines.values().flat_map(BTreeMap::values).sum(), pages.unexplained)
-    }
 }
 
 /// Runs the load, prints the summary, and fails where a claim does.
@@ -187,7 +149,7 @@ fn watch(process: u32, time: Duration, book: &Book) -> Result<Vec<Usage>, std::i
 }
 
 fn report(samples: &[Usage], live: Option<f64>, book: Book) -> Result<(), Error> {
-    let pages = book.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let pages = book.close();
     println!("| kind | answers | slowest ms |");
     println!("|---|---|--:|");
     for (name, kinds) in &pages.lines {

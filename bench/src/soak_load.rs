@@ -1,8 +1,8 @@
 //! The mixed load of a soak: every kind of client, good and bad, and what each
 //! may be answered. Whatever else comes back is unexplained.
 
+use crate::arena::{BEHAVIOURS, health_request, hostile_request};
 use crate::client::{Answer, Kind, connect, render};
-use crate::hostile::{BEHAVIOURS, health_request, hostile_request};
 use crate::models::Model;
 use crate::pace::fraction;
 use std::io::{self, BufReader, Write};

@@ -1,10 +1,11 @@
 //! Ten thousand traps, and a thousand clients who leave in the middle of a
 //! call: what the host still holds afterwards.
 
-use crate::Error;
+use crate::arena::{Arena, hostile_request};
 use crate::claims::Claims;
 use crate::client::{Connection, Kind, connect};
-use crate::hostile::{Arena, cores, hostile_request};
+use crate::error::Error;
+use crate::machine::cores;
 use crate::pace::{closed_loop, fraction, on_each, so_often};
 use crate::process::{RSS_TOLERANCE_MIB, Usage};
 use crate::tally::Tally;

@@ -1,7 +1,7 @@
 //! Servers under load, turn by turn within one run: a noisy machine disturbs
 //! all of them alike, and each turn is compared with the first server's.
 
-use crate::Error;
+use crate::error::Error;
 use crate::load::Load;
 use crate::servers::Server;
 use crate::stats::{Sample, median};

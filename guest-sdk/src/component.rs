@@ -2,7 +2,7 @@
 //!
 //! Moves lists, never copies or interprets their elements.
 
-use crate::{Category, ColumnModel, Failure, Model, Record};
+use crate::{ColumnModel, Failure, Model, Record};
 use scry_card::{Datatype, Field, Tensor, Text, Values};
 
 /// What `export!` calls.
@@ -75,27 +75,6 @@ pub mod runtime {
             features: fields(schema.features),
             outputs: fields(schema.outputs),
         }
-    }
-
-    pub fn read_categories<C: Category>(tensor: Tensor) -> Result<Vec<C>, String> {
-        let Values::Bytes(text) = &tensor.values else { return Err(tensor.values.datatype().to_string()) };
-        let find = |(row, name): (usize, &str)| match C::NAMES.iter().position(|&known| known == name) {
-            Some(at) => C::ALL.get(at).copied().ok_or_else(|| name.to_owned()),
-            // What stands behind a missing value does not matter.
-            None if !tensor.is_valid(row) || name.is_empty() => C::ALL.first().copied().ok_or_else(|| name.to_owned()),
-            None => Err(format!("{name:?}")),
-        };
-        text.iter().enumerate().map(find).collect()
-    }
-
-    #[expect(clippy::expect_used, reason = "4 GiB of text do not fit in a guest")]
-    pub fn write_categories<C: Category>(column: Vec<C>) -> Tensor {
-        let mut text = Text::default();
-        for value in &column {
-            let name = C::NAMES.get(value.index()).copied().unwrap_or_default();
-            text.push(name).expect("less than 4 GiB of text");
-        }
-        Tensor { shape: vec![column.len() as u64], values: Values::Bytes(text), validity: None }
     }
 
     fn to_wit_field(field: Field) -> wit::Field {

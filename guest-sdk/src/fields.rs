@@ -273,52 +273,6 @@ impl<T: FieldType> FieldType for Option<T> {
     }
 }
 
-/// An enum whose variants are a text column's values; made by
-/// `#[derive(Category)]`.
-pub trait Category: Copy + 'static {
-    /// The text of each variant.
-    const NAMES: &'static [&'static str];
-    /// Each variant, in the order of `NAMES`.
-    const ALL: &'static [Self];
-    /// Position in `ALL`: the column of a one-hot encoding.
-    fn index(&self) -> usize;
-}
-
-/// Makes an enum with `Category` a field type; called by the derive.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! category_column {
-    ($category:ident) => {
-        #[automatically_derived]
-        impl $crate::FieldType for $category {
-            type Column = ::std::vec::Vec<$category>;
-            const NUMERIC: bool = false;
-
-            fn datatype() -> $crate::card::Datatype {
-                $crate::card::Datatype::Bytes
-            }
-            fn categories() -> ::std::vec::Vec<::std::string::String> {
-                <$category as $crate::Category>::NAMES.iter().map(|&name| name.into()).collect()
-            }
-            fn read(tensor: $crate::card::Tensor) -> ::core::result::Result<Self::Column, ::std::string::String> {
-                $crate::runtime::read_categories(tensor)
-            }
-            fn write(column: Self::Column) -> $crate::card::Tensor {
-                $crate::runtime::write_categories(column)
-            }
-            fn get(column: &Self::Column, row: usize) -> Self {
-                column.get(row).copied().unwrap_or(<$category as $crate::Category>::ALL[0])
-            }
-            fn push(self, column: &mut Self::Column) {
-                column.push(self);
-            }
-            fn push_missing(column: &mut Self::Column) {
-                column.push(<$category as $crate::Category>::ALL[0]);
-            }
-        }
-    };
-}
-
 /// A field's description; called by the derive.
 #[doc(hidden)]
 pub fn describe<T: FieldType>(

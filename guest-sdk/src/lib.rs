@@ -54,6 +54,7 @@ extern crate self as scry_guest; // the generated bindings name it
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::indexing_slicing, clippy::expect_used)]
 pub mod bindings;
+mod category;
 mod component;
 mod fields;
 pub mod kernels;
@@ -63,7 +64,8 @@ mod record;
 pub mod testing;
 mod weights;
 
-pub use fields::{Category, Column, FieldType, Nullable, describe, read_column};
+pub use category::{Category, read_categories, write_categories};
+pub use fields::{Column, FieldType, Nullable, describe, read_column};
 pub use record::{Batch, Record};
 pub use scry_card as card;
 pub use scry_derive::{Category, Record};

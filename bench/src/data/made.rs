@@ -3,8 +3,8 @@
 //! The same tables whenever they are made. No tool that is measured has a part
 //! in what is known.
 
-use super::simulation::Random;
-use crate::Error;
+use super::shared::simulation::Random;
+use crate::error::Error;
 use scry_card::{Batch, Datatype, Field, Tensor, Values};
 use scry_tables::Writer;
 use std::collections::BTreeMap;

@@ -4,20 +4,14 @@
 //! Each tool is a process on one core. The tables are made once, all read the
 //! same files, and an answer that is not true ends the benchmark.
 
-// Shared with the tests of the crate that they test, where whatever fails may panic.
-#[path = "../../../guest-sdk/card/tests/stats/agreement.rs"]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's")]
-mod agreement;
 mod made;
 mod rule;
 pub(crate) mod scry_turn;
-#[path = "../../../guest-sdk/card/tests/stats/simulation.rs"]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's")]
-mod simulation;
+mod shared;
 mod task;
 mod tools;
 
-use crate::Error;
+use crate::error::Error;
 use crate::servers::TempDir;
 use crate::stats::median;
 use made::{COLUMNS, Made};

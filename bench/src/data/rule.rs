@@ -1,11 +1,11 @@
 //! What Scry's own rule for drift costs and gives: nanoseconds a row, rows to
 //! alarm, alarms without drift, agreement with scipy.
 
-use super::agreement;
 use super::made::{COLUMNS, name};
-use super::simulation::{Random, Source, false_alarms, median_rows_to_alarm};
-use crate::Error;
+use super::shared::agreement;
+use super::shared::simulation::{Random, Source, false_alarms, median_rows_to_alarm};
 use crate::claims::Claims;
+use crate::error::Error;
 use scry_card::stats::{ALPHA, Counter, Profiler, watch};
 use scry_card::{Batch, Field, Tensor, Values};
 use serde_json::json;

@@ -2,7 +2,7 @@
 //! the host's checks do, in a process of its own.
 
 use super::task::{Answer, Column};
-use crate::Error;
+use crate::error::Error;
 use crate::process::peak_mib;
 use scry::offline::{Request, compare, profile};
 use scry_card::stats::{ALPHA, Verdict};
@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// The command that takes the turn.
+pub(crate) const DATA_TURN: &str = "data-turn";
 /// Rows that are checked at once, as in work over files.
 const BATCH_ROWS: usize = 1_024;
 /// Values of a column that `scry profile` keeps unless told otherwise.

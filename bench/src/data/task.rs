@@ -1,7 +1,7 @@
 //! What tools are asked to do with tables, and the answers that are right.
 
 use super::made::{COLUMNS, MOVED, Made, Table, invalid, name};
-use crate::Error;
+use crate::error::Error;
 use scry_card::stats::{Kind, Reference};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

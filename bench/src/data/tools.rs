@@ -1,9 +1,10 @@
 //! The tools, each a process on one core.
 
 use super::made::Made;
+use super::scry_turn::DATA_TURN;
 use super::task::{Answer, Task};
 use crate::environments::{folder, install, sources};
-use crate::{DATA_TURN, Error};
+use crate::error::Error;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs::File;
 use std::path::{Path, PathBuf};

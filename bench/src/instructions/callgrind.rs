@@ -1,8 +1,9 @@
 //! This program again, under callgrind, and what a figure depends on besides
 //! the code that is measured.
 
+use super::counted::COUNTED_CALLS;
+use crate::error::Error;
 use crate::models::Model;
-use crate::{COUNTED_CALLS, Error};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 

@@ -3,7 +3,7 @@
 //!
 //! Only what [`counted_call`] does is counted. Never starts a program.
 
-use crate::Error;
+use crate::error::Error;
 use crate::models::Model;
 use scry_card::{Card, assemble, check};
 use scry_protocol::{Answer, Remarks};
@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The command that makes the calls.
+pub(crate) const COUNTED_CALLS: &str = "counted-calls";
 /// Calls before the first that is counted: what is made once is made then.
 const WARM_UP: usize = 5;
 const MEMORY_MAX_BYTES: u64 = 64 << 20;

@@ -8,7 +8,7 @@ mod callgrind;
 mod comparison;
 pub(crate) mod counted;
 
-use crate::Error;
+use crate::error::Error;
 use crate::models::{Model, Workbench};
 use crate::servers::TempDir;
 use comparison::{Figures, Stored, compare};

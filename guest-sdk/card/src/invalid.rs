@@ -89,6 +89,17 @@ pub fn shortened(mut text: String, max_bytes: usize) -> String {
     text
 }
 
+/// What may stand somewhere, as far as it fits in a message.
+pub(crate) fn one_of(names: impl Iterator<Item = impl fmt::Display>) -> String {
+    const SHOWN_MAX: usize = 32;
+    let mut names = names.map(|name| name.to_string());
+    let shown: Vec<_> = names.by_ref().take(SHOWN_MAX).collect();
+    match names.count() {
+        0 => format!("one of {}", shown.join(", ")),
+        more => format!("one of {} and {more} more", shown.join(", ")),
+    }
+}
+
 /// A shape as an error shows it: a client may send one of millions of dimensions.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownShape<'a>(pub &'a [u64]);

@@ -3,7 +3,8 @@
 //! Never fills in or converts: a missing member is missing, and must be
 //! nullable.
 
-use crate::schema::{MISSING_MAX_ELEMENTS, REST_MAX_ELEMENTS, unknown_field};
+use crate::assemble::{MISSING_MAX_ELEMENTS, REST_MAX_ELEMENTS};
+use crate::schema::unknown_field;
 use crate::{
     Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Interrupt, Interrupted, Invalid, ShownShape, Tensor, Unfit,
     Values,

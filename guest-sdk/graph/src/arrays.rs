@@ -1,7 +1,7 @@
 //! The arrays of a model file: bounds and types checked, each used once.
 
 use crate::error::{FileError, Wrong, wrong};
-use crate::file::{Kind, Placed};
+use crate::format::{Kind, Placed};
 use scry_card::Text;
 use std::cell::Cell;
 

@@ -1,5 +1,6 @@
 //! What is wrong with a model file, and why there is no answer.
 
+use crate::format::FORMAT;
 use scry_card::{Invalid, strict};
 
 /// Why a model file does not read.
@@ -12,7 +13,7 @@ pub enum FileError {
     #[error(
         "expected format {expected} of the model file, found format {found}: export the model with the Python \
          package of this version of Scry",
-        expected = crate::FORMAT
+        expected = FORMAT
     )]
     Format {
         /// The file's.

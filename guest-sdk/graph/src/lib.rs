@@ -11,6 +11,7 @@ mod arrays;
 mod error;
 mod evaluate;
 mod file;
+mod format;
 mod model;
 mod ops;
 mod output;
@@ -18,5 +19,6 @@ mod spec;
 mod value;
 
 pub use error::{EvaluateError, FileError};
-pub use file::{FORMAT, MAGIC, Parts, framed};
+pub use file::{Parts, framed};
+pub use format::{FORMAT, MAGIC};
 pub use model::Model;

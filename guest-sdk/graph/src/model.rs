@@ -1,7 +1,8 @@
 //! A model: the graph, checked, and its schema.
 
 use crate::error::{FileError, Wrong, wrong};
-use crate::file::{self, Graph};
+use crate::file;
+use crate::format::Graph;
 use crate::ops::{self, Op};
 use crate::output::Output;
 use crate::spec::Spec;

@@ -2,7 +2,7 @@
 
 use crate::arrays::Arrays;
 use crate::error::{EvaluateError, FileError, Wrong, wrong};
-use crate::file::{Kind, OutputSpec};
+use crate::format::{Kind, OutputSpec};
 use crate::value::Shape;
 use scry_card::{Datatype, Field, Tensor, Text, Values};
 

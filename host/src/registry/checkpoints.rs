@@ -4,7 +4,7 @@
 //! A copy that is not written yet, or cannot be, is no loss: the history leads to the
 //! same state.
 
-use super::recovery::line;
+use super::record::line;
 use scry_catalog::{Catalog, History, Record};
 use scry_store::CheckpointFile;
 use std::io;

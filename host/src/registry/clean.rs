@@ -3,7 +3,7 @@
 //! Never removes what a state in the history within the retention still names,
 //! and never runs beside a change that is being prepared.
 
-use super::recovery::line;
+use super::record::line;
 use super::{ChangeError, Registry};
 use crate::telemetry::unix_ms;
 use scry_files::FileError;

@@ -19,6 +19,7 @@ mod operations;
 mod pace;
 mod picture;
 mod prepared;
+mod record;
 mod recovery;
 mod refetch;
 mod required_code;
@@ -260,7 +261,7 @@ impl Registry {
             let number = state.history.last() + 1;
             let change = Change { number, at_ms, by, what, restored, file, models };
             let record = Record::Change(change);
-            state.journal.append(&recovery::line(&record)?)?;
+            state.journal.append(&record::line(&record)?)?;
             if let Record::Change(change) = record {
                 tracing::info!(number, by = %change.by, what = %change.what, "changed");
                 warn_of_withdrawn(&change);

@@ -3,8 +3,7 @@
 //! Makes anew what a change concerns, and takes over the rest as it is.
 
 use super::monitors::monitor;
-use super::retire::circuit_pause;
-use super::workbench::{VersionRecords, Versions, Workbench, effective, metering};
+use super::workbench::{VersionRecords, Versions, Workbench, circuit_pause, effective, metering};
 use crate::config::Config;
 use crate::drift::Paired;
 use crate::serving::{

@@ -5,6 +5,7 @@
 //! aside before it is repaired. Never guesses: where both fail, the host does
 //! not start.
 
+use super::record::{line, read};
 use super::{ChangeError, Registry};
 use scry_catalog::{Catalog, History, HistoryError, Record};
 use scry_store::{Journal, Quarantined, Store};
@@ -150,17 +151,6 @@ fn losses(found: &[Record], history: &History) -> Vec<String> {
 
 fn lost_changes(from: u64, to: u64) -> String {
     format!("the history lacks changes {from} to {to}; what is served comes from the checkpoint and later changes")
-}
-
-fn read(line: &[u8]) -> Result<Record, ChangeError> {
-    serde_json::from_slice(line).map_err(|e| {
-        ChangeError::Recovery(format!("the history was written by another version of scry, or by something else: {e}"))
-    })
-}
-
-/// A record as it is kept.
-pub(super) fn line(record: &Record) -> Result<Vec<u8>, ChangeError> {
-    serde_json::to_vec(record).map_err(|e| ChangeError::Recovery(format!("a change cannot be written down: {e}")))
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //! Never ends what a call that still runs holds.
 
 use super::picture::Scope;
-use super::workbench::Workbench;
+use super::workbench::{Workbench, circuit_pause};
 use crate::config::Config;
 use crate::serving::Circuit;
 use scry_catalog::Catalog;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Workbench {
     /// Failures end with the routes that led to them: without requests nothing
@@ -54,9 +53,4 @@ impl Workbench {
             }
         }
     }
-}
-
-/// How long a circuit is open at first.
-pub(super) fn circuit_pause(config: &Config) -> Duration {
-    Duration::from_millis(config.limits.circuit_pause_ms)
 }

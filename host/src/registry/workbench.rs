@@ -154,6 +154,11 @@ pub(super) fn effective(config: &Config, patch: LimitsPatch) -> EffectiveLimits 
     }
 }
 
+/// How long a circuit is open at first.
+pub(super) fn circuit_pause(config: &Config) -> Duration {
+    Duration::from_millis(config.limits.circuit_pause_ms)
+}
+
 /// The limits of a deployment that sets none of its own.
 pub fn limits_of_config(config: &Config) -> EffectiveLimits {
     effective(config, LimitsPatch::default())

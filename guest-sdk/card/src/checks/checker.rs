@@ -5,7 +5,7 @@
 use super::scan::{Categories, Limits};
 use super::verdict::{Draft, Verdict};
 use super::{CheckKind, Checks, FieldChecks, Policies, Policy, rule::Compiled};
-use crate::schema::check_column;
+use crate::form::check_column;
 use crate::{Batch, Detail, Field, Interrupt, Interrupted, Invalid, Tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -10,16 +10,18 @@
 
 #[cfg(feature = "rules")]
 mod checker;
+mod conformance;
 mod kind;
 #[cfg(feature = "rules")]
 pub(crate) mod rule;
-pub(crate) mod scan;
+mod scan;
 mod settings;
 #[cfg(feature = "rules")]
 mod verdict;
 
 #[cfg(feature = "rules")]
 pub use checker::Checker;
+pub use conformance::{check, check_until};
 #[cfg(feature = "schema")]
 pub(crate) use kind::Place;
 pub use kind::{CheckKind, Decision, Policy};

@@ -4,9 +4,9 @@
 //! that is all right costs a few comparisons a value and no allocation.
 
 use super::CheckKind;
+use crate::invalid::one_of;
 use crate::{Echo, Field, Interrupt, Invalid, Tensor, Values};
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::ops::ControlFlow;
 
 /// Up to so many categories are compared one by one.
@@ -186,15 +186,4 @@ fn scan_numbers<T: Copy>(
         }
     }
     ControlFlow::Continue(())
-}
-
-/// What may stand somewhere, as far as it fits in a message.
-pub(crate) fn one_of(names: impl Iterator<Item = impl Display>) -> String {
-    const SHOWN_MAX: usize = 32;
-    let mut names = names.map(|name| name.to_string());
-    let shown: Vec<_> = names.by_ref().take(SHOWN_MAX).collect();
-    match names.count() {
-        0 => format!("one of {}", shown.join(", ")),
-        more => format!("one of {} and {more} more", shown.join(", ")),
-    }
 }

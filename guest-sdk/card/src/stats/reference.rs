@@ -4,8 +4,8 @@
 
 use super::cells::Place;
 use super::{BINS, SCALE_MIN};
-use crate::checks::scan::one_of;
 use crate::invalid::invalid;
+use crate::invalid::one_of;
 use crate::{Field, Invalid, Schema, strict};
 use serde::{Deserialize, Serialize};
 

@@ -7,13 +7,15 @@
 //! Never says what a document means, and never shows a name of Rust's.
 
 mod error;
+mod nested;
 mod node;
 mod scalar;
 mod walker;
 
 pub use error::{Error, cut, found};
+pub use nested::Within;
 pub use scalar::number;
-pub use walker::{Walker, Within, space};
+pub use walker::{Walker, space};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -1,13 +1,54 @@
-//! Words, strings that are not plain, and numbers as values.
+//! Words, strings and numbers.
 //!
 //! Never decides what an escape stands for: that is serde_json's.
 
-use super::error::{Error, cut, quoted_plain};
+use super::error::{Error, cut, quoted, quoted_plain};
 use super::walker::Walker;
+use crate::Interrupt;
 use serde_json::Number;
 use std::borrow::Cow;
 
 impl<'a> Walker<'a> {
+    /// A string.
+    #[inline]
+    pub fn text(&mut self) -> Result<Cow<'a, str>, Error> {
+        if self.peek() != Some(b'"') {
+            return Err(self.other("a string"));
+        }
+        self.string()
+    }
+
+    /// A number as it is written.
+    pub fn number(&mut self) -> Result<&'a str, Error> {
+        let digits = |bytes: &[u8], from: usize| {
+            let rest = bytes.get(from..).unwrap_or_default();
+            from + rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
+        };
+        self.space();
+        let bytes = self.rest;
+        let first = usize::from(bytes.first() == Some(&b'-'));
+        let mut end = match bytes.get(first) {
+            Some(b'0') => first + 1,
+            Some(b'1'..=b'9') => digits(bytes, first),
+            _ => return Err(self.after(first, "a digit")),
+        };
+        if bytes.get(end) == Some(&b'.') {
+            let from = end + 1;
+            end = digits(bytes, from);
+            if end == from {
+                return Err(self.after(from, "a digit"));
+            }
+        }
+        if let Some(b'e' | b'E') = bytes.get(end) {
+            let from = end + 1 + usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+            end = digits(bytes, from);
+            if end == from {
+                return Err(self.after(from, "a digit"));
+            }
+        }
+        Ok(self.take(end))
+    }
+
     /// A truth value; nothing for null.
     pub fn literal(&mut self) -> Result<Option<bool>, Error> {
         let (word, value) = match self.peek() {
@@ -28,8 +69,24 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    /// A string whose quotation mark comes next.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Error> {
+        let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        let inside = self.rest.get(1..).unwrap_or_default();
+        let len = inside.iter().position(|byte| !is_plain(byte)).unwrap_or(inside.len());
+        self.interrupt.spend(len / Interrupt::STEP_BYTES)?;
+        match inside.get(len) {
+            Some(b'"') => {
+                let from = self.offset() + 1;
+                self.rest = inside.get(len + 1..).unwrap_or_default();
+                Ok(Cow::Borrowed(self.text.get(from..from + len).unwrap_or_default()))
+            }
+            _ => self.escaped(),
+        }
+    }
+
     /// A string that is not plain.
-    pub(super) fn escaped(&mut self) -> Result<Cow<'a, str>, Error> {
+    fn escaped(&mut self) -> Result<Cow<'a, str>, Error> {
         let mut at = 1;
         loop {
             match self.rest.get(at) {
@@ -76,6 +133,27 @@ impl<'a> Walker<'a> {
     fn half(&self, at: usize) -> Error {
         let shown = String::from_utf8_lossy(self.rest.get(at..at + 6).unwrap_or_default()).into_owned();
         self.at_offset(Error::wrong("a pair of surrogates", format!("`{shown}` alone")), at)
+    }
+
+    /// A value of another kind than this one; its text may be wrong as well.
+    pub fn other(&mut self, expected: &'static str) -> Error {
+        let found = match self.peek() {
+            Some(b'{') => "an object".into(),
+            Some(b'[') => "a list".into(),
+            Some(b'"') => match self.string() {
+                Ok(text) => quoted(&text),
+                Err(error) => return error,
+            },
+            Some(b'-' | b'0'..=b'9') => match self.number() {
+                Ok(number) => cut(number),
+                Err(error) => return error,
+            },
+            _ => match self.literal() {
+                Ok(value) => value.map_or("null".into(), |value| value.to_string()),
+                Err(error) => return error,
+            },
+        };
+        Error::wrong(expected, found)
     }
 }
 

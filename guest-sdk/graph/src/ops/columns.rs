@@ -1,6 +1,6 @@
 //! Columns beside each other, chosen, filled, scaled, added: no row looks at another.
 
-use super::{Made, Op, Stop, by_row, made};
+use super::op::{Made, Op, Stop, by_row, made};
 use crate::error::wrong;
 use crate::spec::Spec;
 use crate::value::{Operands, Shape};

@@ -1,6 +1,6 @@
 //! Categories and ranges to numbers.
 
-use super::{Made, Op, Stop, by_row, made};
+use super::op::{Made, Op, Stop, by_row, made};
 use crate::error::{Wrong, wrong};
 use crate::spec::Spec;
 use crate::value::{Operands, Shape};

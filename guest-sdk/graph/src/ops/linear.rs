@@ -1,7 +1,7 @@
 //! Sums of products: every output of every row is summed in the order of the inputs, however rows
 //! and outputs are computed together.
 
-use super::{Made, Op, Stop, made};
+use super::op::{Made, Op, Stop, made};
 use crate::arrays::Table;
 use crate::error::wrong;
 use crate::spec::Spec;

@@ -1,6 +1,6 @@
 //! Functions of one number.
 
-use super::{Made, Op, Stop, by_row, made};
+use super::op::{Made, Op, Stop, by_row, made};
 use crate::arrays::Table;
 use crate::error::wrong;
 use crate::spec::Spec;

@@ -1,7 +1,7 @@
 //! What is left of a model when its sums are there: votes, likelihoods, neighbors.
 
 use super::linear::{Tiles, add_square};
-use super::{Made, Op, Stop, by_row, made};
+use super::op::{Made, Op, Stop, by_row, made};
 use crate::arrays::Table;
 use crate::error::wrong;
 use crate::spec::Spec;

@@ -1,6 +1,6 @@
 //! Functions of a row as a whole.
 
-use super::{Made, Op, Stop, by_row, made};
+use super::op::{Made, Op, Stop, by_row, made};
 use crate::spec::Spec;
 use crate::value::Operands;
 

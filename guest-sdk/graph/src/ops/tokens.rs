@@ -2,7 +2,7 @@
 
 use super::encode::Terms;
 use super::letters::{Letters, Ranges};
-use super::{Made, Op, Stop, made};
+use super::op::{Made, Op, Stop, made};
 use crate::error::wrong;
 use crate::spec::Spec;
 use crate::value::{Operands, Shape};

@@ -2,9 +2,10 @@
 //!
 //! Never takes categorical features: their counts are not in the file as CatBoost computes them.
 
+use super::booster::{Answer, Booster, Columns, Names, TREES_MAX, WIDTH_MAX};
 use super::document::At;
+use super::error::BoosterError;
 use super::forest::{Forest, MISSING_LEFT, Part, Split, Sums};
-use super::{Answer, Booster, BoosterError, Columns, Names, TREES_MAX, WIDTH_MAX};
 use crate::import::graph::{Graph, Node};
 use scry_card::strict;
 use serde_json::json;

@@ -3,7 +3,7 @@
 //!
 //! Never keeps a member that is not known, and never says what one means.
 
-use super::BoosterError;
+use super::error::BoosterError;
 use scry_card::strict::{self, Error, Walker};
 
 /// Values of a document, but for numbers in lists of them.

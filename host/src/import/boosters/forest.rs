@@ -3,7 +3,7 @@
 //! Never keeps the order of a file's nodes: a tree is walked from its root, so that each child is
 //! behind its parent, and what the root does not reach is left out.
 
-use super::BoosterError;
+use super::error::BoosterError;
 use crate::import::graph::{Graph, Node};
 use serde_json::{Value, json};
 

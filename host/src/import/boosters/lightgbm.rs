@@ -2,15 +2,14 @@
 //!
 //! Never takes a file that was cut: `end of trees` has to come.
 
+use super::booster::{Answer, Booster, Columns, Levels, Names, TREES_MAX, WIDTH_MAX};
+use super::error::{BoosterError, Read};
 use super::forest::{CATEGORICAL, Forest, MISSING_LEFT, MISSING_ZERO, Part, Split, Sums, ZERO_MISSING};
-use super::{Answer, Booster, BoosterError, Columns, Levels, Names, TREES_MAX, WIDTH_MAX};
 use crate::import::graph::{Graph, Node};
 use scry_card::strict;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::str::FromStr;
-
-type Read<T> = Result<T, BoosterError>;
 
 /// Words of one part of the text, each with its line.
 struct Words<'a> {

@@ -2,9 +2,10 @@
 //!
 //! Never guesses what a file leaves out: how many rounds count, and which texts categories are.
 
+use super::booster::{Answer, Booster, Columns, FEATURES_MAX, Levels, Names, TREES_MAX, WIDTH_MAX};
 use super::document::At;
+use super::error::BoosterError;
 use super::forest::{CATEGORICAL, Forest, MEMBERS_RIGHT, MISSING_LEFT, Part, STRICT, Split, Sums};
-use super::{Answer, Booster, BoosterError, Columns, Levels, Names, TREES_MAX, WIDTH_MAX};
 use crate::import::graph::{Graph, Node};
 use scry_card::strict;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ fn version(root: &At<'_>) -> Read<Option<String>> {
 fn names(learner: &At<'_>, features: usize) -> Read<Vec<String>> {
     let names = learner.get("feature_names")?.map_or(Ok(Vec::new()), |names| names.texts())?;
     match names.len() {
-        0 if features <= super::FEATURES_MAX => Ok((0..features).map(|at| format!("f{at}")).collect()),
+        0 if features <= FEATURES_MAX => Ok((0..features).map(|at| format!("f{at}")).collect()),
         found if found == features => Ok(names),
         found => Err(BoosterError::wrong(format!("{features} names, or none"), found).at("`learner.feature_names`")),
     }

@@ -3,7 +3,7 @@
 //! Each takes a bounded time, or one that is accounted for by the length of a
 //! text. None has a state, a clock or a random number.
 
-use super::compile::Type;
+use super::types::Type;
 use super::value::{Fault, Value};
 use crate::{Interrupt, Interrupted};
 

@@ -9,18 +9,17 @@ mod function;
 mod program;
 mod syntax;
 mod token;
+mod types;
 mod value;
 
 use self::compile::compile;
 use self::program::Program;
 use self::value::Fault;
-use super::scan::one_of;
 use super::verdict::Draft;
 use super::{CheckKind, Policy, Rule};
+use crate::invalid::one_of;
 use crate::{Batch, Echo, Field, Interrupt, Interrupted, Invalid, Tensor};
 
-/// The longest text that a rule may build, in bytes.
-const TEXT_MAX_BYTES: usize = 4_096;
 /// The most characters of an error about an expression.
 const PROBLEM_MAX_CHARS: usize = 200;
 /// Steps of one rule in one row.

@@ -3,9 +3,8 @@
 //! A step is taken once a row at most. Nothing is allocated but texts that a
 //! rule itself puts together.
 
-use super::TEXT_MAX_BYTES;
 use super::function::{Function, Stop, contains};
-use super::value::{Comparison, Fault, Operation, Value};
+use super::value::{Comparison, Fault, Operation, TEXT_MAX_BYTES, Value};
 use crate::{Interrupt, Interrupted, Tensor};
 use std::cell::OnceCell;
 

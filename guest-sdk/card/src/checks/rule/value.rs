@@ -6,6 +6,9 @@
 
 use crate::{Tensor, Values};
 
+/// The longest text that a rule may build, in bytes.
+pub(super) const TEXT_MAX_BYTES: usize = 4_096;
+
 /// One value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<'a> {
@@ -28,7 +31,7 @@ pub(super) enum Fault {
     NotWhole(&'static str),
     #[error("`{0}` of what is not a number")]
     NotANumber(&'static str),
-    #[error("`+` makes a text of more than {} bytes", super::TEXT_MAX_BYTES)]
+    #[error("`+` makes a text of more than {} bytes", TEXT_MAX_BYTES)]
     TextTooLong,
     /// Types are checked before any row is looked at.
     #[error("values of types that do not fit; this is a bug in scry")]

@@ -1,12 +1,13 @@
 //! Trees as they are walked: nodes of sixteen bytes, children side by side.
 
-use super::LEVELS_UNSEEN;
 use super::prepare::{Missing, Prepare, Way};
 use crate::error::{Wrong, wrong};
 use crate::spec::Spec;
 
 /// Trees that are walked together.
 pub(super) const GROUP: usize = 8;
+/// Levels after which it is worth a look whether all trees have ended.
+const LEVELS_UNSEEN: usize = 4;
 
 const LEAF: u8 = 1;
 const STRICT: u8 = 2;

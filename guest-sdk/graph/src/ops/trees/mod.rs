@@ -8,7 +8,7 @@
 mod layout;
 mod prepare;
 
-use super::{Made, Op, Stop, made};
+use super::op::{Made, Op, Stop, made};
 use crate::error::wrong;
 use crate::spec::Spec;
 use crate::value::Operands;
@@ -17,8 +17,6 @@ use prepare::Prepare;
 
 /// Numbers prepared at once: they stay close to the processor.
 const PREPARED_MAX: usize = 1 << 15;
-/// Levels after which it is worth a look whether all trees have ended.
-const LEVELS_UNSEEN: usize = 4;
 
 /// An ensemble.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! What the graph's outputs are: a label and its probabilities, or a prediction.
 
-use super::Read;
 use super::translation::Translation;
 use super::value::{Form, Value};
-use crate::import::boosters::{Answer, BoosterError};
+use crate::import::boosters::booster::Answer;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use scry_card::strict;
 

@@ -1,16 +1,18 @@
 //! Operators that encode categories, and those that choose columns.
 
-use super::Read;
 use super::message::Told;
 use super::prepare::COLUMNS_MAX;
-use super::tensor::{Data, Tensor};
+use super::tensor::{Data, Tensor, whole};
 use super::translation::Translation;
-use super::value::{Form, Kind, NAME_MAX_BYTES, Numbers, Value, whole};
-use crate::import::boosters::{BoosterError, Names};
+use super::value::{Form, Kind, Numbers, Value};
+use crate::import::boosters::booster::Names;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Bytes of one name.
+const NAME_MAX_BYTES: usize = 4_096;
 /// Bytes of a LabelEncoder's keys, for all of its columns together.
 const KEYS_MAX_BYTES: usize = 1 << 26;
 

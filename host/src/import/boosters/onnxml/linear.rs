@@ -1,10 +1,11 @@
 //! Linear models, and what classifiers of any kind make of their scores.
 
-use super::Read;
 use super::message::Told;
+use super::tensor::whole;
 use super::translation::Translation;
-use super::value::{Form, Kind, Numbers, Value, whole};
-use crate::import::boosters::{BoosterError, Names, WIDTH_MAX};
+use super::value::{Form, Kind, Numbers, Value};
+use crate::import::boosters::booster::{Names, WIDTH_MAX};
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use serde_json::json;
 

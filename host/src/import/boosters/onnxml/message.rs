@@ -2,8 +2,7 @@
 //!
 //! Never decodes what no operator asks for, and never nests: a graph within a graph is refused as an attribute.
 
-use super::Read;
-use crate::import::boosters::BoosterError;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::protobuf::{Fields, Value, numbers};
 use scry_card::strict;
 use std::collections::BTreeMap;

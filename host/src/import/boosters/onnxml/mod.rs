@@ -15,13 +15,13 @@ mod tensor;
 mod translation;
 mod trees;
 mod value;
+mod walk;
 
-use super::{Booster, BoosterError, Columns};
+use super::booster::{Booster, Columns};
+use super::error::Read;
 use message::File;
 use scry_card::strict;
 use translation::Translation;
-
-type Read<T> = Result<T, BoosterError>;
 
 /// Operators that a description names.
 const NAMED_MAX: usize = 8;

@@ -1,11 +1,11 @@
 //! Operators of ONNX's own that compute, as far as ours say the same.
 
-use super::Read;
 use super::message::Told;
 use super::prepare::COLUMNS_MAX;
 use super::translation::Translation;
 use super::value::{Form, Kind, Numbers, Value};
-use crate::import::boosters::{BoosterError, Names, WIDTH_MAX};
+use crate::import::boosters::booster::{Names, WIDTH_MAX};
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use serde_json::json;
 

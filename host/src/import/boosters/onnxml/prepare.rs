@@ -1,10 +1,10 @@
 //! Operators that prepare numbers: scaled, filled, cut, made of equal length.
 
-use super::Read;
 use super::message::Told;
+use super::tensor::whole;
 use super::translation::Translation;
-use super::value::{Form, Kind, Numbers, Value, whole};
-use crate::import::boosters::BoosterError;
+use super::value::{Form, Kind, Numbers, Value};
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use serde_json::json;
 

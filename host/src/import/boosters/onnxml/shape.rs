@@ -2,12 +2,12 @@
 //!
 //! Never lets a row's values reach another row.
 
-use super::Read;
 use super::message::Told;
 use super::tensor::{Data, Tensor};
 use super::translation::Translation;
 use super::value::{Form, Kind, Numbers, Value};
-use crate::import::boosters::{BoosterError, Names};
+use crate::import::boosters::booster::Names;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::Node;
 use serde_json::json;
 

@@ -2,14 +2,13 @@
 //!
 //! Never believes a shape: there are as many values as it says, or the tensor is refused.
 
-use super::Read;
 use super::message::text;
 use super::value::Kind;
-use crate::import::boosters::BoosterError;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::protobuf::{Fields, Value, numbers};
 
 /// Whole numbers are exact as floats up to here.
-pub(super) const WHOLE_MAX: i64 = 1 << 53;
+const WHOLE_MAX: i64 = 1 << 53;
 /// Dimensions, at most.
 const RANK_MAX: usize = 8;
 
@@ -150,6 +149,12 @@ impl<'a> Parts<'a> {
 }
 
 /// A whole number as a float, if that is exact.
-pub(super) fn exact(number: i64) -> Option<f64> {
+fn exact(number: i64) -> Option<f64> {
     (number.unsigned_abs() <= WHOLE_MAX.unsigned_abs()).then_some(number as f64)
+}
+
+/// Whole numbers as floats, if that is exact.
+pub(super) fn whole(list: &[i64]) -> Read<Vec<f64>> {
+    let number = |&x: &i64| exact(x).ok_or_else(|| BoosterError::wrong("whole numbers up to 2^53", x));
+    list.iter().map(number).collect()
 }

@@ -1,19 +1,25 @@
-//! The walk over the graph: each operator becomes nodes of ours, in the order of the file.
+//! A graph as it is translated: the values that were made, and what operators read of them.
 //!
-//! Never goes back: what a node reads was made before, so that there is no cycle.
+//! Never knows an operator, and bounds what the file makes it hold.
 
-use super::Read;
-use super::message::{File, Told, named};
+use super::message::Told;
+use super::tensor::{Data, Tensor, whole};
 use super::value::{Form, Kind, Numbers, Value};
-use crate::import::boosters::{BoosterError, FEATURES_MAX, Names};
+use crate::import::boosters::booster::Names;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::{Graph, Node};
-use crate::import::protobuf::{self, Fields};
-use scry_card::{Datatype, strict};
+use scry_card::strict;
+use serde_json::json;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-/// As a model file has room for.
-const NODES_MAX: usize = 4_096;
-const ROW_MAX: usize = 1 << 22;
+/// Values of all constants, and their bytes, as often as they are read: more than a component has room for.
+const CONSTANTS_MAX: usize = 1 << 24;
+const CONSTANTS_MAX_BYTES: usize = 1 << 27;
+/// Columns of texts.
+const TEXTS_MAX: usize = 4_096;
+/// Bytes of the names of all labels that are made.
+const NAMES_MAX_BYTES: usize = 1 << 26;
 
 /// A graph as it is translated.
 #[derive(Default)]
@@ -37,165 +43,136 @@ pub(super) struct Translation<'a> {
 }
 
 impl<'a> Translation<'a> {
-    /// Translates all nodes.
-    pub(super) fn of(file: &mut File<'a>) -> Read<Self> {
-        let mut this = Self::default();
-        let inputs: Vec<_> = file.inputs.iter().map(|input| Input::read(input)).collect::<Read<_>>()?;
-        // Weights are inputs, too, in old files.
-        let inputs: Vec<_> = inputs.into_iter().filter(|input| !file.weights.contains_key(input.name)).collect();
-        let columns = inputs.iter().fold(0usize, |sum, input| sum.saturating_add(input.width));
-        if !(1..=FEATURES_MAX).contains(&columns) {
-            return Err(BoosterError::wrong(format!("1 to {FEATURES_MAX} columns of all inputs"), columns));
-        }
-        let is_alone = inputs.len() == 1;
-        for input in inputs {
-            let value = this.input(&input, is_alone);
-            this.make(input.name, value)?;
-        }
-        for (&name, &tensor) in &file.weights {
-            this.make(name, Value::Constant(tensor))?;
-        }
-        for told in &mut file.nodes {
-            this.node(told).map_err(|error| match error {
-                BoosterError::Refused { what, advice } => {
-                    BoosterError::refused(format!("{}: {what}", told.place()), advice)
-                }
-                other => other.at(told.place()),
-            })?;
-        }
-        Ok(this)
-    }
-
-    fn make(&mut self, name: &'a str, value: Value<'a>) -> Read<()> {
+    /// Names a value.
+    pub(super) fn make(&mut self, name: &'a str, value: Value<'a>) -> Read<()> {
         match self.values.insert(name, value) {
             None => Ok(()),
             Some(_) => Err(BoosterError::wrong("each name once", format!("`{}` twice", strict::cut(name)))),
         }
     }
 
-    /// An input's columns; those of several in one matrix are numbered.
-    fn input(&mut self, input: &Input<'a>, is_alone: bool) -> Value<'a> {
-        let names = (0..input.width).map(|at| match (input.width, is_alone) {
-            (1, _) => input.name.to_owned(),
-            (_, true) => format!("f{at}"),
-            (_, false) => format!("{}_{at}", input.name),
-        });
-        let names: Vec<_> = names.collect();
-        // NaN is missing; whole numbers and texts have nothing that is.
-        let nullable = matches!(input.datatype, Datatype::Fp32 | Datatype::Fp64);
-        let nodes: Vec<_> = names.iter().map(|name| self.graph.field(name, input.datatype, nullable, &[])).collect();
-        self.inputs.extend(names);
-        let kind = match input.datatype {
-            Datatype::Bytes => return Value::Texts(nodes),
-            Datatype::Fp32 => Kind::F32,
-            Datatype::Fp64 => Kind::F64,
-            _ => Kind::I64,
-        };
-        let node = self.graph.concat(&nodes);
-        self.all_inputs = is_alone.then_some(node);
-        Value::Numbers(Numbers { node, kind, form: Form::Matrix })
+    /// What a node reads at that place, if it reads something there.
+    pub(super) fn operand_if(&self, told: &Told<'a>, at: usize) -> Read<Option<Value<'a>>> {
+        match told.of.get(at) {
+            None | Some(&"") => Ok(None),
+            Some(name) => match self.values.get(name) {
+                Some(value) => Ok(Some(value.clone())),
+                None => {
+                    let found = format!("`{}`, which no earlier node makes", strict::cut(name));
+                    Err(BoosterError::wrong("an input, a weight, or what an earlier node makes", found))
+                }
+            },
+        }
     }
 
-    fn node(&mut self, told: &mut Told<'a>) -> Read<()> {
-        let made = self.operator(told)?;
-        told.end()?;
-        if told.makes.len() > made.len() {
-            return Err(BoosterError::wrong(format!("at most {} outputs", made.len()), told.makes.len()));
-        }
-        for (&name, value) in told.makes.iter().zip(made) {
-            if !name.is_empty() {
-                self.make(name, value)?;
+    pub(super) fn operand(&self, told: &Told<'a>, at: usize) -> Read<Value<'a>> {
+        self.operand_if(told, at)?.ok_or_else(|| BoosterError::wrong(format!("{} operands", at + 1), told.of.len()))
+    }
+
+    /// Numbers; labels that are numbers count as such.
+    pub(super) fn numbers(&mut self, value: Value<'a>) -> Read<Numbers> {
+        match value {
+            Value::Numbers(numbers) => Ok(numbers),
+            Value::Classes { index, names, form } => {
+                let Names::Whole(names) = &*names else { return Err(BoosterError::wrong("numbers", "texts")) };
+                let is_index = names.iter().zip(0..).all(|(&name, at)| name == at);
+                let node = if is_index { index } else { self.looked_up(index, &whole(names)?, f64::NAN) };
+                Ok(Numbers { node, kind: Kind::I64, form })
             }
+            other => Err(BoosterError::wrong("numbers", other.shown())),
         }
-        let (nodes, row) = self.graph.size();
-        if nodes > NODES_MAX || row > ROW_MAX {
-            return Err(BoosterError::refused(
-                format!("it takes more than {NODES_MAX} steps, or {ROW_MAX} numbers a row"),
-                "export the fitted model with scry.export instead",
-            ));
-        }
-        Ok(())
     }
 
-    fn operator(&mut self, told: &mut Told<'a>) -> Read<Vec<Value<'a>>> {
-        let one = |value: Read<Value<'a>>| value.map(|value| vec![value]);
-        match (told.domain, told.operator) {
-            ("ai.onnx.ml", "TreeEnsembleRegressor") => one(self.tree_regressor(told)),
-            ("ai.onnx.ml", "TreeEnsembleClassifier") => self.tree_classifier(told),
-            ("ai.onnx.ml", "LinearRegressor") => one(self.linear_regressor(told)),
-            ("ai.onnx.ml", "LinearClassifier") => self.linear_classifier(told),
-            ("ai.onnx.ml", "Scaler") => one(self.scaler(told)),
-            ("ai.onnx.ml", "Normalizer") => one(self.normalizer(told)),
-            ("ai.onnx.ml", "Imputer") => one(self.imputer(told)),
-            ("ai.onnx.ml", "Binarizer") => one(self.binarizer(told)),
-            ("ai.onnx.ml", "OneHotEncoder") => one(self.one_hot_encoder(told)),
-            ("ai.onnx.ml", "LabelEncoder") => one(self.label_encoder(told)),
-            ("ai.onnx.ml", "ArrayFeatureExtractor") => one(self.array_feature_extractor(told)),
-            ("ai.onnx.ml", "FeatureVectorizer") => one(self.feature_vectorizer(told)),
-            ("ai.onnx.ml", "ZipMap") => one(self.zip_map(told)),
-            ("" | "ai.onnx", _) => one(self.plain(told)),
-            (domain, _) => Err(BoosterError::refused(
-                format!("this operator of `{}` is not translated", strict::cut(domain)),
+    /// A matrix of numbers of 32 bits. Whole ones are rounded, as ONNX Runtime does where they meet such.
+    pub(super) fn singles(&mut self, told: &Told<'a>, at: usize) -> Read<Node> {
+        let value = self.operand(told, at)?;
+        let numbers = self.numbers(value)?;
+        match (numbers.kind, numbers.form) {
+            (Kind::F32, Form::Matrix) => Ok(numbers.node),
+            (Kind::I64, Form::Matrix) => Ok(self.graph.map(numbers.node, "float32")),
+            (Kind::F64, _) => Err(BoosterError::refused(
+                "it computes with numbers of 64 bits, of which ONNX Runtime rounds some",
                 "export the fitted model with scry.export instead",
             )),
+            (_, form) => Err(BoosterError::wrong("rows of columns", format!("the form {form:?}"))),
         }
     }
-}
 
-/// An input, as the file tells it.
-struct Input<'a> {
-    name: &'a str,
-    datatype: Datatype,
-    width: usize,
-}
-
-impl<'a> Input<'a> {
-    fn read(message: &'a [u8]) -> Read<Self> {
-        let name = named(message, 1)?;
-        let of = |message, number| -> Read<&'a [u8]> {
-            let mut found = &[][..];
-            for field in Fields::of(message) {
-                if let Some(protobuf::Value::Bytes(bytes)) = field?.value_of(number) {
-                    found = bytes;
-                }
+    /// Numbers that are not whole.
+    pub(super) fn real(&mut self, told: &Told<'a>, at: usize) -> Read<Numbers> {
+        let value = self.operand(told, at)?;
+        match self.numbers(value)? {
+            Numbers { kind: Kind::I64, .. } => {
+                Err(BoosterError::wrong("numbers that are not whole (a Cast to float before it)", "whole numbers"))
             }
-            Ok(found)
+            numbers => Ok(numbers),
+        }
+    }
+
+    /// Rounds a result to its kind.
+    pub(super) fn rounded(&mut self, node: Node, kind: Kind) -> Node {
+        if kind == Kind::F32 { self.graph.map(node, "float32") } else { node }
+    }
+
+    /// A matrix that was rounded.
+    pub(super) fn matrix(&mut self, node: Node) -> Value<'a> {
+        Value::Numbers(Numbers { node: self.rounded(node, Kind::F32), kind: Kind::F32, form: Form::Matrix })
+    }
+
+    /// A constant that an operand is.
+    pub(super) fn constant(&mut self, value: &Value<'a>) -> Read<Tensor<'a>> {
+        let Value::Constant(message) = value else { return Err(BoosterError::wrong("a constant", value.shown())) };
+        self.constant_bytes = self.constant_bytes.saturating_add(message.len());
+        if self.constant_bytes > CONSTANTS_MAX_BYTES {
+            return Err(BoosterError::wrong(
+                format!("constants of at most {CONSTANTS_MAX_BYTES} bytes in all"),
+                "more",
+            ));
+        }
+        let tensor = Tensor::read(message, CONSTANTS_MAX - self.constants)?;
+        self.constants += tensor.len();
+        Ok(tensor)
+    }
+
+    /// A constant of numbers, and its shape.
+    pub(super) fn constant_numbers(&mut self, value: &Value<'a>) -> Read<(Kind, Vec<f64>, Vec<usize>)> {
+        match self.constant(value)? {
+            Tensor { data: Data::Numbers(kind, list), shape } => Ok((kind, list, shape)),
+            _ => Err(BoosterError::wrong("a constant of numbers", "texts")),
+        }
+    }
+
+    /// Labels by their names.
+    pub(super) fn classes(&mut self, index: Node, names: Names, form: Form) -> Read<Value<'a>> {
+        self.name_bytes += match &names {
+            Names::Text(texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
+            names => names.len() * size_of::<u64>(),
         };
-        let place = || format!("input `{}`", strict::cut(name));
-        let tensor = of(of(message, 2)?, 1)?;
-        let datatype = match number(tensor, 1)? {
-            Some(1) => Datatype::Fp32,
-            Some(6) => Datatype::Int32,
-            Some(7) => Datatype::Int64,
-            Some(8) => Datatype::Bytes,
-            Some(9) => Datatype::Bool,
-            Some(11) => Datatype::Fp64,
-            _ => return Err(BoosterError::wrong("a tensor of float, int64 or string", "another type").at(place())),
-        };
-        let mut sizes = Vec::new();
-        for field in Fields::of(of(tensor, 2)?) {
-            if let Some(protobuf::Value::Bytes(size)) = field?.value_of(1) {
-                sizes.push(number(size, 1)?);
-            }
+        if self.name_bytes > NAMES_MAX_BYTES {
+            return Err(BoosterError::wrong(format!("labels of at most {NAMES_MAX_BYTES} bytes in all"), "more"));
         }
-        match *sizes.as_slice() {
-            // A width that does not fit is too large anyway.
-            [_, Some(width @ 1..)] => Ok(Self { name, datatype, width: usize::try_from(width).unwrap_or(usize::MAX) }),
-            _ => {
-                let expected = "rows and a fixed number of columns, as FloatTensorType([None, 4]) of skl2onnx has";
-                Err(BoosterError::wrong(expected, "another shape").at(place()))
-            }
-        }
+        Ok(Value::Classes { index, names: Rc::new(names), form })
     }
-}
 
-/// A number that a field holds.
-fn number(message: &[u8], number: u64) -> Read<Option<u64>> {
-    let mut found = None;
-    for field in Fields::of(message) {
-        if let Some(protobuf::Value::Number(value)) = field?.value_of(number) {
-            found = Some(value);
+    /// Columns of texts.
+    pub(super) fn texts(&self, nodes: Vec<Node>) -> Read<Value<'a>> {
+        match nodes.len() {
+            1..=TEXTS_MAX => Ok(Value::Texts(nodes)),
+            found => Err(BoosterError::wrong(format!("1 to {TEXTS_MAX} columns of texts"), found)),
         }
     }
-    Ok(found)
+
+    /// Each index to its number.
+    pub(super) fn looked_up(&mut self, index: Node, numbers: &[f64], default: f64) -> Node {
+        let told = json!({"table": self.graph.table(1, numbers), "default": self.graph.f64s(&[default])});
+        self.graph.node("gather", &[index], 1, told)
+    }
+
+    /// Columns one by one.
+    pub(super) fn columns(&mut self, node: Node) -> Vec<Node> {
+        match node.width {
+            1 => vec![node],
+            width => (0u32..).take(width).map(|column| self.graph.select(node, column)).collect(),
+        }
+    }
 }

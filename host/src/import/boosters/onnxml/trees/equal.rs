@@ -1,7 +1,6 @@
 //! Splits that ask whether a number equals another: a column for each such question, 1 or 0.
 
-use super::Read;
-use crate::import::boosters::BoosterError;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::graph::{Graph, Node};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! The attributes of trees: one list an attribute, with an element for each node, or for each weight of a leaf.
 
-use super::Read;
-use crate::import::boosters::BoosterError;
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::boosters::onnxml::message::Told;
 use std::ops::Range;
 

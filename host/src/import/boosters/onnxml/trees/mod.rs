@@ -5,12 +5,12 @@
 mod equal;
 mod lists;
 
-use super::Read;
 use super::message::Told;
 use super::translation::Translation;
 use super::value::Value;
+use crate::import::boosters::booster::{TREES_MAX, WIDTH_MAX};
+use crate::import::boosters::error::{BoosterError, Read};
 use crate::import::boosters::forest::{Forest, MISSING_LEFT, Part, STRICT, Split, Sums};
-use crate::import::boosters::{BoosterError, TREES_MAX, WIDTH_MAX};
 use crate::import::graph::Node;
 use equal::Equal;
 use lists::{Lists, Weights};
