@@ -4,6 +4,7 @@
 //! before its `data`. `data` is flat, or nested exactly as `shape` says; members come in any
 //! order, each once. Members that the protocol does not know are skipped.
 
+pub mod binary;
 mod plain;
 mod response;
 mod tensor;

@@ -132,7 +132,7 @@ fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
 /// Plain numbers, in one go.
 fn column<'a>(text: &'a [u8], kind: &str, shape: &[u64], interrupt: Interrupt<'_>) -> Option<(Column, &'a [u8])> {
     let capacity = element_count(shape)?.min(CAPACITY_MAX);
-    plain::column(datatype(kind)?, shape, text, capacity, interrupt)
+    plain::column(Datatype::of(kind)?, shape, text, capacity, interrupt)
 }
 
 fn tensor(
@@ -143,7 +143,7 @@ fn tensor(
     interrupt: &Interrupt<'_>,
 ) -> Result<NamedTensor, Misread> {
     let wrong = |check, expected: String, found| Misread::new(check, &name, expected, found);
-    let Some(datatype) = datatype(kind) else {
+    let Some(datatype) = Datatype::of(kind) else {
         let expected = "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES".to_owned();
         return Err(wrong(CheckKind::Type, expected, Found::Said(cut(kind))));
     };
@@ -155,21 +155,15 @@ fn tensor(
         Data::Column(column) => Ok(column),
         Data::Text(list) => elements(datatype, &shape, list, interrupt),
     };
-    let Column { values, validity } = read.map_err(|stop| {
-        let per_row = (count / shape.first().map_or(1, |&rows| usize::try_from(rows).unwrap_or(1)).max(1)).max(1);
-        match stop {
-            Stop::List(found) => wrong(CheckKind::Type, "a list of elements as `data`".into(), found),
-            Stop::Nesting(at, found) => {
-                let misread = wrong(CheckKind::Shape, format!("data nested as shape {}", ShownShape(&shape)), found);
-                misread.at_row(at / per_row)
-            }
-            Stop::Element(at, found) => {
-                let misread = wrong(CheckKind::Type, datatype.value(), found).at_row(at / per_row);
-                if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
-            }
-            // Its text was read before: only an element can be wrong.
-            Stop::Text(error) => wrong(CheckKind::Form, "JSON".into(), Found::Said(error.to_string())),
+    let Column { values, validity } = read.map_err(|stop| match stop {
+        Stop::List(found) => wrong(CheckKind::Type, "a list of elements as `data`".into(), found),
+        Stop::Nesting(at, found) => {
+            let misread = wrong(CheckKind::Shape, format!("data nested as shape {}", ShownShape(&shape)), found);
+            misread.at_row(at / per_row(&shape))
         }
+        Stop::Element(at, found) => placed(wrong(CheckKind::Type, datatype.value(), found), &shape, at),
+        // Its text was read before: only an element can be wrong.
+        Stop::Text(error) => wrong(CheckKind::Form, "JSON".into(), Found::Said(error.to_string())),
     })?;
     if values.len() != count {
         let expected = format!("{count} elements for shape {}", ShownShape(&shape));
@@ -178,10 +172,16 @@ fn tensor(
     Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
 }
 
-fn datatype(name: &str) -> Option<Datatype> {
-    use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
-    let all = [Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes];
-    all.into_iter().find(|datatype| datatype.name() == name)
+/// What is wrong with one element, at its row and its place within the row's value.
+pub(super) fn placed(misread: Misread, shape: &[u64], at: usize) -> Misread {
+    let per_row = per_row(shape);
+    let misread = misread.at_row(at / per_row);
+    if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
+}
+
+/// Elements of one row; never none.
+fn per_row(shape: &[u64]) -> usize {
+    element_count(shape.get(1..).unwrap_or_default()).unwrap_or(1).max(1)
 }
 
 /// Why a list is not read to its end.

@@ -351,7 +351,7 @@ proptest! {
     }
 }
 
-fn values() -> impl Strategy<Value = Values> {
+pub(super) fn values() -> impl Strategy<Value = Values> {
     fn list<T: Element + std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = Values> {
         prop::collection::vec(element, 1..20).prop_map(T::wrap)
     }
