@@ -1,3 +1,5 @@
+mod bytes;
+
 use super::*;
 use crate::answer::{Answer, Remarks};
 use proptest::prelude::*;
@@ -375,6 +377,47 @@ pub(super) fn values() -> impl Strategy<Value = Values> {
     ]
 }
 
+/// An answer with one output.
+fn answer_of(tensor: Tensor, nullable: bool) -> Answer {
+    let field = Field {
+        name: "x".into(),
+        description: String::new(),
+        datatype: tensor.values.datatype(),
+        shape: tensor.shape[1..].to_vec(),
+        nullable,
+        unit: None,
+        minimum: None,
+        maximum: None,
+        categories: vec![],
+    };
+    let card = Card {
+        card_version: 1,
+        name: "m".into(),
+        description: String::new(),
+        owner: None,
+        license: None,
+        crate_version: None,
+        data_from: None,
+        data_until: None,
+        trained_at: None,
+        max_age: None,
+        labels: std::collections::BTreeMap::new(),
+        runtime: None,
+        checks: Checks::default(),
+        schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
+    };
+    let rows = usize::try_from(tensor.shape[0]).unwrap();
+    Answer {
+        card: Arc::new(card),
+        outputs: Batch { rows, columns: vec![tensor] },
+        model: "m".into(),
+        version: "3".into(),
+        digest: Some(Digest::of(b"m").to_string().into()),
+        degraded: Some("trap"),
+        remarks: Remarks::default(),
+    }
+}
+
 proptest! {
     /// What an answer writes, a request reads: every type, every value, nulls.
     #[test]
@@ -382,22 +425,7 @@ proptest! {
         let validity = nulls.map(|bits| (0..values.len()).map(|i| bits >> (i % 64) & 1 == 1).collect::<Vec<_>>());
         let validity = validity.filter(|flags| flags.contains(&false));
         let tensor = Tensor { shape: vec![values.len() as u64], values, validity };
-        let field = Field {
-            name: "x".into(), description: String::new(), datatype: tensor.values.datatype(), shape: vec![],
-            nullable: true, unit: None, minimum: None, maximum: None, categories: vec![],
-        };
-        let card = Card {
-            card_version: 1, name: "m".into(), description: String::new(), owner: None, license: None,
-            crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None,
-            labels: std::collections::BTreeMap::new(),
-            runtime: None, checks: Checks::default(),
-            schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
-        };
-        let answer = Answer {
-            card: Arc::new(card), outputs: Batch { rows: tensor.values.len(), columns: vec![tensor.clone()] },
-            model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m").to_string().into()), degraded: Some("trap"),
-            remarks: Remarks::default(),
-        };
+        let answer = answer_of(tensor.clone(), true);
         let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &Outputs::default() };
         let Written { bytes: json, json_bytes } = json.write(&mut Interrupt::never()).unwrap();
         prop_assert_eq!(json_bytes, None);
