@@ -1,7 +1,6 @@
 //! What RFC 9112 asks of a request's head beyond what the reader of HTTP checks:
 //! the host, and how the body comes. Reads heads only, never answers one.
 
-use crate::server::compression::Coding;
 use crate::server::error::{HttpError, Refusal};
 use axum::http::{HeaderMap, HeaderValue, Request, Version, header};
 use std::net::Ipv6Addr;
@@ -12,10 +11,7 @@ const SHOWN_MAX_CHARS: usize = 40;
 /// The error of a request that is refused whatever it asks for.
 pub(super) fn refuse<B>(request: &Request<B>) -> Option<HttpError> {
     let headers = request.headers();
-    wrong_host(headers, request.version())
-        .or_else(|| wrong_target(request))
-        .or_else(|| unknown_transfer(headers))
-        .or_else(|| Coding::of(headers).err())
+    wrong_host(headers, request.version()).or_else(|| wrong_target(request)).or_else(|| unknown_transfer(headers))
 }
 
 /// Where two servers disagree about the host, a request can get around both.

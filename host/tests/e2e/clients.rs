@@ -53,7 +53,8 @@ fn imported(host: &Host, dir: &Path, name: &str) -> Value {
     host.scry(&["publish", output.to_str().unwrap()]).ok();
     let known = read_json(file.with_extension("json"));
     let outputs = known["expected"].as_object().unwrap();
-    let row = |at: usize| -> Value { outputs.iter().map(|(name, values)| (name.clone(), values[at].clone())).collect() };
+    let row =
+        |at: usize| -> Value { outputs.iter().map(|(name, values)| (name.clone(), values[at].clone())).collect() };
     let rows = known["rows"].as_array().unwrap();
     json!({
         "name": name, "rows": rows, "expected": (0..rows.len()).map(row).collect::<Vec<_>>(),
@@ -73,9 +74,25 @@ fn tritonclient_kserve_and_mlserver_get_the_golden_answers_over_http() {
     }
     let known = dir.path().join("models.json");
     std::fs::write(&known, Value::from(models).to_string()).unwrap();
-    for (program, says) in [("v2_http.py", "all clients were answered"), ("mlserver_frames.py", "titanic: the golden")] {
+    for (program, says) in [("v2_http.py", "all clients were answered"), ("mlserver_frames.py", "titanic: the golden")]
+    {
         let mut command = Command::new(&interpreter);
         let ran = Ran::of(command.arg(clients().join(program)).arg(&host.prediction).arg(&known)).ok();
         assert!(ran.stdout.contains(says), "{ran:?}");
     }
+}
+
+#[test]
+fn the_page_about_clients_shows_what_its_program_prints() {
+    let interpreter = environment();
+    let host = Host::start();
+    host.scry(&["publish", example("bikeshare").path.to_str().unwrap()]).ok();
+    let page = std::fs::read_to_string(root().join("docs/guide/clients.md")).unwrap();
+    let block = |language: &str| {
+        let (_, after) = page.split_once(&format!("```{language}\n")).unwrap();
+        after.split_once("```").unwrap().0.to_owned()
+    };
+    let program = block("python").replace("127.0.0.1:8080", host.prediction.strip_prefix("http://").unwrap());
+    let ran = Ran::of(Command::new(interpreter).args(["-c", &program])).ok();
+    assert_eq!(ran.stdout, block("text"));
 }

@@ -177,7 +177,13 @@ fn a_body_of_an_unknown_coding_is_415_before_it_is_sent() {
     let host = host("");
     let token = format!("authorization: Bearer {}\r\n", host.token());
     for (url, path, more, coding, expected) in [
-        (&host.prediction, "/v2/models/steady/infer", "", "br", "expected none, or one of `gzip`, `deflate` and `identity`"),
+        (
+            &host.prediction,
+            "/v2/models/steady/infer",
+            "",
+            "br",
+            "expected none, or one of `gzip`, `deflate` and `identity`",
+        ),
         (&host.admin, "/v1/models", token.as_str(), "gzip", "expected none or `identity`"),
     ] {
         let mut client = Client::to(url);

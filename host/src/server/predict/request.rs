@@ -54,6 +54,7 @@ pub(in crate::server) async fn predict(
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
+    let coding = Coding::of(headers)?;
     if !is_small(headers)
         && let Err(refused) = app.predictor.admit(&served, received)
     {
@@ -62,7 +63,10 @@ pub(in crate::server) async fn predict(
         return Err(refused.into());
     }
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
-    let body = inflated(app, &served, headers, received, body).await?;
+    let body = match coding {
+        None => body,
+        Some(coding) => inflated(app, &served, coding, received, body).await?,
+    };
     let format = framed(format, headers)?;
     let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
     let (served, body) = (&served, &body);
@@ -70,7 +74,7 @@ pub(in crate::server) async fn predict(
     let request = Request { served: theirs, version, key, timeout, received, body: bytes, format, picked };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
-        Ok(reply) => Ok(compressed(app, served, headers, reply).await),
+        Ok(reply) => Ok(compressed(app, served, headers, received, reply).await),
         Err(Failure { error, sent }) => {
             let has_findings = error.has_findings();
             let again = || if has_findings { sent_tensors(format.json(body)) } else { Vec::new() };
@@ -102,11 +106,10 @@ fn framed(format: Format, headers: &HeaderMap) -> Result<Format, HttpError> {
 async fn inflated(
     app: &Shared,
     served: &Served,
-    headers: &HeaderMap,
+    coding: Coding,
     received: Instant,
     body: Bytes,
 ) -> Result<Bytes, HttpError> {
-    let Some(coding) = Coding::of(headers)? else { return Ok(body) };
     let (bytes, max_bytes) = (body.len(), app.body_max_bytes);
     let work = move |interrupt: &mut Interrupt<'_>| coding.inflate(&body, max_bytes, interrupt);
     match app.predictor.beside(served, received, bytes, work).await {
@@ -124,12 +127,18 @@ async fn inflated(
 }
 
 /// A long answer, compressed where its client takes that, and where there is time for it.
-async fn compressed(app: &Shared, served: &Served, headers: &HeaderMap, mut reply: Reply) -> Response {
+async fn compressed(
+    app: &Shared,
+    served: &Served,
+    headers: &HeaderMap,
+    received: Instant,
+    mut reply: Reply,
+) -> Response {
     let Some(coding) = Coding::accepted(headers) else { return answered(reply) };
     let body = Bytes::from(std::mem::take(&mut reply.body));
     let whole = body.clone();
     let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
-    let shorter = app.predictor.beside(served, Instant::now(), body.len(), work).await.ok().flatten();
+    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten();
     let (body, is_compressed) = match shorter.filter(|shorter| shorter.len() < body.len()) {
         Some(shorter) => (shorter.into(), true),
         None => (body, false),

@@ -78,17 +78,13 @@ fn bytes_belong_to_tensors_in_their_order_and_json_may_stand_between() {
     let b = json!({ "name": "b", "shape": [1], "datatype": "FP64", "data": [0.5] });
     let c = json!({ "name": "c", "shape": [1], "datatype": "BYTES", "data": null, "parameters": { "binary_data_size": 6 } });
     let d = json!({ "name": "d", "shape": [0], "datatype": "FP32", "parameters": { "binary_data_size": 0 } });
-    let request = read(&json!({ "id": "7", "inputs": [a, b, c, d] }), b"\x01\x00\xfe\xff\x02\x00\x00\x00\xc3\xbc").unwrap();
+    let request =
+        read(&json!({ "id": "7", "inputs": [a, b, c, d] }), b"\x01\x00\xfe\xff\x02\x00\x00\x00\xc3\xbc").unwrap();
     let all: Vec<_> = request.inputs.iter().map(|input| (input.name.as_str(), input.tensor.values.clone())).collect();
     let text = Values::Bytes(Text::new(vec![2], "ü".into()).unwrap());
     assert_eq!(
         all,
-        [
-            ("a", Values::Int16(vec![1, -2])),
-            ("b", Values::Fp64(vec![0.5])),
-            ("c", text),
-            ("d", Values::Fp32(vec![]))
-        ]
+        [("a", Values::Int16(vec![1, -2])), ("b", Values::Fp64(vec![0.5])), ("c", text), ("d", Values::Fp32(vec![]))]
     );
     // All of a body may be JSON.
     assert!(read(&json!({ "inputs": [b] }), b"").is_ok());
@@ -141,9 +137,7 @@ fn what_is_behind_the_json_is_all_claimed_and_all_there() {
 
 #[test]
 fn one_tensor_whose_bytes_are_wrong_does_not_keep_the_others_from_being_read() {
-    let x = |name: &str, size: usize| {
-        json!({ "name": name, "shape": [2], "datatype": "INT32", "parameters": { "binary_data_size": size } })
-    };
+    let x = |name: &str, size: usize| json!({ "name": name, "shape": [2], "datatype": "INT32", "parameters": { "binary_data_size": size } });
     let request = read(&json!({ "inputs": [x("a", 8), x("b", 4), x("c", 8)] }), &[1; 20]).unwrap();
     assert_eq!(request.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     let told = request.misread[0].told(Echo::default()).to_string();
@@ -167,23 +161,63 @@ fn what_would_change_an_answer_is_done_or_refused_by_name() {
         assert_eq!(refused(parameters), Ok(()));
     }
     for (parameters, says) in [
-        (json!({ "sequence_id": 5 }), "`parameters.sequence_id`: expected no sequence, since each request is answered on its own, found 5"),
-        (json!({ "sequence_id": "s" }), "`parameters.sequence_id`: expected no sequence, since each request is answered on its own, found \"s\""),
-        (json!({ "sequence_start": true }), "`parameters.sequence_start`: expected no sequence, since each request is answered on its own, found true"),
-        (json!({ "sequence_end": true }), "`parameters.sequence_end`: expected no sequence, since each request is answered on its own, found true"),
+        (
+            json!({ "sequence_id": 5 }),
+            "`parameters.sequence_id`: expected no sequence, since each request is answered on its own, found 5",
+        ),
+        (
+            json!({ "sequence_id": "s" }),
+            "`parameters.sequence_id`: expected no sequence, since each request is answered on its own, found \"s\"",
+        ),
+        (
+            json!({ "sequence_start": true }),
+            "`parameters.sequence_start`: expected no sequence, since each request is answered on its own, found true",
+        ),
+        (
+            json!({ "sequence_end": true }),
+            "`parameters.sequence_end`: expected no sequence, since each request is answered on its own, found true",
+        ),
         (json!({ "binary_data_output": 1 }), "`parameters.binary_data_output`: expected true or false, found 1"),
     ] {
         assert_eq!(refused(parameters), Err(format!("the request is not V2 JSON: {says}")));
     }
     let shared = "expected the tensor itself, since no memory is shared with clients, found";
     for (inputs, outputs, says) in [
-        (json!({ "shared_memory_region": "r" }), json!({}), format!("`inputs[0].parameters.shared_memory_region`: {shared} \"r\"")),
-        (json!({ "shared_memory_byte_size": 4 }), json!({}), format!("`inputs[0].parameters.shared_memory_byte_size`: {shared} 4")),
-        (json!({ "content_type": "base64" }), json!({}), "`inputs[0].parameters.content_type`: expected texts as they are, found base64".into()),
-        (json!({}), json!({ "shared_memory_region": "r" }), format!("`outputs[0].parameters.shared_memory_region`: {shared} \"r\"")),
-        (json!({}), json!({ "classification": -1 }), "`outputs[0].parameters.classification`: expected a whole number up to 65536, found -1".into()),
-        (json!({}), json!({ "classification": 65_537 }), "`outputs[0].parameters.classification`: expected a whole number up to 65536, found 65537".into()),
-        (json!({}), json!({ "binary_data": "yes" }), "`outputs[0].parameters.binary_data`: expected true or false, found \"yes\"".into()),
+        (
+            json!({ "shared_memory_region": "r" }),
+            json!({}),
+            format!("`inputs[0].parameters.shared_memory_region`: {shared} \"r\""),
+        ),
+        (
+            json!({ "shared_memory_byte_size": 4 }),
+            json!({}),
+            format!("`inputs[0].parameters.shared_memory_byte_size`: {shared} 4"),
+        ),
+        (
+            json!({ "content_type": "base64" }),
+            json!({}),
+            "`inputs[0].parameters.content_type`: expected texts as they are, found base64".into(),
+        ),
+        (
+            json!({}),
+            json!({ "shared_memory_region": "r" }),
+            format!("`outputs[0].parameters.shared_memory_region`: {shared} \"r\""),
+        ),
+        (
+            json!({}),
+            json!({ "classification": -1 }),
+            "`outputs[0].parameters.classification`: expected a whole number up to 65536, found -1".into(),
+        ),
+        (
+            json!({}),
+            json!({ "classification": 65_537 }),
+            "`outputs[0].parameters.classification`: expected a whole number up to 65536, found 65537".into(),
+        ),
+        (
+            json!({}),
+            json!({ "binary_data": "yes" }),
+            "`outputs[0].parameters.binary_data`: expected true or false, found \"yes\"".into(),
+        ),
     ] {
         let mut input = x.clone();
         input["parameters"] = inputs;
@@ -191,7 +225,8 @@ fn what_would_change_an_answer_is_done_or_refused_by_name() {
         let error = InferRequest::from_json(body.as_bytes()).unwrap_err().to_string();
         assert_eq!(error, format!("the request is not V2 JSON: {says}"));
     }
-    let twice = json!({ "inputs": [x], "outputs": [{ "name": "y" }, { "name": "y", "parameters": { "binary_data": true } }] });
+    let twice =
+        json!({ "inputs": [x], "outputs": [{ "name": "y" }, { "name": "y", "parameters": { "binary_data": true } }] });
     assert_eq!(
         InferRequest::from_json(twice.to_string().as_bytes()).unwrap_err().to_string(),
         "the request is not V2 JSON: `outputs[1]`: expected the output once, found it twice, in two forms"
@@ -239,10 +274,9 @@ fn missing_elements_come_as_json_and_numbers_without_json_as_bytes_alone() {
     };
     assert_eq!((&json["outputs"][0]["data"], behind), (&json!([1, null]), 0));
 
-    for (values, found) in [
-        (Values::Fp32(vec![0.0, f32::NAN]), "NaN"),
-        (Values::Fp64(vec![0.0, f64::NEG_INFINITY]), "-inf"),
-    ] {
+    for (values, found) in
+        [(Values::Fp32(vec![0.0, f32::NAN]), "NaN"), (Values::Fp64(vec![0.0, f64::NEG_INFINITY]), "-inf")]
+    {
         let answer = answer_of(tensor(values.clone()), false);
         assert_eq!(
             written(&answer, &Outputs::default()).unwrap_err(),
@@ -337,7 +371,8 @@ fn halves_fit_wider_fields_and_nan_is_missing_where_that_may_be() {
     let take = |datatype, sent: &str, bytes: &[u8], nullable| {
         let json = json(sent, bytes.len());
         let body = [json.as_bytes(), bytes].concat();
-        in_order(Format::V2Binary(json.len()), &[field("x", datatype, nullable)], &body).map(|mut batch| batch.columns.remove(0))
+        in_order(Format::V2Binary(json.len()), &[field("x", datatype, nullable)], &body)
+            .map(|mut batch| batch.columns.remove(0))
     };
     let halves = take(Datatype::Fp64, "FP16", &[0x00, 0x3c, 0x55, 0x35], false).unwrap();
     assert_eq!(halves, Tensor { shape: vec![2], values: Values::Fp64(vec![1.0, 0.333_251_953_125]), validity: None });
