@@ -2,7 +2,7 @@
 //!
 //! Never looks at values: that is `check`'s.
 
-use crate::form::check_column;
+use crate::fit::fit;
 use crate::schema::unknown_field;
 use crate::{
     Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Misread, Tensor, Unfit, Values, element_count,
@@ -26,9 +26,8 @@ pub struct NamedTensor {
     pub tensor: Tensor,
 }
 
-/// Puts named tensors into the schema's order. A nullable column that is not
-/// there is all missing. Types, shapes and row counts are checked; values are
-/// `check`'s.
+/// Puts named tensors into the schema's order. A nullable column that is not there is all missing.
+/// Types, shapes and row counts are checked, unless `fit` can do without; values are `check`'s.
 pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Invalid> {
     let detail = Detail { errors_max: 1, ..Detail::default() };
     assemble_all(fields, named, &[], &detail).map_err(|unfit| unfit.first(("tensors", "none")))
@@ -76,7 +75,7 @@ pub fn assemble_until(
         let tensor = place.and_then(|at| named.get_mut(at)).map(|named| std::mem::replace(&mut named.tensor, empty()));
         let misread = place.and_then(|at| misread.get(at.checked_sub(read)?));
         let column = match (tensor, misread) {
-            (Some(tensor), _) => check_column(field, rows, &tensor).map(|()| Some(tensor)),
+            (Some(tensor), _) => fit(field, rows, tensor, detail.echo, interrupt)?.map(Some),
             (None, Some(misread)) => Err(misread.told(detail.echo)),
             (None, None) if field.nullable => Ok(None),
             (None, None) => {

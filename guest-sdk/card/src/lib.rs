@@ -9,6 +9,7 @@ mod assemble;
 mod builder;
 mod card;
 mod checks;
+mod fit;
 mod form;
 mod golden;
 mod interrupt;

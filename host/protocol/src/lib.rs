@@ -19,4 +19,7 @@ pub use format::{Decoded, Format, ReplyForm};
 pub use options::{InvalidRows, KEY_MAX_BYTES, Options, may_have_timeout};
 pub use records::{RecordsRequest, RecordsResponse, Surface, detail};
 pub use rows::Rows;
-pub use v2::{InferRequest, InferResponse, SentTensor, metadata, sent_tensors};
+pub use v2::{
+    CLASSES_MAX, InferRequest, InferResponse, OutputError, OutputForm, Outputs, SentTensor, Written, binary, metadata,
+    sent_tensors,
+};

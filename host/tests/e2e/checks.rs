@@ -236,6 +236,16 @@ fn an_answer_that_fails_its_checks_is_the_versions_fault() {
 }
 
 #[test]
+fn a_number_that_json_does_not_have_is_an_error_that_names_the_binary_way() {
+    let host = Host::start();
+    host.publish(&guest("hostile"));
+    host.predict("hostile", "nan", 1.0).error(500, &["expected a finite number, found NaN"]);
+    host.deploy(&["hostile", "--check", "outputs.finite=warn"]).ok();
+    host.predict("hostile", "nan", 1.0).error(500, &["output `y`, element 0", "found NaN", "`binary_data`"]);
+    host.predict("hostile", "well", 1.0).status(200);
+}
+
+#[test]
 fn the_operator_decides_otherwise_than_the_card_and_sees_what_was_found() {
     let host = host("", &["--fallback", FALLBACK]);
     predict(&host, &[but(json!({ "amount": -1.0 }))]).status(422);

@@ -86,8 +86,11 @@ fn ok(value: &Value) -> Response {
     json_response(StatusCode::OK, value.to_string().into_bytes())
 }
 
+/// What the host has of the protocol's extensions.
+const EXTENSIONS: [&str; 2] = ["binary_tensor_data", "classification"];
+
 async fn server() -> Response {
-    ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": [] }))
+    ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
 }
 
 async fn is_host_ready(app: App) -> Response {
