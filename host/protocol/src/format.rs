@@ -3,8 +3,9 @@
 use crate::answer::Answer;
 use crate::error::ProtocolError;
 use crate::options::{InvalidRows, Options};
-use crate::records::{RecordsRequest, RecordsResponse};
+use crate::records::RecordsResponse;
 use crate::rows::Rows;
+use crate::sent_rows::{Members, RowsAt, RowsRequest};
 use crate::v2::{InferRequest, InferResponse, SentTensor};
 use scry_card::Interrupt;
 use std::collections::BTreeSet;
@@ -15,8 +16,8 @@ use std::time::Duration;
 pub enum Format {
     /// The Open Inference Protocol in JSON.
     V2,
-    /// Rows as JSON records.
-    Records,
+    /// Rows in JSON, answered as records.
+    Rows(Members),
 }
 
 /// A request that was read, whatever its form.
@@ -32,8 +33,17 @@ pub struct Decoded {
     pub by_row: bool,
     /// What the answer is to look like.
     pub reply: ReplyForm,
-    /// The tensors in their order, where the request is a long one.
-    pub sent: Option<Vec<SentTensor>>,
+    /// Where things are in it; of tensors, where the request is a long one.
+    pub sent: Option<Sent>,
+}
+
+/// Where things are in a request, for pointers into it.
+#[derive(Debug)]
+pub enum Sent {
+    /// The tensors in their order.
+    Tensors(Vec<SentTensor>),
+    /// The rows.
+    Rows(RowsAt),
 }
 
 /// What a request says of its answer.
@@ -43,6 +53,8 @@ pub struct ReplyForm {
     pub id: Option<String>,
     /// Which outputs are wanted; all when empty.
     pub outputs: BTreeSet<String>,
+    /// Where the rows were.
+    pub rows: RowsAt,
 }
 
 impl Format {
@@ -51,26 +63,26 @@ impl Format {
         match self {
             Self::V2 => {
                 let mut request = InferRequest::from_json_until(body, interrupt)?;
-                let sent = request.take_sent();
+                let sent = request.take_sent().map(Sent::Tensors);
                 Ok(Decoded {
                     timeout: request.timeout_us.map(Duration::from_micros),
                     key: request.key,
                     by_row: request.invalid_rows == InvalidRows::RefuseRow,
                     rows: Rows::Columns(request.inputs, request.misread),
-                    reply: ReplyForm { id: request.id, outputs: request.outputs },
+                    reply: ReplyForm { id: request.id, outputs: request.outputs, ..ReplyForm::default() },
                     sent,
                 })
             }
-            Self::Records => {
-                let RecordsRequest { instances, parameters } = RecordsRequest::from_json_until(body, interrupt)?;
+            Self::Rows(members) => {
+                let RowsRequest { rows, at, parameters } = RowsRequest::from_json_until(body, members, interrupt)?;
                 let Options { timeout, key, invalid_rows } = parameters;
                 Ok(Decoded {
                     timeout: timeout.map(Duration::from_micros),
                     key,
                     by_row: invalid_rows == InvalidRows::RefuseRow,
-                    rows: Rows::Records(instances),
-                    reply: ReplyForm::default(),
-                    sent: None,
+                    rows,
+                    reply: ReplyForm { rows: at.clone(), ..ReplyForm::default() },
+                    sent: Some(Sent::Rows(at)),
                 })
             }
         }
@@ -89,7 +101,7 @@ impl Format {
                 let (id, outputs) = (reply.id.as_deref(), &reply.outputs);
                 InferResponse { model_name: model, id, answer, outputs }.to_json_until(interrupt)
             }
-            Self::Records => RecordsResponse(answer).to_json_until(interrupt),
+            Self::Rows(_) => RecordsResponse(answer, &reply.rows).to_json_until(interrupt),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Never judges a value.
 
 use scry_card::{
-    Batch, Detail, Field, Interrupt, Interrupted, Misread, NamedTensor, Unfit, assemble_until, batch_from_records_until,
+    Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Misread, NamedTensor, Unfit, assemble_until,
+    batch_from_columns_until, batch_from_lists_until, batch_from_records_until,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -15,10 +16,18 @@ pub enum Rows {
     Columns(Vec<NamedTensor>, Vec<Misread>),
     /// One object a row.
     Records(Vec<Map<String, Value>>),
+    /// One list a row, with a value for each field in the schema's order; of one field alone, its value.
+    Lists(Vec<Value>),
+    /// One list a row, in the order of these columns.
+    Split(Vec<String>, Vec<Value>),
+    /// A list of values for each column.
+    Named(Vec<(String, Vec<Value>)>),
+    /// Lists in the order of a schema that is not there.
+    Unordered,
 }
 
 impl Rows {
-    /// Drops members that are no field.
+    /// Drops members that are no field of this schema, which is not the one of the version that was asked.
     pub fn keep_only(&mut self, fields: &[Field]) {
         let known: BTreeSet<_> = fields.iter().map(|field| field.name.as_str()).collect();
         let is_known = |name: &str| known.contains(name);
@@ -28,6 +37,17 @@ impl Rows {
                 misread.retain(|column| is_known(column.field()));
             }
             Self::Records(rows) => rows.iter_mut().for_each(|row| row.retain(|name, _| is_known(name))),
+            Self::Split(columns, rows) => {
+                let kept: Vec<_> = columns.iter().map(|name| is_known(name)).collect();
+                for values in rows.iter_mut().filter_map(Value::as_array_mut) {
+                    // A row of another length keeps it, and is refused.
+                    let mut kept = kept.iter();
+                    values.retain(|_| kept.next().copied().unwrap_or(true));
+                }
+                columns.retain(|name| is_known(name));
+            }
+            Self::Named(columns) => columns.retain(|(name, _)| is_known(name)),
+            Self::Lists(_) | Self::Unordered => *self = Self::Unordered,
         }
     }
 
@@ -41,6 +61,14 @@ impl Rows {
         match self {
             Self::Columns(named, misread) => assemble_until(fields, named, &misread, detail, interrupt),
             Self::Records(rows) => batch_from_records_until(fields, &rows, detail, interrupt),
+            Self::Lists(rows) => batch_from_lists_until(fields, None, &rows, detail, interrupt),
+            Self::Split(columns, rows) => batch_from_lists_until(fields, Some(&columns), &rows, detail, interrupt),
+            Self::Named(columns) => batch_from_columns_until(fields, &columns, detail, interrupt),
+            Self::Unordered => {
+                let expected = "rows with names, since the version whose order they have is not available";
+                let error = Invalid::new(CheckKind::Form, "*", expected, "lists without names");
+                Ok(Err(Unfit { errors: vec![error], unlisted: 0, is_by_row: false, rest: None }))
+            }
         }
     }
 }

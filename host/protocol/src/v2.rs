@@ -8,7 +8,7 @@ mod plain;
 mod response;
 mod tensor;
 
-pub use response::{InferResponse, metadata};
+pub use response::InferResponse;
 pub use tensor::SentTensor;
 
 use crate::error::ProtocolError;
