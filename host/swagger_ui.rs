@@ -14,7 +14,7 @@ const LOCAL_BYTES: usize = 30;
 const DEFLATE: usize = 8;
 
 /// Writes each file, its name with `.gz`, to this folder.
-pub fn unpack(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn unpack(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     for name in FILES {
         let zipped = gzip(name).ok_or_else(|| format!("the archive of Swagger UI has no `dist/{name}` in deflate"))?;
         std::fs::write(folder.join(format!("{name}.gz")), zipped)?;

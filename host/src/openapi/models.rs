@@ -49,8 +49,8 @@ impl Described<'_> {
             fields => json!({ "type": "array", "minItems": fields.len(), "maxItems": fields.len() }),
         };
         let schemas = json!({
-            input: row(&schema.inputs),
-            output: row(&schema.outputs),
+            input.clone(): row(&schema.inputs),
+            output.clone(): row(&schema.outputs),
             format!("{name}.InferRequest"): refined("InferRequest", json!({ "inputs": tensors(&schema.inputs) })),
             format!("{name}.InferResponse"): refined("InferResponse", json!({ "outputs": tensors(&schema.outputs) })),
             format!("{name}.RowsRequest"): refined("RowsRequest", json!({
@@ -93,10 +93,9 @@ impl Described<'_> {
 
     /// Requests and answers of V2.
     fn tensor_examples(&self) -> (Map<String, Value>, Map<String, Value>) {
-        let side = |fields, rows| tensors_of(fields, rows);
         self.examples(|example| {
-            let inputs = side(&self.card.schema.inputs, &example.inputs);
-            let outputs = side(&self.card.schema.outputs, &example.outputs);
+            let inputs = tensors_of(&self.card.schema.inputs, &example.inputs);
+            let outputs = tensors_of(&self.card.schema.outputs, &example.outputs);
             let version = self.version.to_string();
             let answer = json!({ "model_name": self.name, "model_version": version, "outputs": outputs });
             (json!({ "inputs": inputs }), answer)
