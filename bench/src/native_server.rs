@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use scry_card::stats::{Counter, Counts, Reference, References};
-use scry_card::{Batch, Card, Checker, Decision, Detail, Field, assemble};
+use scry_card::{Batch, Card, Checker, Decision, Detail, Field, Interrupt, assemble};
 use scry_protocol::{Answer, Remarks};
 use scry_protocol::{InferRequest, InferResponse};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,7 +94,7 @@ fn answer(model: &Model, body: &[u8], checked: bool) -> Result<Vec<u8>, Error> {
     };
     let id = request.id.as_deref();
     let response = InferResponse { model_name: &model.card.name, id, answer: &answer, outputs: &request.outputs };
-    Ok(response.to_json()?)
+    Ok(response.write(&mut Interrupt::never())?.bytes)
 }
 
 impl Side {

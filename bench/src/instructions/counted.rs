@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::models::Model;
-use scry_card::{Card, assemble, check};
+use scry_card::{Card, Interrupt, assemble, check};
 use scry_protocol::{Answer, Remarks};
 use scry_protocol::{InferRequest, InferResponse};
 use scry_sandbox::{CallLimits, CompileSettings, Loaded, Metering, Sandbox, SandboxSettings};
@@ -95,5 +95,6 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         remarks: Remarks::default(),
     };
     let id = request.id.as_deref();
-    Ok(InferResponse { model_name: &card.name, id, answer: &answer, outputs: &request.outputs }.to_json()?)
+    let response = InferResponse { model_name: &card.name, id, answer: &answer, outputs: &request.outputs };
+    Ok(response.write(&mut Interrupt::never())?.bytes)
 }

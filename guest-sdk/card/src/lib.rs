@@ -8,6 +8,7 @@
 mod builder;
 mod card;
 mod checks;
+mod fit;
 mod golden;
 mod interrupt;
 mod invalid;

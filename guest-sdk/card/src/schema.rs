@@ -3,6 +3,7 @@
 //! Never decides what to do about a batch that is not: policy is the caller's.
 
 use crate::checks::scan::{Categories, Limits, one_of};
+use crate::fit::fit;
 use crate::invalid::invalid;
 use crate::{
     Batch, CheckKind, Datatype, Detail, Echo, Interrupt, Interrupted, Invalid, Misread, ShownShape, Tensor, Unfit,
@@ -26,7 +27,7 @@ const NAME_STEPS: usize = 16;
 const FEW_ROWS: usize = 256;
 /// More than any image or window of a series needs in one row.
 const ROW_MAX_ELEMENTS: usize = 1 << 24;
-/// Elements that a client sent no data for, so that no body limit bounds them.
+/// Elements that a client sent no data for: no body limit bounds them.
 pub(crate) const MISSING_MAX_ELEMENTS: usize = 1 << 24;
 
 /// One column that a model reads or writes.
@@ -101,9 +102,8 @@ pub struct NamedTensor {
     pub tensor: Tensor,
 }
 
-/// Puts named tensors into the schema's order. A nullable column that is not
-/// there is all missing. Types, shapes and row counts are checked; values are
-/// `check`'s.
+/// Puts named tensors into the schema's order. A nullable column that is not there is all missing.
+/// Types, shapes and row counts are checked, unless `fit` can do without; values are `check`'s.
 pub fn assemble(fields: &[Field], named: Vec<NamedTensor>) -> Result<Batch, Invalid> {
     let detail = Detail { errors_max: 1, ..Detail::default() };
     assemble_all(fields, named, &[], &detail).map_err(|unfit| unfit.first(("tensors", "none")))
@@ -151,7 +151,7 @@ pub fn assemble_until(
         let tensor = place.and_then(|at| named.get_mut(at)).map(|named| std::mem::replace(&mut named.tensor, empty()));
         let misread = place.and_then(|at| misread.get(at.checked_sub(read)?));
         let column = match (tensor, misread) {
-            (Some(tensor), _) => check_column(field, rows, &tensor).map(|()| Some(tensor)),
+            (Some(tensor), _) => fit(field, rows, tensor, detail.echo, interrupt)?.map(Some),
             (None, Some(misread)) => Err(misread.told(detail.echo)),
             (None, None) if field.nullable => Ok(None),
             (None, None) => {

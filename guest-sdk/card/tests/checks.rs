@@ -120,7 +120,9 @@ fn tensors_are_put_in_the_schemas_order() {
         vec![age(), pair(), named("x", &[1], Values::Fp64(vec![1.0]))],
         "field `x`: expected one of age, state, pair",
     );
-    refuse(vec![named("age", &[1], Values::Fp32(vec![1.0])), pair()], "field `age`: expected FP64, found FP32");
+    refuse(vec![named("age", &[1], Values::Bool(vec![true])), pair()], "field `age`: expected FP64, found BOOL");
+    let narrow = assemble(&fields(), vec![named("age", &[1, 1], Values::Fp32(vec![1.0])), pair()]).unwrap();
+    assert_eq!(narrow.columns[0], age().tensor);
     refuse(vec![age(), named("pair", &[2], Values::Int8(vec![1, 2]))], "expected shape [1, 2], found shape [2]");
     refuse(vec![age(), named("pair", &[1, 2], Values::Int8(vec![1]))], "expected 2 elements for shape [1, 2], found 1");
     refuse(vec![], "expected at least one tensor, found none");

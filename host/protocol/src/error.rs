@@ -12,6 +12,19 @@ pub enum ProtocolError {
     /// Not JSON, or not of a form of rows.
     #[error("the request is not JSON with rows: {0}")]
     Records(strict::Error),
+    /// The JSON is said to be longer than the body.
+    #[error(
+        "header `inference-header-content-length`: expected at most the {body_bytes} bytes of the body, found {json_bytes}"
+    )]
+    JsonLength {
+        /// As the header says.
+        json_bytes: usize,
+        /// As the body is.
+        body_bytes: usize,
+    },
+    /// Bytes behind the last tensor.
+    #[error("the body: expected no bytes behind those of its tensors, found {0}")]
+    Unclaimed(usize),
     /// Reading or writing was given up.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -6,9 +6,8 @@ use crate::options::{InvalidRows, Options};
 use crate::records::RecordsResponse;
 use crate::rows::Rows;
 use crate::sent_rows::{Members, RowsAt, RowsRequest};
-use crate::v2::{InferRequest, InferResponse, SentTensor};
+use crate::v2::{InferRequest, InferResponse, Outputs, SentTensor, Written};
 use scry_card::Interrupt;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A form of requests and answers.
@@ -16,15 +15,19 @@ use std::time::Duration;
 pub enum Format {
     /// The Open Inference Protocol in JSON.
     V2,
+    /// The same; the JSON has so many bytes, and tensors as bytes come behind it.
+    V2Binary(usize),
+    /// The bytes of a model's only input.
+    V2Raw,
     /// Rows in JSON, answered as records.
     Rows(Members),
 }
 
 /// A request that was read, whatever its form.
 #[derive(Debug)]
-pub struct Decoded {
+pub struct Decoded<'a> {
     /// The rows.
-    pub rows: Rows,
+    pub rows: Rows<'a>,
     /// A shorter deadline.
     pub timeout: Option<Duration>,
     /// Requests of one key get one version while a canary runs.
@@ -51,31 +54,31 @@ pub enum Sent {
 pub struct ReplyForm {
     /// Echoed when given.
     pub id: Option<String>,
-    /// Which outputs are wanted; all when empty.
-    pub outputs: BTreeSet<String>,
+    /// Which outputs are wanted, and how.
+    pub outputs: Outputs,
     /// Where the rows were.
     pub rows: RowsAt,
 }
 
 impl Format {
     /// Reads a request.
-    pub fn decode(self, body: &[u8], interrupt: &Interrupt<'_>) -> Result<Decoded, ProtocolError> {
+    pub fn decode<'a>(self, body: &'a [u8], interrupt: &Interrupt<'_>) -> Result<Decoded<'a>, ProtocolError> {
         match self {
-            Self::V2 => {
-                let mut request = InferRequest::from_json_until(body, interrupt)?;
-                let sent = request.take_sent().map(Sent::Tensors);
-                Ok(Decoded {
-                    timeout: request.timeout_us.map(Duration::from_micros),
-                    key: request.key,
-                    by_row: request.invalid_rows == InvalidRows::RefuseRow,
-                    rows: Rows::Columns(request.inputs, request.misread),
-                    reply: ReplyForm { id: request.id, outputs: request.outputs, ..ReplyForm::default() },
-                    sent,
-                })
+            Self::V2 => Ok(Decoded::of_v2(InferRequest::from_json_until(body, interrupt)?)),
+            Self::V2Binary(json_bytes) => {
+                Ok(Decoded::of_v2(InferRequest::from_binary_until(body, json_bytes, interrupt)?))
             }
+            Self::V2Raw => Ok(Decoded {
+                rows: Rows::Raw(body),
+                timeout: None,
+                key: None,
+                by_row: false,
+                reply: ReplyForm { outputs: Outputs::all_binary(), ..ReplyForm::default() },
+                sent: None,
+            }),
             Self::Rows(members) => {
                 let RowsRequest { rows, at, parameters } = RowsRequest::from_json_until(body, members, interrupt)?;
-                let Options { timeout, key, invalid_rows } = parameters;
+                let Options { timeout, key, invalid_rows, .. } = parameters;
                 Ok(Decoded {
                     timeout: timeout.map(Duration::from_micros),
                     key,
@@ -95,13 +98,39 @@ impl Format {
         reply: &ReplyForm,
         answer: &Answer,
         interrupt: &mut Interrupt<'_>,
-    ) -> Result<Vec<u8>, ProtocolError> {
+    ) -> Result<Written, ProtocolError> {
         match self {
-            Self::V2 => {
+            Self::V2 | Self::V2Binary(_) | Self::V2Raw => {
                 let (id, outputs) = (reply.id.as_deref(), &reply.outputs);
-                InferResponse { model_name: model, id, answer, outputs }.to_json_until(interrupt)
+                InferResponse { model_name: model, id, answer, outputs }.write(interrupt)
             }
-            Self::Rows(_) => RecordsResponse(answer, &reply.rows).to_json_until(interrupt),
+            Self::Rows(_) => {
+                let bytes = RecordsResponse(answer, &reply.rows).to_json_until(interrupt)?;
+                Ok(Written { bytes, json_bytes: None })
+            }
+        }
+    }
+
+    /// The part of a request's body that is JSON.
+    pub fn json(self, body: &[u8]) -> &[u8] {
+        match self {
+            Self::V2 | Self::Rows(_) => body,
+            Self::V2Binary(json_bytes) => body.get(..json_bytes).unwrap_or(body),
+            Self::V2Raw => &[],
+        }
+    }
+}
+
+impl Decoded<'_> {
+    fn of_v2(mut request: InferRequest) -> Self {
+        let sent = request.take_sent().map(Sent::Tensors);
+        Self {
+            timeout: request.timeout_us.map(Duration::from_micros),
+            key: request.key,
+            by_row: request.invalid_rows == InvalidRows::RefuseRow,
+            rows: Rows::Columns(request.inputs, request.misread),
+            reply: ReplyForm { id: request.id, outputs: request.outputs, ..ReplyForm::default() },
+            sent,
         }
     }
 }

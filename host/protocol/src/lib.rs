@@ -23,4 +23,7 @@ pub use options::{InvalidRows, KEY_MAX_BYTES, Options, may_have_timeout};
 pub use records::{RecordsResponse, Surface, detail};
 pub use rows::Rows;
 pub use sent_rows::{Members, RowsAt, RowsRequest};
-pub use v2::{InferRequest, InferResponse, SentTensor, sent_tensors};
+pub use v2::{
+    CLASSES_MAX, InferRequest, InferResponse, OutputError, OutputForm, Outputs, SentTensor, Written, binary,
+    sent_tensors,
+};

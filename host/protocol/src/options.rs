@@ -1,5 +1,6 @@
 //! What a request may ask for beside its rows, the same in every protocol.
 
+use crate::v2::truth;
 use scry_card::strict::{self, Error, Walker};
 use serde_json::Value;
 
@@ -21,7 +22,12 @@ pub struct Options {
     pub key: Option<String>,
     /// What becomes of a request some of whose rows are refused.
     pub invalid_rows: InvalidRows,
+    /// Whether outputs are bytes that do not say it themselves; of V2 alone.
+    pub is_binary: bool,
 }
+
+/// Parameters of requests that belong together.
+const SEQUENCE: [&str; 3] = ["sequence_id", "sequence_start", "sequence_end"];
 
 /// What becomes of a request some of whose rows are refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,10 +40,13 @@ pub enum InvalidRows {
 }
 
 impl Options {
-    /// Reads `parameters`. Those that Scry does not know are skipped.
+    /// Reads `parameters`. Those that Scry does not know are skipped; those of a sequence are
+    /// refused, since each request is answered on its own.
     pub(crate) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
         let mut options = Self::default();
-        walker.object(&["timeout", "key", "invalid_rows"], |walker, member| match (member, walker.value()?) {
+        let [id, start, end] = SEQUENCE;
+        let known = ["timeout", "key", "invalid_rows", "binary_data_output", id, start, end];
+        walker.object(&known, |walker, member| match (member, walker.value()?) {
             ("timeout", Value::Number(number)) if number.is_u64() => {
                 options.timeout = number.as_u64();
                 Ok(())
@@ -54,6 +63,17 @@ impl Options {
                 };
                 Err(Error::wrong(format!("a string of at most {KEY_MAX_BYTES} bytes"), found))
             }
+            ("binary_data_output", value) => {
+                options.is_binary = truth(&value)?;
+                Ok(())
+            }
+            (member, value) if SEQUENCE.contains(&member) => match &value {
+                Value::Bool(false) => Ok(()),
+                // What stands for none.
+                Value::Number(number) if number.as_u64() == Some(0) => Ok(()),
+                Value::String(text) if text.is_empty() => Ok(()),
+                _ => Err(Error::wrong("no sequence, since each request is answered on its own", strict::found(&value))),
+            },
             (_, value) => {
                 options.invalid_rows = match value.as_str() {
                     Some("refuse-request") => InvalidRows::RefuseRequest,

@@ -2,16 +2,17 @@
 //!
 //! Never judges a value.
 
+use crate::v2::binary;
 use scry_card::{
-    Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Misread, NamedTensor, Unfit, assemble_until,
-    batch_from_columns_until, batch_from_lists_until, batch_from_records_until,
+    Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Misread, NamedTensor, Tensor, Unfit, Values,
+    assemble_until, batch_from_columns_until, batch_from_lists_until, batch_from_records_until,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// A request's rows, as they came.
 #[derive(Debug)]
-pub enum Rows {
+pub enum Rows<'a> {
     /// Columns with their types, and what is wrong with those that did not read.
     Columns(Vec<NamedTensor>, Vec<Misread>),
     /// One object a row.
@@ -24,9 +25,11 @@ pub enum Rows {
     Named(Vec<(String, Vec<Value>)>),
     /// Lists in the order of a schema that is not there.
     Unordered,
+    /// The bytes of the only column.
+    Raw(&'a [u8]),
 }
 
-impl Rows {
+impl Rows<'_> {
     /// Drops members that are no field of this schema, which is not the one of the version that was asked.
     pub fn keep_only(&mut self, fields: &[Field]) {
         let known: BTreeSet<_> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -48,6 +51,7 @@ impl Rows {
             }
             Self::Named(columns) => columns.retain(|(name, _)| is_known(name)),
             Self::Lists(_) | Self::Unordered => *self = Self::Unordered,
+            Self::Raw(_) => {}
         }
     }
 
@@ -58,17 +62,48 @@ impl Rows {
         detail: &Detail,
         interrupt: &mut Interrupt<'_>,
     ) -> Result<Result<Batch, Unfit>, Interrupted> {
-        match self {
-            Self::Columns(named, misread) => assemble_until(fields, named, &misread, detail, interrupt),
-            Self::Records(rows) => batch_from_records_until(fields, &rows, detail, interrupt),
-            Self::Lists(rows) => batch_from_lists_until(fields, None, &rows, detail, interrupt),
-            Self::Split(columns, rows) => batch_from_lists_until(fields, Some(&columns), &rows, detail, interrupt),
-            Self::Named(columns) => batch_from_columns_until(fields, &columns, detail, interrupt),
+        let unfit = |expected: &str, found: String| {
+            let wrong = Invalid::new(CheckKind::Form, "inputs", expected, found);
+            Ok(Err(Unfit { errors: vec![wrong], unlisted: 0, is_by_row: false, rest: None }))
+        };
+        let (named, misread) = match self {
+            Self::Columns(named, misread) => (named, misread),
+            Self::Records(rows) => return batch_from_records_until(fields, &rows, detail, interrupt),
+            Self::Lists(rows) => return batch_from_lists_until(fields, None, &rows, detail, interrupt),
+            Self::Split(columns, rows) => {
+                return batch_from_lists_until(fields, Some(&columns), &rows, detail, interrupt);
+            }
+            Self::Named(columns) => return batch_from_columns_until(fields, &columns, detail, interrupt),
             Self::Unordered => {
                 let expected = "rows with names, since the version whose order they have is not available";
-                let error = Invalid::new(CheckKind::Form, "*", expected, "lists without names");
-                Ok(Err(Unfit { errors: vec![error], unlisted: 0, is_by_row: false, rest: None }))
+                return unfit(expected, "lists without names".into());
             }
-        }
+            Self::Raw(bytes) => match fields {
+                [field] => match binary::read_rows(field, bytes, interrupt)? {
+                    Ok(named) => (vec![named], Vec::new()),
+                    Err(misread) => (Vec::new(), vec![misread]),
+                },
+                fields => return unfit("one input, where the body is its bytes", fields.len().to_string()),
+            },
+        };
+        let batch = assemble_until(fields, named, &misread, detail, interrupt)?;
+        Ok(batch.map(|batch| with_gaps(fields, batch)))
     }
+}
+
+/// NaN is a missing number where one may be missing, as in every format. JSON has none.
+fn with_gaps(fields: &[Field], mut batch: Batch) -> Batch {
+    fn gaps<T: Copy>(list: &[T], is_nan: impl Fn(T) -> bool) -> Option<Vec<bool>> {
+        list.iter().any(|&value| is_nan(value)).then(|| list.iter().map(|&value| !is_nan(value)).collect())
+    }
+    for (_, Tensor { values, validity, .. }) in
+        fields.iter().zip(&mut batch.columns).filter(|(field, column)| field.nullable && column.validity.is_none())
+    {
+        *validity = match values {
+            Values::Fp32(list) => gaps(list, f32::is_nan),
+            Values::Fp64(list) => gaps(list, f64::is_nan),
+            _ => None,
+        };
+    }
+    batch
 }

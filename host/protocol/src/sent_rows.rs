@@ -51,7 +51,7 @@ impl Default for RowsAt {
 #[derive(Debug)]
 pub struct RowsRequest {
     /// The rows.
-    pub rows: Rows,
+    pub rows: Rows<'static>,
     /// Where they are.
     pub at: RowsAt,
     /// What else the client wants.
@@ -100,7 +100,7 @@ impl RowsRequest {
 }
 
 /// Rows one after the other: all of them objects, or none.
-fn listed(walker: &mut Walker<'_>, member: &'static str) -> Result<(Rows, RowsAt), Error> {
+fn listed(walker: &mut Walker<'_>, member: &'static str) -> Result<(Rows<'static>, RowsAt), Error> {
     let (mut objects, mut values) = (Vec::new(), Vec::new());
     walker.list(|walker, at| {
         match walker.peek() {
@@ -118,7 +118,7 @@ fn listed(walker: &mut Walker<'_>, member: &'static str) -> Result<(Rows, RowsAt
 }
 
 /// Pandas' `orient="split"`: the names once, and each row a list.
-fn split(walker: &mut Walker<'_>) -> Result<(Rows, RowsAt), Error> {
+fn split(walker: &mut Walker<'_>) -> Result<(Rows<'static>, RowsAt), Error> {
     let (mut names, mut rows) = (None, None);
     walker.object(&["columns", "data"], |walker, member| {
         match member {
@@ -148,7 +148,7 @@ fn split(walker: &mut Walker<'_>) -> Result<(Rows, RowsAt), Error> {
 }
 
 /// A list for each field.
-fn columns(walker: &mut Walker<'_>) -> Result<(Rows, RowsAt), Error> {
+fn columns(walker: &mut Walker<'_>) -> Result<(Rows<'static>, RowsAt), Error> {
     let listed = |(name, values): (String, Value)| match values {
         Value::Array(values) => Ok((name, values)),
         _ => Err(Error::wrong("a list of values, one for each row", "another value").within(&name)),

@@ -1,21 +1,26 @@
-//! The Open Inference Protocol (V2) in JSON.
+//! The Open Inference Protocol (V2): JSON, and tensors as bytes behind it.
 //!
 //! Elements go straight into typed columns, in one pass where a tensor says what it is
 //! before its `data`. `data` is flat, or nested exactly as `shape` says; members come in any
 //! order, each once. Members that the protocol does not know are skipped.
 
+pub mod binary;
+mod classes;
+mod outputs;
 mod plain;
 mod response;
 mod tensor;
 
-pub use response::InferResponse;
+pub(crate) use outputs::truth;
+pub use outputs::{CLASSES_MAX, OutputError, OutputForm, Outputs};
+pub use response::{InferResponse, Written};
 pub use tensor::SentTensor;
 
 use crate::error::ProtocolError;
 use crate::options::{InvalidRows, Options};
 use scry_card::strict::{self, Walker};
 use scry_card::{FIELDS_MAX, Interrupt, Misread, NamedTensor};
-use std::collections::BTreeSet;
+use tensor::Tail;
 
 /// A request that is longer says at once what tensors were sent: reading it again for them
 /// would take too long.
@@ -36,8 +41,8 @@ pub struct InferRequest {
     pub inputs: Vec<NamedTensor>,
     /// The errors of the tensors that did not read.
     pub misread: Vec<Misread>,
-    /// Which outputs are wanted; all when empty.
-    pub outputs: BTreeSet<String>,
+    /// Which outputs are wanted, and how.
+    pub outputs: Outputs,
     /// All tensors in their order, where the request is a long one.
     sent: Option<Vec<SentTensor>>,
 }
@@ -51,25 +56,41 @@ impl InferRequest {
 
     /// Does the same, and stops when it is interrupted.
     pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
-        Self::read(body, interrupt).map_err(|error| ProtocolError::reading(error, ProtocolError::Json))
+        Self::read(body, &mut Tail::none(), interrupt)
+            .map_err(|error| ProtocolError::reading(error, ProtocolError::Json))
     }
 
-    fn read(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, strict::Error> {
-        let mut walker = Walker::new(body)?.until(interrupt);
-        let mut request = Self { sent: (body.len() > SHORT_MAX_BYTES).then(Vec::new), ..Self::default() };
+    /// Reads a request whose first `json_bytes` bytes are JSON; the others are tensors that say so.
+    pub fn from_binary_until(body: &[u8], json_bytes: usize, interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
+        let Some((json, behind)) = body.split_at_checked(json_bytes) else {
+            return Err(ProtocolError::JsonLength { json_bytes, body_bytes: body.len() });
+        };
+        let mut tail = Tail::new(behind);
+        let request = Self::read(json, &mut tail, interrupt)
+            .map_err(|error| ProtocolError::reading(error, ProtocolError::Json))?;
+        match tail.left_bytes() {
+            0 => Ok(request),
+            left => Err(ProtocolError::Unclaimed(left)),
+        }
+    }
+
+    fn read(json: &[u8], tail: &mut Tail<'_>, interrupt: &Interrupt<'_>) -> Result<Self, strict::Error> {
+        let mut walker = Walker::new(json)?.until(interrupt);
+        let mut request = Self { sent: (json.len() > SHORT_MAX_BYTES).then(Vec::new), ..Self::default() };
         let mut has_inputs = false;
         walker.object(&["id", "parameters", "inputs", "outputs"], |walker, member| match member {
             "id" => walker.text().map(|id| request.id = Some(id.into_owned())),
             "parameters" => {
-                let Options { timeout, key, invalid_rows } = Options::read(walker)?;
+                let Options { timeout, key, invalid_rows, is_binary } = Options::read(walker)?;
                 (request.timeout_us, request.key, request.invalid_rows) = (timeout, key, invalid_rows);
+                request.outputs.is_binary = is_binary;
                 Ok(())
             }
             "inputs" => {
                 has_inputs = true;
                 walker.list(|walker, at| {
                     few(at, "tensors")?;
-                    match tensor::read(walker, request.sent.as_mut())? {
+                    match tensor::read(walker, request.sent.as_mut(), tail)? {
                         Ok(tensor) => request.inputs.push(tensor),
                         Err(misread) => request.misread.push(misread),
                     }
@@ -78,8 +99,7 @@ impl InferRequest {
             }
             _ => walker.list(|walker, at| {
                 few(at, "outputs")?;
-                request.outputs.insert(named(walker)?);
-                Ok(())
+                request.outputs.read_one(walker)
             }),
         })?;
         walker.end()?;
@@ -103,10 +123,10 @@ fn few(before: usize, what: &str) -> Result<(), strict::Error> {
     }
 }
 
-/// A request's tensors in its own order; none where it does not read.
-pub fn sent_tensors(body: &[u8]) -> Vec<SentTensor> {
+/// A request's tensors in the order of its JSON; none where that does not read.
+pub fn sent_tensors(json: &[u8]) -> Vec<SentTensor> {
     let mut sent = Vec::new();
-    let read = Walker::new(body).and_then(|mut walker| {
+    let read = Walker::new(json).and_then(|mut walker| {
         walker.object(&["inputs"], |walker, _| {
             walker.list(|walker, _| {
                 sent.push(SentTensor::read(walker)?);
@@ -115,13 +135,6 @@ pub fn sent_tensors(body: &[u8]) -> Vec<SentTensor> {
         })
     });
     if read.is_ok() { sent } else { Vec::new() }
-}
-
-/// The name of an object that has one.
-fn named(walker: &mut Walker<'_>) -> Result<String, strict::Error> {
-    let mut name = None;
-    walker.object(&["name"], |walker, _| walker.text().map(|text| name = Some(text.into_owned())))?;
-    name.ok_or_else(|| strict::Error::missing("name", "a string"))
 }
 
 #[cfg(test)]

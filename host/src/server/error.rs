@@ -323,7 +323,7 @@ impl From<PredictError> for HttpError {
         match error {
             PredictError::Unread(error) => error.into(),
             PredictError::Unknown(error) => error.into(),
-            PredictError::UnknownOutput { .. } => Self::new(StatusCode::BAD_REQUEST, message),
+            PredictError::WrongOutput(_) => Self::new(StatusCode::BAD_REQUEST, message),
             PredictError::Unwritten(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, message),
             PredictError::InvalidInput(_) | PredictError::Refused(_) => {
                 Self { reason: Some(INVALID_INPUT), ..Self::new(StatusCode::BAD_REQUEST, message) }

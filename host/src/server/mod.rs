@@ -3,6 +3,7 @@
 
 mod admin;
 mod body;
+mod compression;
 mod connections;
 mod cors;
 mod descriptors;

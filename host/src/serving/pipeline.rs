@@ -17,7 +17,7 @@ use super::validation::Bypass;
 use super::version::ServedVersion;
 use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use arc_swap::ArcSwap;
-use scry_card::{Batch, Interrupt, Values};
+use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
 use scry_os::ticker::Ticker;
 use scry_protocol::Answer;
@@ -75,15 +75,32 @@ impl Predictor {
         self.served(model).inspect_err(|_| self.services.metrics.refused(UNKNOWN))
     }
 
+    /// Does work with about `bytes` bytes of a request beside its stages, in its model's time: here
+    /// where that is short, else on the pool.
+    pub async fn beside<T: Send + 'static>(
+        &self,
+        served: &Served,
+        received: Instant,
+        bytes: usize,
+        work: impl Fn(&mut Interrupt<'_>) -> Result<T, Interrupted> + Send + Sync + 'static,
+    ) -> Result<T, CallError> {
+        offload(&self.pool, served, received + served.limits.deadline, bytes, work).await
+    }
+
+    /// Counts a request that came no further than this.
+    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
+        let error = PredictError::NoAnswer(error);
+        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
+        error
+    }
+
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
     pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
         if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
             return Ok(());
         }
-        let error = PredictError::NoAnswer(CallError::Overload);
-        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
-        Err(error)
+        Err(self.unanswered(served, received, CallError::Overload))
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.
@@ -315,9 +332,8 @@ impl Predictor {
         let (number, deadline, answer) = (prepared.number, prepared.deadline, Arc::new(answer));
         let (theirs, written) = (request.clone(), answer.clone());
         let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
-        let body = offload(&self.pool, &request.served, deadline, bytes, work).await;
-        let ended = match body {
-            Ok(Ok(body)) => Ok(Reply::new(body, &answer)),
+        let ended = match offload(&self.pool, &request.served, deadline, bytes, work).await {
+            Ok(Ok(written)) => Ok(Reply::new(written, &answer)),
             Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),
             Err(error) => Err(error.into()),
         };

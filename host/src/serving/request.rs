@@ -6,7 +6,7 @@ use super::version::ServedVersion;
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
-use scry_protocol::{Answer, Format, ProtocolError, Sent, may_have_timeout};
+use scry_protocol::{Answer, Format, OutputError, ProtocolError, Sent, Written, may_have_timeout};
 use scry_sandbox::CallError;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub struct Request {
 pub struct Reply {
     /// The bytes.
     pub body: Vec<u8>,
+    /// How many of them are JSON, where tensors as bytes come behind it.
+    pub json_bytes: Option<usize>,
     /// The model that answered.
     pub model: String,
     /// Its version: a number, or `constant`.
@@ -72,14 +74,9 @@ pub enum PredictError {
     /// No such model or version.
     #[error(transparent)]
     Unknown(#[from] CatalogError),
-    /// An output that the model does not have.
-    #[error("output `{output}`: expected one of {}, found an unknown output", known.join(", "))]
-    UnknownOutput {
-        /// What was asked for.
-        output: String,
-        /// What there is.
-        known: Vec<String>,
-    },
+    /// An output that cannot be had as it is wanted.
+    #[error(transparent)]
+    WrongOutput(#[from] OutputError),
     /// Inputs that are not what the schema or a check says.
     #[error("{0}")]
     InvalidInput(Refusal),
@@ -102,9 +99,10 @@ pub enum PredictError {
 }
 
 impl Reply {
-    pub(super) fn new(body: Vec<u8>, answer: &Answer) -> Self {
+    pub(super) fn new(written: Written, answer: &Answer) -> Self {
         Self {
-            body,
+            body: written.bytes,
+            json_bytes: written.json_bytes,
             model: answer.model.clone(),
             version: answer.version.clone(),
             digest: answer.digest.clone(),
@@ -152,8 +150,9 @@ impl Request {
     pub(super) fn is_alone(&self) -> bool {
         let Served { fallback, canary_fallback, limits, .. } = &*self.served;
         let has_spare = !fallback.is_empty() || !canary_fallback.is_empty();
-        let may_be_searched = self.body.len() <= SEARCHED_MAX_BYTES;
-        !has_spare && limits.batch_max_rows < 2 && may_be_searched && !may_have_timeout(&self.body)
+        let json = self.format.json(&self.body);
+        let may_be_searched = json.len() <= SEARCHED_MAX_BYTES;
+        !has_spare && limits.batch_max_rows < 2 && may_be_searched && !may_have_timeout(json)
     }
 }
 
@@ -166,7 +165,7 @@ impl PredictError {
     /// How the request counts.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::Unread(_) | Self::Unknown(_) | Self::UnknownOutput { .. } => INVALID_INPUT,
+            Self::Unread(_) | Self::Unknown(_) | Self::WrongOutput(_) => INVALID_INPUT,
             Self::InvalidInput(_) | Self::Refused(_) => INVALID_INPUT,
             Self::Untrusted(check, _) => check.name(),
             Self::NoAnswer(error) => error.reason(),

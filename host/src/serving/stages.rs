@@ -17,7 +17,7 @@ use super::version::ServedVersion;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
-use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, Sent};
+use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, Sent, Written};
 use scry_sandbox::{Asker, CallError, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,7 +101,7 @@ pub(super) fn prepare(
             None => return Ok(Err((number, PredictError::Unavailable(why).into()))),
         },
     };
-    let checked = checked.and_then(|checked| check_outputs(&reply, &card).map(|()| checked));
+    let checked = checked.and_then(|checked| Ok(reply.outputs.check(&card.schema.outputs).map(|()| checked)?));
     Ok(match checked {
         Ok(checked) => {
             let took = began.elapsed();
@@ -119,18 +119,6 @@ fn version(request: &Request, key: Option<&str>) -> Result<u32, CatalogError> {
     match &request.version {
         Some(version) => request.served.resolve(version),
         None => Ok(*request.picked.get_or_init(|| request.served.pick(request.key.as_deref().or(key)))),
-    }
-}
-
-/// Only outputs that there are can be asked for.
-fn check_outputs(reply: &ReplyForm, card: &Card) -> Result<(), PredictError> {
-    let is_known = |name: &String| card.schema.outputs.iter().any(|field| field.name == *name);
-    match reply.outputs.iter().find(|name| !is_known(name)) {
-        None => Ok(()),
-        Some(output) => {
-            let known = card.schema.outputs.iter().map(|field| field.name.clone()).collect();
-            Err(PredictError::UnknownOutput { output: output.clone(), known })
-        }
     }
 }
 
@@ -245,7 +233,7 @@ fn written(request: &Request, mut prepared: Box<Prepared>, answer: Answer, stop:
         Err(error) => return Outcome::Done(number, Err(error.into())),
     };
     match write(request, &prepared, &answer, &mut Interrupt::when(&is_over)) {
-        Ok(Ok(body)) => Outcome::Done(number, Ok(Reply::new(body, &answer))),
+        Ok(Ok(written)) => Outcome::Done(number, Ok(Reply::new(written, &answer))),
         Ok(Err(error)) => Outcome::Done(number, Err(PredictError::Unwritten(error).into())),
         Err(Interrupted) if matches!(stop, Stop::Slice(_)) => Outcome::Unwritten(prepared, answer),
         Err(Interrupted) => Outcome::Done(number, Err(CallError::Overdue.into())),
@@ -258,7 +246,7 @@ pub(super) fn write(
     prepared: &Prepared,
     answer: &Answer,
     interrupt: &mut Interrupt<'_>,
-) -> Result<Result<Vec<u8>, ProtocolError>, Interrupted> {
+) -> Result<Result<Written, ProtocolError>, Interrupted> {
     let began = Instant::now();
     let written = match request.format.encode(&request.served.name, &prepared.reply, answer, interrupt) {
         Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),

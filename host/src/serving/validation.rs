@@ -107,7 +107,7 @@ impl Validation {
         &self,
         model: &str,
         card: &Card,
-        rows: Rows,
+        rows: Rows<'_>,
         by_row: bool,
         metrics: &Metrics,
         interrupt: &mut Interrupt<'_>,
@@ -239,7 +239,7 @@ impl Validation {
 /// The checks of a model without checks of its own: what its schema says.
 pub(super) fn by_schema(
     fields: &[Field],
-    rows: Rows,
+    rows: Rows<'_>,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Refusal>, Interrupted> {
     let detail = Detail::default();

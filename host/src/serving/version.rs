@@ -56,7 +56,7 @@ impl ServedVersion {
     /// stands are counted, too: it could not come back otherwise.
     pub(super) fn check(
         &self,
-        rows: Rows,
+        rows: Rows<'_>,
         by_row: bool,
         metrics: &Metrics,
         interrupt: &mut Interrupt<'_>,

@@ -173,18 +173,56 @@ fn a_body_that_says_that_it_is_too_long_is_413_before_it_is_sent() {
 }
 
 #[test]
-fn a_compressed_body_is_415_before_it_is_sent() {
+fn a_body_of_an_unknown_coding_is_415_before_it_is_sent() {
     let host = host("");
-    for (url, path) in [(&host.prediction, "/v2/models/steady/infer"), (&host.admin, "/v1/models")] {
-        let mut bomb = Client::to(url);
-        bomb.says(&post(path, "content-encoding: gzip\r\ncontent-length: 1000"));
-        let says = ["expected none or `identity`", "found `gzip`"];
-        is_refusal(&bomb.hears("`gzip`\"}"), 415, "content-encoding", &says);
+    let token = format!("authorization: Bearer {}\r\n", host.token());
+    for (url, path, more, coding, expected) in [
+        (
+            &host.prediction,
+            "/v2/models/steady/infer",
+            "",
+            "br",
+            "expected none, or one of `gzip`, `deflate` and `identity`",
+        ),
+        (&host.admin, "/v1/models", token.as_str(), "gzip", "expected none or `identity`"),
+    ] {
+        let mut client = Client::to(url);
+        client.says(&post(path, &format!("{more}content-encoding: {coding}\r\ncontent-length: 1000")));
+        let found = format!("found `{coding}`");
+        is_refusal(&client.hears(&format!("`{coding}`\"}}")), 415, "content-encoding", &[expected, &found]);
     }
     let body = rows("", &[1.0]).to_string();
     let url = format!("{}/v2/models/steady/infer", host.prediction);
     host.send("POST", &url, &[("content-encoding", "identity")], body.as_bytes()).status(200);
     assert_eq!(refused(&host, "content-encoding"), 2.0);
+}
+
+#[test]
+fn a_compressed_body_is_inflated_no_further_than_a_body_may_be_long() {
+    use std::io::Write;
+    let host = host("body_max_bytes = 1000000\n");
+    let gzip = |body: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let url = format!("{}/v2/models/steady/infer", host.prediction);
+    let send = |body: &[u8]| host.send("POST", &url, &[("content-encoding", "gzip")], body);
+    let body = rows("", &[1.0]).to_string();
+    send(&gzip(body.as_bytes())).status(200);
+    // As long as it may be, and a byte longer.
+    let padded = |length: usize| gzip(format!("{body}{}", " ".repeat(length - body.len())).as_bytes());
+    send(&padded(1_000_000)).status(200);
+    let bomb = gzip(&vec![b' '; 100 << 20]);
+    for long in [padded(1_000_001), bomb] {
+        let refused = send(&long).error(413, &["longer than 1000000 bytes when it is inflated"]);
+        assert_eq!(refused.header("scry-reason"), Some("body-too-large"));
+    }
+    for damaged in [body.as_bytes(), &gzip(body.as_bytes())[..20], b""] {
+        let refused = send(damaged).error(400, &["expected whole gzip"]);
+        assert_eq!(refused.header("scry-reason"), Some("body-unreadable"));
+    }
+    assert_eq!((refused(&host, "body-too-large"), refused(&host, "body-unreadable")), (2.0, 3.0));
 }
 
 #[test]

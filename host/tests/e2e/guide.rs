@@ -50,6 +50,7 @@ pages! {
     networks: "docs/guide/networks.md",
     publish_and_deploy: "docs/guide/publish-and-deploy.md",
     canary_and_rollback: "docs/guide/canary-and-rollback.md",
+    clients: "docs/guide/clients.md",
     validation_and_drift: "docs/guide/validation-and-drift.md",
     watch: "docs/guide/watch.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",

@@ -10,6 +10,7 @@ mod breaker;
 mod checks;
 mod clean;
 mod cli;
+mod clients;
 mod columns;
 mod comparisons;
 mod compiling;

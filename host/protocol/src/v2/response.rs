@@ -1,14 +1,17 @@
 //! What V2 answers to a request to infer.
 
+use super::outputs::Outputs;
+use super::{binary, classes};
 use crate::answer::Answer;
 use crate::error::ProtocolError;
 use crate::json;
-use scry_card::{Field, Interrupt, Tensor};
-use serde::ser::{SerializeMap, SerializeSeq};
+use scry_card::{Field, Interrupt, Interrupted, Tensor, Values};
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::fmt::Debug;
 
-/// An answer as V2 JSON.
+/// An answer as V2 sends it.
 #[derive(Debug)]
 pub struct InferResponse<'a> {
     /// The model's name, as it was asked for.
@@ -17,32 +20,67 @@ pub struct InferResponse<'a> {
     pub id: Option<&'a str>,
     /// The answer.
     pub answer: &'a Answer,
-    /// Which outputs to write; all when empty.
-    pub outputs: &'a BTreeSet<String>,
+    /// Which outputs to write, and how.
+    pub outputs: &'a Outputs,
+}
+
+/// An answer's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// JSON, and behind it the tensors that are bytes.
+    pub bytes: Vec<u8>,
+    /// How long the JSON is, where there are such tensors.
+    pub json_bytes: Option<usize>,
 }
 
 impl InferResponse<'_> {
-    /// The JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>, ProtocolError> {
-        self.to_json_until(&mut Interrupt::never())
+    /// The answer's bytes. An output with missing elements is JSON, whatever is asked: bytes have
+    /// no form for them.
+    pub fn write(&self, interrupt: &mut Interrupt<'_>) -> Result<Written, ProtocolError> {
+        let parts = self.parts(interrupt)?;
+        let mut bytes = json::write(&Told { response: self, parts: &parts }, interrupt)?;
+        let json_bytes = parts.iter().any(|part| part.is_binary).then_some(bytes.len());
+        for part in parts.iter().filter(|part| part.is_binary) {
+            binary::write(&part.tensor.values, &mut bytes, interrupt)?;
+        }
+        Ok(Written { bytes, json_bytes })
     }
 
-    /// Does the same, and stops when it is interrupted.
-    pub fn to_json_until(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<u8>, ProtocolError> {
-        json::write(self, interrupt)
+    /// The outputs that are wanted.
+    fn parts(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<Part<'_>>, Interrupted> {
+        let Answer { card, outputs, .. } = self.answer;
+        let mut parts = Vec::with_capacity(outputs.columns.len());
+        for (field, tensor) in card.schema.outputs.iter().zip(&outputs.columns) {
+            let Some(form) = self.outputs.form(&field.name) else { continue };
+            let tensor = match form.class_count {
+                0 => Cow::Borrowed(tensor),
+                count => Cow::Owned(classes::largest(tensor, count, interrupt)?),
+            };
+            let is_whole = tensor.validity.as_ref().is_none_or(|flags| !flags.contains(&false));
+            let is_binary = is_whole && form.is_binary.unwrap_or(self.outputs.is_binary);
+            parts.push(Part { name: &field.name, tensor, is_binary });
+        }
+        Ok(parts)
     }
 }
 
-impl Serialize for InferResponse<'_> {
+/// The JSON of an answer.
+struct Told<'a> {
+    response: &'a InferResponse<'a>,
+    parts: &'a [Part<'a>],
+}
+
+impl Serialize for Told<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let InferResponse { model_name, id, answer, .. } = self.response;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("model_name", self.model_name)?;
-        map.serialize_entry("model_version", &self.answer.version)?;
-        if let Some(id) = self.id {
+        map.serialize_entry("model_name", model_name)?;
+        map.serialize_entry("model_version", &answer.version)?;
+        if let Some(id) = id {
             map.serialize_entry("id", id)?;
         }
-        map.serialize_entry("parameters", &Parameters(self.answer))?;
-        map.serialize_entry("outputs", &Outputs(self))?;
+        map.serialize_entry("parameters", &Parameters(answer))?;
+        map.serialize_entry("outputs", self.parts)?;
         map.end()
     }
 }
@@ -70,34 +108,56 @@ impl Serialize for Parameters<'_> {
     }
 }
 
-struct Outputs<'a>(&'a InferResponse<'a>);
+/// One output of an answer.
+struct Part<'a> {
+    name: &'a str,
+    tensor: Cow<'a, Tensor>,
+    is_binary: bool,
+}
 
-impl Serialize for Outputs<'_> {
+impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Answer { card, outputs, .. } = self.0.answer;
-        let mut list = serializer.serialize_seq(None)?;
-        for (field, tensor) in card.schema.outputs.iter().zip(&outputs.columns) {
-            if self.0.outputs.is_empty() || self.0.outputs.contains(&field.name) {
-                list.serialize_element(&Output { field, tensor })?;
-            }
+        let Tensor { shape, values, .. } = &*self.tensor;
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("name", self.name)?;
+        map.serialize_entry("datatype", &values.datatype())?;
+        map.serialize_entry("shape", shape)?;
+        if self.is_binary {
+            map.serialize_entry("parameters", &BinaryParameters { binary_data_size: binary::size(values) })?;
+        } else {
+            self.finite().map_err(S::Error::custom)?;
+            map.serialize_entry("data", &FlatElements(&self.tensor))?;
         }
-        list.end()
+        map.end()
     }
 }
 
-struct Output<'a> {
-    field: &'a Field,
-    tensor: &'a Tensor,
+#[derive(Serialize)]
+struct BinaryParameters {
+    binary_data_size: usize,
 }
 
-impl Serialize for Output<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("name", &self.field.name)?;
-        map.serialize_entry("datatype", &self.field.datatype)?;
-        map.serialize_entry("shape", &self.tensor.shape)?;
-        map.serialize_entry("data", &FlatElements(self.tensor))?;
-        map.end()
+impl Part<'_> {
+    /// Checks that JSON has its numbers.
+    fn finite(&self) -> Result<(), String> {
+        let odd = match &self.tensor.values {
+            Values::Fp32(list) => self.odd(list, |value| value.is_finite()),
+            Values::Fp64(list) => self.odd(list, |value| value.is_finite()),
+            _ => None,
+        };
+        let Some((at, found)) = odd else { return Ok(()) };
+        let binary = "an output with `binary_data` has it";
+        Err(format!("output `{}`, element {at}: expected a finite number, found {found}; {binary}", self.name))
+    }
+
+    /// The first element that is there and is not finite.
+    fn odd<T: Copy + Debug>(&self, list: &[T], is_finite: impl Fn(T) -> bool) -> Option<(usize, String)> {
+        if list.iter().all(|&value| is_finite(value)) {
+            return None;
+        }
+        let mut elements = list.iter().enumerate();
+        let odd = elements.find(|&(at, &value)| !is_finite(value) && self.tensor.is_valid(at));
+        odd.map(|(at, value)| (at, format!("{value:?}")))
     }
 }
 

@@ -1,9 +1,11 @@
 //! One tensor of a request: from its members to a column.
 //!
-//! Never changes the order of elements: `data` is flat, or nested exactly as `shape` says.
+//! Never changes the order of elements: `data` is flat, or nested exactly as `shape` says, and
+//! bytes are row-major.
 
-use super::plain;
-use scry_card::strict::{Error, Walker, Within, cut, number, space};
+use super::outputs::{SHARED_MEMORY, no_shared_memory};
+use super::{binary, plain};
+use scry_card::strict::{Error, Walker, Within, cut, found as found_value, number, space};
 use scry_card::{
     CheckKind, Column, ColumnBuilder, Datatype, Found, Interrupt, Misread, NamedTensor, ShownShape, Tensor,
     element_count,
@@ -20,40 +22,87 @@ enum Data<'a> {
     Text(&'a str),
 }
 
+/// The bytes behind a request's JSON, tensor after tensor.
+#[derive(Debug)]
+pub(super) struct Tail<'a>(Option<&'a [u8]>);
+
+impl<'a> Tail<'a> {
+    /// All of the request is JSON.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(Some(bytes))
+    }
+
+    pub(super) fn left_bytes(&self) -> usize {
+        self.0.map_or(0, <[u8]>::len)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
+        let wrong = |expected: &'static str, found| {
+            Err(Error::wrong(expected, found).within("binary_data_size").within("parameters"))
+        };
+        let Some(left) = self.0 else {
+            return wrong("a request with the header `inference-header-content-length`", "one without".to_owned());
+        };
+        let Some((bytes, left)) = left.split_at_checked(count) else {
+            return wrong("no more bytes than are left behind the JSON", format!("{count} of {}", left.len()));
+        };
+        self.0 = Some(left);
+        Ok(bytes)
+    }
+}
+
+/// How a tensor's data came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Flat,
+    Nested,
+    /// As bytes, or not at all.
+    Binary,
+}
+
 /// What a JSON pointer to a part of a tensor's data needs to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentTensor {
     /// Its name.
     pub name: String,
     shape: Vec<u64>,
-    is_nested: bool,
+    data: Sent,
 }
 
 impl SentTensor {
     /// Reads no more of a tensor than this.
     pub(super) fn read(walker: &mut Walker<'_>) -> Result<Self, Error> {
-        let (mut name, mut shape, mut is_nested) = (None, Vec::new(), false);
+        let (mut name, mut shape, mut data) = (None, Vec::new(), Sent::Binary);
         walker.object(&["name", "shape", "data"], |walker, member| {
             match member {
                 "name" => name = Some(walker.text()?.into_owned()),
                 "shape" => shape = dimensions(walker)?,
                 _ => {
-                    is_nested = begins_nested(walker);
+                    data = sent(walker);
                     walker.skip()?;
                 }
             }
             Ok::<_, Error>(())
         })?;
-        Ok(Self { name: name.ok_or_else(|| Error::missing("name", "a string"))?, shape, is_nested })
+        Ok(Self { name: name.ok_or_else(|| Error::missing("name", "a string"))?, shape, data })
     }
 
     /// From the tensor to a row's value, or to an element of it.
     pub(crate) fn pointer(&self, row: usize, element: Option<usize>) -> String {
         let inner = self.shape.get(1..).unwrap_or_default();
         let per_row = element_count(inner).unwrap_or(0);
-        if !self.is_nested {
-            let at = row.saturating_mul(per_row).saturating_add(element.unwrap_or(0));
-            return format!("/data/{at}");
+        match self.data {
+            Sent::Nested => {}
+            Sent::Flat => {
+                let at = row.saturating_mul(per_row).saturating_add(element.unwrap_or(0));
+                return format!("/data/{at}");
+            }
+            // JSON has no part of it.
+            Sent::Binary => return String::new(),
         }
         let mut pointer = format!("/data/{row}");
         let (mut rest, mut size) = (element.unwrap_or(0), per_row);
@@ -67,31 +116,33 @@ impl SentTensor {
 }
 
 /// Whether a list comes next that begins with another.
-fn begins_nested(walker: &mut Walker<'_>) -> bool {
+fn sent(walker: &mut Walker<'_>) -> Sent {
     let begins = |list: &[u8]| list.strip_prefix(b"[").is_some_and(|inside| space(inside).first() == Some(&b'['));
-    let mut is_nested = false;
+    let mut data = Sent::Flat;
     let _: Option<()> = walker.by(|text| {
-        is_nested = begins(text);
+        data = if begins(text) { Sent::Nested } else { Sent::Flat };
         None
     });
-    is_nested
+    data
 }
 
 /// Reads a tensor. What is wrong with its form is an error of the request; what is wrong with
 /// its data is the tensor's own. What was sent is kept where that is wanted.
 pub(super) fn read(
     walker: &mut Walker<'_>,
-    sent: Option<&mut Vec<SentTensor>>,
+    all_sent: Option<&mut Vec<SentTensor>>,
+    tail: &mut Tail<'_>,
 ) -> Result<Result<NamedTensor, Misread>, Error> {
     let (mut name, mut shape, mut kind, mut data) = (None, None, None, None);
-    let mut is_nested = false;
-    walker.object(&["name", "shape", "datatype", "data"], |walker, member| {
+    let (mut binary_bytes, mut how) = (None, Sent::Binary);
+    walker.object(&["name", "shape", "datatype", "data", "parameters"], |walker, member| {
         match member {
             "name" => name = Some(walker.text()?),
             "shape" => shape = Some(dimensions(walker)?),
             "datatype" => kind = Some(walker.text()?),
+            "parameters" => binary_bytes = binary_size(walker)?,
             _ => {
-                is_nested = sent.is_some() && begins_nested(walker);
+                how = if all_sent.is_some() { sent(walker) } else { Sent::Flat };
                 let interrupt = walker.interrupt();
                 let column = walker.by(|text| column(text, kind.as_deref()?, shape.as_deref()?, interrupt));
                 data = Some(column.map_or_else(|| walker.skip().map(Data::Text), |column| Ok(Data::Column(column)))?);
@@ -102,16 +153,40 @@ pub(super) fn read(
     let name = name.ok_or_else(|| Error::missing("name", "a string"))?.into_owned();
     let shape = shape.ok_or_else(|| Error::missing("shape", "a list of whole numbers"))?;
     let kind = kind.ok_or_else(|| Error::missing("datatype", "a string"))?;
-    let data = data.ok_or_else(|| Error::missing("data", "a list of elements"))?;
-    if let Some(sent) = sent {
-        sent.push(SentTensor { name: name.clone(), shape: shape.clone(), is_nested });
+    if let Some(all_sent) = all_sent {
+        all_sent.push(SentTensor { name: name.clone(), shape: shape.clone(), data: how });
     }
-    let read = tensor(name, shape, &kind, data, &walker.interrupt());
+    let read = match (data, binary_bytes) {
+        (Some(data), None) => tensor(name, shape, &kind, data, &walker.interrupt()),
+        (None, Some(count)) => binary::read(name, &kind, shape, tail.take(count)?, &mut walker.interrupt())?,
+        (None, None) => return Err(Error::missing("data", "a list of elements")),
+        (Some(_), Some(_)) => return Err(Error::wrong("`data` or `binary_data_size`", "both")),
+    };
     if read.is_err() {
         // A wrong form may be all that there is.
         walker.interrupt().ask()?;
     }
     Ok(read)
+}
+
+/// Reads a tensor's parameters: how many bytes it has, where it comes as bytes.
+fn binary_size(walker: &mut Walker<'_>) -> Result<Option<usize>, Error> {
+    let mut count = None;
+    let [region, offset, size] = SHARED_MEMORY;
+    walker.object(&["binary_data_size", "content_type", region, offset, size], |walker, member| {
+        match (member, walker.value()?) {
+            ("binary_data_size", value) => {
+                let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+                count = Some(bytes.ok_or_else(|| Error::wrong("a number of bytes", found_value(&value)))?);
+                Ok(())
+            }
+            // Of MLServer's types of content, the only one whose elements are not what they stand for.
+            ("content_type", value) if value == "base64" => Err(Error::wrong("texts as they are", "base64")),
+            ("content_type", _) => Ok(()),
+            (_, value) => Err(no_shared_memory(&value)),
+        }
+    })?;
+    Ok(count)
 }
 
 fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
@@ -132,7 +207,7 @@ fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
 /// Plain numbers, in one go.
 fn column<'a>(text: &'a [u8], kind: &str, shape: &[u64], interrupt: Interrupt<'_>) -> Option<(Column, &'a [u8])> {
     let capacity = element_count(shape)?.min(CAPACITY_MAX);
-    plain::column(datatype(kind)?, shape, text, capacity, interrupt)
+    plain::column(Datatype::of(kind)?, shape, text, capacity, interrupt)
 }
 
 fn tensor(
@@ -143,7 +218,7 @@ fn tensor(
     interrupt: &Interrupt<'_>,
 ) -> Result<NamedTensor, Misread> {
     let wrong = |check, expected: String, found| Misread::new(check, &name, expected, found);
-    let Some(datatype) = datatype(kind) else {
+    let Some(datatype) = Datatype::of(kind) else {
         let expected = "a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES".to_owned();
         return Err(wrong(CheckKind::Type, expected, Found::Said(cut(kind))));
     };
@@ -155,21 +230,15 @@ fn tensor(
         Data::Column(column) => Ok(column),
         Data::Text(list) => elements(datatype, &shape, list, interrupt),
     };
-    let Column { values, validity } = read.map_err(|stop| {
-        let per_row = (count / shape.first().map_or(1, |&rows| usize::try_from(rows).unwrap_or(1)).max(1)).max(1);
-        match stop {
-            Stop::List(found) => wrong(CheckKind::Type, "a list of elements as `data`".into(), found),
-            Stop::Nesting(at, found) => {
-                let misread = wrong(CheckKind::Shape, format!("data nested as shape {}", ShownShape(&shape)), found);
-                misread.at_row(at / per_row)
-            }
-            Stop::Element(at, found) => {
-                let misread = wrong(CheckKind::Type, datatype.value(), found).at_row(at / per_row);
-                if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
-            }
-            // Its text was read before: only an element can be wrong.
-            Stop::Text(error) => wrong(CheckKind::Form, "JSON".into(), Found::Said(error.to_string())),
+    let Column { values, validity } = read.map_err(|stop| match stop {
+        Stop::List(found) => wrong(CheckKind::Type, "a list of elements as `data`".into(), found),
+        Stop::Nesting(at, found) => {
+            let misread = wrong(CheckKind::Shape, format!("data nested as shape {}", ShownShape(&shape)), found);
+            misread.at_row(at / per_row(&shape))
         }
+        Stop::Element(at, found) => placed(wrong(CheckKind::Type, datatype.value(), found), &shape, at),
+        // Its text was read before: only an element can be wrong.
+        Stop::Text(error) => wrong(CheckKind::Form, "JSON".into(), Found::Said(error.to_string())),
     })?;
     if values.len() != count {
         let expected = format!("{count} elements for shape {}", ShownShape(&shape));
@@ -178,10 +247,16 @@ fn tensor(
     Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
 }
 
-fn datatype(name: &str) -> Option<Datatype> {
-    use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
-    let all = [Bool, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, Fp32, Fp64, Bytes];
-    all.into_iter().find(|datatype| datatype.name() == name)
+/// What is wrong with one element, at its row and its place within the row's value.
+pub(super) fn placed(misread: Misread, shape: &[u64], at: usize) -> Misread {
+    let per_row = per_row(shape);
+    let misread = misread.at_row(at / per_row);
+    if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
+}
+
+/// Elements of one row; never none.
+fn per_row(shape: &[u64]) -> usize {
+    element_count(shape.get(1..).unwrap_or_default()).unwrap_or(1).max(1)
 }
 
 /// Why a list is not read to its end.

@@ -1,3 +1,5 @@
+mod bytes;
+
 use super::*;
 use crate::answer::{Answer, Remarks};
 use proptest::prelude::*;
@@ -53,7 +55,7 @@ fn flat_or_nested_in_any_order_of_members() {
     let late = r#"{"id":"7","model_name":"m","inputs":[{"data":[[1,2],[3.5,-4]],"parameters":{},"datatype":"FP32","shape":[2,2],"name":"x"}],"parameters":{"timeout":1500},"outputs":[{"name":"y"}]}"#;
     let late = read(late).unwrap();
     assert_eq!((&late.inputs[0].tensor, late.id.as_deref(), late.timeout_us), (&flat, Some("7"), Some(1500)));
-    assert!(late.outputs.iter().eq(["y"]));
+    assert!(late.outputs.forms.keys().eq(["y"]));
 }
 
 #[test]
@@ -149,7 +151,7 @@ fn minus_zero_is_a_whole_number_and_null_an_element_that_is_missing() {
 fn a_member_that_is_null_is_not_there() {
     let x = r#"{"name":"x","shape":[1],"datatype":"FP64","data":[1],"parameters":null}"#;
     let request = read(&format!(r#"{{"id":null,"parameters":null,"outputs":null,"inputs":[{x}]}}"#)).unwrap();
-    assert_eq!((request.id, request.outputs.len(), request.inputs.len()), (None, 0, 1));
+    assert_eq!((request.id, request.outputs.forms.len(), request.inputs.len()), (None, 0, 1));
     let request =
         read(&format!(r#"{{"parameters":{{"timeout":null,"key":null,"invalid_rows":null}},"inputs":[{x}]}}"#));
     let InferRequest { timeout_us, key, invalid_rows, .. } = request.unwrap();
@@ -213,7 +215,7 @@ fn what_no_model_has_so_many_of_is_refused_when_it_is_read() {
         read(&format!(r#"{{"outputs":[{outputs}],"inputs":[{inputs}]}}"#)).map_err(|error| error.to_string())
     };
     let request = lists(4_096, 4_096).unwrap();
-    assert_eq!((request.outputs.len(), request.inputs.len()), (1, 4_096));
+    assert_eq!((request.outputs.forms.len(), request.inputs.len()), (1, 4_096));
     let told =
         |list, what| format!("the request is not V2 JSON: `{list}[4096]`: expected at most 4096 {what}, found more");
     assert_eq!(lists(100_000, 1).unwrap_err(), told("outputs", "outputs"));
@@ -351,7 +353,7 @@ proptest! {
     }
 }
 
-fn values() -> impl Strategy<Value = Values> {
+pub(super) fn values() -> impl Strategy<Value = Values> {
     fn list<T: Element + std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = Values> {
         prop::collection::vec(element, 1..20).prop_map(T::wrap)
     }
@@ -375,6 +377,47 @@ fn values() -> impl Strategy<Value = Values> {
     ]
 }
 
+/// An answer with one output.
+fn answer_of(tensor: Tensor, nullable: bool) -> Answer {
+    let field = Field {
+        name: "x".into(),
+        description: String::new(),
+        datatype: tensor.values.datatype(),
+        shape: tensor.shape[1..].to_vec(),
+        nullable,
+        unit: None,
+        minimum: None,
+        maximum: None,
+        categories: vec![],
+    };
+    let card = Card {
+        card_version: 1,
+        name: "m".into(),
+        description: String::new(),
+        owner: None,
+        license: None,
+        crate_version: None,
+        data_from: None,
+        data_until: None,
+        trained_at: None,
+        max_age: None,
+        labels: std::collections::BTreeMap::new(),
+        runtime: None,
+        checks: Checks::default(),
+        schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
+    };
+    let rows = usize::try_from(tensor.shape[0]).unwrap();
+    Answer {
+        card: Arc::new(card),
+        outputs: Batch { rows, columns: vec![tensor] },
+        model: "m".into(),
+        version: "3".into(),
+        digest: Some(Digest::of(b"m").to_string().into()),
+        degraded: Some("trap"),
+        remarks: Remarks::default(),
+    }
+}
+
 proptest! {
     /// What an answer writes, a request reads: every type, every value, nulls.
     #[test]
@@ -382,23 +425,10 @@ proptest! {
         let validity = nulls.map(|bits| (0..values.len()).map(|i| bits >> (i % 64) & 1 == 1).collect::<Vec<_>>());
         let validity = validity.filter(|flags| flags.contains(&false));
         let tensor = Tensor { shape: vec![values.len() as u64], values, validity };
-        let field = Field {
-            name: "x".into(), description: String::new(), datatype: tensor.values.datatype(), shape: vec![],
-            nullable: true, unit: None, minimum: None, maximum: None, categories: vec![],
-        };
-        let card = Card {
-            card_version: 1, name: "m".into(), description: String::new(), owner: None, license: None,
-            crate_version: None, data_from: None, data_until: None, trained_at: None, max_age: None,
-            labels: std::collections::BTreeMap::new(),
-            runtime: None, checks: Checks::default(),
-            schema: Schema { inputs: vec![field.clone()], features: vec![field.clone()], outputs: vec![field] },
-        };
-        let answer = Answer {
-            card: Arc::new(card), outputs: Batch { rows: tensor.values.len(), columns: vec![tensor.clone()] },
-            model: "m".into(), version: "3".into(), digest: Some(Digest::of(b"m").to_string().into()), degraded: Some("trap"),
-            remarks: Remarks::default(),
-        };
-        let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &BTreeSet::new() }.to_json().unwrap();
+        let answer = answer_of(tensor.clone(), true);
+        let json = InferResponse { model_name: "m", id: Some(&id), answer: &answer, outputs: &Outputs::default() };
+        let Written { bytes: json, json_bytes } = json.write(&mut Interrupt::never()).unwrap();
+        prop_assert_eq!(json_bytes, None);
         let value: Value = serde_json::from_slice(&json).unwrap();
         prop_assert_eq!(&value["id"], &id);
         prop_assert_eq!(&value["parameters"]["scry-degraded"], "trap");

@@ -11,6 +11,7 @@ pub use tokens::Tokens;
 
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
+use crate::server::compression::uncompressed;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::shutdown::Stopping;
 use crate::telemetry::unix_ms;
@@ -69,6 +70,7 @@ pub(in crate::server) fn router(
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
         })
         .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
+        .layer(axum::middleware::from_fn(uncompressed))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), while_serving))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
         .with_state(shared)

@@ -36,7 +36,7 @@ use tokio::sync::Semaphore;
 /// Descriptions that are made at once; a further one waits.
 const DESCRIBING_MAX: usize = 2;
 /// Extensions of V2 that clients find here, by the names that Triton gives them.
-const EXTENSIONS: [&str; 2] = ["model_configuration", "statistics"];
+const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_configuration", "statistics"];
 
 /// What answers the listener's requests.
 pub(in crate::server) fn app(

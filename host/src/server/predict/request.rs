@@ -3,13 +3,17 @@
 //! Nothing here changes state.
 
 use crate::server::body::{SentBody, read_body, read_parts};
-use crate::server::error::{HttpError, json_response};
+use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding, Wrong};
+use crate::server::error::{HttpError, Refusal, json_response};
+use crate::server::head::shown;
 use crate::server::predict::docs::Documents;
 use crate::server::shutdown::Stopping;
-use crate::serving::{Failure, Predictor, Reply, Request};
+use crate::serving::{Failure, Predictor, Reply, Request, Served};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use scry_card::Interrupt;
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
 use scry_protocol::{Format, KEY_MAX_BYTES, Sent, Surface, sent_tensors};
@@ -57,6 +61,7 @@ pub(in crate::server) async fn predict(
     let received = Instant::now();
     // Before the body is read: a model that is not there costs nothing.
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
+    let coding = Coding::of(headers)?;
     if !is_small(headers)
         && let Err(refused) = app.predictor.admit(&served, received)
     {
@@ -65,20 +70,94 @@ pub(in crate::server) async fn predict(
         return Err(refused.into());
     }
     let body = read_body(body, app.body_max_bytes, app.body_timeout).await?;
+    let body = match coding {
+        None => body,
+        Some(coding) => inflated(app, &served, coding, received, body).await?,
+    };
+    let format = framed(format, headers)?;
     let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
-    let request =
-        Request { served, version, key, timeout, received, body: body.clone(), format, picked: OnceLock::new() };
+    let (served, body) = (&served, &body);
+    let (theirs, bytes, picked) = (served.clone(), body.clone(), OnceLock::new());
+    let request = Request { served: theirs, version, key, timeout, received, body: bytes, format, picked };
     match app.predictor.predict(request).await {
-        Ok(reply) => Ok(answered(reply)),
+        Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
+        Ok(reply) => Ok(compressed(app, served, headers, received, reply).await),
         Err(Failure { error, sent }) => {
             let has_findings = error.has_findings();
-            let again = || if has_findings { sent_tensors(&body) } else { Vec::new() };
+            let again = || if has_findings { sent_tensors(format.json(body)) } else { Vec::new() };
             Err(match sent.unwrap_or_else(|| Sent::Tensors(again())) {
                 Sent::Tensors(sent) => HttpError::predicting(error, Surface::V2(&sent)),
                 Sent::Rows(at) => HttpError::predicting(error, Surface::Rows(&at)),
             })
         }
     }
+}
+
+/// How a request's body is put together, which a header says where it is not all JSON.
+fn framed(format: Format, headers: &HeaderMap) -> Result<Format, HttpError> {
+    if format != Format::V2 {
+        return Ok(format);
+    }
+    let Some(value) = headers.get(&JSON_BYTES) else { return Ok(format) };
+    match value.to_str().ok().and_then(whole_number) {
+        Some(0) => Ok(Format::V2Raw),
+        Some(bytes) => Ok(Format::V2Binary(bytes)),
+        None => {
+            let message = format!("header `{JSON_BYTES}`: expected the JSON's length in bytes, found {}", shown(value));
+            Err(HttpError::new(StatusCode::BAD_REQUEST, message))
+        }
+    }
+}
+
+/// The body as it was before its client compressed it.
+async fn inflated(
+    app: &Shared,
+    served: &Served,
+    coding: Coding,
+    received: Instant,
+    body: Bytes,
+) -> Result<Bytes, HttpError> {
+    let (bytes, max_bytes) = (body.len(), app.body_max_bytes);
+    let work = move |interrupt: &mut Interrupt<'_>| coding.inflate(&body, max_bytes, interrupt);
+    match app.predictor.beside(served, received, bytes, work).await {
+        Ok(Ok(body)) => Ok(body.into()),
+        Ok(Err(Wrong::TooLong)) => {
+            let message = format!("the body is longer than {max_bytes} bytes when it is inflated");
+            Err(HttpError::refused(Refusal::BodyTooLarge, message))
+        }
+        Ok(Err(Wrong::Damaged)) => {
+            let message = format!("the body could not be read: expected whole {0}, found no {0}", coding.name());
+            Err(HttpError::refused(Refusal::BodyUnreadable, message))
+        }
+        Err(error) => Err(app.predictor.unanswered(served, received, error).into()),
+    }
+}
+
+/// A long answer, compressed where its client takes that, and where there is time for it.
+async fn compressed(
+    app: &Shared,
+    served: &Served,
+    headers: &HeaderMap,
+    received: Instant,
+    mut reply: Reply,
+) -> Response {
+    let Some(coding) = Coding::accepted(headers) else { return answered(reply) };
+    let body = Bytes::from(std::mem::take(&mut reply.body));
+    let whole = body.clone();
+    let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
+    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten();
+    let (body, is_compressed) = match shorter.filter(|shorter| shorter.len() < body.len()) {
+        Some(shorter) => (shorter.into(), true),
+        None => (body, false),
+    };
+    let mut response = answered(reply);
+    *response.body_mut() = Body::from(body);
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if is_compressed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    response
 }
 
 /// Whether a body says that it is too small to be worth asking whether there is room for it.
@@ -88,6 +167,8 @@ fn is_small(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length <= SMALL_BYTES)
 }
 
+/// How long the JSON is that a body begins with; after it come tensors as bytes.
+static JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 static MODEL: HeaderName = HeaderName::from_static("scry-model");
 static VERSION: HeaderName = HeaderName::from_static("scry-version");
 static DIGEST: HeaderName = HeaderName::from_static("scry-digest");
@@ -98,8 +179,12 @@ static REFUSED_ROWS: HeaderName = HeaderName::from_static("scry-refused-rows");
 /// An answer, with headers that say what gave it, why if that was a fallback, and whether
 /// something was found in the inputs.
 fn answered(reply: Reply) -> Response {
-    let Reply { body, model, version, digest, degraded, warnings, refused_rows } = reply;
+    let Reply { body, json_bytes, model, version, digest, degraded, warnings, refused_rows } = reply;
     let mut response = json_response(StatusCode::OK, body);
+    if let Some(bytes) = json_bytes {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        response.headers_mut().insert(&JSON_BYTES, bytes.into());
+    }
     let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);

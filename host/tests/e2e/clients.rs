@@ -1,0 +1,98 @@
+//! Clients that others wrote, unmodified: they call models whose answers are known.
+
+use crate::support::data::read_json;
+use crate::support::{Host, Ran, alone, example, root, target};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of the clients' programs and of what they need.
+fn clients() -> PathBuf {
+    root().join("host/tests/clients")
+}
+
+/// The interpreter of an environment with all clients, made anew when they change.
+fn environment() -> PathBuf {
+    let folder = target().join("clients");
+    let _alone = alone(&folder);
+    let requirements = clients().join("requirements.txt");
+    let version = Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]).output();
+    let version = version.expect("tests with clients need `python3`, version 3.11 or later, on the PATH").stdout;
+    let wanted = [version, std::fs::read(&requirements).unwrap()].concat();
+    let (venv, stamp) = (folder.join("venv"), folder.join("venv.stamp"));
+    let interpreter = venv.join("bin/python");
+    if std::fs::read(&stamp).is_ok_and(|made| made == wanted) && interpreter.exists() {
+        return interpreter;
+    }
+    let _ = std::fs::remove_file(&stamp);
+    Ran::of(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).ok();
+    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r"];
+    Ran::of(Command::new(&interpreter).args(install).arg(&requirements)).ok();
+    std::fs::write(&stamp, wanted).unwrap();
+    interpreter
+}
+
+/// Rows and answers of an example's golden file.
+fn golden(name: &str) -> Value {
+    let golden = read_json(root().join("examples").join(name).join("golden.json"));
+    let all = |side: &str| -> Vec<Value> {
+        let examples = golden["examples"].as_array().unwrap().iter();
+        let answered = examples.filter(|example| example[side].is_array() && example["outputs"].is_array());
+        answered.flat_map(|example| example[side].as_array().unwrap().clone()).collect()
+    };
+    json!({
+        "name": name, "rows": all("inputs"), "expected": all("outputs"),
+        "rtol": golden["rtol"], "atol": golden["atol"],
+    })
+}
+
+/// Rows of an imported model, and what scikit-learn answered to them.
+fn imported(host: &Host, dir: &Path, name: &str) -> Value {
+    let (file, output) = (root().join("tests/imports").join(name), dir.join(format!("{name}.wasm")));
+    host.scry(&["import", file.with_extension("scry").to_str().unwrap(), "-o", output.to_str().unwrap()]).ok();
+    host.scry(&["publish", output.to_str().unwrap()]).ok();
+    let known = read_json(file.with_extension("json"));
+    let outputs = known["expected"].as_object().unwrap();
+    let row =
+        |at: usize| -> Value { outputs.iter().map(|(name, values)| (name.clone(), values[at].clone())).collect() };
+    let rows = known["rows"].as_array().unwrap();
+    json!({
+        "name": name, "rows": rows, "expected": (0..rows.len()).map(row).collect::<Vec<_>>(),
+        "rtol": 1e-15, "atol": 1e-15,
+    })
+}
+
+#[test]
+fn tritonclient_kserve_and_mlserver_get_the_golden_answers_over_http() {
+    let interpreter = environment();
+    let host = Host::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut models = vec![imported(&host, dir.path(), "titanic")];
+    for name in ["bikeshare", "digits"] {
+        host.scry(&["publish", example(name).path.to_str().unwrap()]).ok();
+        models.push(golden(name));
+    }
+    let known = dir.path().join("models.json");
+    std::fs::write(&known, Value::from(models).to_string()).unwrap();
+    for (program, says) in [("v2_http.py", "all clients were answered"), ("mlserver_frames.py", "titanic: the golden")]
+    {
+        let mut command = Command::new(&interpreter);
+        let ran = Ran::of(command.arg(clients().join(program)).arg(&host.prediction).arg(&known)).ok();
+        assert!(ran.stdout.contains(says), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_page_about_clients_shows_what_its_program_prints() {
+    let interpreter = environment();
+    let host = Host::start();
+    host.scry(&["publish", example("bikeshare").path.to_str().unwrap()]).ok();
+    let page = std::fs::read_to_string(root().join("docs/guide/clients.md")).unwrap();
+    let block = |language: &str| {
+        let (_, after) = page.split_once(&format!("```{language}\n")).unwrap();
+        after.split_once("```").unwrap().0.to_owned()
+    };
+    let program = block("python").replace("127.0.0.1:8080", host.prediction.strip_prefix("http://").unwrap());
+    let ran = Ran::of(Command::new(interpreter).args(["-c", &program])).ok();
+    assert_eq!(ran.stdout, block("text"));
+}
