@@ -1,33 +1,9 @@
 //! What a host says of itself and of its models, in the forms in which clients of other servers ask for it.
 
-use crate::support::{Host, PATIENT, Ran, alone, example, guest, root, target};
+use crate::clients::{clients, environment, environment_of};
+use crate::support::{Host, PATIENT, Ran, example, guest, root};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::Command;
-
-/// The folder of the clients' programs and of what they need.
-fn clients() -> PathBuf {
-    root().join("host/tests/clients")
-}
-
-/// A program of an environment with the clients, made anew when they change.
-fn program(name: &str) -> Command {
-    let folder = target().join("clients-described");
-    let _alone = alone(&folder);
-    let requirements = clients().join("described.txt");
-    let version = Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]).output();
-    let version = version.expect("tests with clients need `python3`, version 3.11 or later, on the PATH").stdout;
-    let wanted = [version, std::fs::read(&requirements).unwrap()].concat();
-    let (venv, stamp) = (folder.join("venv"), folder.join("venv.stamp"));
-    if !std::fs::read(&stamp).is_ok_and(|made| made == wanted) || !venv.join("bin/python").exists() {
-        let _ = std::fs::remove_file(&stamp);
-        Ran::of(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).ok();
-        let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r"];
-        Ran::of(Command::new(venv.join("bin/python")).args(install).arg(&requirements)).ok();
-        std::fs::write(&stamp, wanted).unwrap();
-    }
-    Command::new(venv.join("bin").join(name))
-}
 
 fn bikeshare(config: &str) -> Host {
     let host = Host::with(config);
@@ -39,7 +15,7 @@ fn bikeshare(config: &str) -> Host {
 fn clients_of_other_servers_find_what_they_ask_for() {
     let host = bikeshare(PATIENT);
     let golden = root().join("examples/bikeshare/golden.json");
-    let mut clients_ask = program("python");
+    let mut clients_ask = Command::new(environment());
     clients_ask.arg(clients().join("described.py")).args([&host.prediction, &host.admin, &host.token()]).arg(golden);
     assert!(Ran::of(&mut clients_ask).ok().stdout.contains("were answered"));
 }
@@ -51,6 +27,8 @@ fn the_documents_are_openapi_and_hosts_answer_as_they_declare() {
     let bearer = format!("Authorization: Bearer {}", host.token());
     let documents = [(&host.prediction, host.get("/openapi.json")), (&host.admin, host.admin_get("/openapi.json"))];
     let dir = tempfile::tempdir().unwrap();
+    let interpreter = environment_of("openapi");
+    let program = |name: &str| Command::new(interpreter.with_file_name(name));
     for (url, document) in documents {
         let file = dir.path().join("openapi.json");
         std::fs::write(&file, document.status(200).text).unwrap();
