@@ -81,7 +81,7 @@ pub(crate) struct Options {
 /// A guest that grows has that before its deadline also where pages are slow to come.
 const MEMORY_MAX_BYTES: u64 = 128 << 20;
 
-/// A host with a good model, and hostile ones with and without a spare.
+/// A host with a good model, and hostile ones with and without a fallback.
 pub(crate) struct Arena {
     // Before the folder, which must not go while the server runs.
     pub(crate) server: Server,
@@ -127,21 +127,21 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let mut claims = Claims::default();
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
     println!(
-        "| guest | spare | answers | p99 ms, at most {} | health p99 ms, below {HEALTH_MS_MAX} | good quiet p50 / p99 µs | good storm p50 / p99 µs \
+        "| guest | fallback | answers | p99 ms, at most {} | health p99 ms, below {HEALTH_MS_MAX} | good quiet p50 / p99 µs | good storm p50 / p99 µs \
          | × p99, at most {RATIO_MAX} | good failed | MiB before, after | threads before, after | sent late p99 µs, quiet / storm | others % CPU |",
         DEADLINE_MS + LATE_MS_MAX
     );
     println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (behaviour, reason) in BEHAVIOURS.into_iter().filter(|(name, _)| wanted(name)) {
-        for (model, spare) in [("hostile", "none"), ("hostile-spare", "constant")] {
-            eprintln!("hostile: {behaviour}, spare: {spare}");
+        for (model, fallback) in [("hostile", "none"), ("hostile-fallback", "constant")] {
+            eprintln!("hostile: {behaviour}, fallback: {fallback}");
             let request = hostile_request(model, behaviour);
             let storm = |time| closed_loop(arena.server.prediction, &request, 4 * cores, for_a_time(time));
             let row = arena.measure(options, &storm)?;
-            let is_error = spare == "none" && !reason.is_empty();
+            let is_error = fallback == "none" && !reason.is_empty();
             let why = |kind: &Kind| kind.reason == reason || (reason == "timeout" && kind.reason == "fuel");
             let ran = |kind: &Kind| why(kind) && is_error == (kind.status != 200);
-            row.print([behaviour, spare], ran, Some(DEADLINE_MS + LATE_MS_MAX), &mut claims);
+            row.print([behaviour, fallback], ran, Some(DEADLINE_MS + LATE_MS_MAX), &mut claims);
         }
     }
     if wanted(PUBLISHING) {
@@ -183,7 +183,7 @@ impl Arena {
         let server = Server::scry(&dir.0, &[&good])?;
         let admin = Admin::of(&server)?;
         let mut has_breaker = false;
-        for model in ["hostile", "hostile-spare"] {
+        for model in ["hostile", "hostile-fallback"] {
             admin.publish(model, &hostile.component)?;
             admin.deploy(model, &json!({ "limits": { "memory_max_bytes": MEMORY_MAX_BYTES } }))?;
             if !breaker {
@@ -191,7 +191,7 @@ impl Arena {
                 has_breaker = admin.hold_closed(model)?;
             }
         }
-        admin.deploy("hostile-spare", &json!({ "fallback": [{ "constant": { "y": -1.0 } }] }))?;
+        admin.deploy("hostile-fallback", &json!({ "fallback": [{ "constant": { "y": -1.0 } }] }))?;
         let good = render("POST", "/v2/models/bikeshare/infer", "", &good.v2_body(1));
         Ok(Self { server, admin, good, lazy, published: AtomicU32::new(0), has_breaker, _dir: dir })
     }
@@ -290,9 +290,9 @@ impl Row {
         let ratio = storm.rank_us(0.99) / quiet.rank_us(0.99);
         let good_failed = self.quiet.good.failed() + self.storm.good.failed();
         let health_failed = self.quiet.health.failed() + self.storm.health.failed();
-        let [guest, spare] = title;
+        let [guest, fallback] = title;
         println!(
-            "| {guest} | {spare} | {} {} | {hostile_ms:.0} {} | {health_ms:.1} {} | {} | {} | {ratio:.2} {} | {} {} \
+            "| {guest} | {fallback} | {} {} | {hostile_ms:.0} {} | {health_ms:.1} {} | {} | {} | {ratio:.2} {} | {} {} \
              | {:.0}, {:.0} {} | {}, {} {} | {:.0} / {:.0} | {:.0} |",
             hostile.kinds(),
             claims.mark(hostile.count(ran) > 0),

@@ -146,6 +146,6 @@ fn limits() -> CallLimits {
         fuel: 1 << 40,
         memory_max_bytes: 64 << 20,
         output_max_bytes: 8 << 20,
-        asker: None,
+        client: None,
     }
 }

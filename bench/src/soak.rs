@@ -91,8 +91,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let admin = Admin::of(&server)?;
     admin.publish("bikeshare", &bikeshare.variant(0))?;
     admin.deploy("bikeshare", &json!({ "aliases": { "champion": 1 } }))?;
-    ["hostile", "hostile-spare"].into_iter().try_for_each(|name| admin.publish(name, &hostile.component).map(drop))?;
-    admin.deploy("hostile-spare", &json!({ "fallback": [{ "constant": { "y": -1.0 } }] }))?;
+    ["hostile", "hostile-fallback"]
+        .into_iter()
+        .try_for_each(|name| admin.publish(name, &hostile.component).map(drop))?;
+    admin.deploy("hostile-fallback", &json!({ "fallback": [{ "constant": { "y": -1.0 } }] }))?;
 
     let (lines, book, over) = (lines(&bikeshare, &digits), Book::default(), AtomicBool::new(false));
     let time = Duration::from_secs_f64(options.minutes * 60.0);

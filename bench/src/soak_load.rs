@@ -109,14 +109,14 @@ fn malformed(body: &[u8]) -> Vec<Request> {
     cases.map(|(kind, bytes)| Request::new(bytes, Manner::Well, vec![kind.clone()])).into()
 }
 
-/// Every behaviour, with and without a spare. Besides its own failure a guest
+/// Every behaviour, with and without a fallback. Besides its own failure a guest
 /// may meet every limit that the host sets, and whatever keeps it from running.
 fn hostile() -> Vec<Request> {
     let limits = ["timeout", "fuel", "overload", "circuit-open"];
     let mut requests = Vec::new();
     for (behaviour, reason) in BEHAVIOURS {
         let reasons = || limits.into_iter().chain([reason]);
-        let spare = reasons().map(|reason| kind(200, reason)).collect();
+        let fallback = reasons().map(|reason| kind(200, reason)).collect();
         let none = reasons().map(|reason| match reason {
             "" => kind(200, ""),
             "timeout" => kind(504, reason),
@@ -125,7 +125,7 @@ fn hostile() -> Vec<Request> {
         });
         let ask = |model| hostile_request(model, behaviour);
         requests.push(Request::new(ask("hostile"), Manner::Well, none.collect()));
-        requests.push(Request::new(ask("hostile-spare"), Manner::Well, spare));
+        requests.push(Request::new(ask("hostile-fallback"), Manner::Well, fallback));
     }
     requests
 }

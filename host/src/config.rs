@@ -131,6 +131,8 @@ pub struct Registries {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
+    /// Models that a host may hold, withdrawn ones included. Default 10,000.
+    pub models_max: usize,
     /// The newest versions of a model that can be called by number before they
     /// are deployed. Default 2.
     pub versions_warm: usize,
@@ -167,10 +169,10 @@ pub struct Limits {
     /// From the request's arrival to its answer, fallbacks included, in
     /// milliseconds. Default 300.
     pub deadline_ms: u64,
-    /// Share of the deadline kept back for a spare that has not been measured
+    /// Share of the deadline kept back for a fallback that has not been measured
     /// yet, in percent. Default 25.
     pub fallback_reserve_percent: u8,
-    /// What is kept back for a measured spare: a quarter more than its p99, at least
+    /// What is kept back for a measured fallback: a quarter more than its p99, at least
     /// this, and 20 for a guest that ends late; in milliseconds. Default 10.
     pub fallback_reserve_min_ms: u64,
     /// Instructions, roughly, per call; 0 compiles without counting. Default
@@ -337,6 +339,7 @@ impl Config {
             ("admin.idle_timeout_ms", admin.idle_timeout_ms, 1, DAY_MS),
             ("admin.write_timeout_ms", admin.write_timeout_ms, 1, DAY_MS),
             ("registries.timeout_ms", self.registries.timeout_ms, 1, 3_600_000),
+            ("catalog.models_max", self.catalog.models_max as u64, 1, 100_000),
             ("catalog.versions_warm", self.catalog.versions_warm as u64, 0, 64),
             ("catalog.golden_max_ms", self.catalog.golden_max_ms, 1, DAY_MS),
             ("history.changes_max", self.history.changes_max as u64, 1, 1_000_000),

@@ -81,7 +81,7 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         fuel: 1 << 40,
         memory_max_bytes: MEMORY_MAX_BYTES,
         output_max_bytes: 8 << 20,
-        asker: None,
+        client: None,
     };
     let report = loaded.predict(&inputs, &limits);
     loaded.restock(report.spent, 1, &limits)?;

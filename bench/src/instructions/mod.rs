@@ -12,6 +12,7 @@ use crate::Error;
 use crate::models::{Model, Workbench};
 use crate::servers::TempDir;
 use comparison::{Figures, Stored, compare};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// What to do with the figures.
@@ -28,12 +29,17 @@ pub(crate) struct Options {
 /// Measures, prints the table, and fails where a call became dearer.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let Options { accept, stored: file } = options;
-    let stored: Stored = if *accept { Stored::new() } else { serde_json::from_slice(&std::fs::read(file)?)? };
+    let mut stored: Stored = match std::fs::read(file) {
+        Err(error) if *accept && error.kind() == ErrorKind::NotFound => Stored::new(),
+        read => serde_json::from_slice(&read?)?,
+    };
     let measured_with = callgrind::measured_with()?;
     let measured = measure(&Workbench::new()?)?;
     if *accept {
-        // Figures of other machines would be those of older code.
-        let stored = Stored::from([(measured_with, measured)]);
+        // Figures of other machines would be those of older code; the other profile has its own.
+        let profile = |with: &str| with.rsplit(", ").next().map(str::to_owned);
+        stored.retain(|with, _| profile(with) != profile(&measured_with));
+        stored.insert(measured_with, measured);
         std::fs::write(file, serde_json::to_string_pretty(&stored)? + "\n")?;
         println!("Stored in {}.", file.display());
         return Ok(());

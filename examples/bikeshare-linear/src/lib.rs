@@ -1,4 +1,4 @@
-//! Riders per hour of a bike share, by ridge regression: the spare of
+//! Riders per hour of a bike share, by ridge regression: the fallback of
 //! `bikeshare`, with the same records.
 
 use bikeshare_records::{Hour, Riders};

@@ -369,7 +369,7 @@ fn an_operator_decides_last() {
 }
 
 #[test]
-fn what_concerns_the_version_as_a_whole_is_reported_unless_somebody_decides_otherwise() {
+fn what_concerns_the_version_as_a_whole_is_reported_unless_a_policy_decides_otherwise() {
     let card =
         checks(json!({"policies": {"drift": "fallback", "skew": "warn"}, "outputs": {"policies": {"drift": "warn"}}}));
     let policies =

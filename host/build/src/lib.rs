@@ -176,7 +176,7 @@ pub fn build(
         fuel: 0,
         memory_max_bytes: LOAD_MEMORY_MAX_BYTES,
         output_max_bytes: 16 << 20,
-        asker: None,
+        client: None,
     };
     let mut functions = Found::in_passing();
     let sealed = snapshot::seal(sandbox, Metering::Off, &unloaded, &mut functions, limits);

@@ -8,7 +8,7 @@ mod chain;
 mod tests;
 
 use super::{
-    Bound, Bounds, Canary, Catalog, CatalogError, LimitsPatch, Model, Serving, Shadow, Spare, Step, VersionRef,
+    Bound, Bounds, Canary, Catalog, CatalogError, Fallback, LimitsPatch, Model, Serving, Shadow, Step, VersionRef,
 };
 use scry_card::{ChecksPatch, shortened};
 use scry_names::text::{check_tables, whole_number};
@@ -16,6 +16,7 @@ use scry_names::{Digest, OciReference};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Models, as they should be served. A model is withdrawn if it says so, or if
 /// a document that prunes and is whole does not name it.
@@ -62,7 +63,7 @@ pub struct DesiredModel {
     pub aliases: BTreeMap<String, VersionRef>,
     /// What answers when the live version can't.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "chain")]
-    pub fallback: Vec<Spare>,
+    pub fallback: Vec<Fallback>,
     /// The version that takes a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<DesiredCanary>,
@@ -200,7 +201,7 @@ impl Desired {
     /// What a catalog serves.
     pub fn of(catalog: &Catalog) -> Self {
         let warm = catalog.warm(0);
-        let model = |(name, model): (&String, &Model)| {
+        let model = |(name, model): (&String, &Arc<Model>)| {
             let number = |number: u32| VersionRef::Number(number);
             let wanted = warm.get(name)?.iter();
             let versions = wanted.filter_map(|number| Some((*number, model.versions.get(number)?)));
@@ -270,18 +271,18 @@ impl Desired {
         };
         let mut next = before.clone();
         for ((name, number), bound) in bound {
-            next = next.bind(name, *number, bound).map_err(of(name))?;
+            next.bind(name, *number, bound).map_err(of(name))?;
         }
         for (name, model) in &mut next.models {
-            if self.models.get(name).map_or(self.prune, |wanted| wanted.withdrawn) {
-                model.serving = None;
+            if model.serving.is_some() && self.models.get(name).map_or(self.prune, |wanted| wanted.withdrawn) {
+                Arc::make_mut(model).serving = None;
             }
         }
         for (name, wanted) in &self.models {
             wanted.check_live(name).map_err(of(name))?;
             let Some(live) = &wanted.live else { continue };
             let serving = wanted.serving(name, live, &next, now_ms).map_err(of(name))?;
-            next = next.with_serving(name, serving).map_err(of(name))?;
+            next.set_serving(name, serving).map_err(of(name))?;
         }
         next.check_all_fallbacks().and_then(|()| next.check_own_fallbacks(before)).map_err(|error| {
             let model = if let CatalogError::Fallback { model, .. } = &error { model.clone() } else { String::new() };

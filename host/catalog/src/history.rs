@@ -11,6 +11,7 @@ use super::{Bound, Catalog, CatalogError, Model, Serving};
 use scry_names::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,8 +147,9 @@ impl Change {
     /// What leads from one catalog to another; nothing, where they are equal.
     pub fn between(before: &Catalog, after: &Catalog) -> BTreeMap<String, ModelChange> {
         let none = Model::default();
-        let changed = |(name, after): (&String, &Model)| {
-            let before = before.models.get(name).unwrap_or(&none);
+        let changed = |name: String| {
+            let before = before.models.get(&name).map_or(&none, AsRef::as_ref);
+            let after = after.models.get(&name)?;
             let versions = after.versions.iter().filter(|(number, bound)| before.versions.get(number) != Some(bound));
             let versions: BTreeMap<_, _> = versions.map(|(number, bound)| (*number, bound.clone())).collect();
             let serving = (before.serving != after.serving).then(|| match &after.serving {
@@ -155,14 +157,14 @@ impl Change {
                 None => ServingChange::Withdraw,
             });
             let change = ModelChange { versions, serving };
-            (change != ModelChange::default()).then(|| (name.clone(), change))
+            (change != ModelChange::default()).then_some((name, change))
         };
-        after.models.iter().filter_map(changed).collect()
+        after.changed(before).into_iter().filter_map(changed).collect()
     }
 
     fn apply(&self, catalog: &mut Catalog) {
         for (name, change) in &self.models {
-            let model = catalog.models.entry(name.clone()).or_default();
+            let model = catalog.model_mut(name);
             model.versions.extend(change.versions.iter().map(|(number, bound)| (*number, bound.clone())));
             match &change.serving {
                 Some(ServingChange::Serve(serving)) => model.serving = Some((**serving).clone()),
@@ -216,7 +218,7 @@ impl Catalog {
         for (name, model) in &mut next.models {
             let serving = state.models.get(name).and_then(|model| model.serving.clone());
             if model.serving != serving {
-                model.serving = serving.map(|serving| serving.begun(now_ms));
+                Arc::make_mut(model).serving = serving.map(|serving| serving.begun(now_ms));
             }
         }
         next.check_all_fallbacks()?;

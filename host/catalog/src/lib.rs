@@ -30,13 +30,14 @@ use scry_names::{Digest, OciReference};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Everything an operator has decided.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// By name.
-    pub models: BTreeMap<String, Model>,
+    /// By name. Catalogs that follow each other share what stays as it is.
+    pub models: BTreeMap<String, Arc<Model>>,
 }
 
 /// One model: its versions, and how it is served.
@@ -78,7 +79,7 @@ pub struct Serving {
     pub aliases: BTreeMap<String, u32>,
     /// What answers when the live version can't, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallback: Vec<Spare>,
+    pub fallback: Vec<Fallback>,
     /// Where the deployment departs from the configured limits.
     #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
@@ -95,7 +96,7 @@ fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
 /// One link of a fallback chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Spare {
+pub enum Fallback {
     /// A component: another model, or another version.
     Model(Reference),
     /// The same answer for every row; always the last link.
@@ -242,25 +243,47 @@ impl Catalog {
     /// Begins every canary's step that is not in `before` at `now_ms`: when it is
     /// recorded, and not when it was decided.
     pub fn begun(mut self, before: &Self, now_ms: u64) -> Self {
-        for (name, model) in &mut self.models {
-            let was = before.models.get(name).and_then(|model| model.serving.as_ref()?.canary.as_ref());
-            if let Some(canary) = model.serving.as_mut().and_then(|serving| serving.canary.as_mut())
-                && was.is_none_or(|was| was.since_ms != canary.since_ms)
-            {
-                canary.since_ms = now_ms;
+        let canary = |model: &Arc<Model>| model.serving.as_ref()?.canary.clone();
+        for name in self.changed(before) {
+            let was = before.models.get(&name).and_then(canary);
+            let Some(model) = self.models.get_mut(&name) else { continue };
+            if canary(model).is_some_and(|canary| was.is_none_or(|was| was.since_ms != canary.since_ms)) {
+                let model = Arc::make_mut(model);
+                model.serving = model.serving.take().map(|serving| serving.begun(now_ms));
             }
         }
         self
     }
 
-    /// Models that a host may hold.
-    pub const MODELS_MAX: usize = 1000;
+    /// The models that are not as in an earlier catalog.
+    pub fn changed(&self, before: &Self) -> BTreeSet<String> {
+        let is_same = |name: &String, model: &Arc<Model>| {
+            before.models.get(name).is_some_and(|before| Arc::ptr_eq(before, model) || before == model)
+        };
+        self.models.iter().filter(|(name, model)| !is_same(name, model)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// These models, those that they fall back to, and those that fall back to them:
+    /// all that a change of these models may concern.
+    pub fn concerned(&self, mut names: BTreeSet<String>) -> BTreeSet<String> {
+        let chains = self.chains().filter(|(name, fallback)| names.contains(*name) || names.contains(&fallback.model));
+        let more: Vec<String> = chains.flat_map(|(name, fallback)| [name.clone(), fallback.model.clone()]).collect();
+        names.extend(more);
+        names
+    }
+
+    /// Every component of every chain, with the model that falls back to it.
+    fn chains(&self) -> impl Iterator<Item = (&String, &Reference)> {
+        let served = self.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
+        served.flat_map(|(name, serving)| serving.fallback_models().map(move |fallback| (name, fallback)))
+    }
+
     /// Versions that a model may have.
     pub const VERSIONS_MAX: usize = 10_000;
 
     /// A model by name.
     pub fn model(&self, name: &str) -> Result<&Model, CatalogError> {
-        self.models.get(name).ok_or_else(|| CatalogError::UnknownModel(shortened(name)))
+        self.models.get(name).map(AsRef::as_ref).ok_or_else(|| CatalogError::UnknownModel(shortened(name)))
     }
 
     /// How a model is served.
@@ -277,21 +300,28 @@ impl Catalog {
         }
     }
 
-    /// Every version that has to be ready: what is routed, what a reference in
-    /// a chain means, and of each model the newest few, so that a version can
-    /// be tried before it is deployed.
-    pub fn warm(&self, newest: usize) -> BTreeMap<String, BTreeSet<u32>> {
+    /// Of each of these models, every version that has to be ready: what is routed, what
+    /// a reference in any chain means, and the newest few, so that a version can be tried
+    /// before it is deployed.
+    pub fn warm_of(&self, names: &BTreeSet<String>, newest: usize) -> BTreeMap<String, BTreeSet<u32>> {
         let mut warm: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        for (name, model) in &self.models {
+        for (name, model) in names.iter().filter_map(|name| Some((name, self.models.get(name)?))) {
             let Some(serving) = &model.serving else { continue };
             let numbers = warm.entry(name.clone()).or_default();
             numbers.extend(serving.routed());
             numbers.extend(model.versions.keys().rev().take(newest));
-            for (reference, version) in serving.spares().filter_map(|spare| Some((spare, self.resolve(spare).ok()?))) {
-                warm.entry(reference.model.clone()).or_default().insert(version.number);
+        }
+        for (_, fallback) in self.chains().filter(|(_, fallback)| names.contains(&fallback.model)) {
+            if let Ok(version) = self.resolve(fallback) {
+                warm.entry(fallback.model.clone()).or_default().insert(version.number);
             }
         }
         warm
+    }
+
+    /// The same of all models.
+    pub fn warm(&self, newest: usize) -> BTreeMap<String, BTreeSet<u32>> {
+        self.warm_of(&self.models.keys().cloned().collect(), newest)
     }
 
     /// Whether a component is a version of any model.
@@ -299,17 +329,24 @@ impl Catalog {
         self.models.values().any(|model| model.number_of(digest).is_some())
     }
 
+    /// Every component that how a model is served refers to.
+    pub(crate) fn referenced_by(&self, name: &str) -> impl Iterator<Item = Digest> + '_ {
+        let model = self.models.get(name).and_then(|model| Some((model, model.serving.as_ref()?)));
+        model.into_iter().flat_map(|(model, serving)| {
+            let own = serving.routed().filter_map(|number| model.at(number));
+            own.chain(serving.fallback_models().filter_map(|fallback| self.resolve(fallback).ok()))
+                .map(|version| version.digest)
+        })
+    }
+
     /// Every component that how things are served refers to.
     pub fn referenced(&self) -> BTreeSet<Digest> {
-        let of = |(name, numbers): (String, BTreeSet<u32>)| {
-            let versions = self.models.get(&name).map(|model| &model.versions);
-            numbers
-                .into_iter()
-                .filter_map(move |number| versions.and_then(|versions| versions.get(&number)))
-                .map(|bound| bound.digest)
-                .collect::<Vec<_>>()
-        };
-        self.warm(0).into_iter().flat_map(of).collect()
+        self.models.keys().flat_map(|name| self.referenced_by(name)).collect()
+    }
+
+    /// A model, to be changed.
+    pub(crate) fn model_mut(&mut self, name: &str) -> &mut Model {
+        Arc::make_mut(self.models.entry(name.to_owned()).or_default())
     }
 }
 
@@ -387,10 +424,10 @@ impl Serving {
     }
 
     /// The components of the fallback chain.
-    pub fn spares(&self) -> impl Iterator<Item = &Reference> {
-        self.fallback.iter().filter_map(|spare| match spare {
-            Spare::Model(reference) => Some(reference),
-            Spare::Constant(_) => None,
+    pub fn fallback_models(&self) -> impl Iterator<Item = &Reference> {
+        self.fallback.iter().filter_map(|fallback| match fallback {
+            Fallback::Model(reference) => Some(reference),
+            Fallback::Constant(_) => None,
         })
     }
 

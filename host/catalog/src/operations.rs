@@ -6,7 +6,7 @@
 use super::reference::is_alias;
 use super::rollout::{Bounds, Canary, Shadow, Step};
 use super::{
-    Bound, Catalog, CatalogError, LimitsPatch, Model, Reference, Serving, Spare, Version, VersionRef, shortened,
+    Bound, Catalog, CatalogError, Fallback, LimitsPatch, Model, Reference, Serving, Version, VersionRef, shortened,
 };
 use scry_card::ChecksPatch;
 use scry_names::{Digest, OciReference};
@@ -32,7 +32,7 @@ pub struct Deployment {
     /// The shadow ends.
     pub no_shadow: bool,
     /// The whole new fallback chain.
-    pub fallback: Option<Vec<Spare>>,
+    pub fallback: Option<Vec<Fallback>>,
     /// Limits to change.
     pub limits: LimitsPatch,
     /// Checks that replace the deployment's own; none keeps those.
@@ -109,10 +109,7 @@ impl Catalog {
         from: Option<OciReference>,
     ) -> Result<(Self, Version), CatalogError> {
         let mut next = self.clone();
-        if !next.models.contains_key(name) && next.models.len() >= Self::MODELS_MAX {
-            return Err(CatalogError::Full(format!("the host holds its most models, {}", Self::MODELS_MAX)));
-        }
-        let model = next.models.entry(name.to_owned()).or_default();
+        let model = next.model_mut(name);
         let number = match model.number_of(&digest) {
             Some(version) => version.number,
             None => model.versions.last_key_value().map_or(1, |(last, _)| last.saturating_add(1)),
@@ -161,14 +158,14 @@ impl Catalog {
 
     /// Sets how a model is served, as a whole.
     pub fn serve(&self, name: &str, serving: Serving) -> Result<Self, CatalogError> {
-        let next = self.with_serving(name, serving)?;
+        let mut next = self.clone();
+        next.set_serving(name, serving)?;
         next.check_all_fallbacks()?;
         Ok(next)
     }
 
     /// Sets how a model is served, while chains may still name what comes later.
-    pub(super) fn with_serving(&self, name: &str, serving: Serving) -> Result<Self, CatalogError> {
-        let mut next = self.clone();
+    pub(super) fn set_serving(&mut self, name: &str, serving: Serving) -> Result<(), CatalogError> {
         let model = self.model(name)?;
         for number in serving.routed() {
             model.version(name, number)?;
@@ -195,17 +192,15 @@ impl Catalog {
                 return Err(wrong(name, format!("version {} is live: it cannot be its own shadow", shadow.to)));
             }
         }
-        next.models.insert(name.to_owned(), Model { serving: Some(serving), ..model.clone() });
-        Ok(next)
+        self.model_mut(name).serving = Some(serving);
+        Ok(())
     }
 
     /// Stops serving a model; its versions stay.
     pub fn withdraw(&self, name: &str) -> Result<Self, CatalogError> {
         self.serving(name)?;
         let mut next = self.clone();
-        if let Some(model) = next.models.get_mut(name) {
-            model.serving = None;
-        }
+        next.model_mut(name).serving = None;
         next.check_all_fallbacks()?;
         Ok(next)
     }
@@ -220,13 +215,19 @@ impl Catalog {
     }
 
     /// Binds a number to bytes, unless it means others already.
-    pub fn bind(&self, name: &str, number: u32, bound: &Bound) -> Result<Self, CatalogError> {
-        let mut next = self.clone();
-        next.models.entry(name.to_owned()).or_default().bind(name, number, bound)?;
-        if next.models.len() > Self::MODELS_MAX {
-            return Err(CatalogError::Full(format!("the host holds its most models, {}", Self::MODELS_MAX)));
+    pub(super) fn bind(&mut self, name: &str, number: u32, bound: &Bound) -> Result<(), CatalogError> {
+        self.model_mut(name).bind(name, number, bound)
+    }
+
+    /// Refuses more than `models_max` models, unless `before` has as many.
+    pub fn check_room(&self, before: &Self, models_max: usize) -> Result<(), CatalogError> {
+        if self.models.len() <= models_max.max(before.models.len()) {
+            return Ok(());
         }
-        Ok(next)
+        let found = self.models.len();
+        Err(CatalogError::Full(format!(
+            "the host holds at most {models_max} models, and this would make {found}: raise `catalog.models_max`"
+        )))
     }
 
     /// Every chain of every model that is served.
@@ -251,24 +252,24 @@ impl Catalog {
     /// Which version of a model its own chain leads back to, and by which link.
     fn own_fallback(&self, name: &str) -> Option<(u32, &Reference)> {
         let model = self.models.get(name)?;
-        let serving = model.serving.as_ref()?;
+        let serving = model.serving.as_ref().filter(|serving| !serving.fallback.is_empty())?;
         let canary = serving.canary.as_ref().map(|canary| canary.to);
         [Some(serving.live), canary].into_iter().flatten().find_map(|number| {
             let own = model.at(number)?;
             // The same component under another model's name may have other limits.
             let is_same = |link: &&Reference| link.model == name && self.resolve(link).is_ok_and(|found| found == own);
-            serving.spares().find(is_same).map(|link| (number, link))
+            serving.fallback_models().find(is_same).map(|link| (number, link))
         })
     }
 
-    fn check_fallback(&self, name: &str, fallback: &[Spare]) -> Result<(), CatalogError> {
+    fn check_fallback(&self, name: &str, fallback: &[Fallback]) -> Result<(), CatalogError> {
         let wrong = |message: String| Err(CatalogError::Fallback { model: name.to_owned(), message });
         if fallback.len() > FALLBACK_MAX {
             return wrong(format!("at most {FALLBACK_MAX} links, found {}", fallback.len()));
         }
-        for (i, spare) in fallback.iter().enumerate() {
-            match spare {
-                Spare::Model(reference) => {
+        for (i, link) in fallback.iter().enumerate() {
+            match link {
+                Fallback::Model(reference) => {
                     if let Err(error) = self.resolve(reference) {
                         return wrong(error.to_string());
                     }
@@ -276,10 +277,10 @@ impl Catalog {
                         return wrong("a model cannot be its own fallback; name a version, as in `model@1`".into());
                     }
                 }
-                Spare::Constant(_) if i + 1 < fallback.len() => {
+                Fallback::Constant(_) if i + 1 < fallback.len() => {
                     return wrong("a constant always answers: it can only be the last link".into());
                 }
-                Spare::Constant(_) => {}
+                Fallback::Constant(_) => {}
             }
         }
         Ok(())

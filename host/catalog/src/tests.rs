@@ -61,11 +61,15 @@ fn a_number_is_bound_for_ever() {
     let catalog = published(&[1, 2]);
     assert_eq!(catalog.publish("m", digest(1), None).unwrap().1.number, 1);
     let bound = |n| Bound { digest: digest(n), from: None };
-    let error = catalog.bind("m", 1, &bound(9)).unwrap_err();
+    let bind = |number, n| {
+        let mut catalog = catalog.clone();
+        catalog.bind("m", number, &bound(n)).map(|()| catalog)
+    };
+    let error = bind(1, 9).unwrap_err();
     assert!(matches!(error, CatalogError::Bound { number: 1, .. }), "{error}");
-    assert!(catalog.bind("m", 3, &bound(1)).is_err(), "a digest has one number");
-    assert!(catalog.bind("m", 0, &bound(9)).is_err());
-    let later = catalog.bind("m", 7, &bound(7)).unwrap();
+    assert!(bind(3, 1).is_err(), "a digest has one number");
+    assert!(bind(0, 9).is_err());
+    let later = bind(7, 7).unwrap();
     assert_eq!(later.publish("m", digest(8), None).unwrap().1.number, 8, "a number is never used again");
     let from: OciReference = "oci://r.example/m:1".parse().unwrap();
     let known = catalog.publish("m", digest(1), Some(from.clone())).unwrap().0;
@@ -147,9 +151,9 @@ fn contradictions_are_refused() {
 #[test]
 fn fallback_chains_end_and_never_lead_to_themselves() {
     let catalog = published(&[1, 2]).publish("n", digest(3), None).unwrap().0;
-    let chain = |spares: Vec<Spare>| Deployment { fallback: Some(spares), ..Deployment::default() };
-    let model = |text: &str| Spare::Model(text.parse().unwrap());
-    let constant = || Spare::Constant(Map::new());
+    let chain = |fallbacks: Vec<Fallback>| Deployment { fallback: Some(fallbacks), ..Deployment::default() };
+    let model = |text: &str| Fallback::Model(text.parse().unwrap());
+    let constant = || Fallback::Constant(Map::new());
     let good = deployed(&catalog, &chain(vec![model("n"), model("m@2"), constant()]));
     assert!(refused(&catalog, &chain(vec![model("m")])).contains("cannot be its own fallback"));
     assert!(refused(&catalog, &chain(vec![model("nobody")])).contains("nobody"));
@@ -170,7 +174,7 @@ fn no_version_becomes_its_own_fallback_by_any_name() {
     };
     let catalog = deployed(&catalog, &aliased("a", 1));
     let chain = |link: &str| {
-        let fallback = Some(vec![Spare::Model(link.parse().unwrap())]);
+        let fallback = Some(vec![Fallback::Model(link.parse().unwrap())]);
         Deployment { fallback, ..Deployment::default() }
     };
     for link in ["m@1", "m@a", &format!("m@{}", digest(1))] {
@@ -279,7 +283,7 @@ fn operate(catalog: &Catalog, history: &History, op: &Op, now_ms: u64) -> Option
         }
         Op::Withdraw(m) => catalog.withdraw(&name(*m)).ok()?,
         Op::Fallback(m, n) => {
-            let fallback = Some(vec![Spare::Model(name(*n).parse().unwrap())]);
+            let fallback = Some(vec![Fallback::Model(name(*n).parse().unwrap())]);
             deploy(*m, Deployment { fallback, ..Deployment::default() })?
         }
         Op::Back(m) => {
@@ -327,7 +331,7 @@ fn is_sound(catalog: &Catalog) {
             assert!(canary.percent() > 0.0 && canary.percent() <= 100.0);
         }
         assert!(serving.shadow.as_ref().is_none_or(|shadow| shadow.to != serving.live));
-        for reference in serving.spares() {
+        for reference in serving.fallback_models() {
             assert!(catalog.resolve(reference).is_ok(), "{name} falls back to {reference}, which is not there");
         }
     }
@@ -343,7 +347,7 @@ fn own_fallbacks(catalog: &Catalog) -> Vec<String> {
         let is_own = |link: &Reference| {
             std::ptr::eq(&catalog.models[&link.model], *model) && asked.contains(&catalog.resolve(link).unwrap().digest)
         };
-        serving.spares().any(is_own)
+        serving.fallback_models().any(is_own)
     });
     own.map(|(name, ..)| name.clone()).collect()
 }
@@ -481,7 +485,7 @@ fn whatever_can_be_deployed_can_be_exported() {
     let row = |json: &str| serde_json::from_str(json).unwrap();
     let constant = row(r#"{"a":null,"b":18446744073709551615,"c":[1,null],"d":1.5,"e":"x","f":[1,2.5]}"#);
     let limits = LimitsPatch { fuel: Some(u64::MAX), ..LimitsPatch::default() };
-    let change = Deployment { fallback: Some(vec![Spare::Constant(constant)]), limits, ..Deployment::default() };
+    let change = Deployment { fallback: Some(vec![Fallback::Constant(constant)]), limits, ..Deployment::default() };
     let catalog = deployed(&published(&[1]), &change);
     let document = Desired::of(&catalog).to_toml().unwrap();
     let again = Desired::from_toml(&document).unwrap().onto(&catalog, &BTreeMap::new(), 7).unwrap();

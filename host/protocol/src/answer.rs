@@ -16,7 +16,7 @@ pub struct Answer {
     pub version: String,
     /// Its digest, as text; a constant has none.
     pub digest: Option<Arc<str>>,
-    /// Why a spare answered, when one did.
+    /// Why a fallback answered, when one did.
     pub degraded: Option<&'static str>,
     /// What was found in the inputs.
     pub remarks: Remarks,

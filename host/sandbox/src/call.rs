@@ -8,10 +8,10 @@ use super::engine::Loaded;
 use super::epochs::Epochs;
 use super::error::{CallError, classify};
 use super::instance::{Function, Instance};
-use super::limits::{Asker, CallLimits, Context, LogLine, Stopped};
+use super::limits::{CallLimits, Client, Context, LogLine, Stopped};
 use super::rewind::Learned;
 use super::settings::Metering;
-use super::stock::{Shelf, Stock};
+use super::stock::Shelf;
 use scry_card::{Batch, check_form};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Loaded {
     /// The same code with new instances only: a call that no client waits for
     /// takes none from other calls, and has no lock in common with them.
     pub fn apart(&self) -> Self {
-        Self { stock: Arc::new(Stock::new(Arc::new(Shelf::new(0)))), ..self.clone() }
+        Self { stock: Arc::new(Shelf::new(0)).stock(), ..self.clone() }
     }
 
     /// Has an instance ready for the next call, where fewer than `each` wait for
@@ -232,7 +232,7 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
         let _ = store.set_fuel(limits.fuel);
     }
     // Ticks drift under load; the wall clock does not.
-    let (deadline, asker) = (limits.deadline, limits.asker.clone());
+    let (deadline, client) = (limits.deadline, limits.client.clone());
     epochs.keep_on();
     let epochs = epochs.clone();
     store.set_epoch_deadline(1);
@@ -240,7 +240,7 @@ pub(super) fn arm(store: &mut Store<Context>, limits: &CallLimits, metering: Met
         epochs.keep_on();
         match Instant::now() {
             now if now >= deadline => Err(Stopped::Deadline.into()),
-            _ if asker.as_deref().is_some_and(Asker::has_gone) => Err(Stopped::Abandoned.into()),
+            _ if client.as_deref().is_some_and(Client::has_gone) => Err(Stopped::Abandoned.into()),
             _ => Ok(UpdateDeadline::Continue(1)),
         }
     });

@@ -170,7 +170,7 @@ impl Sandbox {
         linker.func_wrap(LOG.0, LOG.1, log).map_err(wrong)?;
         let pre = linker.instantiate_pre(module).map_err(wrong)?;
         let (exports, learned) = (Arc::new(Exports::of(module)?), Arc::<Learned>::default());
-        let (epochs, stock) = (self.epochs.clone(), Arc::new(Stock::new(self.shelf.clone())));
+        let (epochs, stock) = (self.epochs.clone(), self.shelf.stock());
         Ok(Loaded { pre, exports, learned, schema, epochs, stock, added, metering, source })
     }
 

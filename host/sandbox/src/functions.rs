@@ -13,8 +13,10 @@ use scry_files::{FileKind, remove_file, write_atomically};
 use scry_names::Digest;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// What a runtime's functions are kept under: no model can have this name.
@@ -26,6 +28,16 @@ pub(super) struct Functions {
     dir: PathBuf,
     seal: Seal,
     max_bytes: u64,
+    /// By engine, what its folder holds, the oldest first. It is listed once: a look at every
+    /// file would cost each publication what all models have kept.
+    listed: Mutex<HashMap<String, Vec<File>>>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    /// The component and the model, as `DIGEST-MODEL`.
+    stem: String,
+    bytes: u64,
 }
 
 /// What is known of one compilation's functions, and what it adds.
@@ -52,38 +64,41 @@ pub struct Reused {
 
 impl Functions {
     pub(super) fn new(dir: PathBuf, seal: Seal, max_bytes: u64) -> Self {
-        Self { dir, seal, max_bytes }
+        Self { dir, seal, max_bytes, listed: Mutex::default() }
     }
 
     /// Everything that this host has kept of a model and of a runtime for an engine, the newest first.
     pub(super) fn find(&self, engine: &str, model: &str, runtime: Option<&Digest>) -> Found {
         let added_max_bytes = usize::try_from(self.max_bytes).unwrap_or(usize::MAX);
         let mut found = Found { added_max_bytes, ..Found::default() };
-        let runtimes = runtime.map(|digest| format!("{}-{RUNTIME}", digest.hex()));
-        let of = |path: &Path| {
-            let name = path.file_stem().and_then(OsStr::to_str)?;
-            let is_runtime = runtimes.as_deref() == Some(name);
-            let is_the_models = name.split_once('-').is_some_and(|(_, of)| of == model);
-            (is_runtime || is_the_models).then_some(is_runtime)
-        };
-        let files = self.within_bounds(engine).into_iter();
-        let files = files.filter_map(|(path, _)| of(&path).map(|is_runtime| (path, is_runtime)));
-        for (path, is_runtime) in files {
-            let file = match std::fs::read(&path) {
-                Ok(file) => file,
+        let runtime = runtime.map(|digest| format!("{}-{RUNTIME}", digest.hex()));
+        let is_runtime = |file: &File| runtime.as_deref() == Some(&file.stem);
+        let is_the_models = |file: &File| file.stem.split_once('-').is_some_and(|(_, of)| of == model);
+        let files: Vec<File> = self.with(engine, |files| {
+            files.iter().rev().filter(|file| is_runtime(file) || is_the_models(file)).cloned().collect()
+        });
+        for file in files {
+            let path = self.path(engine, &file.stem);
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "compiled functions cannot be read");
+                    // `scry gc` takes away what nothing needs any more.
+                    if error.kind() != io::ErrorKind::NotFound {
+                        tracing::warn!(path = %path.display(), %error, "compiled functions cannot be read");
+                    }
+                    self.with(engine, |files| files.retain(|listed| listed.stem != file.stem));
                     continue;
                 }
             };
-            match self.seal.opened(&path, &file) {
+            match self.seal.opened(&path, &bytes) {
                 Some(entries) => {
                     found.take_in(entries.to_vec());
-                    found.has_runtime |= is_runtime;
+                    found.has_runtime |= is_runtime(&file);
                 }
                 None => {
                     tracing::warn!(path = %path.display(), "compiled functions are not this host's; compiling again");
-                    self.forget(&path);
+                    self.with(engine, |files| files.retain(|listed| listed.stem != file.stem));
+                    remove(&path);
                 }
             }
         }
@@ -95,35 +110,61 @@ impl Functions {
         if added.is_empty() {
             return;
         }
-        let path = self.dir.join(engine).join(format!("{}-{model}.functions", digest.hex()));
+        let stem = format!("{}-{model}", digest.hex());
+        let path = self.path(engine, &stem);
         let sealed = self.seal.sealed(&path, added);
+        // Listed before it is written: it is in the list once.
+        let outdated = self.with(engine, |files| {
+            files.retain(|file| file.stem != stem);
+            files.push(File { stem, bytes: sealed.len() as u64 });
+            beyond(files, self.max_bytes)
+        });
         if let Err(error) = write_atomically(FileKind::Functions, &path, &sealed) {
             // A full disk must not stop a model that runs without them.
             tracing::warn!(%digest, %error, "compiled functions could not be kept");
         }
-        let kept: Vec<_> = self.within_bounds(engine).into_iter().map(|(path, _)| path).collect();
-        for (path, _) in files(&self.dir.join(engine)) {
-            if !kept.contains(&path) {
-                self.forget(&path);
-            }
-        }
+        outdated.iter().for_each(|file| remove(&self.path(engine, &file.stem)));
     }
 
-    /// The newest files, as many as are kept; one that is too large is none of them.
-    fn within_bounds(&self, engine: &str) -> Vec<(PathBuf, u64)> {
-        let mut left = self.max_bytes;
-        let fits = |file: &(PathBuf, u64)| {
-            let rest = left.checked_sub(file.1);
+    /// Does something with the list of an engine's files.
+    fn with<T>(&self, engine: &str, act: impl FnOnce(&mut Vec<File>) -> T) -> T {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = listed.entry(engine.to_owned()).or_insert_with(|| {
+            let dir = self.dir.join(engine);
+            let mut files = list(&dir);
+            for outdated in beyond(&mut files, self.max_bytes) {
+                remove(&self.path(engine, &outdated.stem));
+            }
+            files
+        });
+        act(files)
+    }
+
+    fn path(&self, engine: &str, stem: &str) -> PathBuf {
+        self.dir.join(engine).join(format!("{stem}.functions"))
+    }
+}
+
+/// Takes the files out of a list for which there is no room. The newest have it first; one that is too
+/// large never has.
+fn beyond(files: &mut Vec<File>, max_bytes: u64) -> Vec<File> {
+    let mut left = max_bytes;
+    let fits: Vec<bool> = files
+        .iter()
+        .rev()
+        .map(|file| {
+            let rest = left.checked_sub(file.bytes);
             left = rest.unwrap_or(left);
             rest.is_some()
-        };
-        files(&self.dir.join(engine)).into_iter().filter(fits).collect()
-    }
+        })
+        .collect();
+    let mut fits = fits.into_iter().rev();
+    files.extract_if(.., |_| fits.next() == Some(false)).collect()
+}
 
-    fn forget(&self, path: &Path) {
-        if let Err(error) = remove_file(FileKind::Functions, path) {
-            tracing::warn!(%error, "compiled functions could not be removed");
-        }
+fn remove(path: &Path) {
+    if let Err(error) = remove_file(FileKind::Functions, path) {
+        tracing::warn!(%error, "compiled functions could not be removed");
     }
 }
 
@@ -188,15 +229,16 @@ fn entry(entries: &[u8], at: usize) -> Option<(&[u8], Range<usize>)> {
     Some((key, end - function.len()..end))
 }
 
-/// The files of functions in a folder with their sizes, the newest first.
-fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
+/// The files of functions in a folder, the oldest first.
+fn list(dir: &Path) -> Vec<File> {
     let listed = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let file = |entry: std::fs::DirEntry| {
         let (path, metadata) = (entry.path(), entry.metadata().ok()?);
         let is_ours = metadata.is_file() && path.extension().is_some_and(|extension| extension == "functions");
-        is_ours.then(|| (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), path, metadata.len()))
+        let stem = path.file_stem().and_then(OsStr::to_str).filter(|_| is_ours)?.to_owned();
+        Some((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), stem, metadata.len()))
     };
     let mut found: Vec<_> = listed.filter_map(file).collect();
-    found.sort_by(|one, other| other.cmp(one));
-    found.into_iter().map(|(_, path, bytes)| (path, bytes)).collect()
+    found.sort();
+    found.into_iter().map(|(_, stem, bytes)| File { stem, bytes }).collect()
 }

@@ -42,6 +42,6 @@ pub use core_module::{CoreError, extract};
 pub use engine::{Loaded, Sandbox};
 pub use error::{CallError, CompileError, SandboxError};
 pub use functions::{Found, Reused};
-pub use limits::{Asker, CallLimits, LogLine};
+pub use limits::{CallLimits, Client, LogLine};
 pub use rewind::put_back_mappings;
 pub use settings::{CompileSettings, Metering, SandboxSettings};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use wasmtime::{Caller, Extern, ResourceLimiter};
 
 /// The client that asked for a call.
-pub trait Asker: std::fmt::Debug + Send + Sync {
+pub trait Client: std::fmt::Debug + Send + Sync {
     /// Whether the client has stopped waiting.
     fn has_gone(&self) -> bool;
 }
@@ -24,7 +24,7 @@ pub struct CallLimits {
     /// What the guest may hand to the host in one go: its answer, a log line.
     pub output_max_bytes: u64,
     /// The client that waits: when it is gone the guest is stopped.
-    pub asker: Option<Arc<dyn Asker>>,
+    pub client: Option<Arc<dyn Client>>,
 }
 
 /// A limit that stopped a guest; the error that travels through wasmtime.

@@ -124,7 +124,7 @@ fn a_call_outside_the_pool_has_a_place_only_where_none_waits_and_hands_it_on() {
 }
 
 #[test]
-fn a_lane_keeps_to_its_places_and_forgets_what_nobody_waits_for() {
+fn a_lane_keeps_to_its_places_and_forgets_abandoned_work() {
     let now = Instant::now();
     let (mut queue, lane) = (Queue::new(100), Arc::new(test_lane(1, 2)));
     let push = |queue: &mut Queue<Task>, task| queue.push(&lane, task, now);
@@ -297,7 +297,7 @@ fn a_call_that_outlives_its_slice_gives_up_its_place() {
 
 /// A lane whose standing changes while calls wait in it is still served.
 #[test]
-fn nobody_waits_in_a_lane_that_changes_hands() {
+fn no_request_waits_in_a_lane_that_changes_hands() {
     let (pool, _) = pool(2, 100);
     let (lane, (say, said)) = (Arc::new(test_lane(1, 100)), channel());
     // Each of them turns it: a long call, then as many short ones as it takes.

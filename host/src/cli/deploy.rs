@@ -8,7 +8,7 @@ use super::standing::Health;
 use super::{CliError, number, print_gates, print_json, suggest, text};
 use crate::registry::Source;
 use scry_card::{Card, CheckKind, ChecksPatch, Policy, strict};
-use scry_catalog::{Bounds, Deployment, LimitsPatch, Reference, ShadowRequest, Spare, Step, VersionRef};
+use scry_catalog::{Bounds, Deployment, Fallback, LimitsPatch, Reference, ShadowRequest, Step, VersionRef};
 use scry_names::text::whole_number;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -272,20 +272,20 @@ impl Args {
     }
 
     /// A model's name comes first; what is none may be a version of this model.
-    fn link(&self, text: &str, client: &Client) -> Result<Spare, CliError> {
+    fn link(&self, text: &str, client: &Client) -> Result<Fallback, CliError> {
         if let Some(json) = text.strip_prefix("constant:") {
             let row: Map<String, Value> = strict::from_slice(json.as_bytes())
                 .map_err(|e| format!("`constant:`: a JSON object of outputs: {e}"))?;
-            return Ok(Spare::Constant(row));
+            return Ok(Fallback::Constant(row));
         }
         let reference: Reference = text.parse()?;
         let known: Value = client.get("/v1/state")?;
         let is_model = known.get("models").and_then(|models| models.get(&reference.model)).is_some();
         match (is_model, &reference.version, text.parse::<VersionRef>()) {
             (false, None, Ok(version)) => {
-                Ok(Spare::Model(Reference { model: self.model.clone(), version: Some(version) }))
+                Ok(Fallback::Model(Reference { model: self.model.clone(), version: Some(version) }))
             }
-            _ => Ok(Spare::Model(reference)),
+            _ => Ok(Fallback::Model(reference)),
         }
     }
 }

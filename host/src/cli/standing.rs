@@ -3,7 +3,7 @@
 
 use super::CliError;
 use super::client::Client;
-use scry_catalog::{Canary, Model, Serving, Shadow, Spare};
+use scry_catalog::{Canary, Fallback, Model, Serving, Shadow};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -73,10 +73,10 @@ fn shadow(shadow: &Shadow) -> String {
     format!("version {} on {} %", shadow.to, shadow.percent)
 }
 
-fn chain(chain: &[Spare]) -> String {
-    let link = |link: &Spare| match link {
-        Spare::Model(reference) => reference.to_string(),
-        Spare::Constant(row) => format!("constant {}", serde_json::Value::Object(row.clone())),
+fn chain(chain: &[Fallback]) -> String {
+    let link = |link: &Fallback| match link {
+        Fallback::Model(reference) => reference.to_string(),
+        Fallback::Constant(row) => format!("constant {}", serde_json::Value::Object(row.clone())),
     };
     chain.iter().map(link).collect::<Vec<_>>().join(", ")
 }

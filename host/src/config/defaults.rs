@@ -64,7 +64,7 @@ impl Default for Admin {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { versions_warm: 2, golden_max_ms: 60_000 }
+        Self { models_max: 10_000, versions_warm: 2, golden_max_ms: 60_000 }
     }
 }
 

@@ -8,6 +8,7 @@ mod alarm;
 mod epochs;
 mod paired;
 mod series;
+mod shards;
 mod skew;
 
 pub use alarm::{Alarm, AlarmColumn};

@@ -4,7 +4,8 @@
 //! Operators look at it, so it is a window that is judged once a look: it
 //! raises no alarm.
 
-use super::{INPUTS, OUTPUTS, in_pieces};
+use super::shards::Shards;
+use super::{INPUTS, OUTPUTS};
 use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, compare_live};
 use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
 use serde::Serialize;
@@ -56,6 +57,7 @@ struct Pair {
 #[derive(Debug)]
 struct Tally {
     counter: Counter,
+    shards: Shards,
     counts: Mutex<Counts>,
 }
 
@@ -122,18 +124,20 @@ impl Pair {
 impl Tally {
     fn new(reference: &Reference, fields: &[Field]) -> Result<Self, Invalid> {
         let counter = Counter::new(reference, fields)?;
-        Ok(Self { counts: Mutex::new(counter.start()), counter })
+        Ok(Self { counts: Mutex::new(counter.start()), shards: Shards::default(), counter })
     }
 
     fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
-        in_pieces(batch.rows, &self.counter, interrupt, |rows| {
-            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            // A batch of another form is not refused here.
-            let _ = self.counter.count_rows(&mut counts, batch, rows);
-        });
+        self.shards.count(&self.counter, batch, interrupt, |counts| self.add(counts));
+    }
+
+    fn add(&self, counts: &Counts) {
+        // They are this very reference's.
+        let _ = self.counts.lock().unwrap_or_else(PoisonError::into_inner).merge(counts);
     }
 
     fn counts(&self) -> Counts {
+        self.shards.take(|counts| self.add(counts));
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -1,17 +1,12 @@
 //! One side of a version: threads that answer count it, looks judge it.
 
-use super::{Alarm, Epoch, Epochs, in_pieces};
-use scry_card::stats::{Counter, Counts, DriftReport, Reference, Statistic, Verdict, watch};
+use super::shards::Shards;
+use super::{Alarm, Epoch, Epochs};
+use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
 use scry_card::{Batch, Field, Interrupt, Invalid};
-use scry_os::threads::thread_index;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Threads of which each counts apart; of more, some share. Each takes memory once it has counted.
-const SHARDS: usize = 16;
-/// Rows that a thread counts apart until it adds them to the epochs, under a lock that all share.
-const MERGE_ROWS: u64 = 32;
 
 /// Inputs, features or outputs.
 #[derive(Debug)]
@@ -21,8 +16,7 @@ pub struct Series {
     /// What its training data looked like.
     pub reference: Reference,
     counter: Counter,
-    /// What threads have counted since the epochs were looked at; a thread has one of them.
-    shards: [Mutex<Option<Counts>>; SHARDS],
+    shards: Shards,
     epochs: Mutex<Epochs>,
     /// The newest epoch that was looked at after its end.
     judged: AtomicU64,
@@ -76,34 +70,25 @@ impl Series {
         let epochs = Mutex::new(Epochs::begin(counter.start()));
         let moment = SeriesMoment { side: name, rows: 0, alarms: 0, ln_e: 0.0, drifting: 0 };
         let (judged, looked, moment) = (AtomicU64::new(0), Mutex::default(), Mutex::new(moment));
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Ok(Self { name, reference, counter, shards, epochs, judged, looked, moment })
+        Ok(Self { name, reference, counter, shards: Shards::default(), epochs, judged, looked, moment })
     }
 
     /// Counts a batch, a piece at a time, as long as that is wanted; one of
     /// another form is not refused here.
     pub(super) fn saw(&self, batch: &Batch, interrupt: &mut Interrupt<'_>) {
-        let Some(shard) = self.shards.get(thread_index() % SHARDS) else { return };
         let mut judged = Some(self.judged.load(Ordering::Relaxed));
-        in_pieces(batch.rows, &self.counter, interrupt, |rows| {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let counts = shard.get_or_insert_with(|| self.counter.start());
-            let _ = self.counter.count_rows(counts, batch, rows);
-            if counts.rows() >= MERGE_ROWS {
-                // They are this very reference's.
-                let _ = self.lock().add(&self.counter, counts, judged.take());
-                *shard = None;
-            }
+        // They are this very reference's.
+        self.shards.count(&self.counter, batch, interrupt, |counts| {
+            let _ = self.lock().add(&self.counter, counts, judged.take());
         });
     }
 
     /// The epochs, with all that threads have counted.
     fn merged(&self) -> MutexGuard<'_, Epochs> {
         let judged = self.judged.load(Ordering::Relaxed);
-        for shard in &self.shards {
-            let counts = shard.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let _ = counts.map(|counts| self.lock().add(&self.counter, &counts, Some(judged)));
-        }
+        self.shards.take(|counts| {
+            let _ = self.lock().add(&self.counter, counts, Some(judged));
+        });
         self.lock()
     }
 

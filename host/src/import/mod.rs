@@ -169,7 +169,7 @@ pub fn import(
         fuel: u64::MAX,
         memory_max_bytes: limits.memory_max_bytes,
         output_max_bytes: 16 << 20,
-        asker: None,
+        client: None,
     };
     // One metering for both, so that what is compiled for the one is known for the other.
     let metering = metering(limits);

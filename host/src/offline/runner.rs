@@ -9,7 +9,7 @@ use crate::registry::{limits_of_config, metering};
 use crate::serving::EffectiveLimits;
 use scry_card::{Batch, Checker, Decision, Detail, Echo, Finding, Invalid, Verdict};
 use scry_component::Description;
-use scry_sandbox::{Asker, CallError, CallLimits, CallReport, Loaded, Sandbox, SandboxError};
+use scry_sandbox::{CallError, CallLimits, CallReport, Client, Loaded, Sandbox, SandboxError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -122,15 +122,15 @@ impl Runner {
         Err(RunError::Refused(verdict))
     }
 
-    /// The features of all rows, in order. Ends early when the asker has gone.
-    pub fn transform(&self, batch: &Batch, asker: Option<&Arc<dyn Asker>>) -> Result<Batch, RunError> {
-        self.run(Loaded::transform, batch, asker)
+    /// The features of all rows, in order. Ends early when the client has gone.
+    pub fn transform(&self, batch: &Batch, client: Option<&Arc<dyn Client>>) -> Result<Batch, RunError> {
+        self.run(Loaded::transform, batch, client)
     }
 
     /// The predictions of all rows, in order, that a host would pass on, and what is warned of. Ends early when the
-    /// asker has gone.
-    pub fn predict(&self, batch: &Batch, asker: Option<&Arc<dyn Asker>>) -> Result<(Batch, Verdict), RunError> {
-        let answers = self.run(Loaded::predict, batch, asker)?;
+    /// client has gone.
+    pub fn predict(&self, batch: &Batch, client: Option<&Arc<dyn Client>>) -> Result<(Batch, Verdict), RunError> {
+        let answers = self.run(Loaded::predict, batch, client)?;
         let verdict = self.outputs.check(&answers, &DETAIL);
         if verdict.decision() < Decision::Fallback {
             return Ok((answers, verdict));
@@ -147,21 +147,21 @@ impl Runner {
 
     /// What fails is halved: either fewer rows keep to the limits, and later calls have no more, or what is left is
     /// the row at fault.
-    fn run(&self, call: Call, batch: &Batch, asker: Option<&Arc<dyn Asker>>) -> Result<Batch, RunError> {
+    fn run(&self, call: Call, batch: &Batch, client: Option<&Arc<dyn Client>>) -> Result<Batch, RunError> {
         let mut rows_max = self.rows_max.load(Ordering::Relaxed);
         let mut answers = Vec::new();
         let mut done = 0;
         let mut waiting = vec![batch.clone()];
         while let Some(batch) = waiting.pop() {
             if batch.rows <= rows_max {
-                let limits = CallLimits { asker: asker.cloned(), ..self.limits.of_call() };
+                let limits = CallLimits { client: client.cloned(), ..self.limits.of_call() };
                 match call(&self.loaded, &batch, &limits).outcome {
                     Ok(answer) => {
                         done += batch.rows;
                         answers.push(answer);
                         continue;
                     }
-                    Err(error) if batch.rows <= 1 || has_gone(asker) => return Err(RunError::Row(done, error)),
+                    Err(error) if batch.rows <= 1 || has_gone(client) => return Err(RunError::Row(done, error)),
                     Err(error) => {
                         rows_max = batch.rows / 2;
                         if matches!(error, CallError::Timeout | CallError::Fuel | CallError::Memory) {
@@ -170,7 +170,7 @@ impl Runner {
                     }
                 }
             }
-            if has_gone(asker) {
+            if has_gone(client) {
                 return Err(RunError::Row(done, CallError::Abandoned));
             }
             let half = batch.rows / 2;
@@ -183,8 +183,8 @@ impl Runner {
     }
 }
 
-fn has_gone(asker: Option<&Arc<dyn Asker>>) -> bool {
-    asker.is_some_and(|asker| asker.has_gone())
+fn has_gone(client: Option<&Arc<dyn Client>>) -> bool {
+    client.is_some_and(|client| client.has_gone())
 }
 
 /// Whether it speaks against the model's own answer.

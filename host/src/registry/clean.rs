@@ -60,7 +60,9 @@ impl Registry {
                 Ok(()) => {
                     state.history = history.clone();
                     // Code that only cut states kept ready must not stand for a component that is to be removed.
-                    self.take_over(&mut state, self.catalog());
+                    let catalog = self.catalog();
+                    let all = catalog.models.keys().cloned().collect();
+                    self.take_over(&mut state, catalog, all);
                 }
                 // Even a shorter history takes room to write: what the long one does not name makes some.
                 Err(error @ StoreError::File(FileError::Full { .. })) => {

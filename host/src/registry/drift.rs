@@ -47,8 +47,8 @@ impl Registry {
         self.tend(Instant::now(), unix_ms(), save_every);
     }
 
-    /// The last look before the end: everything is kept.
-    pub fn keep_drift(&self) {
+    /// A look after which everything is kept.
+    pub(super) fn keep_drift(&self) {
         self.tend(Instant::now(), unix_ms(), Duration::ZERO);
     }
 
@@ -61,7 +61,7 @@ impl Registry {
         let routes = self.routes.load_full();
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         keeper.follow(&routes, self);
-        for watch in routes.watches.values() {
+        for (_, _, watch) in routes.monitors() {
             watch_sides(watch, self.drift_alpha(), now_ms);
         }
         for target in routes.models.values().flat_map(|served| served.versions.values().flatten()) {
@@ -115,17 +115,21 @@ impl Keeper {
     /// of those that are not there any more.
     fn follow(&mut self, routes: &Routes, registry: &Registry) {
         let is_there =
-            |key: &Key, kept: &Kept| routes.watches.get(key).is_some_and(|watch| Arc::ptr_eq(watch, &kept.watch));
+            |(name, number): &Key, kept: &Kept| match routes.called(name, *number).map(|called| &called.monitor) {
+                Some(Some(watch)) => Arc::ptr_eq(watch, &kept.watch),
+                _ => false,
+            };
         let gone: Vec<_> = self.kept.extract_if(.., |key, kept| !is_there(key, kept)).collect();
         for (_, mut kept) in gone {
             self.save_one(&mut kept, registry);
         }
-        for (key, watch) in &routes.watches {
-            if self.kept.contains_key(key) {
+        for (name, number, watch) in routes.monitors() {
+            let key = (name.clone(), number);
+            if self.kept.contains_key(&key) {
                 continue;
             }
             let is_free = registry.resume(watch);
-            self.kept.insert(key.clone(), Kept { watch: watch.clone(), is_free, saved: Vec::new() });
+            self.kept.insert(key, Kept { watch: watch.clone(), is_free, saved: Vec::new() });
         }
     }
 

@@ -58,7 +58,7 @@ pub enum ChangeError {
     /// The catalog does not allow it.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// A spare that does not fit.
+    /// A fallback that does not fit.
     #[error(transparent)]
     Fallback(#[from] FallbackError),
     /// The version is in the catalog and cannot run here.

@@ -13,7 +13,7 @@ use super::{ChangeError, Registry};
 use crate::golden::{self, Budget};
 use crate::serving::{EffectiveLimits, FallbackError, FallbackLink, correspond};
 use scry_card::{Card, Checker};
-use scry_catalog::{Catalog, CatalogError, Model, Serving, Spare, Version, VersionRef, breaking};
+use scry_catalog::{Catalog, CatalogError, Fallback, Model, Serving, Version, VersionRef, breaking};
 use scry_names::Digest;
 use scry_os::threads::patiently;
 use std::collections::{BTreeSet, HashMap};
@@ -39,13 +39,17 @@ impl Registry {
             let version = model.resolve(&name, &VersionRef::Digest(digest))?;
             self.prove(&name, model, version, &effective(&self.config, model.limits()), prepared)?;
         }
+        let mut changed = after.changed(before);
         // What comes in is a model before it gets a number, even if nothing routes to it.
-        for (name, model) in &after.models {
-            for version in arrivals(before.models.get(name), model, &prepared.arrived) {
+        for name in &changed {
+            let model = after.model(name)?;
+            for version in arrivals(before.models.get(name).map(AsRef::as_ref), model, &prepared.arrived) {
                 self.prove(name, model, version, &effective(&self.config, model.limits()), prepared)?;
             }
         }
-        for (name, model) in &after.models {
+        changed.extend(prepared.model.clone());
+        for name in &changed {
+            let model = after.model(name)?;
             let was = before.models.get(name).and_then(|model| model.serving.as_ref());
             let is_asked = prepared.model.as_ref() == Some(name);
             if let Some(serving) = model.serving.as_ref().filter(|serving| is_asked || Some(*serving) != was) {
@@ -86,8 +90,11 @@ impl Registry {
     /// Proves a component that comes in for the other models that have it and
     /// lack its code. The change is not theirs, so a failure does not stop it.
     fn restore_arrived(&self, after: &Catalog, prepared: &mut Prepared) {
-        let warm = self.warm(after, &self.lock().history);
-        for (name, model) in &after.models {
+        let has_arrived = |model: &Model| model.all().any(|version| prepared.arrived.contains_key(&version.digest));
+        let having = after.models.iter().filter(|(_, model)| !prepared.arrived.is_empty() && has_arrived(model));
+        let names: BTreeSet<String> = having.map(|(name, _)| name.clone()).collect();
+        let warm = self.warm_of(&names, after, &self.lock().history);
+        for (name, model) in names.iter().filter_map(|name| Some((name, after.models.get(name)?))) {
             let limits = effective(&self.config, model.limits());
             for number in warm.get(name).into_iter().flatten() {
                 let Ok(version) = model.version(name, *number) else { continue };
@@ -135,7 +142,7 @@ impl Registry {
         if let Some(was) = was {
             self.compare_schemas(name, model, serving, was, prepared)?;
         }
-        self.check_spares(name, model, serving, was, after, prepared)
+        self.check_fallbacks(name, model, serving, was, after, prepared)
     }
 
     /// Callers of each name must be able to go on as before.
@@ -182,8 +189,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Every spare must be there and answer in the model's form; so must a shadow.
-    fn check_spares(
+    /// Every fallback must be there and answer in the model's form; so must a shadow.
+    fn check_fallbacks(
         &self,
         name: &str,
         model: &Model,
@@ -194,27 +201,27 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         let limits = effective(&self.config, serving.limits);
         let live = self.card(name, model, model.version(name, serving.live)?, &limits, prepared)?;
-        for spare in &serving.fallback {
-            let reference = match spare {
-                Spare::Constant(row) => {
+        for fallback in &serving.fallback {
+            let reference = match fallback {
+                Fallback::Constant(row) => {
                     FallbackLink::constant(name, &live.schema, row)?;
                     continue;
                 }
-                Spare::Model(reference) => reference,
+                Fallback::Model(reference) => reference,
             };
             let version = after.resolve(reference)?;
             let theirs = after.model(&reference.model)?;
             let their_limits = effective(&self.config, theirs.limits());
             let unavailable = |error: ChangeError| FallbackError {
-                spare: format!("`{reference}`"),
+                fallback: format!("`{reference}`"),
                 model: name.to_owned(),
                 message: error.to_string(),
             };
             let card = match self.examine(&reference.model, theirs, version, &their_limits, prepared) {
                 Ok((card, _)) => card,
                 // One that has been damaged since must not stop everything else, least of all the way back.
-                Err(error) if was.is_some_and(|was| was.fallback.contains(spare)) => {
-                    tracing::warn!(model = %name, spare = %reference, %error, "a spare is not available");
+                Err(error) if was.is_some_and(|was| was.fallback.contains(fallback)) => {
+                    tracing::warn!(model = %name, fallback = %reference, %error, "a fallback is not available");
                     continue;
                 }
                 Err(error) => return Err(unavailable(error).into()),
@@ -259,7 +266,7 @@ impl Registry {
             message: error.to_string(),
         })?;
         let Some(code) = code else { return Ok(()) };
-        if self.lock().bench.proved.contains(&key) {
+        if self.lock().bench.is_proved(&key) {
             passing.passed(&mut prepared.gates, "golden", "passed before under these limits");
             prepared.proved.insert(key);
             return Ok(());

@@ -156,37 +156,41 @@ impl Registry {
     /// Makes ready what a catalog serves, as far as it can be; what cannot is
     /// remembered with the reason. What is routed was proved when it went live.
     pub(super) fn load_all(&self, catalog: &Catalog) {
-        let warm = {
-            let state = self.lock();
-            self.warm(catalog, &state.history)
-        };
-        let mut prepared = Prepared { is_kept: true, ..Prepared::default() };
-        for (name, numbers) in &warm {
-            let Ok(model) = catalog.model(name) else { continue };
-            let limits = effective(&self.config, model.limits());
-            let routed: BTreeSet<u32> = model.serving.iter().flat_map(Serving::routed).collect();
-            // Without a registry: a host starts with what it has.
-            let mut local = model.clone();
-            local.versions.values_mut().for_each(|bound| bound.from = None);
-            for number in numbers {
-                let Ok(version) = model.version(name, *number) else { continue };
-                let error = match self.load(name, &local, version, &limits, &mut prepared) {
-                    Ok(_) => {
-                        // Taking a canary back must not wait for what is live to prove itself again.
-                        if routed.contains(number) {
-                            prepared.proved.insert((name.clone(), version.digest, limits));
-                        }
-                        continue;
-                    }
-                    Err(error) => error,
-                };
-                tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
-                let why = match error {
-                    ChangeError::Unavailable { why, .. } => why,
-                    other => other.to_string(),
-                };
-                self.lock().bench.faults.insert((name.clone(), version.digest), why);
+        let warm: Vec<_> = self.warm(catalog, &self.lock().history).into_iter().collect();
+        let threads = self.config.compute_threads().clamp(1, warm.len().max(1));
+        std::thread::scope(|scope| {
+            for models in warm.chunks(warm.len().div_ceil(threads).max(1)) {
+                scope.spawn(move || models.iter().for_each(|(name, numbers)| self.load_model(catalog, name, numbers)));
             }
+        });
+    }
+
+    fn load_model(&self, catalog: &Catalog, name: &str, numbers: &BTreeSet<u32>) {
+        let Ok(model) = catalog.model(name) else { return };
+        let mut prepared = Prepared { is_kept: true, ..Prepared::default() };
+        let limits = effective(&self.config, model.limits());
+        let routed: BTreeSet<u32> = model.serving.iter().flat_map(Serving::routed).collect();
+        // Without a registry: a host starts with what it has.
+        let mut local = model.clone();
+        local.versions.values_mut().for_each(|bound| bound.from = None);
+        for number in numbers {
+            let Ok(version) = model.version(name, *number) else { continue };
+            let error = match self.load(name, &local, version, &limits, &mut prepared) {
+                Ok(_) => {
+                    // Taking a canary back must not wait for what is live to prove itself again.
+                    if routed.contains(number) {
+                        prepared.proved.insert((name.to_owned(), version.digest, limits));
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            tracing::error!(model = %name, version = number, digest = %version.digest, %error, "not available");
+            let why = match error {
+                ChangeError::Unavailable { why, .. } => why,
+                other => other.to_string(),
+            };
+            self.lock().bench.records(name).faults.insert(version.digest, why);
         }
         self.cache_compiled(catalog, &mut prepared);
         self.lock().bench.take_in(&mut prepared);

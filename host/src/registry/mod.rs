@@ -4,6 +4,7 @@
 //! runs, passes its gates, is recorded, and only then takes over in one swap; a
 //! step that fails leaves everything as it was. Never answers a prediction.
 
+mod checkpoints;
 mod clean;
 mod code;
 mod desired;
@@ -42,7 +43,9 @@ use crate::config::Config;
 use crate::serving::Routes;
 use crate::telemetry::{Metrics, unix_ms};
 use arc_swap::ArcSwap;
+use checkpoints::Checkpoints;
 use pace::{Step, step};
+use picture::Scope;
 use prepared::Prepared;
 use scry_catalog::{Catalog, Change, History, Record, Told};
 use scry_names::Digest;
@@ -62,6 +65,7 @@ pub struct Registry {
     store: Store,
     sandbox: Sandbox,
     cache: CodeCache,
+    checkpoints: Checkpoints,
     registries: Registries,
     metrics: Arc<Metrics>,
     routes: Arc<ArcSwap<Routes>>,
@@ -118,6 +122,8 @@ impl Registry {
             .with_functions(store.functions_dir(), config.compile.functions_max_bytes);
         let registries = Registries::new(config.registry_settings());
         let waits = config.desired_state.file.is_some() && recovered.catalog.models.is_empty();
+        let checkpoints = Checkpoints::new(recovered.journal.checkpoint_file())
+            .map_err(|error| ChangeError::Recovery(format!("no thread can be started: {error}")))?;
         let state =
             State { history: recovered.history, journal: recovered.journal, bench: Workbench::new(metrics.clone()) };
         let registry = Self {
@@ -125,6 +131,7 @@ impl Registry {
             store,
             sandbox,
             cache,
+            checkpoints,
             registries,
             metrics,
             routes: Arc::default(),
@@ -139,10 +146,17 @@ impl Registry {
         };
         registry.load_all(&recovered.catalog);
         let mut state = registry.lock();
-        registry.take_over(&mut state, Arc::new(recovered.catalog));
+        let all = recovered.catalog.models.keys().cloned().collect();
+        registry.take_over(&mut state, Arc::new(recovered.catalog), all);
         drop(state);
         registry.look_at_drift();
         Ok(registry)
+    }
+
+    /// The last look before the end: everything is kept.
+    pub fn close(&self) {
+        self.keep_drift();
+        self.checkpoints.flush();
     }
 
     /// What is served, for the parts that answer requests.
@@ -210,6 +224,7 @@ impl Registry {
             let before = self.catalog();
             step(Step::Decide);
             let (after, entry) = decide(&before)?;
+            after.check_room(&before, self.config.catalog.models_max)?;
             self.prepare(&before, &after, prepared)?;
             step(Step::Commit);
             let mut state = self.lock();
@@ -237,6 +252,7 @@ impl Registry {
         let at_ms = unix_ms();
         let after = after.begun(&before, at_ms);
         let models = Change::between(&before, &after);
+        let mut changed: BTreeSet<String> = models.keys().cloned().collect();
         let is_changed = !models.is_empty();
         // A file is remembered even when it says what is so already: it is not applied again.
         if is_changed || entry.file.is_some() {
@@ -250,31 +266,30 @@ impl Registry {
                 warn_of_withdrawn(&change);
                 state.history.push(change);
             }
-            // Only a copy, in case the history is damaged later: the change is made without it, too.
-            let copied = match recovery::line(&state.history.checkpoint(after.clone())) {
-                Ok(line) => state.journal.checkpoint(&line).map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = copied {
-                tracing::warn!(%error, "the change is made; its checkpoint was not written");
-            }
+            self.checkpoints.write(&state.history, &after);
         }
         prepared.settle(&after);
+        changed.extend(prepared.code.keys().map(|(name, ..)| name.clone()));
         state.bench.take_in(prepared);
         // Where nothing has changed, other changes that are being prepared need not begin again.
         let after = if is_changed { Arc::new(after) } else { before.clone() };
-        self.take_over(state, after.clone());
+        self.take_over(state, after.clone(), changed);
         Ok(Committed { number: state.history.last(), before, after, is_changed })
     }
 
-    /// Swaps the routes: from here on requests see the new picture.
-    fn take_over(&self, state: &mut State, catalog: Arc<Catalog>) {
-        let warm = self.warm(&catalog, &state.history);
-        state.bench.keep(&catalog, &warm, &self.config);
-        let routes = Arc::new(state.bench.routes(&catalog, &warm, &self.config, state.history.last()));
-        let before = self.routes.swap(routes.clone());
+    /// Swaps the routes: from here on requests see the new picture, in which these models
+    /// and what depends on them are made anew.
+    fn take_over(&self, state: &mut State, catalog: Arc<Catalog>, changed: BTreeSet<String>) {
+        let before = self.routes.load_full();
+        let names = required_code::concerned(changed, &before.catalog, &catalog);
+        let (warm, routed) = (self.warm_of(&names, &catalog, &state.history), catalog.warm_of(&names, 0));
+        let scope = Scope { names, warm, routed };
+        state.bench.keep(&scope, &catalog, &self.config);
+        let routes = state.bench.routes(&before, &scope, &catalog, &self.config, state.history.last());
+        let routes = Arc::new(routes);
+        self.routes.store(routes.clone());
         // While no other change can bring them back.
-        if before.has_more_than(&routes) {
+        if before.has_more_than(&routes, &scope.names) {
             self.metrics.keep(|model, version| routes.has(model, version));
         }
     }

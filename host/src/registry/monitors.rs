@@ -2,74 +2,65 @@
 //! their other records do.
 
 use super::code::Code;
-use super::workbench::{Kind, Workbench, effective, metering};
+use super::workbench::{ModelRecords, effective, metering};
 use crate::config::Config;
 use crate::drift::{DriftMonitor, Paired};
 use crate::serving::ServedVersion;
-use scry_catalog::{Catalog, Serving, Version};
+use scry_catalog::{Model, Serving, Version};
 use std::sync::Arc;
 
-impl Workbench {
-    /// Counts a version's rows, where it says what its training data was.
-    pub(super) fn watch(
-        &mut self,
-        name: &str,
-        version: Version,
-        code: &Code,
-        config: &Config,
-    ) -> Option<Arc<DriftMonitor>> {
-        let references = code.references.as_ref()?;
-        let watch = self.watches.entry((name.to_owned(), version.number)).or_insert_with(|| {
-            let percent = config.validation.skew_sample_percent;
-            let watch = DriftMonitor::new(name, version, references, &code.card.schema, percent);
-            for why in &watch.unwatched {
-                tracing::warn!(model = %name, version = version.number, %why, "not watched for drift");
-            }
-            Arc::new(watch)
-        });
-        Some(watch.clone())
+/// Counts a version's rows, where it says what its training data was.
+pub(super) fn monitor(name: &str, version: Version, code: &Code, config: &Config) -> Option<Arc<DriftMonitor>> {
+    let references = code.references.as_ref()?;
+    let percent = config.validation.skew_sample_percent;
+    let monitor = DriftMonitor::new(name, version, references, &code.card.schema, percent);
+    for why in &monitor.unwatched {
+        tracing::warn!(model = %name, version = version.number, %why, "not watched for drift");
     }
+    Some(Arc::new(monitor))
+}
 
+impl ModelRecords {
     /// The canary and the live version, while there are both.
     pub(super) fn pair_with_canary(
         &mut self,
-        catalog: &Catalog,
-        name: &str,
+        model: &Model,
         serving: &Serving,
         config: &Config,
     ) -> Option<Arc<Paired>> {
         let Some(canary) = &serving.canary else {
-            self.pairs.remove(&(name.to_owned(), Kind::Canary));
+            self.canary = None;
             return None;
         };
         let metering = metering(&effective(config, serving.limits));
-        let model = catalog.model(name).ok()?;
-        let code = |number: u32| self.code.get(&(name.to_owned(), model.version(name, number).ok()?.digest, metering));
-        let (live, to) = (code(serving.live)?.clone(), code(canary.to)?.clone());
-        self.pair(name, Kind::Canary, (serving.live, canary.to), &live, &to)
+        let code = |number: u32| self.code.get(&(model.versions.get(&number)?.digest, metering));
+        let (live, to) = (code(serving.live)?, code(canary.to)?);
+        let paired = pair(self.canary.as_ref(), true, (serving.live, canary.to), live, to)?;
+        self.canary = Some(paired.clone());
+        Some(paired)
     }
 
     /// The shadow and the live version.
-    pub(super) fn pair_with_shadow(
-        &mut self,
-        name: &str,
-        live: &ServedVersion,
-        shadow: &ServedVersion,
-    ) -> Option<Arc<Paired>> {
-        let key = |target: &ServedVersion| (name.to_owned(), target.version.digest, metering(&target.limits));
-        let code = |target: &ServedVersion| self.code.get(&key(target)).cloned();
+    pub(super) fn pair_with_shadow(&mut self, live: &ServedVersion, shadow: &ServedVersion) -> Option<Arc<Paired>> {
+        let code = |target: &ServedVersion| self.code.get(&(target.version.digest, metering(&target.limits)));
         let (ours, theirs) = (code(live)?, code(shadow)?);
-        self.pair(name, Kind::Shadow, (live.version.number, shadow.version.number), &ours, &theirs)
+        let numbers = (live.version.number, shadow.version.number);
+        let paired = pair(self.shadow.as_ref(), false, numbers, ours, theirs)?;
+        self.shadow = Some(paired.clone());
+        Some(paired)
     }
+}
 
-    fn pair(&mut self, name: &str, kind: Kind, numbers: (u32, u32), live: &Code, other: &Code) -> Option<Arc<Paired>> {
-        let references = live.references.as_ref()?;
-        let schemas = [&live.card.schema, &other.card.schema];
-        let begin = || Arc::new(Paired::new(numbers, references, schemas, kind == Kind::Canary));
-        let paired = self.pairs.entry((name.to_owned(), kind)).or_insert_with(begin);
-        if (paired.live, paired.to) != numbers {
-            *paired = begin();
-        }
-        Some(paired.clone())
-    }
+/// The counts of two versions: those so far, where they are of the same two.
+fn pair(
+    so_far: Option<&Arc<Paired>>,
+    is_canary: bool,
+    numbers: (u32, u32),
+    live: &Code,
+    other: &Code,
+) -> Option<Arc<Paired>> {
+    let references = live.references.as_ref()?;
+    let schemas = [&live.card.schema, &other.card.schema];
+    let so_far = so_far.filter(|paired| (paired.live, paired.to) == numbers);
+    Some(so_far.cloned().unwrap_or_else(|| Arc::new(Paired::new(numbers, references, schemas, is_canary))))
 }

@@ -1,46 +1,89 @@
 //! From a catalog and what is ready to the picture that requests see.
+//!
+//! Makes anew what a change concerns, and takes over the rest as it is.
 
-use super::workbench::{Kind, Warm, Workbench, effective, metering};
+use super::monitors::monitor;
+use super::retire::circuit_pause;
+use super::workbench::{VersionRecords, Versions, Workbench, effective, metering};
 use crate::config::Config;
 use crate::drift::Paired;
 use crate::serving::{
-    Circuit, FallbackError, FallbackLink, LogLimits, Routes, Served, ServedVersion, ShadowArm, Validation,
+    CalledVersion, Circuit, FallbackError, FallbackLink, LogLimits, Routes, Served, ServedVersion, ShadowArm,
+    Validation,
 };
 use crate::telemetry::{ModelSeries, unix_ms};
 use scry_card::Card;
-use scry_catalog::{Catalog, LimitsPatch, Serving, Spare, Version};
+use scry_catalog::{Catalog, Fallback, LimitsPatch, Model, Serving, Version};
 use scry_scheduler::{Lane, LaneLimits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The models that a change concerns, and their versions.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) names: BTreeSet<String>,
+    /// What is kept ready.
+    pub(super) warm: Versions,
+    /// What requests are led to.
+    pub(super) routed: Versions,
+}
+
 impl Workbench {
-    /// The picture of a catalog.
-    pub(super) fn routes(&mut self, catalog: &Arc<Catalog>, warm: &Warm, config: &Config, number: u64) -> Routes {
-        self.reroute(catalog);
-        let served = catalog.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
-        let models = served.map(|(name, serving)| {
-            let numbers = warm.get(name);
-            (name.clone(), Arc::new(self.served(catalog, name, serving, numbers, config)))
-        });
-        let models = models.collect();
-        self.let_go(catalog);
-        let (circuits, watches) = (self.circuits.clone(), self.watches.clone());
-        Routes { models, circuits, watches, catalog: catalog.clone(), number }
+    /// The picture of a catalog, from the one before.
+    pub(super) fn routes(
+        &mut self,
+        before: &Routes,
+        scope: &Scope,
+        catalog: &Arc<Catalog>,
+        config: &Config,
+        number: u64,
+    ) -> Routes {
+        self.reroute(scope, config);
+        let (mut models, mut called) = (before.models.clone(), before.called.clone());
+        for (name, model) in scope.names.iter().filter_map(|name| Some((name, catalog.models.get(name)?))) {
+            let none = BTreeSet::new();
+            let warm = scope.warm.get(name).unwrap_or(&none);
+            match &model.serving {
+                Some(serving) => {
+                    let served = self.served(catalog, name, model, serving, warm, config);
+                    models.insert(name.clone(), Arc::new(served));
+                }
+                None => drop(models.remove(name)),
+            }
+        }
+        self.let_go(scope, catalog, config);
+        for name in &scope.names {
+            let versions = self.models.get(name).into_iter().flat_map(|records| &records.versions);
+            let of = |version: &VersionRecords| CalledVersion {
+                circuit: version.circuit.clone(),
+                stats: version.stats.clone(),
+                monitor: version.monitor.clone(),
+            };
+            let versions: BTreeMap<u32, CalledVersion> =
+                versions.map(|(number, version)| (*number, of(version))).collect();
+            if versions.is_empty() {
+                called.remove(name);
+            } else {
+                called.insert(name.clone(), Arc::new(versions));
+            }
+        }
+        Routes { models, called, catalog: catalog.clone(), number }
     }
 
     fn served(
         &mut self,
         catalog: &Arc<Catalog>,
         name: &str,
+        model: &Arc<Model>,
         serving: &Serving,
-        numbers: Option<&BTreeSet<u32>>,
+        warm: &BTreeSet<u32>,
         config: &Config,
     ) -> Served {
         let routed: BTreeSet<u32> = serving.routed().collect();
         let mut versions = BTreeMap::new();
-        let paired = self.pair_with_canary(catalog, name, serving, config);
-        for number in numbers.into_iter().flatten().copied() {
+        let paired = self.records(name).pair_with_canary(model, serving, config);
+        for number in warm.iter().copied() {
             let paired = paired.clone().filter(|paired| [paired.live, paired.to].contains(&number));
             match self.target(catalog, name, number, paired, config) {
                 // Kept ready if possible, but not there: cold, like those that were not asked for.
@@ -50,7 +93,7 @@ impl Workbench {
         }
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
         let live = ready(serving.live);
-        let card = live.map(|target| target.card.clone()).or_else(|| self.spare_card(catalog, serving));
+        let card = live.map(|target| target.card.clone()).or_else(|| self.fallback_card(catalog, serving));
         let fallback = self.chain(catalog, name, card.as_deref(), serving, config);
         let canary_fallback = match &serving.canary {
             None => Vec::new(),
@@ -69,13 +112,12 @@ impl Workbench {
         let shadow = self.shadow(name, serving, &versions);
         let limits = effective(config, serving.limits);
         let [lane, reading] = self.lanes_of(name, serving.limits, config);
-        let turns = self.turns.entry(name.to_owned()).or_default().clone();
+        let turns = self.records(name).turns.clone();
         let series = self.series_of(name);
-        let (name, serving, catalog) = (name.to_owned(), serving.clone(), catalog.clone());
         Served {
-            name,
-            serving,
-            catalog,
+            name: name.to_owned(),
+            serving: serving.clone(),
+            model: model.clone(),
             versions,
             fallback,
             canary_fallback,
@@ -96,11 +138,11 @@ impl Workbench {
         serving: &Serving,
         config: &Config,
     ) -> Vec<FallbackLink> {
-        let link = |spare: &Spare| {
+        let link = |fallback: &Fallback| {
             let Some(card) = card else { return FallbackLink::Unavailable("no version is ready".into()) };
-            match spare {
-                Spare::Constant(row) => or_unavailable(FallbackLink::constant(name, &card.schema, row)),
-                Spare::Model(reference) => {
+            match fallback {
+                Fallback::Constant(row) => or_unavailable(FallbackLink::constant(name, &card.schema, row)),
+                Fallback::Model(reference) => {
                     let Ok(version) = catalog.resolve(reference) else {
                         return FallbackLink::Unavailable(format!("`{reference}` is not there"));
                     };
@@ -114,11 +156,11 @@ impl Workbench {
         serving.fallback.iter().map(link).collect()
     }
 
-    /// The form of a model whose live version is not ready: its first spare's.
-    fn spare_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
-        serving.spares().find_map(|reference| {
+    /// The form of a model whose live version is not ready: its first fallback's.
+    fn fallback_card(&self, catalog: &Catalog, serving: &Serving) -> Option<Arc<Card>> {
+        serving.fallback_models().find_map(|reference| {
             let digest = catalog.resolve(reference).ok()?.digest;
-            let code = self.code.iter().find(|((_, code, _), _)| *code == digest);
+            let code = self.models.get(&reference.model)?.code.iter().find(|((of, _), _)| *of == digest);
             code.map(|(_, code)| code.card.clone())
         })
     }
@@ -134,25 +176,28 @@ impl Workbench {
         let model = catalog.model(name).map_err(|_| Missing::Cold)?;
         let version: Version = model.version(name, number).map_err(|_| Missing::Cold)?;
         let limits = effective(config, model.limits());
-        let Some(code) = self.code.get(&(name.to_owned(), version.digest, metering(&limits))).cloned() else {
-            let fault = self.faults.get(&(name.to_owned(), version.digest)).cloned();
+        let records = self.records(name);
+        let Some(code) = records.code.get(&(version.digest, metering(&limits))).cloned() else {
+            let fault = records.faults.get(&version.digest).cloned();
             return Err(fault.map_or(Missing::Cold, Missing::Fault));
         };
-        let key = (name.to_owned(), number);
-        self.used.versions.insert(key.clone());
-        let pause = Duration::from_millis(config.limits.circuit_pause_ms);
         let [lane, _] = self.lanes_of(name, model.limits(), config);
-        let series = self.series_of(name);
-        let found = self.found.entry(key.clone()).or_default().clone();
+        let (series, metrics) = (self.series_of(name), self.metrics.clone());
+        let begin = || VersionRecords {
+            circuit: Arc::new(Circuit::new(name, number, circuit_pause(config), metrics)),
+            stats: Arc::default(),
+            findings: Arc::default(),
+            monitor: monitor(name, version, &code, config),
+        };
+        let kept = self.records(name).versions.entry(number).or_insert_with(begin);
         let checks = model.serving.as_ref().map(|serving| serving.checks.clone()).unwrap_or_default();
-        let validation = Validation::new(&code.card, &checks, config.validation.detail(), found)
+        let validation = Validation::new(&code.card, &checks, config.validation.detail(), kept.findings.clone())
             .map_err(|error| Missing::Fault(format!("its checks cannot be run: {error}")))?;
-        let drift = self.watch(name, version, &code, config);
-        validation.health.look(&code.card, drift.as_deref(), unix_ms());
-        let circuit = || Arc::new(Circuit::new(name, number, pause, self.metrics.clone()));
+        validation.health.look(&code.card, kept.monitor.as_deref(), unix_ms());
         Ok(Arc::new(ServedVersion {
-            circuit: self.circuits.entry(key.clone()).or_insert_with(circuit).clone(),
-            stats: self.stats.entry(key).or_default().clone(),
+            circuit: kept.circuit.clone(),
+            stats: kept.stats.clone(),
+            drift: kept.monitor.clone(),
             model: name.to_owned(),
             version,
             digest_text: version.digest.to_string().into(),
@@ -164,7 +209,6 @@ impl Workbench {
             series,
             validation,
             log_limits: LogLimits::default(),
-            drift,
             paired,
         }))
     }
@@ -175,9 +219,9 @@ impl Workbench {
         serving: &Serving,
         versions: &BTreeMap<u32, Result<Arc<ServedVersion>, String>>,
     ) -> Option<Arc<ShadowArm>> {
+        let records = self.records(name);
         let Some(shadow) = &serving.shadow else {
-            self.seen.remove(name);
-            self.pairs.remove(&(name.to_owned(), Kind::Shadow));
+            (records.shadow, records.shadow_record) = (None, None);
             return None;
         };
         let ready = |number: u32| versions.get(&number).and_then(|target| target.as_ref().ok());
@@ -187,18 +231,17 @@ impl Workbench {
             return None;
         };
         let pair = (serving.live, shadow.to);
-        let seen = self.seen.entry(name.to_owned()).or_insert_with(|| (pair, Arc::default()));
-        if seen.0 != pair {
-            *seen = (pair, Arc::default());
-        }
-        let (fields, seen) = (live.card.schema.outputs.clone(), seen.1.clone());
-        let paired = self.pair_with_shadow(name, live, &target);
+        let so_far = records.shadow_record.take().filter(|(of, _)| *of == pair);
+        let (_, seen) = records.shadow_record.insert(so_far.unwrap_or_else(|| (pair, Arc::default())));
+        let (fields, seen) = (live.card.schema.outputs.clone(), seen.clone());
+        let paired = records.pair_with_shadow(live, &target);
         Some(Arc::new(ShadowArm { target, percent: shadow.percent, inputs, outputs, fields, paired, seen }))
     }
 
     fn series_of(&mut self, name: &str) -> Arc<ModelSeries> {
-        let fresh = || Arc::new(ModelSeries::new(name, self.metrics.clone()));
-        self.series.entry(name.to_owned()).or_insert_with(fresh).clone()
+        let metrics = self.metrics.clone();
+        let fresh = || Arc::new(ModelSeries::new(name, metrics));
+        self.records(name).series.get_or_insert_with(fresh).clone()
     }
 
     /// A model's lanes outlive its routes: calls on an old version count too.
@@ -216,11 +259,10 @@ impl Workbench {
             batch_max_rows: patch.batch_max_rows.unwrap_or(limits.batch_max_rows),
             batch_delay: Duration::from_millis(patch.batch_delay_ms.unwrap_or(limits.batch_delay_ms)),
         };
-        self.used.lanes.insert(name.to_owned());
         // Tasks are never joined: nothing holds them back.
         let reading = LaneLimits { batch_max_rows: 0, batch_delay: Duration::ZERO, ..limits };
         let fresh = || [limits, reading].map(|limits| Arc::new(Lane::new(name, limits)));
-        let lanes = self.lanes.entry(name.to_owned()).or_insert_with(fresh);
+        let lanes = self.records(name).lanes.get_or_insert_with(fresh);
         let [lane, _] = &*lanes;
         if *lane.limits() != limits {
             *lanes = fresh();

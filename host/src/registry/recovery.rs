@@ -60,7 +60,7 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
     let state = history.checkpoint(catalog.clone());
     if checkpoint.as_ref() != Some(&state)
         && history.last() > 0
-        && let Err(error) = journal.checkpoint(&line(&state)?)
+        && let Err(error) = journal.checkpoint_file().write(&line(&state)?)
     {
         tracing::warn!(%error, "the checkpoint was not written");
     }
@@ -193,7 +193,7 @@ mod tests {
             recovered.journal.append(&line(&Record::Change(change)).unwrap()).unwrap();
             if last_checkpoint || number + 1 < states.len() as u64 {
                 let state = Record::State { number, catalog: pair[1].clone(), file: None };
-                recovered.journal.checkpoint(&line(&state).unwrap()).unwrap();
+                recovered.journal.checkpoint_file().write(&line(&state).unwrap()).unwrap();
             }
         }
     }

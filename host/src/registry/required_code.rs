@@ -6,18 +6,18 @@
 
 use super::code::{Code, CodeKey, Key};
 use super::prepared::Prepared;
-use super::workbench::{Warm, Workbench, effective, metering};
+use super::workbench::{Versions, Workbench, effective, metering};
 use super::{ChangeError, Registry, State};
 use crate::config::Config;
 use scry_catalog::{Catalog, History, Serving};
 use std::collections::{BTreeSet, HashMap};
 
 impl Registry {
-    /// What has to be ready: what is served, the newest few to try, and what a
-    /// rollback would bring back, now and when the canary has ended.
-    pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Warm {
-        let mut warm = catalog.warm(self.config.catalog.versions_warm);
-        for (name, model) in &catalog.models {
+    /// What has to be ready of these models: what is served, the newest few to try, and
+    /// what a rollback would bring back, now and when the canary has ended.
+    pub(super) fn warm_of(&self, names: &BTreeSet<String>, catalog: &Catalog, history: &History) -> Versions {
+        let mut warm = catalog.warm_of(names, self.config.catalog.versions_warm);
+        for (name, model) in names.iter().filter_map(|name| Some((name, catalog.models.get(name)?))) {
             let alone = model.serving.as_ref().map(Serving::without_canary);
             let before = [model.serving.as_ref(), alone.as_ref()].map(|now| history.before(name, now));
             for (_, before) in before.into_iter().flatten() {
@@ -27,13 +27,18 @@ impl Registry {
         warm
     }
 
+    /// The same of all models.
+    pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Versions {
+        self.warm_of(&catalog.models.keys().cloned().collect(), catalog, history)
+    }
+
     /// Code that is prepared or in use. The change holds it from here on, since
     /// another change may drop it before this one is made.
     pub(super) fn code(&self, key: CodeKey, prepared: &mut Prepared) -> Option<Code> {
         if let Some(code) = prepared.code.get(&key) {
             return Some(code.clone());
         }
-        let code = self.lock().bench.code.get(&key).cloned()?;
+        let code = self.lock().bench.code(&key).cloned()?;
         prepared.code.insert(key, code.clone());
         Some(code)
     }
@@ -47,8 +52,9 @@ impl Registry {
         after: &Catalog,
         prepared: &Prepared,
     ) -> BTreeSet<Key> {
-        let lacked = state.bench.lacks(before, &self.config, &HashMap::new());
-        let mut lacking = state.bench.lacks(after, &self.config, &prepared.code);
+        let names = concerned(after.changed(before), before, after);
+        let lacked = state.bench.lacks(&names, before, &self.config, &HashMap::new());
+        let mut lacking = state.bench.lacks(&names, after, &self.config, &prepared.code);
         lacking.retain(|key| !lacked.contains(key));
         lacking
     }
@@ -68,16 +74,29 @@ impl Registry {
     }
 }
 
+/// The models that a change of these models may concern.
+pub(super) fn concerned(changed: BTreeSet<String>, before: &Catalog, after: &Catalog) -> BTreeSet<String> {
+    let mut names = before.concerned(changed.clone());
+    names.append(&mut after.concerned(changed));
+    names
+}
+
 impl Workbench {
     /// The versions that a catalog leads requests to and whose code is neither here nor in `held`.
-    fn lacks(&self, catalog: &Catalog, config: &Config, held: &HashMap<CodeKey, Code>) -> BTreeSet<Key> {
+    fn lacks(
+        &self,
+        names: &BTreeSet<String>,
+        catalog: &Catalog,
+        config: &Config,
+        held: &HashMap<CodeKey, Code>,
+    ) -> BTreeSet<Key> {
         let mut lacks = BTreeSet::new();
-        for (name, numbers) in catalog.warm(0) {
+        for (name, numbers) in catalog.warm_of(names, 0) {
             let Some(model) = catalog.models.get(&name) else { continue };
             let metering = metering(&effective(config, model.limits()));
             let is_missing = |number: &u32| {
                 let key = model.versions.get(number).map(|bound| (name.clone(), bound.digest, metering));
-                key.is_none_or(|key| !self.code.contains_key(&key) && !held.contains_key(&key))
+                key.is_none_or(|key| self.code(&key).is_none() && !held.contains_key(&key))
             };
             lacks.extend(numbers.into_iter().filter(is_missing).map(|number| (name.clone(), number)));
         }

@@ -1,14 +1,14 @@
-//! What outlives a picture: code, lanes, counters. Pictures are made from it.
+//! What outlives a picture, by model: code, lanes, counters. Pictures are made from it.
 //!
 //! Never loads anything: what is not here is not available.
 
-use super::code::{Code, CodeKey, Key, Proof};
+use super::code::{Code, CodeKey, Proof};
 use super::prepared::Prepared;
 use crate::config::Config;
 use crate::drift::{DriftMonitor, Paired};
 use crate::serving::{Circuit, EffectiveLimits, Findings, Reserve, ShadowRecord, Stats};
 use crate::telemetry::{Metrics, ModelSeries};
-use scry_catalog::{Catalog, LimitsPatch, Model};
+use scry_catalog::{LimitsPatch, Model};
 use scry_names::Digest;
 use scry_sandbox::Metering;
 use scry_scheduler::Lane;
@@ -17,97 +17,120 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Which versions of which models are kept ready.
-pub(super) type Warm = BTreeMap<String, BTreeSet<u32>>;
-
-/// How a version runs beside the live one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
-    Canary,
-    Shadow,
-}
-
-/// Versions and models whose records a picture holds.
-#[derive(Debug, Default)]
-pub(super) struct Used {
-    pub(super) versions: HashSet<Key>,
-    pub(super) lanes: HashSet<String>,
-}
+/// Versions, by model.
+pub(super) type Versions = BTreeMap<String, BTreeSet<u32>>;
 
 /// What pictures are made from.
 #[derive(Debug)]
 pub(super) struct Workbench {
-    pub(super) code: HashMap<CodeKey, Code>,
-    pub(super) proved: HashSet<Proof>,
-    /// Why a model's component is not there.
-    pub(super) faults: HashMap<(String, Digest), String>,
-    /// Of each model: for its calls, and for reading its large requests.
-    pub(super) lanes: HashMap<String, [Arc<Lane>; 2]>,
-    pub(super) series: HashMap<String, Arc<ModelSeries>>,
-    pub(super) turns: HashMap<String, Arc<AtomicU64>>,
-    pub(super) stats: HashMap<(String, u32), Arc<Stats>>,
-    pub(super) found: HashMap<(String, u32), Arc<Findings>>,
-    pub(super) circuits: BTreeMap<(String, u32), Arc<Circuit>>,
-    pub(super) watches: BTreeMap<(String, u32), Arc<DriftMonitor>>,
-    /// By model and kind, for as long as the same two versions are compared.
-    pub(super) pairs: HashMap<(String, Kind), Arc<Paired>>,
-    /// By model, for as long as the same two versions are compared.
-    pub(super) seen: HashMap<String, ((u32, u32), Arc<ShadowRecord>)>,
-    /// What the picture leads requests to.
-    pub(super) routed: BTreeSet<Key>,
-    /// What the picture that is being made has taken up: all else ends with the one before.
-    pub(super) used: Used,
+    pub(super) models: HashMap<String, ModelRecords>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// What is kept of one model.
+#[derive(Debug, Default)]
+pub(super) struct ModelRecords {
+    pub(super) code: HashMap<(Digest, Metering), Code>,
+    /// What has passed its golden examples, and under which limits.
+    pub(super) proved: HashSet<(Digest, EffectiveLimits)>,
+    /// Why a component is not there.
+    pub(super) faults: HashMap<Digest, String>,
+    /// For its calls, and for reading its large requests.
+    pub(super) lanes: Option<[Arc<Lane>; 2]>,
+    pub(super) series: Option<Arc<ModelSeries>>,
+    pub(super) turns: Arc<AtomicU64>,
+    pub(super) versions: BTreeMap<u32, VersionRecords>,
+    /// For as long as the same two versions are compared.
+    pub(super) canary: Option<Arc<Paired>>,
+    pub(super) shadow: Option<Arc<Paired>>,
+    pub(super) shadow_record: Option<((u32, u32), Arc<ShadowRecord>)>,
+    /// The versions to which the picture leads requests.
+    pub(super) routed: BTreeSet<u32>,
+}
+
+/// What is kept of a version that can be called.
+#[derive(Debug)]
+pub(super) struct VersionRecords {
+    pub(super) circuit: Arc<Circuit>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) findings: Arc<Findings>,
+    pub(super) monitor: Option<Arc<DriftMonitor>>,
 }
 
 impl Workbench {
     /// An empty one, whose circuits are counted here.
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self {
-            code: HashMap::new(),
-            proved: HashSet::new(),
-            faults: HashMap::new(),
-            lanes: HashMap::new(),
-            series: HashMap::new(),
-            turns: HashMap::new(),
-            stats: HashMap::new(),
-            found: HashMap::new(),
-            circuits: BTreeMap::new(),
-            watches: BTreeMap::new(),
-            pairs: HashMap::new(),
-            seen: HashMap::new(),
-            routed: BTreeSet::new(),
-            used: Used::default(),
-            metrics,
-        }
+        Self { models: HashMap::new(), metrics }
+    }
+
+    /// What is kept of a model; begun, where there is nothing yet.
+    pub(super) fn records(&mut self, name: &str) -> &mut ModelRecords {
+        self.models.entry(name.to_owned()).or_default()
+    }
+
+    /// Some code of a model.
+    pub(super) fn code(&self, (name, digest, metering): &CodeKey) -> Option<&Code> {
+        self.models.get(name)?.code.get(&(*digest, *metering))
+    }
+
+    /// Whether a model's component has passed its golden examples under these limits.
+    pub(super) fn is_proved(&self, (name, digest, limits): &Proof) -> bool {
+        self.models.get(name).is_some_and(|records| records.proved.contains(&(*digest, *limits)))
     }
 
     /// Takes over what a change has prepared.
     pub(super) fn take_in(&mut self, prepared: &mut Prepared) {
-        for (key, code) in prepared.code.drain() {
-            self.faults.remove(&(key.0.clone(), key.1));
-            self.code.insert(key, code);
+        for ((name, digest, metering), code) in prepared.code.drain() {
+            let records = self.records(&name);
+            records.faults.remove(&digest);
+            records.code.insert((digest, metering), code);
         }
-        self.proved.extend(prepared.proved.drain());
+        for (name, digest, limits) in prepared.proved.drain() {
+            self.records(&name).proved.insert((digest, limits));
+        }
     }
 
     /// Whether a model's component can be called under the model's own limits.
     pub(super) fn is_ready(&self, name: &str, model: &Model, digest: &Digest, config: &Config) -> bool {
-        self.code.contains_key(&(name.to_owned(), *digest, metering(&effective(config, model.limits()))))
+        self.models.get(name).is_some_and(|records| records.is_ready(model, digest, config))
+    }
+}
+
+impl ModelRecords {
+    fn is_ready(&self, model: &Model, digest: &Digest, config: &Config) -> bool {
+        self.code.contains_key(&(*digest, metering(&effective(config, model.limits()))))
     }
 
     /// Lets go of code that is not kept ready any more; calls that still run keep it.
-    pub(super) fn keep(&mut self, catalog: &Catalog, warm: &Warm, config: &Config) {
-        let mut wanted = HashSet::new();
-        for (name, numbers) in warm {
-            let Some(model) = catalog.models.get(name) else { continue };
-            let metering = metering(&effective(config, model.limits()));
-            let digests = numbers.iter().filter_map(|number| model.versions.get(number));
-            wanted.extend(digests.map(|bound| (name.clone(), bound.digest, metering)));
+    pub(super) fn keep_code(&mut self, model: &Model, warm: &BTreeSet<u32>, config: &Config) {
+        let kind = metering(&effective(config, model.limits()));
+        let wanted = warm.iter().filter_map(|number| model.versions.get(number));
+        let wanted: HashSet<Digest> = wanted.map(|bound| bound.digest).collect();
+        self.code.retain(|(digest, metering), _| *metering == kind && wanted.contains(digest));
+        self.proved.retain(|(digest, limits)| metering(limits) == kind && wanted.contains(digest));
+        self.faults.retain(|digest, _| wanted.contains(digest));
+    }
+
+    /// Lets go of what is kept of versions that are not called any more; calls that
+    /// still run keep theirs.
+    pub(super) fn keep_versions(&mut self, model: &Model, called: &BTreeSet<u32>, config: &Config) {
+        let code = &self.code;
+        let kind = metering(&effective(config, model.limits()));
+        self.versions.retain(|number, _| {
+            let digest = model.versions.get(number).map(|bound| bound.digest);
+            called.contains(number) && digest.is_some_and(|digest| code.contains_key(&(digest, kind)))
+        });
+        if model.serving.is_none() {
+            (self.canary, self.shadow, self.shadow_record) = (None, None, None);
+            if self.versions.is_empty() {
+                (self.lanes, self.series, self.turns) = (None, None, Arc::default());
+            }
         }
-        self.code.retain(|key, _| wanted.contains(key));
-        self.proved.retain(|(name, digest, limits)| wanted.contains(&(name.clone(), *digest, metering(limits))));
-        self.faults.retain(|(name, digest), _| wanted.iter().any(|(of, wanted, _)| (of, wanted) == (name, digest)));
+    }
+
+    /// Whether nothing is kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.code.is_empty() && self.faults.is_empty() && self.lanes.is_none()
     }
 }
 

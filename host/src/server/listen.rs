@@ -100,7 +100,7 @@ pub async fn serve(
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
     serving.abort();
-    tokio::task::spawn_blocking(move || keeper.keep_drift()).await.map_err(std::io::Error::other)?;
+    tokio::task::spawn_blocking(move || keeper.close()).await.map_err(std::io::Error::other)?;
     Ok(())
 }
 

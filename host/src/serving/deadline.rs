@@ -19,9 +19,9 @@ pub(super) enum Behind {
 /// What a deployment says of the time kept back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reserve {
-    /// For a spare that has not been measured yet: a share of the time left, in percent.
+    /// For a fallback that has not been measured yet: a share of the time left, in percent.
     pub unmeasured_percent: u8,
-    /// For a spare that was measured: at least this.
+    /// For a fallback that was measured: at least this.
     pub min: Duration,
 }
 
@@ -62,7 +62,7 @@ fn kept_back(left: Duration, rest: impl Iterator<Item = Behind>, reserve: &Reser
         Behind::Component(Some(p99)) => (p99 * 5 / 4).max(reserve.min) + KILL_GRACE,
         Behind::Component(None) => left * u32::from(reserve.unmeasured_percent) / 100,
     };
-    // However slow the spares: a quarter is the component's own.
+    // However slow the fallbacks: a quarter is the component's own.
     rest.map(of).sum::<Duration>().min(left * 3 / 4)
 }
 
@@ -92,12 +92,12 @@ mod tests {
         #[test]
         fn a_window_ends_in_time_for_whoever_is_behind(
             left in 0..100_000_000u64,
-            spares in prop::collection::vec(prop::option::of(0..1_000_000u64), 0..4),
+            fallbacks in prop::collection::vec(prop::option::of(0..1_000_000u64), 0..4),
             constant: bool,
         ) {
             let now = Instant::now();
             let deadline = now + Duration::from_micros(left);
-            let rest: Vec<_> = spares
+            let rest: Vec<_> = fallbacks
                 .iter()
                 .map(|p99| Behind::Component(p99.map(Duration::from_micros)))
                 .chain(constant.then_some(Behind::Constant))

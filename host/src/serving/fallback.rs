@@ -44,7 +44,8 @@ impl FallbackLink {
 
     /// Makes a constant answer in the form of `schema`'s outputs.
     pub fn constant(model: &str, schema: &Schema, row: &Map<String, Value>) -> Result<Self, FallbackError> {
-        let wrong = |message: String| FallbackError { spare: "the constant".into(), model: model.to_owned(), message };
+        let wrong =
+            |message: String| FallbackError { fallback: "the constant".into(), model: model.to_owned(), message };
         let batch = batch_from_records(&schema.outputs, std::slice::from_ref(row)).map_err(|e| wrong(e.to_string()))?;
         match scry_card::check(&schema.outputs, &batch, 1).first() {
             Some(error) => Err(wrong(error.to_string())),
@@ -64,28 +65,28 @@ pub(super) fn repeated(row: &Batch, rows: usize) -> Batch {
 
 /// A fallback that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{spare} cannot be a fallback for `{model}`: {message}")]
+#[error("{fallback} cannot be a fallback for `{model}`: {message}")]
 pub struct FallbackError {
-    /// The spare.
-    pub spare: String,
+    /// The fallback.
+    pub fallback: String,
     /// The model that needs one.
     pub model: String,
     /// Which field, expected and found.
     pub message: String,
 }
 
-/// How a spare's columns correspond to a model's: for each of its inputs which
+/// How a fallback's columns correspond to a model's: for each of its inputs which
 /// of the request's, for each output of the model which of its own; or why it
 /// cannot stand in.
 pub fn correspond(
     model: &str,
     schema: &Schema,
-    spare: &str,
+    fallback: &str,
     version: Version,
     theirs: &Schema,
 ) -> Result<(Vec<Option<usize>>, Vec<usize>), FallbackError> {
-    let spare = format!("`{spare}` version {}", version.number);
-    let wrong = |message: String| FallbackError { spare: spare.clone(), model: model.to_owned(), message };
+    let fallback = format!("`{fallback}` version {}", version.number);
+    let wrong = |message: String| FallbackError { fallback: fallback.clone(), model: model.to_owned(), message };
     let mut inputs = Vec::with_capacity(theirs.inputs.len());
     for field in &theirs.inputs {
         let at = schema.inputs.iter().position(|ours| ours.name == field.name);
@@ -117,7 +118,7 @@ pub fn correspond(
     Ok((inputs, outputs))
 }
 
-/// Whether every value of `ours` fits a spare's field.
+/// Whether every value of `ours` fits a fallback's field.
 fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
     if (field.datatype, &field.shape) != (ours.datatype, &ours.shape) {
         let (expected, found) = (ShownShape(&field.shape), ShownShape(&ours.shape));
@@ -129,8 +130,8 @@ fn accepts(field: &Field, ours: &Field) -> Result<(), String> {
     Ok(())
 }
 
-/// The request's columns in a spare's order.
-pub(super) fn spare_inputs(batch: &Batch, fields: &[Field], from: &[Option<usize>]) -> Batch {
+/// The request's columns in a fallback's order.
+pub(super) fn fallback_inputs(batch: &Batch, fields: &[Field], from: &[Option<usize>]) -> Batch {
     let column = |(field, at): (&Field, &Option<usize>)| match at.and_then(|at| batch.columns.get(at)) {
         Some(tensor) => tensor.clone(),
         None => {
@@ -145,7 +146,7 @@ pub(super) fn spare_inputs(batch: &Batch, fields: &[Field], from: &[Option<usize
     Batch { rows: batch.rows, columns: fields.iter().zip(from).map(column).collect() }
 }
 
-/// A spare's columns in the requested model's order.
-pub(super) fn spare_outputs(answer: &Batch, from: &[usize]) -> Batch {
+/// A fallback's columns in the requested model's order.
+pub(super) fn fallback_outputs(answer: &Batch, from: &[usize]) -> Batch {
     Batch { rows: answer.rows, columns: from.iter().filter_map(|&at| answer.columns.get(at).cloned()).collect() }
 }

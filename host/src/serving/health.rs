@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_decided_of_is_only_reported() {
+    fn what_has_no_policy_is_only_reported() {
         let (card, standing) = (card(json!({})), Health::default());
         standing.look(&card, None, NEW_YEAR_MS + DAY_MS);
         assert_eq!(standing.findings(&card.checks).first().map(|found| found.policy), Some(Policy::Report));

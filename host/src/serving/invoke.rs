@@ -7,7 +7,7 @@ use super::stats::LastError;
 use super::version::ServedVersion;
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
-use scry_sandbox::{Asker, CallError, CallLimits, Spent};
+use scry_sandbox::{CallError, CallLimits, Client, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,11 @@ pub(super) fn invoke(
     requests: usize,
     until: Instant,
     fair: Duration,
-    stop: Option<Arc<dyn Asker>>,
+    stop: Option<Arc<dyn Client>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
     let is_awaited = stop.is_some();
-    let limits = CallLimits { deadline: until, asker: stop.clone(), ..target.limits.of_call() };
+    let limits = CallLimits { deadline: until, client: stop.clone(), ..target.limits.of_call() };
     let has_gone = || stop.as_ref().is_some_and(|stop| stop.has_gone());
     let is_over = || has_gone() || Instant::now() >= until;
     let mut interrupt = Interrupt::when(&is_over);

@@ -29,7 +29,7 @@ impl EffectiveLimits {
             fuel: self.fuel,
             memory_max_bytes: self.memory_max_bytes,
             output_max_bytes: self.output_max_bytes,
-            asker: None,
+            client: None,
         }
     }
 }

@@ -36,7 +36,7 @@ pub use limits::EffectiveLimits;
 pub use log_limits::LogLimits;
 pub use pipeline::Predictor;
 pub use request::{Failure, PredictError, Reply, Request};
-pub use routes::{Routes, Served};
+pub use routes::{CalledVersion, Routes, Served};
 pub use shadow::{DifferenceReport, Differences, FieldDifference, Pair, ShadowArm, ShadowRecord};
 pub use stats::{LastError, Stats};
 pub use steps::{Steps, Timed};

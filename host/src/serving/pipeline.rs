@@ -3,7 +3,7 @@
 
 use super::circuit::Pass;
 use super::deadline::Window;
-use super::fallback::{FallbackLink, repeated, spare_inputs, spare_outputs};
+use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated};
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
@@ -244,7 +244,7 @@ impl Predictor {
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
         let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
-        match self.spare(&request.served, &prepared, chain, reason).await {
+        match self.fallback(&request.served, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
                 let refused = prepared.checked.refused();
@@ -256,14 +256,14 @@ impl Predictor {
     /// The version has not answered.
     async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
         let chain = request.served.chain(prepared.number);
-        match self.spare(&request.served, &prepared, chain, error.reason()).await {
+        match self.fallback(&request.served, &prepared, chain, error.reason()).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
         }
     }
 
     /// Walks the chain until a link answers.
-    async fn spare(
+    async fn fallback(
         &self,
         served: &Served,
         prepared: &Prepared,
@@ -282,11 +282,16 @@ impl Predictor {
                 }
                 FallbackLink::Unavailable(_) => {}
                 FallbackLink::Version { target, inputs: from, outputs } => {
-                    let columns = Arc::new(spare_inputs(inputs, &target.card.schema.inputs, from));
+                    let columns = Arc::new(fallback_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, prepared.deadline);
                     if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
-                        return Some(of_version(target, card.clone(), spare_outputs(&answer, outputs), Some(reason)));
+                        return Some(of_version(
+                            target,
+                            card.clone(),
+                            fallback_outputs(&answer, outputs),
+                            Some(reason),
+                        ));
                     }
                 }
             }

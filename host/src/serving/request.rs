@@ -48,7 +48,7 @@ pub struct Reply {
     pub version: String,
     /// Its digest, as text; a constant has none.
     pub digest: Option<Arc<str>>,
-    /// Why a spare answered, when one did.
+    /// Why a fallback answered, when one did.
     pub degraded: Option<&'static str>,
     /// Findings in rows that were answered.
     pub warnings: usize,
@@ -145,14 +145,14 @@ impl Request {
         }
     }
 
-    /// Whether one call makes all of it: no spare stands behind the model, no other request joins
+    /// Whether one call makes all of it: no fallback stands behind the model, no other request joins
     /// it, and its body says no deadline that bounds how long it waits.
     pub(super) fn is_alone(&self) -> bool {
         let Served { fallback, canary_fallback, limits, .. } = &*self.served;
-        let has_spare = !fallback.is_empty() || !canary_fallback.is_empty();
+        let has_fallback = !fallback.is_empty() || !canary_fallback.is_empty();
         let json = self.format.json(&self.body);
         let may_be_searched = json.len() <= SEARCHED_MAX_BYTES;
-        !has_spare && limits.batch_max_rows < 2 && may_be_searched && !may_have_timeout(json)
+        !has_fallback && limits.batch_max_rows < 2 && may_be_searched && !may_have_timeout(json)
     }
 }
 

@@ -7,12 +7,13 @@ use super::circuit::Circuit;
 use super::fallback::FallbackLink;
 use super::limits::EffectiveLimits;
 use super::shadow::ShadowArm;
+use super::stats::Stats;
 use super::version::ServedVersion;
 use crate::drift::DriftMonitor;
 use crate::telemetry::ModelSeries;
-use scry_catalog::{Catalog, CatalogError, Serving, VersionRef, share_point, spread, takes};
+use scry_catalog::{Catalog, CatalogError, Model, Serving, VersionRef, share_point, spread, takes};
 use scry_scheduler::Lane;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,14 +22,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Routes {
     /// Every model by name.
     pub models: HashMap<String, Arc<Served>>,
-    /// The circuits of all that may be called, by model and version.
-    pub circuits: BTreeMap<(String, u32), Arc<Circuit>>,
-    /// The monitors of versions that say what their training data was.
-    pub watches: BTreeMap<(String, u32), Arc<DriftMonitor>>,
+    /// All versions that may be called, by model and number: also those of a model that is
+    /// not served and to which others fall back.
+    pub called: BTreeMap<String, Arc<BTreeMap<u32, CalledVersion>>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
     /// The change that led to it.
     pub number: u64,
+}
+
+/// What is recorded of a version that may be called.
+#[derive(Debug)]
+pub struct CalledVersion {
+    /// Whether it is called at all.
+    pub circuit: Arc<Circuit>,
+    /// How its calls ended.
+    pub stats: Arc<Stats>,
+    /// Its rows, where it says what its training data was.
+    pub monitor: Option<Arc<DriftMonitor>>,
 }
 
 /// One model as it is served.
@@ -38,8 +49,8 @@ pub struct Served {
     pub name: String,
     /// The catalog's entry that this was made from.
     pub serving: Serving,
-    /// What references are looked up in.
-    pub catalog: Arc<Catalog>,
+    /// What versions are looked up in.
+    pub model: Arc<Model>,
     /// Every version that is kept ready, or why it is not.
     pub versions: BTreeMap<u32, Result<Arc<ServedVersion>, String>>,
     /// What answers instead of the live version.
@@ -62,31 +73,47 @@ pub struct Served {
 }
 
 impl Routes {
+    /// A version that may be called.
+    pub fn called(&self, model: &str, number: u32) -> Option<&CalledVersion> {
+        self.called.get(model)?.get(&number)
+    }
+
+    /// All versions that may be called, with their models and numbers, in this order.
+    pub fn all_called(&self) -> impl Iterator<Item = (&String, u32, &CalledVersion)> {
+        let versions = |(name, versions)| (name, AsRef::<BTreeMap<u32, CalledVersion>>::as_ref(versions));
+        self.called.iter().map(versions).flat_map(|(name, versions)| versions.iter().map(move |(n, v)| (name, *n, v)))
+    }
+
+    /// The monitors of versions that say what their training data was, in this order.
+    pub fn monitors(&self) -> impl Iterator<Item = (&String, u32, &Arc<DriftMonitor>)> {
+        self.all_called().filter_map(|(name, number, version)| Some((name, number, version.monitor.as_ref()?)))
+    }
+
     /// Whether requests may be led to a version; without a number, to any of the model.
     pub fn has(&self, model: &str, version: Option<u32>) -> bool {
-        let is_kept = |number: u32| self.models.get(model).is_some_and(|served| served.versions.contains_key(&number));
-        let is_called = |number: u32| self.circuits.contains_key(&(model.to_owned(), number));
         match version {
-            Some(number) => is_kept(number) || is_called(number),
-            None => self.models.contains_key(model) || self.circuits.keys().any(|(name, _)| name == model),
+            Some(number) => self.versions(model).any(|kept| kept == number),
+            None => self.models.contains_key(model) || self.called.contains_key(model),
         }
     }
 
-    /// Whether there is a model or version here that others do not have.
-    pub fn has_more_than(&self, others: &Self) -> bool {
-        let versions = self.models.iter().flat_map(|(name, served)| {
-            let numbers = served.versions.keys().map(|&number| Some(number));
-            numbers.chain([None]).map(move |number| (name, number))
-        });
-        let called = self.circuits.keys().map(|(name, number)| (name, Some(*number)));
-        versions.chain(called).any(|(name, number)| !others.has(name, number))
+    /// Whether there is a version of these models here that others do not have.
+    pub fn has_more_than(&self, others: &Self, names: &BTreeSet<String>) -> bool {
+        let is_gone = |name: &String| self.has(name, None) && !others.has(name, None);
+        names.iter().any(|name| is_gone(name) || self.versions(name).any(|number| !others.has(name, Some(number))))
+    }
+
+    /// The versions of a model that are kept or called.
+    fn versions(&self, model: &str) -> impl Iterator<Item = u32> {
+        let kept = self.models.get(model).into_iter().flat_map(|served| served.versions.keys());
+        kept.chain(self.called.get(model).into_iter().flat_map(|versions| versions.keys())).copied()
     }
 }
 
 impl Served {
     /// The version that a request means, as a number that exists.
     pub fn resolve(&self, version: &VersionRef) -> Result<u32, CatalogError> {
-        self.catalog.model(&self.name)?.resolve(&self.name, version).map(|version| version.number)
+        self.model.resolve(&self.name, version).map(|version| version.number)
     }
 
     /// The version for a request that names none: one key gets one version;

@@ -18,7 +18,7 @@ use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
 use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, Sent, Written};
-use scry_sandbox::{Asker, CallError, Spent};
+use scry_sandbox::{CallError, Client, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub(super) fn prepare(
             let checked = checked.inspect_err(|_| mismatch(served, target));
             (Some(target.clone()), target.card.clone(), checked.map_err(PredictError::InvalidInput))
         }
-        // Its first spare knows the form.
+        // Its first fallback knows the form.
         Err(why) => match served.chain(number).iter().find_map(FallbackLink::card) {
             Some(card) => {
                 let mut rows = rows;
@@ -165,7 +165,7 @@ fn call(
         Err(error) => return (Err(error), None),
     };
     let inputs = &prepared.checked.batch;
-    let stop: Arc<dyn Asker> = stop.clone();
+    let stop: Arc<dyn Client> = stop.clone();
     let (attempt, spent) = invoke(target, inputs, 1, window.until, window.fair, Some(stop), &services.metrics);
     pass.tell(&attempt);
     (attempt, Some(spent))

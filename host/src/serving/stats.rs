@@ -106,6 +106,11 @@ impl Stats {
         self.unasked.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether no request has meant it yet.
+    pub fn is_idle(&self) -> bool {
+        self.recorded.load(Ordering::Relaxed) == 0 && self.unasked.load(Ordering::Relaxed) == 0
+    }
+
     /// All that was counted so far.
     pub fn evidence(&self) -> Evidence {
         let errors = self.errors.load(Ordering::Acquire);

@@ -1,7 +1,7 @@
 //! What ends work before its deadline.
 
 use scry_os::threads::thread_cpu;
-use scry_sandbox::Asker;
+use scry_sandbox::Client;
 use scry_scheduler::CancelToken;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) enum Stop {
     Slice(Duration),
 }
 
-impl Asker for Stop {
+impl Client for Stop {
     fn has_gone(&self) -> bool {
         match self {
             Self::Client(token) => token.is_cancelled(),

@@ -63,17 +63,17 @@ pub(super) enum Refused {
     Unavailable(String),
 }
 
-/// How requests count that were at fault themselves, and why a spare answers
+/// How requests count that were at fault themselves, and why a fallback answers
 /// one that the model itself must not see.
 pub(super) const INVALID_INPUT: &str = "invalid-input";
 
 /// Why a version is not asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bypass {
-    /// It must not see one of the rows: they are the spare's.
+    /// It must not see one of the rows: they are the fallback's.
     Rows,
-    /// It is not to be trusted as it stands: any row is the spare's.
-    Spare(CheckKind),
+    /// It is not to be trusted as it stands: any row is the fallback's.
+    Fallback(CheckKind),
     /// Rejected, and no fallback may answer.
     Reject(CheckKind),
     /// It does not load, for this reason.
@@ -86,7 +86,7 @@ impl Bypass {
         match self {
             Self::Rows => INVALID_INPUT,
             Self::Unavailable(_) => "unavailable",
-            Self::Spare(check) | Self::Reject(check) => check.name(),
+            Self::Fallback(check) | Self::Reject(check) => check.name(),
         }
     }
 }
@@ -145,7 +145,7 @@ impl Validation {
         if decision == Decision::Reject && kept.is_empty() {
             return Err(verdict.into());
         }
-        let is_the_spares = match parted {
+        let is_the_fallbacks = match parted {
             true => kept.iter().any(|&row| verdict.row_decision(row) == Decision::Fallback),
             false => decision == Decision::Fallback,
         };
@@ -155,8 +155,8 @@ impl Validation {
         self.count_of_version(model, &of_version, metrics);
         let bypass = match gravest {
             Some((Policy::Reject, check)) => Some(Bypass::Reject(check)),
-            _ if is_the_spares => Some(Bypass::Rows),
-            Some((Policy::Fallback, check)) => Some(Bypass::Spare(check)),
+            _ if is_the_fallbacks => Some(Bypass::Rows),
+            Some((Policy::Fallback, check)) => Some(Bypass::Fallback(check)),
             _ => None,
         };
         Ok(Checked { batch: Arc::new(batch), bypass, part, found: verdict.into(), of_version })
@@ -253,7 +253,7 @@ pub(super) fn by_schema(
 }
 
 impl Checked {
-    /// Rows for the spares of a version that does not load.
+    /// Rows for the fallbacks of a version that does not load.
     pub(super) fn of_unavailable(batch: Batch, why: String) -> Self {
         let (bypass, found) = (Some(Bypass::Unavailable(why)), Refusal::default());
         Self { batch: Arc::new(batch), bypass, part: None, found, of_version: Vec::new() }
@@ -266,7 +266,7 @@ impl Checked {
 
     /// Whether the state of the version is why it is not asked.
     pub(super) fn is_kept_from_version(&self) -> bool {
-        matches!(self.bypass, Some(Bypass::Spare(_) | Bypass::Reject(_)))
+        matches!(self.bypass, Some(Bypass::Fallback(_) | Bypass::Reject(_)))
     }
 
     /// The answer to the whole request: refused rows are missing in it, and it
@@ -293,7 +293,7 @@ impl Checked {
     pub(super) fn refused(&mut self) -> Refused {
         match self.bypass.take() {
             Some(Bypass::Unavailable(why)) => Refused::Unavailable(why),
-            Some(Bypass::Spare(check) | Bypass::Reject(check)) => {
+            Some(Bypass::Fallback(check) | Bypass::Reject(check)) => {
                 Refused::Version(check, Refusal { findings: take(&mut self.of_version), unlisted: 0 })
             }
             Some(Bypass::Rows) | None => Refused::Rows(take(&mut self.found)),

@@ -27,6 +27,12 @@ pub struct Journal {
     poisoned: Option<String>,
 }
 
+/// The file that holds a copy of the state.
+#[derive(Debug, Clone)]
+pub struct CheckpointFile {
+    path: PathBuf,
+}
+
 /// What journal and checkpoint held when they were opened.
 #[derive(Debug, Default)]
 pub struct Replay {
@@ -127,7 +133,7 @@ impl Journal {
     /// change is refused.
     pub fn append(&mut self, json: &[u8]) -> Result<(), StoreError> {
         self.refuse_if_poisoned()?;
-        let line = self.seal(json)?;
+        let line = seal_for(&self.path, json)?;
         self.check_len(self.len_bytes + line.len() as u64)?;
         if let Err(error) = scry_files::append(FileKind::Journal, &self.file, &line) {
             return Err(match scry_files::truncate(FileKind::Journal, &self.file, self.len_bytes) {
@@ -139,10 +145,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps a copy of the state. Failing costs nothing but the copy: the caller
-    /// may warn and go on.
-    pub fn checkpoint(&self, json: &[u8]) -> Result<(), StoreError> {
-        Ok(write_atomically(FileKind::Checkpoint, &self.checkpoint, &self.seal(json)?)?)
+    /// Where copies of the state are written, by whoever has the time.
+    pub fn checkpoint_file(&self) -> CheckpointFile {
+        CheckpointFile { path: self.checkpoint.clone() }
     }
 
     /// Replaces all records at once; when it fails, the old ones stand.
@@ -150,7 +155,7 @@ impl Journal {
         self.refuse_if_poisoned()?;
         let mut bytes = Vec::new();
         for record in records {
-            bytes.extend(self.seal(record.as_ref())?);
+            bytes.extend(seal_for(&self.path, record.as_ref())?);
             self.check_len(bytes.len() as u64)?;
         }
         let written = write_atomically(FileKind::Journal, &self.path, &bytes).map_err(StoreError::from);
@@ -203,10 +208,6 @@ impl Journal {
         }
     }
 
-    fn seal(&self, json: &[u8]) -> Result<Vec<u8>, StoreError> {
-        seal(json).map_err(|message| StoreError::Record { path: self.path.clone(), message })
-    }
-
     fn check_len(&self, len_bytes: u64) -> Result<(), StoreError> {
         if len_bytes <= JOURNAL_MAX_BYTES {
             return Ok(());
@@ -230,6 +231,18 @@ impl Journal {
         self.poisoned = Some(why.clone());
         why
     }
+}
+
+impl CheckpointFile {
+    /// Keeps a copy of the state. Failing costs nothing but the copy: the caller
+    /// may warn and go on.
+    pub fn write(&self, json: &[u8]) -> Result<(), StoreError> {
+        Ok(write_atomically(FileKind::Checkpoint, &self.path, &seal_for(&self.path, json)?)?)
+    }
+}
+
+fn seal_for(path: &Path, json: &[u8]) -> Result<Vec<u8>, StoreError> {
+    seal(json).map_err(|message| StoreError::Record { path: path.to_owned(), message })
 }
 
 fn open_to_append(path: &Path) -> Result<File, StoreError> {

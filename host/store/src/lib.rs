@@ -24,7 +24,7 @@ pub use drift::DriftFile;
 pub use error::StoreError;
 pub use format::FORMAT_NUMBER;
 pub use inventory::CachedCode;
-pub use journal::{Journal, Replay};
+pub use journal::{CheckpointFile, Journal, Replay};
 pub use lines::{DamagedLines, Lines, read_lines};
 pub use oci::{OciError, Pulled, Registries, RegistrySettings};
 pub use quarantine::Quarantined;

@@ -1,10 +1,10 @@
 //! Inputs and answers that fail a check: refused with every error, answered
-//! with a warning, or left to the spare; rows of a batch one by one.
+//! with a warning, or left to the fallback; rows of a batch one by one.
 
 use crate::support::{Host, Reply, guest};
 use serde_json::{Value, json};
 
-const SPARE: &str = r#"constant:{"risk":0.5}"#;
+const FALLBACK: &str = r#"constant:{"risk":0.5}"#;
 
 fn host(config: &str, deployment: &[&str]) -> Host {
     let host = Host::with(&format!("[limits]\ndeadline_ms = 10000\n{config}"));
@@ -171,14 +171,14 @@ fn a_warning_is_in_the_answer_and_counted() {
 }
 
 #[test]
-fn the_spare_answers_what_the_model_must_not_see_or_it_is_refused() {
+fn the_fallback_answers_what_the_model_must_not_see_or_it_is_refused() {
     let unseen = but(json!({ "region": "west" }));
     let alone = host("", &[]);
     assert_eq!(
         errors(&predict(&alone, std::slice::from_ref(&unseen)).status(422).json()),
         [error(0, "region", "category")]
     );
-    let host = host("", &["--fallback", SPARE]);
+    let host = host("", &["--fallback", FALLBACK]);
     let reply = predict(&host, &[loan(), unseen.clone()]).status(200);
     assert_eq!(reply.json()["predictions"], json!([{ "risk": 0.5 }, { "risk": 0.5 }]));
     assert_eq!(
@@ -192,13 +192,13 @@ fn the_spare_answers_what_the_model_must_not_see_or_it_is_refused() {
         predict(&host, &[loan(), poor.clone(), poor]).status(200).header("scry-degraded"),
         Some("invalid-input")
     );
-    // What is to be refused is refused, spare or not.
+    // What is to be refused is refused, fallback or not.
     predict(&host, &[unseen, but(json!({ "amount": -1.0 }))]).status(422);
 }
 
 #[test]
 fn bad_rows_are_refused_alone_where_the_client_wants_that() {
-    let host = host("", &["--fallback", SPARE]);
+    let host = host("", &["--fallback", FALLBACK]);
     let rows = [loan(), but(json!({ "amount": -1.0 })), but(json!({ "amount": 1000.0 })), but(json!({ "end": 0 }))];
     let reply = by_row(&host, &rows).status(200);
     let json = reply.json();
@@ -211,7 +211,7 @@ fn bad_rows_are_refused_alone_where_the_client_wants_that() {
     let json = host.post("/v2/models/checked/infer", &body).status(200).json();
     assert_eq!(json["outputs"][0]["data"], json!([0.25, null, 0.5, null]));
     assert_eq!(json["parameters"]["scry-errors"].as_array().unwrap().len(), 2);
-    // The spare answers the rest where one of the others is its own.
+    // The fallback answers the rest where one of the others is its own.
     let rows = [but(json!({ "region": "west" })), but(json!({ "amount": -1.0 }))];
     let reply = by_row(&host, &rows).status(200);
     assert_eq!(reply.json()["predictions"], json!([{ "risk": 0.5 }, null]));
@@ -230,14 +230,14 @@ fn an_answer_that_fails_its_checks_is_the_versions_fault() {
     host.deploy(&["checked", "--check", "outputs.range=warn"]).ok();
     let reply = predict(&host, std::slice::from_ref(&impossible)).status(200);
     assert_eq!(reply.json()["predictions"], json!([{ "risk": 2.0 }]));
-    host.deploy(&["checked", "--no-checks", "--fallback", SPARE]).ok();
+    host.deploy(&["checked", "--no-checks", "--fallback", FALLBACK]).ok();
     let reply = predict(&host, &[impossible]).status(200);
     assert_eq!(reply.header("scry-degraded"), Some("invalid-output"));
 }
 
 #[test]
 fn the_operator_decides_otherwise_than_the_card_and_sees_what_was_found() {
-    let host = host("", &["--fallback", SPARE]);
+    let host = host("", &["--fallback", FALLBACK]);
     predict(&host, &[but(json!({ "amount": -1.0 }))]).status(422);
     let checks = ["--check", "amount.range=fallback", "--check", "rule:is affordable=reject"];
     host.deploy(&[&["checked"][..], &checks[..]].concat()).ok();

@@ -134,8 +134,8 @@ fn what_is_named_stays_and_can_be_rolled_back_to() {
     let host = host_with("[history]\nchanges_max = 3\n[catalog]\nversions_warm = 0\n");
     let digests = published(&host, &steady, 10);
     // A model that is withdrawn, and one of its versions stands in for another.
-    let spare = variant(&steady, 99);
-    let other = host.admin_post("/v1/models?name=other", &spare).status(200).json();
+    let fallback = variant(&steady, 99);
+    let other = host.admin_post("/v1/models?name=other", &fallback).status(200).json();
     assert_eq!(other["live"], true);
     host.deploy(&["steady", "--to", "6", "--alias", "champion=4", "--fallback", "steady@5", "other@1"]).ok();
     host.scry(&["withdraw", "other"]).ok();

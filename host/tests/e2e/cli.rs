@@ -202,7 +202,7 @@ impl Drop for Ends {
 }
 
 #[test]
-fn a_host_that_nobody_listens_to_answers_all_the_same() {
+fn a_host_whose_log_is_not_read_still_answers() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = scry();
     command.current_dir(&dir).args(["serve", "--data", "data", "--listen", "127.0.0.1:0", "--admin-listen"]);

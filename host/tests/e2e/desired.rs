@@ -141,7 +141,7 @@ fn everything_that_is_served_goes_through_a_document_to_another_host() {
         ("steady", "c", &narrow),
         ("other", "b", &triple),
         ("other", "a", &steady),
-        // Nothing but one of its versions is used, as a spare.
+        // Nothing but one of its versions is used, as a fallback.
         ("gone", "c", &narrow),
         ("gone", "a", &steady),
     ] {

@@ -269,7 +269,7 @@ fn a_head_that_is_too_large_or_no_head_ends_its_connection() {
 }
 
 #[test]
-fn thousands_of_idle_connections_keep_nobody_from_an_answer() {
+fn thousands_of_idle_connections_delay_no_answer() {
     const IDLE: u64 = 2000;
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();

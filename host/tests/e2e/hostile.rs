@@ -172,7 +172,7 @@ fn a_flood_of_log_lines_is_cut_off_and_the_answer_stands() {
 }
 
 #[test]
-fn while_guests_spin_everybody_else_is_served() {
+fn while_guests_spin_other_requests_are_served() {
     let host = host(&["--deadline-ms", "4000"]);
     let spinning = Barrier::new(2);
     thread::scope(|scope| {

@@ -197,7 +197,7 @@ fn large_requests_end_as_others_do_and_count_once() {
 }
 
 #[test]
-fn models_that_burn_every_processor_keep_nobody_from_an_answer_and_are_charged() {
+fn models_that_burn_every_processor_delay_no_answer_and_are_charged() {
     let host = host("in_flight_max = 2\n");
     host.publish(&guest("steady"));
     // One more than there are compute threads.
@@ -278,7 +278,7 @@ fn large_bodies_are_read_in_the_models_own_time() {
 }
 
 #[test]
-fn a_spare_that_was_measured_answers_in_time_every_time() {
+fn a_fallback_that_was_measured_answers_in_time_every_time() {
     // What is kept back for one that was not measured would be too little.
     let host = hostile("fallback_reserve_percent = 1\n", &[]);
     host.publish(&features("steady", "slow"));
@@ -302,7 +302,7 @@ fn handed_over(host: &Host, model: &str) -> f64 {
 }
 
 #[test]
-fn a_model_that_was_quick_and_never_ends_of_a_sudden_keeps_nobody_from_an_answer() {
+fn a_model_that_was_quick_and_suddenly_never_ends_delays_no_answer() {
     let host = hostile("", &["--deadline-ms", "2000", "--fallback", CONSTANT]);
     host.publish(&guest("steady"));
     for n in 0..50 {

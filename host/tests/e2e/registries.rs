@@ -151,7 +151,7 @@ fn a_version_that_fails_its_golden_examples_gets_no_number() {
 }
 
 #[test]
-fn nobody_waits_for_a_registry_that_stalls_but_those_who_asked() {
+fn only_its_own_requests_wait_for_a_registry_that_stalls() {
     let host = &Host::with(&format!("{PATIENT}[registries]\ntimeout_ms = 9000\n"));
     host.publish(&guest("steady"));
     host.publish(&features("steady", "triple"));
@@ -206,20 +206,20 @@ fn a_component_that_is_damaged_or_gone_is_fetched_again() {
     host.deploy(&["steady", "--to", &push(&steady, &registry.reference("steady:1"))]).ok();
     host.deploy(&["hostile", "--to", &push(&hostile, &registry.reference("hostile:1"))]).ok();
     // A model that only stands in for another.
-    let spare = features("steady", "triple");
-    host.deploy(&["spare", "--to", &push(&spare, &registry.reference("spare:1"))]).ok();
-    host.deploy(&["steady", "--fallback", "spare@1"]).ok();
-    host.scry(&["withdraw", "spare"]).ok();
+    let fallback = features("steady", "triple");
+    host.deploy(&["fallback", "--to", &push(&fallback, &registry.reference("fallback:1"))]).ok();
+    host.deploy(&["steady", "--fallback", "fallback@1"]).ok();
+    host.scry(&["withdraw", "fallback"]).ok();
     let before = known(&host);
     let host = host.restart(|data| {
         damage(data, &steady);
-        damage(data, &spare);
+        damage(data, &fallback);
         std::fs::remove_file(component_path(data, &hostile)).unwrap();
     });
     eventually("all three", || host.log().matches(": fetched again").count() == 3);
     is_served(&host, "1", 20.0);
     assert_eq!(host.predict("hostile", "well", 1.5).status(200).y(), 1.5);
-    assert_eq!(std::fs::read(component_path(&host.data(), &spare)).unwrap(), spare.bytes());
+    assert_eq!(std::fs::read(component_path(&host.data(), &fallback)).unwrap(), fallback.bytes());
     assert_eq!(version(&host, "steady", 1)["state"], "ready");
     let after = known(&host);
     assert_eq!(

@@ -146,19 +146,19 @@ fn a_version_that_does_not_load_is_stood_in_for() {
 }
 
 #[test]
-fn a_damaged_spare_does_not_block_the_way_back() {
+fn a_damaged_fallback_does_not_block_the_way_back() {
     let host = Host::start();
-    let spare = guest("hostile");
-    for guest in [&guest("steady"), &features("steady", "triple"), &spare] {
+    let fallback = guest("hostile");
+    for guest in [&guest("steady"), &features("steady", "triple"), &fallback] {
         host.publish(guest);
     }
     host.deploy(&["steady", "--fallback", "hostile"]).ok();
     host.deploy(&["steady", "--to", "2"]).ok();
-    let hex = spare.digest.strip_prefix("sha256:").unwrap().to_owned();
+    let hex = fallback.digest.strip_prefix("sha256:").unwrap().to_owned();
     let host = host.restart(|data| std::fs::remove_file(data.join("components").join(format!("{hex}.wasm"))).unwrap());
     host.scry(&["rollback", "steady"]).ok();
     answers(&host);
-    // A spare that is new has to be there.
+    // A fallback that is new has to be there.
     host.deploy(&["steady", "--fallback", "hostile@1"]).code(1).says(&["hostile@1", "not in the store"]);
 }
 

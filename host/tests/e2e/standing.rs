@@ -1,14 +1,14 @@
 //! What follows where a version as a whole is in doubt, because its inputs
 //! drift, its pipeline is not the training's or its data is too old: said,
-//! left to the spare, or refused.
+//! left to the fallback, or refused.
 
 use crate::drift::{Random, publish, references, with};
 use crate::support::{Host, PATIENT, Reply, eventually, features, guest, rows};
 use serde_json::{Value, json};
 
-const SPARE: &str = r#"constant:{"y":0.5}"#;
+const FALLBACK: &str = r#"constant:{"y":0.5}"#;
 
-/// A host that serves `steady`, which leaves drifting inputs to its spare.
+/// A host that serves `steady`, which leaves drifting inputs to its fallback.
 fn doubtful(config: &str) -> Host {
     let host = Host::with(&format!("{PATIENT}{config}"));
     let checks = json!({ "checks": { "policies": { "drift": "fallback" } } });
@@ -50,9 +50,9 @@ fn refused(reply: Reply, reason: &str, says: &str) {
 }
 
 #[test]
-fn the_spare_answers_while_inputs_drift_and_the_model_again_after_a_clean_epoch() {
+fn the_fallback_answers_while_inputs_drift_and_the_model_again_after_a_clean_epoch() {
     let host = doubtful("[validation]\nskew_sample_percent = 0\n");
-    host.deploy(&["steady", "--fallback", SPARE]).ok();
+    host.deploy(&["steady", "--fallback", FALLBACK]).ok();
     let mut random = Random(3);
     traffic(&host, &mut random, 300, 0.0);
     let reply = ask(&host, &[1.0]).status(200);
@@ -74,7 +74,7 @@ fn the_spare_answers_while_inputs_drift_and_the_model_again_after_a_clean_epoch(
     let host = host.restart(|_| {});
     assert_eq!(ask(&host, &[1.0]).status(200).header("scry-degraded"), Some("drift"));
     host.post("/v2/models/steady/infer", &json!({ "inputs": [] })).status(400);
-    // To the end of this epoch, and through the next: rows count though the spare answers them.
+    // To the end of this epoch, and through the next: rows count though the fallback answers them.
     traffic(&host, &mut random, 3_000, 0.0);
     assert_eq!(ask(&host, &[1.0]).status(200).header("scry-degraded"), Some("drift"));
     traffic(&host, &mut random, 300, 0.0);
@@ -92,7 +92,7 @@ fn the_spare_answers_while_inputs_drift_and_the_model_again_after_a_clean_epoch(
 }
 
 #[test]
-fn an_operator_decides_what_follows_from_drift_and_nothing_does_unless_somebody_decides() {
+fn drift_has_the_consequences_that_an_operator_sets_and_none_by_default() {
     let host = doubtful("");
     traffic(&host, &mut Random(3), 500, 1.0);
     refused(ask(&host, &[1.0]), "drift", "drift in `x`");
@@ -100,7 +100,7 @@ fn an_operator_decides_what_follows_from_drift_and_nothing_does_unless_somebody_
         host.metric(&format!("scry_requests_total{{model=\"steady\",outcome=\"{outcome}\",version=\"1\"}}"))
     };
     assert!(requests("drift") >= 1.0);
-    host.deploy(&["steady", "--fallback", SPARE]).ok();
+    host.deploy(&["steady", "--fallback", FALLBACK]).ok();
     assert_eq!(ask(&host, &[1.0]).status(200).header("scry-degraded"), Some("drift"));
     host.deploy(&["steady", "--check", "drift=reject"]).ok();
     refused(ask(&host, &[1.0]), "drift", "drift in `x`");
@@ -128,10 +128,10 @@ fn an_operator_decides_what_follows_from_drift_and_nothing_does_unless_somebody_
 }
 
 #[test]
-fn a_pipeline_with_skew_is_watched_on_while_the_spare_answers() {
+fn a_pipeline_with_skew_is_watched_on_while_the_fallback_answers() {
     let host = Host::with(&format!("{PATIENT}[validation]\nskew_sample_percent = 100\n"));
     publish(&host, &with(&guest("steady"), &references(1.5), &Value::Null));
-    host.deploy(&["steady", "--check", "skew=fallback", "--fallback", SPARE]).ok();
+    host.deploy(&["steady", "--check", "skew=fallback", "--fallback", FALLBACK]).ok();
     let mut random = Random(5);
     ask(&host, &random.normal(500, 0.0)).status(200);
     eventually("skew", || {
@@ -161,7 +161,7 @@ fn lend(host: &Host, amount: f64) -> Reply {
 }
 
 #[test]
-fn a_stale_model_says_so_leaves_it_to_the_spare_or_refuses_as_card_and_operator_decide() {
+fn a_stale_model_says_so_leaves_it_to_the_fallback_or_refuses_as_card_and_operator_decide() {
     let host = Host::start();
     publish(&host, &loans(&json!({ "policies": { "stale": "warn" } }), "2020-01-01"));
     let json = lend(&host, 500.0).status(200).json();

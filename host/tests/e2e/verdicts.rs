@@ -76,8 +76,8 @@ fn ten_thousand_rows_get_the_same_verdict_from_the_host_and_from_the_authors_tes
             let refused = verdict.row_decision(row) == Decision::Reject;
             assert_eq!(json["predictions"][row].is_null(), refused, "row {row} of {body}");
         }
-        let spare = (0..ROWS).any(|row| verdict.row_decision(row) == Decision::Fallback);
-        assert_eq!(reply.header("scry-degraded"), spare.then_some("invalid-input"), "{body}");
+        let fallback = (0..ROWS).any(|row| verdict.row_decision(row) == Decision::Fallback);
+        assert_eq!(reply.header("scry-degraded"), fallback.then_some("invalid-input"), "{body}");
         decisions.extend((0..ROWS).map(|row| verdict.row_decision(row)));
     }
     assert_eq!(decisions.len(), 4, "every decision was there: {decisions:?}");

@@ -13,7 +13,7 @@ use scry::serving::EffectiveLimits;
 use scry_card::{Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Records, Schema, Verdict};
 use scry_component::Description;
 use scry_protocol::{Members, RowsRequest};
-use scry_sandbox::Asker;
+use scry_sandbox::Client;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl Component {
         features: bool,
         read: impl FnOnce(&[Field]) -> Result<Batch, Failure> + Send,
     ) -> PyResult<Batch> {
-        let answer = apart(py, |process, asker| self.answer(process, asker, features, read));
+        let answer = apart(py, |process, client| self.answer(process, client, features, read));
         let Answer { batch, rows, warned: [inputs, outputs] } = answer?;
         warn(py, "inputs", rows, &inputs)?;
         warn(py, "outputs", rows, &outputs)?;
@@ -117,7 +117,7 @@ impl Component {
     fn answer(
         &self,
         process: &Process,
-        asker: &Arc<dyn Asker>,
+        client: &Arc<dyn Client>,
         features: bool,
         read: impl FnOnce(&[Field]) -> Result<Batch, Failure>,
     ) -> Result<Answer, Failure> {
@@ -129,8 +129,8 @@ impl Component {
         let held = self.held(process)?;
         let found = held.runner.check(&inputs)?;
         let (batch, told) = match features {
-            true => (held.runner.transform(&inputs, Some(asker))?, Verdict::default()),
-            false => held.runner.predict(&inputs, Some(asker))?,
+            true => (held.runner.transform(&inputs, Some(client))?, Verdict::default()),
+            false => held.runner.predict(&inputs, Some(client))?,
         };
         Ok(Answer { batch, rows, warned: [found, told] })
     }

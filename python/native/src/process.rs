@@ -8,7 +8,7 @@ use crate::errors::Failure;
 use arc_swap::ArcSwapOption;
 use pyo3::prelude::*;
 use scry::config::Config;
-use scry_sandbox::{Asker, Sandbox, SandboxSettings};
+use scry_sandbox::{Client, Sandbox, SandboxSettings};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -58,7 +58,7 @@ struct Caller {
     changed: Condvar,
 }
 
-impl Asker for Caller {
+impl Client for Caller {
     fn has_gone(&self) -> bool {
         self.has_gone.load(Ordering::Relaxed)
     }
@@ -84,18 +84,18 @@ impl Drop for Over<'_> {
 }
 
 /// Does something with this process's sandbox on a thread of its own, without the interpreter's lock. A panic is an
-/// error. An interrupt from the keyboard stops calls that are made for the given asker.
+/// error. An interrupt from the keyboard stops calls that are made for the given client.
 pub(crate) fn apart<T: Send>(
     py: Python<'_>,
-    work: impl FnOnce(&Process, &Arc<dyn Asker>) -> Result<T, Failure> + Send,
+    work: impl FnOnce(&Process, &Arc<dyn Client>) -> Result<T, Failure> + Send,
 ) -> PyResult<T> {
     let process = py.detach(Process::current).map_err(|failure| failure.raised(py))?;
     let caller = Arc::new(Caller::default());
-    let asker: Arc<dyn Asker> = caller.clone();
+    let client: Arc<dyn Client> = caller.clone();
     let usual = || {
         let _over = Over(&caller);
         usual_floats();
-        work(&process, &asker)
+        work(&process, &client)
     };
     let mut interrupted = None;
     let result = std::thread::scope(|scope| {

@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use scry::import::with_references;
 use scry_card::stats::{Profiler, Reference, References};
 use scry_card::{Records, Schema};
-use scry_sandbox::Asker;
+use scry_sandbox::Client;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Asks a component about training data, and counts what goes in and comes out.
@@ -43,7 +43,7 @@ impl Profile {
 
     /// The answers to rows as a JSON list of objects, as one.
     fn records(&self, py: Python<'_>, rows: &str) -> PyResult<String> {
-        apart(py, |_, asker| self.count(rows, asker))
+        apart(py, |_, client| self.count(rows, client))
     }
 
     /// A component with what was counted, and its digest. `is_open`: whether texts that the schema does not name may be
@@ -71,12 +71,12 @@ impl Profile {
 }
 
 impl Profile {
-    fn count(&self, rows: &str, asker: &Arc<dyn Asker>) -> Result<String, Failure> {
+    fn count(&self, rows: &str, client: &Arc<dyn Client>) -> Result<String, Failure> {
         let batch = rows_of(&self.schema.inputs, rows)?;
         let runner = &self.held.runner;
         runner.check(&batch)?;
-        let features = runner.transform(&batch, Some(asker))?;
-        let (outputs, _) = runner.predict(&batch, Some(asker))?;
+        let features = runner.transform(&batch, Some(client))?;
+        let (outputs, _) = runner.predict(&batch, Some(client))?;
         let mut sides = self.sides.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = sides.inputs.add(&batch).and_then(|()| sides.features.add(&features));
         let counted = counted.and_then(|()| sides.outputs.add(&outputs));

@@ -146,7 +146,7 @@ pub enum Policy {
     Report,
     /// It is answered, and the answer says so.
     Warn,
-    /// The spare model answers.
+    /// The fallback model answers.
     Fallback,
     /// It is refused.
     #[default]
@@ -184,7 +184,7 @@ pub enum Decision {
     Accept,
     /// Answer, and say what was found.
     Warn,
-    /// Let the spare model answer.
+    /// Let the fallback model answer.
     Fallback,
     /// Refuse.
     Reject,

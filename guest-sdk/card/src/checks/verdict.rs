@@ -70,7 +70,7 @@ impl Verdict {
         self.rows.get(row).copied().unwrap_or_default().max(self.batch)
     }
 
-    /// The rows that this model does not answer: refused or left to the spare.
+    /// The rows that this model does not answer: refused or left to the fallback.
     pub fn refused_rows(&self) -> Vec<usize> {
         (0..self.row_count).filter(|&row| self.row_decision(row) >= Decision::Fallback).collect()
     }

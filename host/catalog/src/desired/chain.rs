@@ -1,7 +1,7 @@
 //! A chain in TOML, which has no null and no large numbers: a constant that needs
 //! them is a text, in JSON.
 
-use super::{Spare, Value};
+use super::{Fallback, Value};
 use crate::Reference;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,22 +21,22 @@ enum Row {
     Json(String),
 }
 
-pub(super) fn serialize<S: Serializer>(chain: &[Spare], serializer: S) -> Result<S::Ok, S::Error> {
-    let written = chain.iter().map(|spare| match spare {
-        Spare::Model(reference) => Written::Model(reference.clone()),
-        Spare::Constant(row) if row.values().all(is_toml) => Written::Constant(Row::Table(row.clone())),
-        Spare::Constant(row) => Written::Constant(Row::Json(Value::Object(row.clone()).to_string())),
+pub(super) fn serialize<S: Serializer>(chain: &[Fallback], serializer: S) -> Result<S::Ok, S::Error> {
+    let written = chain.iter().map(|fallback| match fallback {
+        Fallback::Model(reference) => Written::Model(reference.clone()),
+        Fallback::Constant(row) if row.values().all(is_toml) => Written::Constant(Row::Table(row.clone())),
+        Fallback::Constant(row) => Written::Constant(Row::Json(Value::Object(row.clone()).to_string())),
     });
     serializer.collect_seq(written)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Spare>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fallback>, D::Error> {
     let read = |written| match written {
-        Written::Model(reference) => Ok(Spare::Model(reference)),
-        Written::Constant(Row::Table(row)) => Ok(Spare::Constant(row)),
+        Written::Model(reference) => Ok(Fallback::Model(reference)),
+        Written::Constant(Row::Table(row)) => Ok(Fallback::Constant(row)),
         Written::Constant(Row::Json(json)) => {
             let row = scry_card::strict::from_slice(json.as_bytes());
-            row.map(Spare::Constant).map_err(|error| Error::custom(format!("constant: {error}")))
+            row.map(Fallback::Constant).map_err(|error| Error::custom(format!("constant: {error}")))
         }
     };
     Vec::<Written>::deserialize(deserializer)?.into_iter().map(read).collect()

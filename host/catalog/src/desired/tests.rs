@@ -1,6 +1,7 @@
 use super::*;
 use crate::Deployment;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn digest(n: u8) -> Digest {
     Digest::of(&[n])
@@ -19,7 +20,7 @@ fn catalog(models: u8) -> Catalog {
         let last = if n % 2 == 0 { constant } else { written };
         let change = Deployment {
             aliases: [("other".to_owned(), VersionRef::Number(2))].into(),
-            fallback: Some(vec![Spare::Model(format!("{name}@2").parse().unwrap()), Spare::Constant(last)]),
+            fallback: Some(vec![Fallback::Model(format!("{name}@2").parse().unwrap()), Fallback::Constant(last)]),
             ..Deployment::default()
         };
         catalog = catalog.deploy(&name, &change, 1).unwrap();
@@ -50,7 +51,7 @@ fn an_exported_document_cut_at_any_byte_withdraws_nothing() {
     let host = catalog(13);
     for models in [1, 2, 12] {
         let mut document = catalog(models);
-        document.models.get_mut("m0").unwrap().serving.as_mut().unwrap().fallback.clear();
+        Arc::make_mut(document.models.get_mut("m0").unwrap()).serving.as_mut().unwrap().fallback.clear();
         let text = Desired::of(&document).to_toml().unwrap();
         assert!(
             text.starts_with("prune = true\n") && text.ends_with(&format!("\n[end]\nmodels = {models}\n")),

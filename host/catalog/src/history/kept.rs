@@ -6,7 +6,7 @@
 use super::super::{Catalog, Serving};
 use super::{Change, HistoryError, Record, Told};
 use scry_names::Digest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 /// The changes that are kept, oldest first.
@@ -28,15 +28,41 @@ struct Run {
     /// Whether the state at the start is known.
     is_exact: bool,
     changes: Vec<Change>,
+    /// By model, the numbers of the changes that reroute it, oldest first.
+    rerouted: HashMap<String, Vec<u64>>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { start: 0, start_catalog: Catalog::default(), start_file: None, is_exact: true, changes: Vec::new() }
+        Self::new(0, Catalog::default(), None, true)
     }
 }
 
 impl Run {
+    /// One without changes yet.
+    fn new(start: u64, start_catalog: Catalog, start_file: Option<Digest>, is_exact: bool) -> Self {
+        Self { start, start_catalog, start_file, is_exact, changes: Vec::new(), rerouted: HashMap::new() }
+    }
+
+    fn push(&mut self, change: Change) {
+        for name in change.models.iter().filter(|(_, model)| model.serving.is_some()).map(|(name, _)| name) {
+            self.rerouted.entry(name.clone()).or_default().push(change.number);
+        }
+        self.changes.push(change);
+    }
+
+    /// The newest change, at most `number`, that reroutes a model.
+    fn newest_rerouting(&self, model: &str, number: u64) -> Option<&Change> {
+        let numbers = self.rerouted.get(model)?;
+        let older = numbers.partition_point(|&rerouting| rerouting <= number);
+        self.change(*numbers.get(older.checked_sub(1)?)?)
+    }
+
+    fn change(&self, number: u64) -> Option<&Change> {
+        let at = number.checked_sub(self.start + 1)?;
+        self.changes.get(usize::try_from(at).ok()?)
+    }
+
     fn last(&self) -> u64 {
         self.changes.last().map_or(self.start, |change| change.number)
     }
@@ -59,7 +85,7 @@ impl Run {
 
     /// How the last change that reroutes a model left it; otherwise, how the start serves it.
     fn end_serving(&self, model: &str) -> Option<&Serving> {
-        match self.changes.iter().rev().find_map(|change| change.rerouted(model)) {
+        match self.newest_rerouting(model, u64::MAX).and_then(|change| change.rerouted(model)) {
             Some(rerouted) => rerouted.serving(),
             None => self.start_serving(model),
         }
@@ -72,6 +98,11 @@ impl Run {
             self.start = change.number;
             self.start_file = change.file.or(self.start_file);
         }
+        let start = self.start;
+        self.rerouted.retain(|_, numbers| {
+            numbers.retain(|&number| number > start);
+            !numbers.is_empty()
+        });
     }
 }
 
@@ -89,20 +120,14 @@ impl History {
                 // The state is the one that the changes lead to.
                 Record::State { number, .. } if number == after && history.current.is_exact && !history.is_empty() => {}
                 Record::State { number, catalog, file } => {
-                    let (start_catalog, start_file) = (catalog, file);
-                    history.begin(Run {
-                        start: number,
-                        start_catalog,
-                        start_file,
-                        is_exact: true,
-                        changes: Vec::new(),
-                    });
+                    history.begin(Run::new(number, catalog, file, true));
                 }
                 Record::Change(change) if change.number == after + 1 => history.push(change),
                 Record::Change(change) if change.number > after => {
                     let (start, start_file) = (change.number - 1, history.file());
                     let start_catalog = history.current.catalog(u64::MAX);
-                    history.begin(Run { start, start_catalog, start_file, is_exact: false, changes: vec![change] });
+                    history.begin(Run::new(start, start_catalog, start_file, false));
+                    history.push(change);
                 }
                 Record::Change(_) => return Err(gap("change")),
             }
@@ -177,7 +202,7 @@ impl History {
 
     /// Takes in the next change.
     pub fn push(&mut self, change: Change) {
-        self.current.changes.push(change);
+        self.current.push(change);
     }
 
     /// Forgets changes before `at_ms`, and more where there are more than `changes_max`.
@@ -230,8 +255,7 @@ impl History {
     /// How a model was served after change `number`.
     pub fn serving(&self, model: &str, number: u64) -> Result<Option<&Serving>, HistoryError> {
         let run = self.run_of(number)?;
-        let mut older = run.changes.iter().rev().skip_while(|change| change.number > number);
-        match older.find_map(|change| change.rerouted(model)) {
+        match run.newest_rerouting(model, number).and_then(|change| change.rerouted(model)) {
             Some(rerouted) => Ok(rerouted.serving()),
             None if run.is_exact => Ok(run.start_serving(model)),
             None => Err(self.lost_state(number)),
@@ -282,7 +306,8 @@ impl History {
             digests.extend(catalog.referenced());
             for change in &run.changes {
                 change.apply(&mut catalog);
-                digests.extend(catalog.referenced());
+                // What others refer to by a name that moved is what the moved model serves.
+                digests.extend(change.models.keys().flat_map(|name| catalog.referenced_by(name)));
                 let versions = change.models.values().flat_map(|model| model.versions.values());
                 digests.extend(versions.map(|bound| bound.digest));
             }
@@ -329,8 +354,7 @@ impl History {
     fn newest(&self, model: &str, number: u64) -> Option<u64> {
         let runs: Vec<&Run> = self.runs().collect();
         for (at, run) in runs.iter().enumerate().rev() {
-            let mut older = run.changes.iter().rev().skip_while(|change| change.number > number);
-            if let Some(change) = older.find(|change| change.rerouted(model).is_some()) {
+            if let Some(change) = run.newest_rerouting(model, number) {
                 return Some(change.number);
             }
             let before = at.checked_sub(1).and_then(|at| runs.get(at)?.end_serving(model));
@@ -343,10 +367,6 @@ impl History {
 
     /// The change of this number, if it reroutes the model.
     fn rerouting(&self, model: &str, number: u64) -> Option<&Change> {
-        let found = self.runs().find_map(|run| {
-            let at = usize::try_from(number.checked_sub(run.start + 1)?).ok()?;
-            run.changes.get(at)
-        });
-        found.filter(|change| change.rerouted(model).is_some())
+        self.runs().find_map(|run| run.change(number)).filter(|change| change.rerouted(model).is_some())
     }
 }

@@ -101,6 +101,11 @@ fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
         is_embedded: false,
     };
     let sandbox = Sandbox::new(settings).unwrap();
+    let loaded = load(&sandbox);
+    (sandbox, loaded)
+}
+
+fn load(sandbox: &Sandbox) -> Loaded {
     let field = Field {
         name: "y".into(),
         description: String::new(),
@@ -113,13 +118,12 @@ fn loaded(instances_ahead_max: u32) -> (Sandbox, Loaded) {
         categories: Vec::new(),
     };
     let schema = Schema { inputs: Vec::new(), features: vec![field.clone()], outputs: vec![field] };
-    let loaded = sandbox.load(&counting(), Arc::new(schema), Metering::Fuel, None).unwrap();
-    (sandbox, loaded)
+    sandbox.load(&counting(), Arc::new(schema), Metering::Fuel, None).unwrap()
 }
 
 fn limits() -> CallLimits {
     let deadline = Instant::now() + Duration::from_secs(10);
-    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, asker: None }
+    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, client: None }
 }
 
 fn row() -> Batch {
@@ -166,6 +170,16 @@ fn one_that_grew_is_not_put_back() {
 fn where_none_is_kept_each_call_has_its_own() {
     let (_sandbox, loaded) = loaded(0);
     assert!(answers(&loaded, 5, |_| false).iter().all(|(answer, _, put_back)| *answer == 1.0 && !put_back));
+}
+
+#[test]
+fn components_that_are_not_called_give_their_room_to_those_that_are() {
+    let (sandbox, idle) = loaded(1);
+    assert!(answers(&idle, 3, |_| false)[2].2);
+    let busy = load(&sandbox);
+    let answers = answers(&busy, 1000, |_| false);
+    assert!(answers.iter().all(|(answer, ..)| *answer == 1.0));
+    assert!(!answers[100].2 && answers[999].2, "the shelf holds one instance, of the component that is called");
 }
 
 #[test]

@@ -6,14 +6,15 @@ use super::guest;
 use crate::config::Config;
 use crate::registry::pace::{self, Step};
 use crate::registry::{Changed, Registry, Source};
-use crate::serving::FallbackLink;
+use crate::serving::{FallbackLink, Served};
 use crate::telemetry::Metrics;
 use proptest::prelude::*;
 use scry_catalog::{
-    Catalog, Deployment, LimitsPatch, Reference, Serving, ShadowRequest, Spare, Step as Share, VersionRef,
+    Catalog, Deployment, Fallback, LimitsPatch, Reference, Serving, ShadowRequest, Step as Share, VersionRef,
 };
 use scry_sandbox::{CompileSettings, Sandbox, SandboxSettings};
 use scry_store::Store;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -91,7 +92,7 @@ impl Ask {
             }
             Self::Fallback(to) => {
                 let link = Reference { model: "m".into(), version: Some(VersionRef::Number(to)) };
-                let fallback = Some(vec![Spare::Model(link)]);
+                let fallback = Some(vec![Fallback::Model(link)]);
                 registry.deploy(by, "other", None, &Deployment { fallback, ..Deployment::default() }).ok()
             }
             Self::Publish(n) => registry.publish(by, guest::component(100.0 + f64::from(n), false), None).ok(),
@@ -213,11 +214,41 @@ fn check_picture(registry: &Registry) {
             let target = served.target(number).unwrap_or_else(|why| panic!("{name}@{number}: {why}"));
             let key = (name.clone(), target.version.digest, served.limits);
             assert_eq!(target.version, routes.catalog.model(name).unwrap().version(name, number).unwrap());
-            assert!(state.bench.proved.contains(&key), "{name}@{number} was not proved under {:?}", served.limits);
+            assert!(state.bench.is_proved(&key), "{name}@{number} was not proved under {:?}", served.limits);
         }
         for link in served.fallback.iter().chain(&served.canary_fallback) {
             assert!(!matches!(link, FallbackLink::Unavailable(_)), "{name}: {link:?}");
         }
+    }
+}
+
+/// A picture that is made anew is the one that changes have led to.
+fn check_made_anew(registry: &Registry) {
+    let shown = || {
+        let routes = registry.routes().load_full();
+        let of = |served: &Served| {
+            let versions: Vec<_> =
+                served.versions.iter().map(|(number, target)| (*number, target.as_ref().map(|_| ()))).collect();
+            let links = format!(
+                "{:?}",
+                [&served.fallback, &served.canary_fallback].map(|chain| chain.iter().map(link).collect::<Vec<_>>())
+            );
+            format!("{:?} {versions:?} {links} {:?}", served.serving, served.shadow.is_some())
+        };
+        let models: BTreeMap<_, _> = routes.models.iter().map(|(name, served)| (name.clone(), of(served))).collect();
+        let called: Vec<_> = routes.all_called().map(|(name, number, _)| (name.clone(), number)).collect();
+        (models, called)
+    };
+    let incremental = shown();
+    let catalog = registry.catalog();
+    registry.take_over(&mut registry.lock(), catalog.clone(), catalog.models.keys().cloned().collect());
+    assert_eq!(incremental, shown());
+}
+
+fn link(link: &FallbackLink) -> String {
+    match link {
+        FallbackLink::Version { target, .. } => format!("{}@{}", target.model, target.version.number),
+        other => format!("{other:?}"),
     }
 }
 
@@ -311,6 +342,7 @@ proptest! {
                         check_answer(&registry, &ask, changed);
                     }
                     told.push((ask, changed));
+                    check_made_anew(&registry);
                 }
             }
         });
@@ -319,6 +351,7 @@ proptest! {
         let lone = Ask::Deploy { to: 1, limits: LimitsPatch::default(), allow_breaking: true };
         prop_assert!(lone.of(&registry).is_some_and(|changed| changed.version == 1 && changed.live));
         check_picture(&registry);
+        check_made_anew(&registry);
         // Nothing is left of what failed: the store holds what the history names.
         let wanted = registry.wanted(&registry.catalog(), &registry.lock().history);
         for (digest, _) in registry.store.list_components().unwrap() {

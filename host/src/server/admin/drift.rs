@@ -78,7 +78,7 @@ pub(in crate::server) fn report(registry: &Registry, name: &str, now_ms: u64) ->
     let versions = catalog.model(name)?.all().map(|version| {
         let found = served.and_then(|served| served.versions.get(&version.number));
         let target = found.and_then(|found| found.as_ref().ok());
-        let watch = routes.watches.get(&(name.to_owned(), version.number));
+        let watch = routes.called(name, version.number).and_then(|called| called.monitor.as_deref());
         let state = match (watch, found) {
             (Some(_), _) => "watched".to_owned(),
             (None, Some(Ok(_))) => "no reference".to_owned(),
@@ -125,9 +125,10 @@ fn beside(served: &Served, number: u32, alpha: f64) -> Option<PairedReport> {
 /// The counts of a model's versions, for other hosts to add.
 pub(in crate::server) fn export(routes: &Routes, name: &str) -> Result<ExportedModel, CatalogError> {
     routes.catalog.model(name)?;
-    let watches = routes.watches.iter().filter(|((model, _), _)| model == name);
-    let versions = watches.map(|((_, number), watch)| ExportedVersion {
-        version: *number,
+    let called = routes.called.get(name).into_iter().flat_map(|versions| versions.iter());
+    let monitors = called.filter_map(|(number, version)| Some((*number, version.monitor.as_ref()?)));
+    let versions = monitors.map(|(version, watch)| ExportedVersion {
+        version,
         digest: watch.version.digest,
         sides: watch.counted(),
     });

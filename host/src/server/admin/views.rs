@@ -7,7 +7,7 @@ use crate::server::error::HttpError;
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
-use scry_catalog::{Freshness, LimitsPatch, Model, Reference, Spare, Step};
+use scry_catalog::{Fallback, Freshness, LimitsPatch, Model, Reference, Step};
 use scry_names::{Digest, OciReference};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(in crate::server) struct Shown {
     shadow: Option<ShownShadow>,
     versions: Vec<ShownVersion>,
     aliases: BTreeMap<String, u32>,
-    fallback: Vec<Spare>,
+    fallback: Vec<Fallback>,
     limits: LimitsPatch,
     /// Where the model departs from the checks of its card.
     checks: ChecksPatch,
@@ -127,7 +127,8 @@ pub(in crate::server) fn circuit(
 ) -> Result<ShownCircuit, HttpError> {
     let version = routes.catalog.resolve(reference)?;
     let model = reference.model.clone();
-    let circuit = routes.circuits.get(&(model.clone(), version.number)).ok_or_else(|| HttpError::cold(version))?;
+    let called = routes.called(&model, version.number).ok_or_else(|| HttpError::cold(version))?;
+    let circuit = &called.circuit;
     act(circuit);
     Ok(ShownCircuit { model, version: version.number, digest: version.digest, circuit: circuit.state() })
 }
@@ -193,11 +194,15 @@ fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
 /// What a scrape shows of the versions.
 pub(in crate::server) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
     let scrape = Scrape::new()?;
-    for ((model, version), circuit) in &routes.circuits {
-        scrape.circuit(model, *version, circuit.is_open());
+    // Versions that have done nothing yet cost a scrape nothing.
+    let busy = routes.all_called().filter(|(_, _, called)| called.circuit.is_open() || !called.stats.is_idle());
+    for (model, version, called) in busy {
+        scrape.circuit(model, version, called.circuit.is_open());
     }
-    for ((model, version), watch) in &routes.watches {
-        watch.sides().for_each(|side| scrape.drift(model, *version, &side.moment()));
+    for (model, version, monitor) in routes.monitors() {
+        let moments = monitor.sides().map(Series::moment);
+        let counted = moments.filter(|moment| moment.rows > 0 || moment.alarms > 0);
+        counted.for_each(|moment| scrape.drift(model, version, &moment));
     }
     let now_ms = unix_ms();
     for (name, served) in &routes.models {

@@ -7,7 +7,7 @@ use crate::serving::routes::Served;
 use crate::serving::stop::Stop;
 use scry_card::{Interrupt, Interrupted};
 use scry_os::threads::thread_cpu;
-use scry_sandbox::{Asker, CallError};
+use scry_sandbox::{CallError, Client};
 use scry_scheduler::{CancelToken, Pool, is_idle_enough};
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,7 +53,7 @@ pub(crate) async fn offload<T: Send + 'static>(
 #[derive(Debug)]
 struct Never;
 
-impl Asker for Never {
+impl Client for Never {
     fn has_gone(&self) -> bool {
         false
     }
@@ -62,7 +62,7 @@ impl Asker for Never {
 /// Does something of the host's own on this thread, until the deadline or a stop.
 fn until<T>(
     deadline: Instant,
-    stop: &impl Asker,
+    stop: &impl Client,
     work: &impl Fn(&mut Interrupt<'_>) -> Result<T, Interrupted>,
 ) -> Result<T, CallError> {
     let is_over = || stop.has_gone() || Instant::now() >= deadline;

@@ -7,7 +7,7 @@ mod diff;
 
 pub use diff::{DifferenceReport, Differences, FieldDifference, Pair};
 
-use super::fallback::{spare_inputs, spare_outputs};
+use super::fallback::{fallback_inputs, fallback_outputs};
 use super::invoke::invoke;
 use super::version::ServedVersion;
 use crate::drift::{Arm, Paired};
@@ -79,7 +79,7 @@ impl ShadowArm {
     }
 
     fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration) {
-        let columns = spare_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
+        let columns = fallback_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
         let until = Instant::now() + self.target.limits.deadline;
         let (outcome, _spent) = invoke(&self.target, &columns, 1, until, Duration::ZERO, None, metrics);
         let mut differences = self.seen.differences();
@@ -90,7 +90,7 @@ impl ShadowArm {
                     paired.saw(Arm::Live, inputs, answer, &mut interrupt);
                     paired.saw(Arm::Other, &columns, &outputs, &mut interrupt);
                 }
-                differences.add(&self.fields, answer, &spare_outputs(&outputs, &self.outputs));
+                differences.add(&self.fields, answer, &fallback_outputs(&outputs, &self.outputs));
                 differences.took(live_took, took);
             }
             Err(error) => differences.failed(error.reason()),

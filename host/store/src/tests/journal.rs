@@ -175,7 +175,7 @@ fn what_is_appended_and_checkpointed_is_there_after_a_restart() {
     assert!(replay.lines.is_empty() && replay.checkpoint.is_none() && replay.damage.is_empty());
     for record in fixed(3) {
         journal.append(&record).unwrap();
-        journal.checkpoint(&record).unwrap();
+        journal.checkpoint_file().write(&record).unwrap();
     }
     drop((journal, store));
     let store = Store::open(dir.path()).unwrap();
@@ -219,7 +219,7 @@ fn a_record_is_one_line_of_bounded_length() {
     for refused in [b"a\nb".as_slice(), &long] {
         assert!(matches!(journal.append(refused), Err(StoreError::Record { .. })));
         assert!(matches!(journal.rewrite(&[refused]), Err(StoreError::Record { .. })));
-        assert!(matches!(journal.checkpoint(refused), Err(StoreError::Record { .. })));
+        assert!(matches!(journal.checkpoint_file().write(refused), Err(StoreError::Record { .. })));
     }
     journal.append(&long[..LINE_MAX_BYTES - 34]).unwrap();
     assert_eq!(opened(&store).unwrap().1.lines[0].len(), LINE_MAX_BYTES - 34);

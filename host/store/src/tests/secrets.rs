@@ -59,7 +59,7 @@ fn what_is_no_file_is_an_error_and_not_damage() {
 }
 
 #[test]
-fn the_lock_is_one_hosts_and_its_content_nobodys() {
+fn the_lock_is_held_by_one_host_and_its_content_does_not_matter() {
     let (dir, store) = open();
     assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
     drop(store);

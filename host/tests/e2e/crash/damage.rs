@@ -19,7 +19,7 @@ struct Sound {
     document: String,
 }
 
-/// The folder of a host that serves two models, one of them with a spare, and
+/// The folder of a host that serves two models, one of them with a fallback, and
 /// has withdrawn a third, whose component nobody looks at.
 fn sound() -> &'static Sound {
     static SOUND: OnceLock<Sound> = OnceLock::new();

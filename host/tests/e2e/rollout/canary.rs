@@ -131,7 +131,7 @@ fn ask_until_taken_back(host: &Host, x: f64, check: impl Fn(Reply)) -> Value {
 }
 
 #[test]
-fn a_canary_that_traps_is_taken_back_and_nobody_goes_without_an_answer() {
+fn a_canary_that_traps_is_taken_back_and_every_request_is_answered() {
     let host = host_of(&["triple", "", "fragile"]);
     host.deploy(&["steady", "--to", "2"]).ok();
     host.deploy(&["steady", "--to", "3", "--canary", "50"]).ok();

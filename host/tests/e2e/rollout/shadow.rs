@@ -63,7 +63,7 @@ fn a_shadow_is_compared_number_by_number_and_never_heard() {
 }
 
 #[test]
-fn a_shadow_that_fails_is_counted_by_reason_and_fails_nobody() {
+fn a_shadow_that_fails_is_counted_by_reason_and_fails_no_request() {
     let host = host_of(&["", "fragile"]);
     host.deploy(&["steady", "--shadow", "2"]).ok();
     for _ in 0..5 {
@@ -80,7 +80,7 @@ fn a_shadow_that_fails_is_counted_by_reason_and_fails_nobody() {
 }
 
 #[test]
-fn a_shadow_that_never_ends_delays_nobody_whoever_has_one() {
+fn a_shadow_that_never_ends_delays_no_request_of_any_model() {
     const DEADLINE: Duration = Duration::from_secs(3);
 
     // Two threads, and two models whose shadows would hold one each.

@@ -1,4 +1,4 @@
-//! Always answers: the good neighbour, the spare, the two versions of a swap.
+//! Always answers: the good neighbour, the fallback, the two versions of a swap.
 
 use scry_guest::prelude::*;
 
