@@ -13,6 +13,7 @@ import numpy as np
 import requests
 import tritonclient.http
 from kserve import InferenceRESTClient, RESTConfig
+from tritonclient.utils import triton_to_np_dtype
 
 prediction, admin, token, golden = sys.argv[1:]
 MODEL = "bikeshare"
@@ -33,10 +34,9 @@ def check_answers(answers):
 def tensors():
     """The rows as tritonclient's inputs, as JSON."""
     metadata = triton.get_model_metadata(MODEL)
-    types = {"BYTES": object, "BOOL": bool, "FP32": np.float32, "FP64": np.float64, "INT64": np.int64}
     made = []
     for tensor in metadata["inputs"]:
-        values = np.array([row[tensor["name"]] for row in rows], dtype=types[tensor["datatype"]])
+        values = np.array([row[tensor["name"]] for row in rows], dtype=triton_to_np_dtype(tensor["datatype"]))
         made.append(tritonclient.http.InferInput(tensor["name"], list(values.shape), tensor["datatype"]))
         made[-1].set_data_from_numpy(values, binary_data=False)
     return made

@@ -137,7 +137,7 @@ fn names_and_states_are_those_of_what_is_served() {
 
 #[test]
 fn a_path_without_a_model_means_the_default_one() {
-    let rows = json!({ "instances": [{ "behaviour": "", "x": 2.0 }] });
+    let rows = json!({ "instances": [{ "behaviour": "well", "x": 2.0 }] });
     let host = Host::start();
     let refused =
         |host: &Host| host.post("/invocations", &rows).status(400).json()["error"].as_str().unwrap().to_owned();

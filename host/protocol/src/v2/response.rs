@@ -5,7 +5,7 @@ use super::{binary, classes};
 use crate::answer::Answer;
 use crate::error::ProtocolError;
 use crate::json;
-use scry_card::{Field, Interrupt, Interrupted, Tensor, Values};
+use scry_card::{Interrupt, Interrupted, Tensor, Values};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;

@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use scry_protocol::{Format, Members};
 
+/// Media types of bodies that are JSON; the second is what curl says where it is told nothing.
+const JSON: [&str; 2] = ["application/json", "application/x-www-form-urlencoded"];
 /// Models that an error lists.
 const NAMES_MAX: usize = 20;
 /// Characters of a header that its refusal repeats.
@@ -26,7 +28,7 @@ fn json(headers: &HeaderMap) -> Result<(), HttpError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media_type == "application/json" || media_type.ends_with("+json") {
+    if JSON.contains(&media_type.as_str()) || media_type.ends_with("+json") {
         return Ok(());
     }
     let found: String = text.chars().take(SHOWN_MAX_CHARS).collect();
