@@ -214,7 +214,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (body, says) in [
             (json!({}), "expected one of the members"),
-            (json!({ "instances": [], "inputs": [] }), "`inputs`: expected rows in one form, found rows in a second"),
+            (json!({ "instances": [], "inputs": [] }), ": expected rows in one form, found rows in a second form"),
             (json!({ "instances": [{}, []] }), "`instances[1]`: expected an object"),
             (json!({ "instances": [[], {}] }), "`instances[1]`: expected a list or a value"),
             (

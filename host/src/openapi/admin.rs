@@ -57,7 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/v1/models", "list", "Every model, with its versions and how it is served", "Models"),
     Operation {
         parameters: NAME,
-        body: Some(Body { media_type: "application/wasm", schema: "", is_required: true }),
+        body: Some(Body { media_type: "application/octet-stream", schema: "", is_required: true }),
         ..post("/v1/models", "publish", "Publish a component", "", "Changed")
     },
     get_one("/v1/models/{model}", "show", "A model, with its card", "Model"),

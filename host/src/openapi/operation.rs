@@ -32,7 +32,7 @@ pub(super) struct Parameter {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Body {
     pub(super) media_type: &'static str,
-    /// The name of its schema; bytes where it has none.
+    /// The name of its schema; bytes or text where it has none.
     pub(super) schema: &'static str,
     pub(super) is_required: bool,
 }
@@ -82,7 +82,8 @@ impl Operation {
             operation.insert("parameters".into(), parameters.into());
         }
         if let Some(body) = &self.body {
-            let schema = if body.schema.is_empty() { json!({}) } else { reference(body.schema) };
+            let text = || json!({ "type": "string" });
+            let schema = if body.schema.is_empty() { text() } else { reference(body.schema) };
             let content = json!({ body.media_type: { "schema": schema } });
             operation.insert("requestBody".into(), json!({ "required": body.is_required, "content": content }));
         }

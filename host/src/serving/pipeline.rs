@@ -196,9 +196,12 @@ impl Predictor {
             theirs.served.series.queued(waited);
             let (outcome, spent) = whole(&theirs, stop, &services);
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
+            // Before the answer: who has it finds it counted.
+            if let Some((target, _)) = &spent {
+                target.stats.steps().queue.add(waited);
+            }
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
-                target.stats.steps().queue.add(waited);
                 target.restock(spent);
                 if is_answered {
                     target.stats.inline().answered(theirs.body.len(), began.elapsed());
