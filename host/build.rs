@@ -1,4 +1,5 @@
-//! Builds the runtimes that imported models run in, from source, so that they travel inside `scry`.
+//! Builds the runtimes that imported models run in, from source, so that they travel inside `scry`; beside them are the
+//! files of Swagger UI.
 //!
 //! The same sources give the same bytes, from any folder: `scry build` compiles guests alike.
 
@@ -7,6 +8,7 @@ use std::process::{Command, Stdio};
 
 #[path = "build/src/settings.rs"]
 mod settings;
+mod swagger_ui;
 
 use settings::TARGET;
 
@@ -16,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     let out = path("OUT_DIR")?;
+    swagger_ui::unpack(&out)?;
     add_target();
     // Below the target folder, so that the builds of all profiles share it.
     let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("runtimes");

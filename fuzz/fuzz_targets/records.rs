@@ -1,11 +1,11 @@
-//! A request of records: whatever the bytes, an error, or rows that fit the
+//! A request with rows, in any of their forms: whatever the bytes, an error, or rows that fit the
 //! schema, or errors that each have their place.
 //! `.ci/fuzz 60 records`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use scry_card::{Checker, Checks, Detail, Field, Finding, Policy, batch_from_records_all, check_form};
-use scry_protocol::{RecordsRequest, Surface, detail};
+use scry_card::{Checker, Checks, Detail, Field, Finding, Interrupt, Policy, check_form};
+use scry_protocol::{Members, RowsRequest, Surface, detail};
 use std::sync::LazyLock;
 
 static KNOWN: LazyLock<(Vec<Field>, Checker)> = LazyLock::new(|| {
@@ -15,10 +15,11 @@ static KNOWN: LazyLock<(Vec<Field>, Checker)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|body: &[u8]| {
-    let Ok(RecordsRequest { instances, .. }) = RecordsRequest::from_json(body) else { return };
+    let Ok(RowsRequest { rows, at, .. }) = RowsRequest::from_json(body, Members::Any) else { return };
     let (fields, checker) = &*KNOWN;
     let limits = Detail { errors_max: 4, ..Detail::default() };
-    let findings: Vec<Finding> = match batch_from_records_all(fields, &instances, &limits) {
+    let read = rows.in_order(fields, &limits, &mut Interrupt::never()).expect("nothing interrupts");
+    let findings: Vec<Finding> = match read {
         Ok(batch) => {
             check_form(fields, &batch).expect("a batch of the fields' form");
             checker.check(&batch, &limits).findings
@@ -26,9 +27,12 @@ fuzz_target!(|body: &[u8]| {
         Err(unfit) => unfit.errors.into_iter().map(|invalid| Finding { invalid, policy: Policy::Reject }).collect(),
     };
     assert!(findings.len() <= limits.errors_max);
+    let sent: serde_json::Value = serde_json::from_slice(body).expect("it was read before");
     for finding in &findings {
-        let told = detail(finding, Surface::Records);
-        assert!(told["pointer"].as_str().is_some_and(|pointer| pointer.starts_with("/instances")), "{told}");
-        assert!(finding.invalid.row.is_none_or(|row| row < instances.len()), "{told}");
+        let told = detail(finding, Surface::Rows(&at));
+        let pointer = told["pointer"].as_str().expect("a finding has a pointer");
+        // A member that is missing has no place of its own.
+        let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
+        assert!(sent.pointer(pointer).or(sent.pointer(parent)).is_some(), "{told}");
     }
 });

@@ -2,6 +2,7 @@
 //!
 //! Every key is optional; an unknown one is an error. Never read again later.
 
+mod clients;
 mod compute;
 mod defaults;
 mod listen;
@@ -9,6 +10,7 @@ mod retired;
 
 pub use listen::resolve;
 
+pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
 
 use retired::{RETIRED, Retired, take_out};
@@ -79,6 +81,14 @@ pub struct Listener {
     /// How long a client may take nothing of an answer, in milliseconds.
     /// Default 10,000.
     pub write_timeout_ms: u64,
+    /// The model that `/invocations` asks. Default: the only one.
+    pub default_model: Option<String>,
+    /// Another path that does what `/invocations` does. Default none.
+    pub predict_path: Option<String>,
+    /// Another path that does what `/ping` does. Default none.
+    pub health_path: Option<String>,
+    /// Sites whose pages may ask, as `https://example.com`; `*` is any. Default none.
+    pub cors_origins: Vec<String>,
 }
 
 /// `[admin]`
@@ -359,6 +369,7 @@ impl Config {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
             check((min..=max).contains(&found), key, &expected, found.to_string())?;
         }
+        prediction.check_clients()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod golden;
 pub mod import;
 pub mod offline;
+pub mod openapi;
 pub mod registry;
 pub mod server;
 pub mod serving;

@@ -15,6 +15,7 @@ mod golden;
 mod interrupt;
 mod invalid;
 mod join;
+mod lists;
 #[cfg(feature = "rules")]
 pub mod properties;
 #[cfg(feature = "schema")]
@@ -38,6 +39,7 @@ pub use form::check_form;
 pub use golden::{Difference, Example, Golden, GoldenError, differences};
 pub use interrupt::{Interrupt, Interrupted};
 pub use invalid::{Detail, Echo, Found, Invalid, Misread, ShownShape, Unfit, shortened};
+pub use lists::{batch_from_columns_until, batch_from_lists_until};
 #[cfg(feature = "schema")]
 pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all, batch_from_records_until};

@@ -33,21 +33,61 @@ pub fn batch_from_records_until(
     detail: &Detail,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
-    let errors_max = detail.errors_max.max(1);
+    batch_of(fields, &rows, detail, interrupt)
+}
+
+/// The values of rows, however they are kept.
+pub(crate) trait Cells {
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+    /// The value of a field, which has this place in the schema.
+    fn value(&self, row: usize, place: usize, field: &Field) -> Option<&Value>;
+    /// How many values a row has.
+    fn members(&self, row: usize) -> usize;
+    /// The names of a row's values.
+    fn names(&self, row: usize) -> impl Iterator<Item = &String>;
+}
+
+impl Cells for &[Map<String, Value>] {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn value(&self, row: usize, _: usize, field: &Field) -> Option<&Value> {
+        self.get(row)?.get(&field.name)
+    }
+
+    fn members(&self, row: usize) -> usize {
+        self.get(row).map_or(0, Map::len)
+    }
+
+    fn names(&self, row: usize) -> impl Iterator<Item = &String> {
+        self.get(row).into_iter().flat_map(Map::keys)
+    }
+}
+
+/// Reads cells into a batch in the order of `fields`, or says everything that is wrong, row by row.
+pub(crate) fn batch_of(
+    fields: &[Field],
+    cells: &impl Cells,
+    detail: &Detail,
+    interrupt: &mut Interrupt<'_>,
+) -> Result<Result<Batch, Unfit>, Interrupted> {
+    let (errors_max, rows) = (detail.errors_max.max(1), cells.rows());
     // An empty row takes three bytes of a body, and as much of each column as any other.
-    let members: usize = rows.iter().map(Map::len).sum();
-    let missing = rows.len().saturating_mul(fields.len()).saturating_sub(members);
+    let members: usize = (0..rows).map(|row| cells.members(row)).sum();
+    let missing = rows.saturating_mul(fields.len()).saturating_sub(members);
     if missing > MISSING_MAX_ELEMENTS {
         let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
         return Ok(Err(Unfit::of(vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())])));
     }
     let (mut errors, mut unlisted, mut left) = (Vec::new(), 0, Some(REST_MAX_ELEMENTS));
-    let column = |field: &Field| ColumnBuilder::new(field.datatype, rows.len()).with_echo(detail.echo);
+    let column = |field: &Field| ColumnBuilder::new(field.datatype, rows).with_echo(detail.echo);
     let mut columns: Vec<_> = fields.iter().map(column).collect();
-    for (row, record) in rows.iter().enumerate() {
+    for row in 0..rows {
         let mut known = 0;
-        for (field, column) in fields.iter().zip(&mut columns) {
-            let value = record.get(&field.name);
+        for (place, (field, column)) in fields.iter().zip(&mut columns).enumerate() {
+            let value = cells.value(row, place, field);
             known += usize::from(value.is_some());
             let begin = column.len();
             if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo, interrupt)? {
@@ -62,20 +102,20 @@ pub fn batch_from_records_until(
                 if errors.len() < errors_max { errors.push(error.at_row(row)) } else { unlisted += 1 }
             }
         }
-        if known < record.len() {
-            interrupt.spend(record.len().saturating_mul(fields.len()))?;
-            let mut unknown = record.keys().filter(|key| fields.iter().all(|field| field.name != **key));
+        if known < cells.members(row) {
+            interrupt.spend(cells.members(row).saturating_mul(fields.len()))?;
+            let mut unknown = cells.names(row).filter(|name| fields.iter().all(|field| field.name != **name));
             let room = errors_max.saturating_sub(errors.len());
-            errors.extend(unknown.by_ref().take(room).map(|key| unknown_field(fields, key).at_row(row)));
+            errors.extend(unknown.by_ref().take(room).map(|name| unknown_field(fields, name).at_row(row)));
             unlisted += unknown.count();
         }
     }
     let columns = fields.iter().zip(columns).map(|(field, column)| {
         let column = column.finish();
-        Tensor { shape: field.batch_shape(rows.len() as u64), values: column.values, validity: column.validity }
+        Tensor { shape: field.batch_shape(rows as u64), values: column.values, validity: column.validity }
     });
     let is_whole = unlisted == 0 && left.is_some();
-    let batch = is_whole.then(|| Batch { rows: rows.len(), columns: columns.collect() });
+    let batch = is_whole.then(|| Batch { rows, columns: columns.collect() });
     Ok(match batch {
         Some(batch) if errors.is_empty() => Ok(batch),
         rest => Err(Unfit { errors, unlisted, is_by_row: true, rest }),

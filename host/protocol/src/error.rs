@@ -9,8 +9,8 @@ pub enum ProtocolError {
     /// Not JSON, or not of the protocol's form.
     #[error("the request is not V2 JSON: {0}")]
     Json(#[from] strict::Error),
-    /// Not JSON, or not of the form of records.
-    #[error("the request is not JSON with `instances`: {0}")]
+    /// Not JSON, or not of a form of rows.
+    #[error("the request is not JSON with rows: {0}")]
     Records(strict::Error),
     /// The JSON is said to be longer than the body.
     #[error(

@@ -3,8 +3,9 @@
 use crate::answer::Answer;
 use crate::error::ProtocolError;
 use crate::options::{InvalidRows, Options};
-use crate::records::{RecordsRequest, RecordsResponse};
+use crate::records::RecordsResponse;
 use crate::rows::Rows;
+use crate::sent_rows::{Members, RowsAt, RowsRequest};
 use crate::v2::{InferRequest, InferResponse, Outputs, SentTensor, Written};
 use scry_card::Interrupt;
 use std::time::Duration;
@@ -18,8 +19,8 @@ pub enum Format {
     V2Binary(usize),
     /// The bytes of a model's only input.
     V2Raw,
-    /// Rows as JSON records.
-    Records,
+    /// Rows in JSON, answered as records.
+    Rows(Members),
 }
 
 /// A request that was read, whatever its form.
@@ -35,8 +36,17 @@ pub struct Decoded<'a> {
     pub by_row: bool,
     /// What the answer is to look like.
     pub reply: ReplyForm,
-    /// The tensors in their order, where the request is a long one.
-    pub sent: Option<Vec<SentTensor>>,
+    /// Where things are in it; of tensors, where the request is a long one.
+    pub sent: Option<Sent>,
+}
+
+/// Where things are in a request, for pointers into it.
+#[derive(Debug)]
+pub enum Sent {
+    /// The tensors in their order.
+    Tensors(Vec<SentTensor>),
+    /// The rows.
+    Rows(RowsAt),
 }
 
 /// What a request says of its answer.
@@ -46,6 +56,8 @@ pub struct ReplyForm {
     pub id: Option<String>,
     /// Which outputs are wanted, and how.
     pub outputs: Outputs,
+    /// Where the rows were.
+    pub rows: RowsAt,
 }
 
 impl Format {
@@ -61,19 +73,19 @@ impl Format {
                 timeout: None,
                 key: None,
                 by_row: false,
-                reply: ReplyForm { id: None, outputs: Outputs::all_binary() },
+                reply: ReplyForm { outputs: Outputs::all_binary(), ..ReplyForm::default() },
                 sent: None,
             }),
-            Self::Records => {
-                let RecordsRequest { instances, parameters } = RecordsRequest::from_json_until(body, interrupt)?;
+            Self::Rows(members) => {
+                let RowsRequest { rows, at, parameters } = RowsRequest::from_json_until(body, members, interrupt)?;
                 let Options { timeout, key, invalid_rows, .. } = parameters;
                 Ok(Decoded {
                     timeout: timeout.map(Duration::from_micros),
                     key,
                     by_row: invalid_rows == InvalidRows::RefuseRow,
-                    rows: Rows::Records(instances),
-                    reply: ReplyForm::default(),
-                    sent: None,
+                    rows,
+                    reply: ReplyForm { rows: at.clone(), ..ReplyForm::default() },
+                    sent: Some(Sent::Rows(at)),
                 })
             }
         }
@@ -92,14 +104,17 @@ impl Format {
                 let (id, outputs) = (reply.id.as_deref(), &reply.outputs);
                 InferResponse { model_name: model, id, answer, outputs }.write(interrupt)
             }
-            Self::Records => Ok(Written { bytes: RecordsResponse(answer).to_json_until(interrupt)?, json_bytes: None }),
+            Self::Rows(_) => {
+                let bytes = RecordsResponse(answer, &reply.rows).to_json_until(interrupt)?;
+                Ok(Written { bytes, json_bytes: None })
+            }
         }
     }
 
     /// The part of a request's body that is JSON.
     pub fn json(self, body: &[u8]) -> &[u8] {
         match self {
-            Self::V2 | Self::Records => body,
+            Self::V2 | Self::Rows(_) => body,
             Self::V2Binary(json_bytes) => body.get(..json_bytes).unwrap_or(body),
             Self::V2Raw => &[],
         }
@@ -108,13 +123,13 @@ impl Format {
 
 impl Decoded<'_> {
     fn of_v2(mut request: InferRequest) -> Self {
-        let sent = request.take_sent();
+        let sent = request.take_sent().map(Sent::Tensors);
         Self {
             timeout: request.timeout_us.map(Duration::from_micros),
             key: request.key,
             by_row: request.invalid_rows == InvalidRows::RefuseRow,
             rows: Rows::Columns(request.inputs, request.misread),
-            reply: ReplyForm { id: request.id, outputs: request.outputs },
+            reply: ReplyForm { id: request.id, outputs: request.outputs, ..ReplyForm::default() },
             sent,
         }
     }

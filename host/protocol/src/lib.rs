@@ -5,21 +5,25 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod describe;
 mod error;
 mod format;
 mod json;
 mod options;
 mod records;
 mod rows;
+mod sent_rows;
 mod v2;
 
 pub use answer::{Answer, Remarks};
+pub use describe::{config, metadata};
 pub use error::ProtocolError;
-pub use format::{Decoded, Format, ReplyForm};
+pub use format::{Decoded, Format, ReplyForm, Sent};
 pub use options::{InvalidRows, KEY_MAX_BYTES, Options, may_have_timeout};
-pub use records::{RecordsRequest, RecordsResponse, Surface, detail};
+pub use records::{RecordsResponse, Surface, detail};
 pub use rows::Rows;
+pub use sent_rows::{Members, RowsAt, RowsRequest};
 pub use v2::{
-    CLASSES_MAX, InferRequest, InferResponse, OutputError, OutputForm, Outputs, SentTensor, Written, binary, metadata,
+    CLASSES_MAX, InferRequest, InferResponse, OutputError, OutputForm, Outputs, SentTensor, Written, binary,
     sent_tensors,
 };

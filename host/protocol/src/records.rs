@@ -1,66 +1,20 @@
-//! Rows as JSON records, the form of TensorFlow Serving and KServe V1:
-//! `{"instances":[{…}]}` → `{"predictions":[{…}]}`.
+//! Answers as JSON records, the form of TensorFlow Serving and KServe V1: `{"predictions":[{…}]}`; and findings with their
+//! places in a request.
 //!
-//! Never interprets a record: the schema says what its members mean.
+//! Never knows what a record means.
 
 use crate::answer::{Answer, Remarks};
 use crate::error::ProtocolError;
 use crate::json;
-use crate::options::Options;
+use crate::sent_rows::RowsAt;
 use crate::v2::SentTensor;
-use scry_card::strict::{Error, Walker};
-use scry_card::{CheckKind, Finding, Interrupt, Records};
+use scry_card::{CheckKind, Finding, Interrupt, Invalid, Records};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// A request with rows.
+/// An answer as records, to a request whose rows were there.
 #[derive(Debug)]
-pub struct RecordsRequest {
-    /// One object a row.
-    pub instances: Vec<Map<String, Value>>,
-    /// What else the client wants.
-    pub parameters: Options,
-}
-
-impl RecordsRequest {
-    /// Reads a request. Members that Scry does not know are skipped.
-    pub fn from_json(body: &[u8]) -> Result<Self, ProtocolError> {
-        Self::from_json_until(body, &Interrupt::never())
-    }
-
-    /// Does the same, and stops when it is interrupted.
-    pub fn from_json_until(body: &[u8], interrupt: &Interrupt<'_>) -> Result<Self, ProtocolError> {
-        let read = || {
-            let mut walker = Walker::new(body)?.until(interrupt);
-            let (mut instances, mut parameters) = (None, Options::default());
-            walker.object(&["instances", "parameters"], |walker, member| match member {
-                "instances" => rows(walker).map(|rows| instances = Some(rows)),
-                _ => Options::read(walker).map(|wishes| parameters = wishes),
-            })?;
-            walker.end()?;
-            let instances = instances.ok_or_else(|| Error::missing("instances", "a list of objects"))?;
-            Ok(Self { instances, parameters })
-        };
-        read().map_err(|error| ProtocolError::reading(error, ProtocolError::Records))
-    }
-}
-
-fn rows(walker: &mut Walker<'_>) -> Result<Vec<Map<String, Value>>, Error> {
-    let mut rows = Vec::new();
-    walker.list(|walker, _| {
-        if walker.peek() == Some(b'[') {
-            let found = "a list, which has no names: send V2 tensors instead";
-            return Err(Error::wrong("an object with a member for each field", found));
-        }
-        rows.push(walker.map()?);
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// An answer as records.
-#[derive(Debug)]
-pub struct RecordsResponse<'a>(pub &'a Answer);
+pub struct RecordsResponse<'a>(pub &'a Answer, pub &'a RowsAt);
 
 impl RecordsResponse<'_> {
     /// The JSON.
@@ -85,10 +39,10 @@ impl Serialize for RecordsResponse<'_> {
             refused => map.serialize_entry("predictions", &Gapped { records, refused })?,
         }
         if !refusals.is_empty() {
-            map.serialize_entry("errors", &Details(refusals))?;
+            map.serialize_entry("errors", &Details(refusals, self.1))?;
         }
         if !warnings.is_empty() {
-            map.serialize_entry("warnings", &Details(warnings))?;
+            map.serialize_entry("warnings", &Details(warnings, self.1))?;
         }
         map.end()
     }
@@ -114,19 +68,19 @@ impl Serialize for Gapped<'_> {
 }
 
 /// Findings in a request with records.
-struct Details<'a>(&'a [Finding]);
+struct Details<'a>(&'a [Finding], &'a RowsAt);
 
 impl Serialize for Details<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|finding| detail(finding, Surface::Records)))
+        serializer.collect_seq(self.0.iter().map(|finding| detail(finding, Surface::Rows(self.1))))
     }
 }
 
 /// Where a finding's JSON pointer points.
 #[derive(Debug, Clone, Copy)]
 pub enum Surface<'a> {
-    /// Into `instances`.
-    Records,
+    /// Into rows that are there.
+    Rows(&'a RowsAt),
     /// Into the data of the tensor with that position among `inputs`.
     V2(&'a [SentTensor]),
 }
@@ -138,20 +92,7 @@ pub fn detail(finding: &Finding, surface: Surface<'_>) -> Value {
     let (pointer, loc) = match surface {
         // Nothing in the request is at fault.
         _ if invalid.check.is_of_version() => (String::new(), Vec::new()),
-        Surface::Records => {
-            let mut loc = vec![Value::from("instances")];
-            let mut pointer = String::from("/instances");
-            if let Some(row) = invalid.row {
-                loc.push(row.into());
-                pointer.push_str(&format!("/{row}"));
-                // A rule is no member.
-                if invalid.check != CheckKind::Rule {
-                    pointer.push_str(&format!("/{}", escaped(&invalid.field)));
-                }
-            }
-            loc.push(invalid.field.as_str().into());
-            (pointer, loc)
-        }
+        Surface::Rows(at) => at.place(invalid),
         Surface::V2(sent) => {
             let tensor = sent.iter().enumerate().find(|(_, tensor)| tensor.name == invalid.field);
             let mut loc = vec![Value::from("inputs"), Value::from(invalid.field.as_str())];
@@ -181,6 +122,38 @@ pub fn detail(finding: &Finding, surface: Surface<'_>) -> Value {
         map.extend(invalid.element.map(|element| ("element".into(), Value::from(element))));
     }
     told
+}
+
+impl RowsAt {
+    /// A finding's pointer into the request, and its `loc`.
+    fn place(&self, invalid: &Invalid) -> (String, Vec<Value>) {
+        let member = match self {
+            Self::Objects(member) | Self::Values(member) => *member,
+            Self::Split(_) => "dataframe_split",
+            Self::Columns => "inputs",
+        };
+        let mut loc = vec![Value::from(member)];
+        loc.extend(invalid.row.map(Value::from));
+        loc.push(invalid.field.as_str().into());
+        let mut pointer = format!("/{member}");
+        if let Some(row) = invalid.row {
+            // A rule is no member.
+            let is_rule = invalid.check == CheckKind::Rule;
+            match self {
+                Self::Objects(_) if !is_rule => pointer.push_str(&format!("/{row}/{}", escaped(&invalid.field))),
+                Self::Objects(_) | Self::Values(_) => pointer.push_str(&format!("/{row}")),
+                Self::Split(columns) => {
+                    pointer.push_str(&format!("/data/{row}"));
+                    if let Some(at) = columns.iter().position(|name| *name == invalid.field).filter(|_| !is_rule) {
+                        pointer.push_str(&format!("/{at}"));
+                    }
+                }
+                Self::Columns if is_rule => {}
+                Self::Columns => pointer.push_str(&format!("/{}/{row}", escaped(&invalid.field))),
+            }
+        }
+        (pointer, loc)
+    }
 }
 
 /// A name within a JSON pointer.

@@ -13,7 +13,7 @@ mod tensor;
 
 pub(crate) use outputs::truth;
 pub use outputs::{CLASSES_MAX, OutputError, OutputForm, Outputs};
-pub use response::{InferResponse, Written, metadata};
+pub use response::{InferResponse, Written};
 pub use tensor::SentTensor;
 
 use crate::error::ProtocolError;

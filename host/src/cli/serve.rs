@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Where predictions are answered; port 0 takes a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR", env = "SCRY_LISTEN", value_parser = resolve)]
     listen: Option<SocketAddr>,
+    /// The model that `/invocations` asks, as SageMaker and MLflow do [default: the only one].
+    #[arg(long, value_name = "MODEL")]
+    default_model: Option<String>,
     /// Where changes are made; port 0 takes a free one [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", env = "SCRY_ADMIN_LISTEN", value_parser = resolve)]
     admin_listen: Option<SocketAddr>,
@@ -136,11 +139,15 @@ impl Args {
     /// The file, with the command line on top.
     fn config(&self) -> Result<Config, CliError> {
         let mut config = Config::read(self.config.as_deref())?;
+        config.prediction.take_vertex_ai(|name| std::env::var(name).ok())?;
         if let Some(data) = &self.data {
             config.data_dir.clone_from(data);
         }
         if let Some(listen) = self.listen {
             config.prediction.listen = listen;
+        }
+        if let Some(model) = &self.default_model {
+            config.prediction.default_model = Some(model.clone());
         }
         if let Some(listen) = self.admin_listen {
             config.admin.listen = listen;

@@ -39,6 +39,10 @@ impl Default for Listener {
             header_timeout_ms: 5000,
             idle_timeout_ms: 60_000,
             write_timeout_ms: 10_000,
+            default_model: None,
+            predict_path: None,
+            health_path: None,
+            cors_origins: Vec::new(),
         }
     }
 }

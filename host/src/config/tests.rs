@@ -57,6 +57,9 @@ fn the_documented_configuration_is_the_default_one() {
     documented.admin.token = None;
     documented.admin.tokens.clear();
     documented.desired_state.file = None;
+    documented.prediction.default_model = None;
+    documented.prediction.predict_path = None;
+    documented.prediction.health_path = None;
     assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
 }
 

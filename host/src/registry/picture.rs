@@ -201,6 +201,7 @@ impl Workbench {
             version,
             digest_text: version.digest.to_string().into(),
             card: code.card,
+            golden: code.golden,
             loaded: code.loaded,
             limits,
             lane,

@@ -180,6 +180,7 @@ impl HttpError {
         let body = error.bounded(|error| {
             to_json(&Problem {
                 detail: &error.message,
+                error: &error.message,
                 errors: &error.details,
                 reason: error.reason,
                 status: status.as_u16(),
@@ -247,6 +248,8 @@ struct Plain<'a> {
 #[derive(Serialize)]
 struct Problem<'a> {
     detail: &'a str,
+    /// The same, where clients of V1 look for it.
+    error: &'a str,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,11 +5,15 @@ mod admin;
 mod body;
 mod compression;
 mod connections;
+mod cors;
 mod descriptors;
+#[cfg(test)]
+mod documented;
 mod error;
 mod head;
 mod listen;
 mod predict;
+mod repository;
 mod shutdown;
 mod watchdog;
 

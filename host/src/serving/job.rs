@@ -94,7 +94,9 @@ impl Work for Job {
 impl Call {
     fn begin(&self) {
         self.token.begin();
-        self.target.series.queued(self.queued.elapsed());
+        let waited = self.queued.elapsed();
+        self.target.series.queued(waited);
+        self.target.stats.steps().queue.add(waited);
     }
 
     fn alone(self) {

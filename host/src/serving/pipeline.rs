@@ -15,7 +15,7 @@ use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepar
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
-use crate::telemetry::{Metrics, UNKNOWN};
+use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -24,9 +24,11 @@ use scry_protocol::Answer;
 use scry_sandbox::CallError;
 use scry_scheduler::{Background, CancelToken, Lane, Pool};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// The outcome of a request that its version answered.
+const ANSWERED: &str = "ok";
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
@@ -55,6 +57,11 @@ impl Predictor {
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
         Ok(Self { routes, pool, services: Arc::new(Services { metrics, background: Background::start()? }) })
+    }
+
+    /// What is served now.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
     }
 
     /// The model of this name, as it is served now.
@@ -103,7 +110,7 @@ impl Predictor {
         let (number, ended) = self.answer(&request).await;
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
-            Ok(_) => asked.ended(number, "ok"),
+            Ok(_) => asked.ended(number, ANSWERED),
             Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
             Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
         }
@@ -126,6 +133,7 @@ impl Predictor {
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
                 let (outcome, spent) = whole(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
+                    target.stats.steps().queue.add(Duration::ZERO);
                     permit.is_measured();
                     target.put_back(spent);
                     if outcome.is_answered() {
@@ -184,10 +192,14 @@ impl Predictor {
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
         let work = Box::new(move || {
-            theirs.served.series.queued(queued.elapsed());
-            let began = Instant::now();
+            let (waited, began) = (queued.elapsed(), Instant::now());
+            theirs.served.series.queued(waited);
             let (outcome, spent) = whole(&theirs, stop, &services);
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
+            // Before the answer: who has it finds it counted.
+            if let Some((target, _)) = &spent {
+                target.stats.steps().queue.add(waited);
+            }
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
                 target.restock(spent);
@@ -379,7 +391,11 @@ impl Asked<'_> {
     fn count(&self, number: u32, outcome: &'static str) {
         // One that is not kept ready has no series of its own.
         let version = self.served.versions.contains_key(&number).then_some(number);
-        self.served.series.answered(version, outcome, self.received.elapsed());
+        let took = self.received.elapsed();
+        self.served.series.answered(version, outcome, took);
+        if let Some(Ok(target)) = self.served.versions.get(&number) {
+            target.stats.steps().ended(outcome == ANSWERED, took, unix_ms());
+        }
     }
 }
 

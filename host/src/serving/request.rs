@@ -6,7 +6,7 @@ use super::version::ServedVersion;
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
-use scry_protocol::{Answer, Format, OutputError, ProtocolError, SentTensor, Written, may_have_timeout};
+use scry_protocol::{Answer, Format, OutputError, ProtocolError, Sent, Written, may_have_timeout};
 use scry_sandbox::CallError;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -61,8 +61,8 @@ pub struct Reply {
 pub struct Failure {
     /// Why it has none.
     pub error: PredictError,
-    /// The tensors of a long request; a short one is read again for them.
-    pub sent: Option<Vec<SentTensor>>,
+    /// Where things are in it; a short one is read again for its tensors.
+    pub sent: Option<Sent>,
 }
 
 /// Why there is no answer.

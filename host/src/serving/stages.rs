@@ -17,7 +17,7 @@ use super::version::ServedVersion;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
-use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, SentTensor, Written};
+use scry_protocol::{Answer, Decoded, ProtocolError, Remarks, ReplyForm, Sent, Written};
 use scry_sandbox::{CallError, Client, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub(super) struct Prepared {
     pub(super) checked: Checked,
     pub(super) deadline: Instant,
     reply: ReplyForm,
-    sent: Option<Vec<SentTensor>>,
+    sent: Option<Sent>,
     /// What reading and checking has taken.
     pub(super) took: Duration,
 }
@@ -103,7 +103,13 @@ pub(super) fn prepare(
     };
     let checked = checked.and_then(|checked| Ok(reply.outputs.check(&card.schema.outputs).map(|()| checked)?));
     Ok(match checked {
-        Ok(checked) => Ok(Prepared { number, target, card, checked, deadline, reply, sent, took: began.elapsed() }),
+        Ok(checked) => {
+            let took = began.elapsed();
+            if let Some(target) = &target {
+                target.stats.steps().read.add(took);
+            }
+            Ok(Prepared { number, target, card, checked, deadline, reply, sent, took })
+        }
         Err(error) => Err((number, Failure { error, sent })),
     })
 }
@@ -241,10 +247,15 @@ pub(super) fn write(
     answer: &Answer,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Written, ProtocolError>, Interrupted> {
-    match request.format.encode(&request.served.name, &prepared.reply, answer, interrupt) {
-        Err(ProtocolError::Interrupted(interrupted)) => Err(interrupted),
-        written => Ok(written),
+    let began = Instant::now();
+    let written = match request.format.encode(&request.served.name, &prepared.reply, answer, interrupt) {
+        Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),
+        written => written,
+    };
+    if let Some(target) = prepared.target.as_ref().filter(|_| answer.degraded.is_none()) {
+        target.stats.steps().write.add(began.elapsed());
     }
+    Ok(written)
 }
 
 impl Prepared {

@@ -2,6 +2,7 @@
 //! next to nothing. Never judges, never reads a clock.
 
 use super::inline_policy::InlinePolicy;
+use super::steps::Steps;
 use scry_catalog::{Evidence, Latencies};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ pub struct Stats {
     unasked: AtomicU64,
     last_errors: Mutex<VecDeque<LastError>>,
     inline: InlinePolicy,
+    steps: Steps,
 }
 
 /// One request that the version failed.
@@ -53,6 +55,7 @@ impl Default for Stats {
             unasked: AtomicU64::new(0),
             last_errors: Mutex::default(),
             inline: InlinePolicy::default(),
+            steps: Steps::default(),
         }
     }
 }
@@ -65,6 +68,11 @@ impl Stats {
     /// Which of its requests are short.
     pub(super) fn inline(&self) -> &InlinePolicy {
         &self.inline
+    }
+
+    /// What its requests took, step by step.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
     }
 
     /// Counts one request.

@@ -9,7 +9,7 @@ use super::stats::Stats;
 use super::validation::{Checked, Refusal, Validation};
 use crate::drift::{Arm, DriftMonitor, Paired};
 use crate::telemetry::{Metrics, ModelSeries};
-use scry_card::{Batch, Card, Interrupt, Interrupted};
+use scry_card::{Batch, Card, Golden, Interrupt, Interrupted};
 use scry_catalog::Version;
 use scry_protocol::Rows;
 use scry_sandbox::{CallError, Loaded, Spent};
@@ -27,6 +27,8 @@ pub struct ServedVersion {
     pub digest_text: Arc<str>,
     /// The model card.
     pub card: Arc<Card>,
+    /// What the original model answered.
+    pub golden: Arc<Golden>,
     /// The compiled component.
     pub loaded: Loaded,
     /// What one call may use: the model's own limits, also as a fallback.

@@ -278,8 +278,7 @@ fn what_is_no_request_with_records_is_a_problem_that_says_so() {
     let host = host("", &[]);
     for (body, says) in [
         (json!({}), "instances"),
-        (json!({ "instances": [[1, 2]] }), "a list, which has no names"),
-        (json!({ "instances": [loan(), 3] }), "`instances[1]`: expected an object, found 3"),
+        (json!({ "instances": [loan(), 3] }), "`instances[1]`: expected an object with a member for each field"),
         (json!({ "instances": [loan()], "parameters": { "invalid_rows": "skip" } }), "refuse-row"),
     ] {
         let reply = host.post("/v1/models/checked:predict", &body).status(400);

@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder of the clients' programs and of what they need.
-fn clients() -> PathBuf {
+pub(crate) fn clients() -> PathBuf {
     root().join("host/tests/clients")
 }
 
-/// The interpreter of an environment with all clients, made anew when they change.
-fn environment() -> PathBuf {
-    let folder = target().join("clients");
+/// The interpreter of an environment with all clients.
+pub(crate) fn environment() -> PathBuf {
+    environment_of("requirements")
+}
+
+/// The interpreter of an environment with what a list names, made anew when that changes.
+pub(crate) fn environment_of(list: &str) -> PathBuf {
+    let folder = target().join("clients").join(list);
     let _alone = alone(&folder);
-    let requirements = clients().join("requirements.txt");
+    let requirements = clients().join(format!("{list}.txt"));
     let version = Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]).output();
     let version = version.expect("tests with clients need `python3`, version 3.11 or later, on the PATH").stdout;
     let wanted = [version, std::fs::read(&requirements).unwrap()].concat();

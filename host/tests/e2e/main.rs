@@ -17,6 +17,7 @@ mod compiling;
 mod contract;
 mod crash;
 mod deployers;
+mod described;
 mod desired;
 mod documents;
 mod drift;

@@ -146,20 +146,16 @@ fn of_data_that_is_nested_otherwise_than_its_shape_says() {
 fn of_a_request_with_records() {
     let host = host();
     let url = format!("{}/v1/models/checked:predict", host.prediction);
-    let form = |what: &str| format!("the request is not JSON with `instances`: {what}");
+    let form = |what: &str| format!("the request is not JSON with rows: {what}");
     let row = |members: &str| format!(r#"{{"instances":[{{{members}}}]}}"#);
     for (body, status, says) in [
         ("[1]".into(), 400, form("expected an object, found a list")),
-        ("{}".into(), 400, form("`instances`: expected a list of objects, found nothing")),
+        ("{}".into(), 400, form("`instances`: expected a list of rows, found nothing")),
         (r#"{"instances":{}}"#.into(), 400, form("`instances`: expected a list, found an object")),
-        (r#"{"instances":[7]}"#.into(), 400, form("`instances[0]`: expected an object, found 7")),
         (
-            r#"{"instances":[[1,2]]}"#.into(),
+            r#"{"instances":[{},7]}"#.into(),
             400,
-            form(
-                "`instances[0]`: expected an object with a member for each field, found a list, which has no names: \
-                 send V2 tensors instead",
-            ),
+            form("`instances[1]`: expected an object with a member for each field, like the rows before, found 7"),
         ),
         (
             r#"{"instances":[],"parameters":{"timeout":-1}}"#.into(),

@@ -10,9 +10,9 @@ use pyo3::types::{PyCapsule, PyList};
 use scry::config::Config;
 use scry::offline::Runner;
 use scry::serving::EffectiveLimits;
-use scry_card::{Batch, CheckKind, Detail, Field, Invalid, Records, Schema, Verdict, batch_from_records_all};
+use scry_card::{Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Records, Schema, Verdict};
 use scry_component::Description;
-use scry_protocol::RecordsRequest;
+use scry_protocol::{Members, RowsRequest};
 use scry_sandbox::Client;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,9 +152,12 @@ impl Component {
 /// Rows as a JSON list of objects, as the batch that a model reads.
 pub(crate) fn rows_of(fields: &[Field], rows: &str) -> Result<Batch, Failure> {
     let body = format!("{{\"instances\":{rows}}}");
-    let request = RecordsRequest::from_json(body.as_bytes()).map_err(|error| {
+    let request = RowsRequest::from_json(body.as_bytes(), Members::Instances).map_err(|error| {
         Failure::of_form(vec![Invalid::new(CheckKind::Form, "*", "a list of rows", error.to_string())], 0)
     })?;
-    let batch = batch_from_records_all(fields, &request.instances, &Detail::default());
-    batch.map_err(|unfit| Failure::of_form(unfit.errors, unfit.unlisted))
+    match request.rows.in_order(fields, &Detail::default(), &mut Interrupt::never()) {
+        Ok(batch) => batch.map_err(|unfit| Failure::of_form(unfit.errors, unfit.unlisted)),
+        // `Interrupt::never` does not interrupt.
+        Err(Interrupted) => Err(Failure::of_form(Vec::new(), 0)),
+    }
 }

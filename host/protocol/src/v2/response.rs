@@ -1,14 +1,13 @@
-//! What V2 answers: predictions, and what a model is.
+//! What V2 answers to a request to infer.
 
 use super::outputs::Outputs;
 use super::{binary, classes};
 use crate::answer::Answer;
 use crate::error::ProtocolError;
 use crate::json;
-use scry_card::{Card, Field, Interrupt, Interrupted, Tensor, Values};
+use scry_card::{Interrupt, Interrupted, Tensor, Values};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json as value};
 use std::borrow::Cow;
 use std::fmt::Debug;
 
@@ -184,21 +183,4 @@ impl Serialize for FlatElements<'_> {
             text => nullable(text.iter(), flags, serializer)
         )
     }
-}
-
-/// A model's metadata: its versions and the form of its tensors.
-pub fn metadata(name: &str, versions: &[String], card: &Card) -> Value {
-    let tensors = |fields: &[Field]| -> Vec<Value> {
-        let shape = |field: &Field| -> Vec<i64> {
-            std::iter::once(-1).chain(field.shape.iter().map(|&dim| i64::try_from(dim).unwrap_or(i64::MAX))).collect()
-        };
-        fields.iter().map(|f| value!({ "name": f.name, "datatype": f.datatype, "shape": shape(f) })).collect()
-    };
-    value!({
-        "name": name,
-        "versions": versions,
-        "platform": "scry_wasm_component",
-        "inputs": tensors(&card.schema.inputs),
-        "outputs": tensors(&card.schema.outputs),
-    })
 }

@@ -2,6 +2,7 @@
 //! operators may see. Every path wants a bearer token.
 
 mod drift;
+mod repository;
 mod tokens;
 mod validation;
 mod views;
@@ -64,6 +65,18 @@ pub(in crate::server) fn router(
 ) -> Router {
     let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
     let shared = Arc::new(Shared { registry, tokens, prediction, stopping, component_max_bytes, publishing });
+    routes()
+        .fallback(|headers: HeaderMap| async move {
+            HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
+        })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
+        .layer(axum::middleware::from_fn(uncompressed))
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), while_serving))
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
+        .with_state(shared)
+}
+
+fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/v1/models", get(list).post(publish))
         .route("/v1/models/{model}", get(show))
@@ -80,14 +93,7 @@ pub(in crate::server) fn router(
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
-        .fallback(|headers: HeaderMap| async move {
-            HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
-        })
-        .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
-        .layer(axum::middleware::from_fn(uncompressed))
-        .layer(axum::middleware::from_fn_with_state(shared.clone(), while_serving))
-        .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
-        .with_state(shared)
+        .merge(repository::routes())
 }
 
 async fn authenticate(app: App, mut request: Request, next: Next) -> Response {

@@ -1,28 +1,42 @@
-//! The prediction listener: Open Inference Protocol V2, and `records`.
+//! The prediction listener: Open Inference Protocol V2, V1, and what other clients ask for.
 //! Nothing here changes state.
 
+mod absent;
+mod describe;
+mod docs;
+mod invocations;
+mod paths;
 mod records;
 mod request;
 
 use crate::config::Listener;
 use crate::server::connections::{Answering, App as Answers, routed};
+use crate::server::cors::Cors;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::shutdown::Stopping;
-use crate::serving::{Predictor, Served};
+use crate::serving::Predictor;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use docs::Documents;
 use hyper::body::Incoming;
+use paths::{INVOCATIONS, PING, Paths};
 use request::{App, Shared, parse_version, predict};
 use scry_catalog::VersionRef;
-use scry_protocol::{Format, metadata};
+use scry_protocol::Format;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Descriptions that are made at once; a further one waits.
+const DESCRIBING_MAX: usize = 2;
+/// Extensions of V2 that clients find here, by the names that Triton gives them.
+const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_configuration", "statistics"];
 
 /// What answers the listener's requests.
 pub(in crate::server) fn app(
@@ -37,11 +51,17 @@ pub(in crate::server) fn app(
         body_timeout: Duration::from_millis(settings.body_timeout_ms),
         is_ready,
         stopping,
+        default_model: settings.default_model.clone(),
+        documents: Documents::default(),
+        describing: Arc::new(Semaphore::new(DESCRIBING_MAX)),
     });
     let router = router(shared.clone());
-    Box::new(move |request| match plain_model(&request) {
-        Some(model) => infer_straight(shared.clone(), model, request),
-        None => routed(&router, request),
+    let (paths, cors) = (Paths::new(settings), Cors::new(&settings.cors_origins));
+    Box::new(move |request| {
+        cors.answer(request, |request| match plain_model(&request) {
+            Some(model) => infer_straight(shared.clone(), model, request),
+            None => routed(&router, paths.usual(request)),
+        })
     })
 }
 
@@ -63,31 +83,44 @@ fn infer_straight(app: Arc<Shared>, model: String, request: axum::http::Request<
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/v2", get(server))
-        .route("/v2/health/live", get(|| async { ok(&json!({ "live": true })) }))
-        .route("/v2/health/ready", get(is_host_ready))
-        .route("/v2/models/{model}", get(model))
-        .route("/v2/models/{model}/ready", get(ready))
-        .route("/v2/models/{model}/infer", post(infer))
-        .route("/v2/models/{model}/versions/{version}", get(model_version))
-        .route("/v2/models/{model}/versions/{version}/ready", get(ready_version))
-        .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
-        .route("/v1/models/{model}", post(records::predict))
-        .route("/v1/models/{model}/versions/{version}", post(records::predict_version))
+    routes()
         .fallback(|headers: HeaderMap| async move {
-            HttpError::no_path(&headers, "no such path; the interface is under /v2 and /v1")
+            HttpError::no_path(&headers, "no such path; the interface is under /v2 and /v1, and described at /docs")
         })
         .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
         .with_state(shared)
 }
 
+fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v2", get(server))
+        .route("/v2/health/live", get(|| async { ok(&json!({ "live": true })) }))
+        .route("/v2/health/ready", get(is_host_ready))
+        .route("/v2/models", get(describe::models))
+        .route("/v2/models/stats", get(describe::statistics))
+        .route("/v2/models/{model}", get(describe::metadata))
+        .route("/v2/models/{model}/ready", get(ready))
+        .route("/v2/models/{model}/config", get(describe::config))
+        .route("/v2/models/{model}/stats", get(describe::model_statistics))
+        .route("/v2/models/{model}/infer", post(infer))
+        .route("/v2/models/{model}/versions/{version}", get(describe::version_metadata))
+        .route("/v2/models/{model}/versions/{version}/ready", get(ready_version))
+        .route("/v2/models/{model}/versions/{version}/config", get(describe::version_config))
+        .route("/v2/models/{model}/versions/{version}/stats", get(describe::version_statistics))
+        .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
+        .route("/v2/repository/index", post(describe::index))
+        .route("/v1/models", get(describe::models))
+        .route("/v1/models/{model}", get(describe::status).post(records::predict))
+        .route("/v1/models/{model}/versions/{version}", get(describe::version_status).post(records::predict_version))
+        .route(INVOCATIONS, post(invocations::invoke))
+        .route(PING, get(is_host_ready))
+        .merge(docs::routes())
+        .merge(absent::routes())
+}
+
 fn ok(value: &Value) -> Response {
     json_response(StatusCode::OK, value.to_string().into_bytes())
 }
-
-/// What the host has of the protocol's extensions.
-const EXTENSIONS: [&str; 2] = ["binary_tensor_data", "classification"];
 
 async fn server() -> Response {
     ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
@@ -101,17 +134,6 @@ async fn is_host_ready(app: App) -> Response {
         return ok(&json!({ "ready": true }));
     }
     HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "the host waits for its desired state").into_response()
-}
-
-async fn model(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response, HttpError> {
-    describe(&app, &name, None)
-}
-
-async fn model_version(
-    app: App,
-    Parts(Path((name, version))): Parts<Path<(String, String)>>,
-) -> Result<Response, HttpError> {
-    describe(&app, &name, Some(&parse_version(&version)?))
 }
 
 async fn ready(app: App, Parts(Path(name)): Parts<Path<String>>) -> Result<Response, HttpError> {
@@ -144,30 +166,30 @@ async fn infer_version(
     predict(&app, &name, Some(version), &headers, body, Format::V2).await
 }
 
-fn describe(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
-    let served = app.predictor.served(name)?;
-    let number = number(&served, version)?;
-    let target = served.target(number).map_err(unavailable)?;
-    let versions: Vec<_> = match version {
-        Some(_) => vec![number.to_string()],
-        None => served.versions.keys().map(u32::to_string).collect(),
-    };
-    Ok(ok(&metadata(name, &versions, &target.card)))
-}
-
 fn is_ready(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Response, HttpError> {
-    let served: Arc<Served> = app.predictor.served(name)?;
+    let served = app.predictor.served(name)?;
     if !app.stopping.is_serving() {
         return Err(HttpError::stopping());
     }
-    served.target(number(&served, version)?).map_err(unavailable)?;
+    describe::target(&served, version)?;
     Ok(ok(&json!({ "name": name, "ready": true })))
 }
 
-fn number(served: &Served, version: Option<&VersionRef>) -> Result<u32, HttpError> {
-    Ok(version.map_or(Ok(served.serving.live), |version| served.resolve(version))?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::documented;
 
-fn unavailable(why: String) -> HttpError {
-    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("the model is not available: {why}"))
+    #[test]
+    fn the_document_has_the_routers_paths() {
+        let document = crate::openapi::prediction(std::iter::empty());
+        let refused = absent::PATHS.map(|(path, _)| path);
+        let routed = documented::paths(&routes()).into_iter().filter(|path| !refused.contains(&path.as_str()));
+        // The router takes a verb for a part of the name.
+        let verbs = ["/v1/models/{model}:predict", "/v1/models/{model}/versions/{version}:predict"];
+        assert_eq!(
+            routed.chain(verbs.map(str::to_owned)).collect::<std::collections::BTreeSet<_>>(),
+            documented::of(&document)
+        );
+    }
 }

@@ -8,10 +8,10 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use scry_protocol::Format;
+use scry_protocol::{Format, Members};
 
 /// What follows a model's or a version's name.
-const VERB: &str = ":predict";
+pub(super) const VERB: &str = ":predict";
 
 /// The version that is routed.
 pub(in crate::server) async fn predict(
@@ -21,7 +21,7 @@ pub(in crate::server) async fn predict(
     body: Body,
 ) -> Result<Response, Response> {
     let model = verb_of(&name).map_err(HttpError::into_problem)?;
-    answer(&app, model, None, &headers, body, Format::Records).await.map_err(HttpError::into_problem)
+    answer(&app, model, None, &headers, body, Format::Rows(Members::Instances)).await.map_err(HttpError::into_problem)
 }
 
 /// A version by number, alias or digest.
@@ -33,7 +33,7 @@ pub(in crate::server) async fn predict_version(
 ) -> Result<Response, Response> {
     let version = verb_of(&version).and_then(|version| parse_version(version).map_err(HttpError::unread));
     let version = version.map_err(HttpError::into_problem)?;
-    let answered = answer(&app, &model, Some(version), &headers, body, Format::Records).await;
+    let answered = answer(&app, &model, Some(version), &headers, body, Format::Rows(Members::Instances)).await;
     answered.map_err(HttpError::into_problem)
 }
 

@@ -6,6 +6,7 @@ use crate::server::body::{SentBody, read_body, read_parts};
 use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding, Wrong};
 use crate::server::error::{HttpError, Refusal, json_response};
 use crate::server::head::shown;
+use crate::server::predict::docs::Documents;
 use crate::server::shutdown::Stopping;
 use crate::serving::{Failure, Predictor, Reply, Request, Served};
 use axum::body::{Body, Bytes};
@@ -15,10 +16,11 @@ use axum::response::{IntoResponse, Response};
 use scry_card::Interrupt;
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
-use scry_protocol::{Format, KEY_MAX_BYTES, Surface, sent_tensors};
+use scry_protocol::{Format, KEY_MAX_BYTES, Sent, Surface, sent_tensors};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -28,6 +30,11 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) body_timeout: Duration,
     pub(in crate::server) is_ready: Arc<AtomicBool>,
     pub(in crate::server) stopping: Stopping,
+    /// The model that a path without one means.
+    pub(in crate::server) default_model: Option<String>,
+    pub(in crate::server) documents: Documents,
+    /// Descriptions that may be made at once.
+    pub(in crate::server) describing: Arc<Semaphore>,
 }
 
 pub(in crate::server) type App = State<Arc<Shared>>;
@@ -78,9 +85,9 @@ pub(in crate::server) async fn predict(
         Err(Failure { error, sent }) => {
             let has_findings = error.has_findings();
             let again = || if has_findings { sent_tensors(format.json(body)) } else { Vec::new() };
-            Err(match format {
-                Format::Records => HttpError::predicting(error, Surface::Records),
-                _ => HttpError::predicting(error, Surface::V2(&sent.unwrap_or_else(again))),
+            Err(match sent.unwrap_or_else(|| Sent::Tensors(again())) {
+                Sent::Tensors(sent) => HttpError::predicting(error, Surface::V2(&sent)),
+                Sent::Rows(at) => HttpError::predicting(error, Surface::Rows(&at)),
             })
         }
     }

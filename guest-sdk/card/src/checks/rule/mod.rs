@@ -37,6 +37,13 @@ pub(crate) struct Compiled {
     names: Vec<String>,
 }
 
+impl Rule {
+    /// The names of the fields that the rule reads; an error where it cannot be run.
+    pub fn fields(&self, inputs: &[Field]) -> Result<Vec<String>, Invalid> {
+        Compiled::new(self, Policy::Reject, inputs).map(|compiled| compiled.names)
+    }
+}
+
 impl Compiled {
     /// Compiles a rule; one that could never hold is refused here.
     pub(crate) fn new(rule: &Rule, policy: Policy, fields: &[Field]) -> Result<Self, Invalid> {

@@ -1,0 +1,209 @@
+//! What is served, as clients ask for it: names, metadata, configuration, states and statistics of models.
+//!
+//! Changes nothing, and calls no model.
+
+use crate::server::error::{HttpError, Parts, json_response};
+use crate::server::predict::request::{App, Shared, parse_version};
+use crate::server::repository;
+use crate::serving::{Served, ServedVersion, Steps, Timed};
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use scry_catalog::VersionRef;
+use scry_protocol::{config as configured, metadata as described};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, HttpError>;
+type Name = Parts<Path<String>>;
+type NameAndVersion = Parts<Path<(String, String)>>;
+
+/// The names of all models that are served.
+pub(super) async fn models(app: App) -> Result<Response> {
+    aside(&app, |app| {
+        let routes = app.predictor.routes();
+        let names: BTreeSet<_> = routes.models.keys().collect();
+        Ok(json!({ "models": names }))
+    })
+    .await
+}
+
+pub(super) async fn metadata(app: App, Parts(Path(name)): Name) -> Result<Response> {
+    aside(&app, move |app| metadata_of(app, &name, None)).await
+}
+
+pub(super) async fn version_metadata(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
+    let version = parse_version(&version)?;
+    aside(&app, move |app| metadata_of(app, &name, Some(&version))).await
+}
+
+fn metadata_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
+    let served = app.predictor.served(name)?;
+    let target = target(&served, version)?;
+    let versions: Vec<_> = match version {
+        Some(_) => vec![target.version.number.to_string()],
+        None => served.versions.keys().map(u32::to_string).collect(),
+    };
+    Ok(described(name, &versions, &target.card))
+}
+
+pub(super) async fn config(app: App, Parts(Path(name)): Name) -> Result<Response> {
+    aside(&app, move |app| config_of(app, &name, None)).await
+}
+
+pub(super) async fn version_config(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
+    let version = parse_version(&version)?;
+    aside(&app, move |app| config_of(app, &name, Some(&version))).await
+}
+
+fn config_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
+    let served = app.predictor.served(name)?;
+    Ok(configured(name, &target(&served, version)?.card, app.body_max_bytes))
+}
+
+/// The version that is meant, where it is loaded.
+pub(super) fn target<'a>(served: &'a Served, version: Option<&VersionRef>) -> Result<&'a Arc<ServedVersion>> {
+    let number = version.map_or(Ok(served.serving.live), |version| served.resolve(version))?;
+    let unavailable =
+        |why| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, format!("the model is not available: {why}"));
+    served.target(number).map_err(unavailable)
+}
+
+/// Whether a model can answer, as KServe asks in V1, and the states of its versions, as TensorFlow Serving shows them.
+pub(super) async fn status(app: App, Parts(Path(name)): Name, headers: HeaderMap) -> Result<Response> {
+    if name.ends_with(super::records::VERB) {
+        return Err(HttpError::no_method(&headers));
+    }
+    aside(&app, move |app| status_of(app, &name, None)).await
+}
+
+pub(super) async fn version_status(
+    app: App,
+    Parts(Path((name, version))): NameAndVersion,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if version.ends_with(super::records::VERB) {
+        return Err(HttpError::no_method(&headers));
+    }
+    let version = parse_version(&version)?;
+    aside(&app, move |app| status_of(app, &name, Some(&version))).await
+}
+
+fn status_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
+    let served = app.predictor.served(name)?;
+    if !app.stopping.is_serving() {
+        return Err(HttpError::stopping());
+    }
+    let asked = version.map(|version| served.resolve(version)).transpose()?;
+    let status = |(number, missing): (u32, Option<String>)| {
+        let state = if missing.is_none() { "AVAILABLE" } else { "END" };
+        let code = if missing.is_none() { "OK" } else { "UNAVAILABLE" };
+        json!({
+            "version": number.to_string(),
+            "state": state,
+            "status": { "error_code": code, "error_message": missing.unwrap_or_default() },
+        })
+    };
+    let states: Vec<_> = match asked {
+        Some(number) => vec![status((number, served.target(number).err()))],
+        None => {
+            let all = served.versions.iter();
+            all.map(|(number, loaded)| status((*number, loaded.as_ref().err().cloned()))).collect()
+        }
+    };
+    let is_ready = served.target(asked.unwrap_or(served.serving.live)).is_ok();
+    Ok(json!({ "name": name, "ready": is_ready, "model_version_status": states }))
+}
+
+/// Statistics of every version that is loaded.
+pub(super) async fn statistics(app: App) -> Result<Response> {
+    aside(&app, |app| {
+        let routes = app.predictor.routes();
+        let mut all: Vec<_> = routes.models.values().collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let each = all.iter().flat_map(|served| served.versions.values().flatten());
+        Ok(json!({ "model_stats": each.map(|target| counted(target)).collect::<Vec<_>>() }))
+    })
+    .await
+}
+
+pub(super) async fn model_statistics(app: App, Parts(Path(name)): Name) -> Result<Response> {
+    aside(&app, move |app| {
+        let served = app.predictor.served(&name)?;
+        let each: Vec<_> = served.versions.values().flatten().map(|target| counted(target)).collect();
+        Ok(json!({ "model_stats": each }))
+    })
+    .await
+}
+
+pub(super) async fn version_statistics(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
+    let version = parse_version(&version)?;
+    aside(&app, move |app| {
+        let served = app.predictor.served(&name)?;
+        Ok(json!({ "model_stats": [counted(target(&served, Some(&version))?)] }))
+    })
+    .await
+}
+
+/// What a version's requests took since it was loaded, in the form of Triton's statistics. Nothing is cached here, and
+/// calls are not counted by their rows.
+fn counted(target: &ServedVersion) -> Value {
+    let timed = |timed: &Timed| {
+        let (count, ns) = timed.seen();
+        json!({ "count": count, "ns": ns })
+    };
+    let never = || json!({ "count": 0, "ns": 0 });
+    let steps: &Steps = target.stats.steps();
+    json!({
+        "name": target.model,
+        "version": target.version.number.to_string(),
+        "last_inference": steps.last_ms(),
+        "inference_count": steps.rows(),
+        "execution_count": steps.calls(),
+        "inference_stats": {
+            "success": timed(&steps.answered),
+            "fail": timed(&steps.unanswered),
+            "queue": timed(&steps.queue),
+            "compute_input": timed(&steps.read),
+            "compute_infer": timed(&steps.call),
+            "compute_output": timed(&steps.write),
+            "cache_hit": never(),
+            "cache_miss": never(),
+        },
+        "response_stats": {},
+        "batch_stats": [],
+        "memory_usage": [],
+    })
+}
+
+/// Every version of every model, and whether it is loaded.
+pub(super) async fn index(app: App, body: Body) -> Result<Response> {
+    let request: repository::IndexRequest = repository::request(body, "request for the index").await?;
+    aside(&app, move |app| Ok(repository::index(&app.predictor.routes(), &request))).await
+}
+
+/// Makes an answer off the threads that do I/O: it grows with cards and models.
+async fn aside(app: &Arc<Shared>, work: impl FnOnce(&Shared) -> Result<Value> + Send + 'static) -> Result<Response> {
+    let json = made_aside(app, move |app| work(app).map(|value| value.to_string().into_bytes())).await??;
+    Ok(json_response(StatusCode::OK, json))
+}
+
+/// The same, of anything.
+pub(super) async fn made_aside<T: Send + 'static>(
+    app: &Arc<Shared>,
+    work: impl FnOnce(&Shared) -> T + Send + 'static,
+) -> Result<T> {
+    let failed = |why: String| {
+        tracing::error!(error = %why, "a description failed; this is a bug in scry");
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
+    };
+    let place = app.describing.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+    let shared = app.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work(&shared)
+    });
+    made.await.map_err(|error| failed(error.to_string()))
+}

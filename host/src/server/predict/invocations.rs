@@ -1,0 +1,59 @@
+//! Predictions as SageMaker, MLflow and Vertex AI ask for them: on a path that names no model.
+//!
+//! Changes nothing.
+
+use crate::server::error::HttpError;
+use crate::server::predict::request::{App, Shared, predict};
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use scry_protocol::{Format, Members};
+
+/// Media types of bodies that are JSON; the second is what curl says where it is told nothing.
+const JSON: [&str; 2] = ["application/json", "application/x-www-form-urlencoded"];
+/// Models that an error lists.
+const NAMES_MAX: usize = 20;
+/// Characters of a header that its refusal repeats.
+const SHOWN_MAX_CHARS: usize = 80;
+
+/// Predicts rows with the default model.
+pub(super) async fn invoke(app: App, headers: HeaderMap, body: Body) -> Result<Response, Response> {
+    let model = json(&headers).and_then(|()| default_model(&app)).map_err(|error| error.unread().into_problem())?;
+    let answer = predict(&app, &model, None, &headers, body, Format::Rows(Members::Any)).await;
+    answer.map_err(HttpError::into_problem)
+}
+
+/// Refuses what says that it is something other than JSON.
+fn json(headers: &HeaderMap) -> Result<(), HttpError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if JSON.contains(&media_type.as_str()) || media_type.ends_with("+json") {
+        return Ok(());
+    }
+    let found: String = text.chars().take(SHOWN_MAX_CHARS).collect();
+    let message = format!("header `content-type`: expected `application/json`, found `{found}`");
+    Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+}
+
+/// The model that is configured, else the only one.
+fn default_model(app: &Shared) -> Result<String, HttpError> {
+    if let Some(model) = &app.default_model {
+        return Ok(model.clone());
+    }
+    let routes = app.predictor.routes();
+    let mut names: Vec<_> = routes.models.keys().map(String::as_str).collect();
+    let found = match names.as_slice() {
+        [only] => return Ok((*only).to_owned()),
+        [] => "no model is served".to_owned(),
+        _ => {
+            names.sort_unstable();
+            let (shown, more) = (names.iter().take(NAMES_MAX), names.len().saturating_sub(NAMES_MAX));
+            let shown = shown.copied().collect::<Vec<_>>().join(", ");
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("several are served: {shown}{more}")
+        }
+    };
+    let message = format!("the path names no model: expected one model, or one that `--default-model` names; {found}");
+    Err(HttpError::new(StatusCode::BAD_REQUEST, message))
+}
