@@ -6,12 +6,16 @@ mod body;
 mod connections;
 mod descriptors;
 mod error;
+mod guard;
 mod head;
 mod listen;
+mod metrics;
 mod predict;
+mod reread;
 mod shutdown;
+mod stream;
+mod tls;
 mod watchdog;
 
-pub use admin::Tokens;
-pub use listen::{Bound, ServeError, serve};
+pub use listen::{At, Bound, ServeError, serve};
 pub use shutdown::Stop;
