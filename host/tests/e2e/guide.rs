@@ -51,6 +51,7 @@ pages! {
     publish_and_deploy: "docs/guide/publish-and-deploy.md",
     canary_and_rollback: "docs/guide/canary-and-rollback.md",
     validation_and_drift: "docs/guide/validation-and-drift.md",
+    access: "docs/guide/access.md",
     watch: "docs/guide/watch.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     upgrade: "docs/guide/upgrade.md",
