@@ -17,13 +17,20 @@ pub(super) struct Reread<T> {
     pub(super) files: Vec<PathBuf>,
     pub(super) metrics: Arc<Metrics>,
     /// Makes something of the texts.
-    pub(super) parse: Box<dyn Fn(&[String]) -> Result<T, String> + Send + Sync>,
+    pub(super) parse: Parse<T>,
+    pub(super) looks: Looks,
 }
 
+/// Makes something of the texts of files.
+type Parse<T> = Box<dyn Fn(&[String]) -> Result<T, String> + Send + Sync>;
+
 impl<T: Send + 'static> Reread<T> {
-    /// What the files hold now.
-    pub(super) fn read(&self) -> Result<T, String> {
+    /// What the files hold now. It is in use from now on.
+    pub(super) fn read(&mut self) -> Result<T, String> {
         let texts: Vec<_> = self.files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+        let content = digest(&texts);
+        self.looks.see(content);
+        self.looks.see(content);
         self.metrics.file_in_use(self.name, true);
         (self.parse)(&texts)
     }
@@ -31,7 +38,7 @@ impl<T: Send + 'static> Reread<T> {
     /// Gives `take` what the files hold, whenever that is new, until the host ends.
     pub(super) async fn follow(self, take: impl Fn(T) + Send + Sync + 'static) {
         let (reread, take) = (Arc::new(self), Arc::new(take));
-        let (mut looks, mut failure) = (Looks::default(), None);
+        let (mut looks, mut failure) = (reread.looks, None);
         loop {
             let (looking, taking) = (reread.clone(), take.clone());
             let looked = tokio::task::spawn_blocking(move || {
@@ -53,8 +60,7 @@ impl<T: Send + 'static> Reread<T> {
     fn look(&self, looks: &mut Looks) -> Result<Option<T>, String> {
         let texts: Result<Vec<_>, _> = self.files.iter().map(|file| read(file)).collect();
         let texts = texts.inspect_err(|_| looks.forget())?;
-        let all: Vec<_> = texts.iter().map(|text| Digest::of(text.as_bytes()).to_string()).collect();
-        match looks.see(Digest::of(all.concat().as_bytes())) {
+        match looks.see(digest(&texts)) {
             Look::Settled => (self.parse)(&texts).map(Some),
             Look::Known | Look::New | Look::Unsettled => Ok(None),
         }
@@ -79,4 +85,9 @@ impl<T: Send + 'static> Reread<T> {
             }
         }
     }
+}
+
+fn digest(texts: &[String]) -> Digest {
+    let all: Vec<_> = texts.iter().map(|text| Digest::of(text.as_bytes()).to_string()).collect();
+    Digest::of(all.concat().as_bytes())
 }

@@ -30,7 +30,8 @@ impl Stream {
         }
     }
 
-    /// Whether more bytes have come, without taking them: 0 where none will come.
+    /// Whether more bytes have come, without taking them: 0 where none will come, an error where the client is gone.
+    /// That is how TLS is closed; only in plain may a client have said all and wait for its answer.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let tls = match self {
             Self::Plain(tcp) => return tcp.poll_peek(cx, &mut ReadBuf::new(&mut [0])),
@@ -44,11 +45,11 @@ impl Stream {
                 return Poll::Ready(Ok(state.plaintext_bytes_to_read()));
             }
             if state.peer_has_closed() {
-                return Poll::Ready(Ok(0));
+                return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
             }
             ready!(tcp.poll_read_ready(cx))?;
             match session.read_tls(&mut Ready(tcp)) {
-                Ok(0) => return Poll::Ready(Ok(0)),
+                Ok(0) => return Poll::Ready(Err(ErrorKind::ConnectionAborted.into())),
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
                 Ok(_) | Err(_) => {}
             }

@@ -1,6 +1,7 @@
 //! The certificates of a listener. Never looks at what a connection carries.
 
 use crate::config;
+use crate::registry::Looks;
 use crate::server::reread::Reread;
 use crate::server::stream::{Counted, Stream};
 use crate::telemetry::Metrics;
@@ -36,7 +37,7 @@ impl Tls {
         let files: Vec<PathBuf> = [certificate, key].into_iter().chain(client_ca).collect();
         let named = files.clone();
         let parse = Box::new(move |texts: &[String]| server_config(&named, texts));
-        let reread = Reread { name, files, metrics, parse };
+        let mut reread = Reread { name, files, metrics, parse, looks: Looks::default() };
         let tls = Arc::new(Self(ArcSwap::from_pointee(reread.read()?)));
         Ok((tls, reread))
     }

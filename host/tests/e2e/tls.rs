@@ -24,7 +24,7 @@ impl Secure {
         };
         let tls = tls.replace("CA", &certificates.path("ca.pem"));
         let both = format!("[prediction.tls]\n{}[admin.tls]\n{}", files(&tls), files(""));
-        let config = format!("metrics.listen = \"127.0.0.1:0\"\n{config}{both}{PATIENT}");
+        let config = format!("metrics.listen = \"127.0.0.1:0\"\n{config}{both}{PATIENT}fuel = 0\n");
         let host = Host::begin(tempfile::tempdir().unwrap(), &config, "");
         let host = host.unwrap_or_else(|fallen| panic!("not ready: {}", fallen.log()));
         assert!(host.prediction.starts_with("https://") && host.admin.starts_with("https://"));
@@ -250,14 +250,14 @@ fn a_client_that_leaves_over_tls_stops_its_call() {
 
 #[test]
 fn a_client_that_reads_nothing_is_ended_and_one_that_reads_slowly_is_not() {
-    let secure = Secure::with("prediction.write_timeout_ms = 1000\nprediction.idle_timeout_ms = 600000\n", "");
+    let secure = Secure::with("prediction.write_timeout_ms = 3000\nprediction.idle_timeout_ms = 600000\n", "");
     secure.publish("steady");
     secure.scry(&["deploy", "steady", "--deadline-ms", "60000"]).ok();
     // Longer than what the systems hold for a client that does not read.
     let body = rows("", &vec![1.234_567_890_123_456_7; 300_000]).to_string();
     let file = secure.host.data().join("body.json");
     std::fs::write(&file, body).unwrap();
-    let environment = [("MODEL", "steady"), ("BODY_FILE", file.to_str().unwrap()), ("PAUSE", "0.02")];
+    let environment = [("MODEL", "steady"), ("BODY_FILE", file.to_str().unwrap()), ("PAUSE", "0.004")];
     let mut deaf = Stepping::start(secure.python("deaf", &environment));
     assert_eq!(deaf.says(), "sent");
     eventually("it is ended", || secure.ended("write-timeout") == 1.0);

@@ -3,6 +3,7 @@
 use super::ServeError;
 use crate::access::{Access, Hosts, TokenFile, Tokens};
 use crate::config::{self, Config};
+use crate::registry::Looks;
 use crate::server::guard::{Guard, LogPace};
 use crate::server::reread::Reread;
 use crate::server::tls::Tls;
@@ -47,7 +48,7 @@ impl Secure {
     ) -> Result<Self, ServeError> {
         let others = config.admin.tokens.iter().map(|(name, token)| (name.as_str(), token.as_str()));
         let admins = Tokens::admins(admin_token, others);
-        let tokens = config.access.token_file.clone().map(|file| Reread {
+        let mut tokens = config.access.token_file.clone().map(|file| Reread {
             name: "tokens",
             files: vec![file.clone()],
             metrics: metrics.clone(),
@@ -58,8 +59,9 @@ impl Secure {
                     _ => Err("expected one file".into()),
                 }
             }),
+            looks: Looks::default(),
         });
-        let known = match &tokens {
+        let known = match &mut tokens {
             Some(reread) => reread.read().map_err(ServeError::Secure)?,
             None => admins,
         };
