@@ -7,11 +7,13 @@ mod compute;
 mod defaults;
 mod listen;
 mod retired;
+mod security;
 
 pub use listen::resolve;
 
 pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
+pub use security::{Access, MetricsListener, Tls};
 
 use retired::{RETIRED, Retired, take_out};
 use scry_card::{Detail, Echo};
@@ -33,6 +35,10 @@ pub struct Config {
     pub prediction: Listener,
     /// The listener that changes what is served.
     pub admin: Admin,
+    /// Who may do what.
+    pub access: Access,
+    /// The listener for metrics alone.
+    pub metrics: MetricsListener,
     /// The registries that components are pulled from.
     pub registries: Registries,
     /// What is kept ready.
@@ -89,6 +95,8 @@ pub struct Listener {
     pub health_path: Option<String>,
     /// Sites whose pages may ask, as `https://example.com`; `*` is any. Default none.
     pub cors_origins: Vec<String>,
+    /// The certificate of a listener that speaks TLS. Default none: it does not.
+    pub tls: Option<Tls>,
 }
 
 /// `[admin]`
@@ -114,6 +122,10 @@ pub struct Admin {
     pub idle_timeout_ms: u64,
     /// As for predictions, in milliseconds. Default 10,000.
     pub write_timeout_ms: u64,
+    /// Names under which clients reach this listener, beside loopback and its address. Default none.
+    pub hosts: Vec<String>,
+    /// As for predictions.
+    pub tls: Option<Tls>,
 }
 
 /// `[registries]`
@@ -384,7 +396,8 @@ impl Config {
         let are_usable = admin.tokens.len() <= 64 && !admin.tokens.values().any(is_blank);
         let tokens = format!("{} tokens", admin.tokens.len());
         check(are_usable, "admin.tokens", "at most 64, none of them empty", tokens)?;
-        check(!admin.token.as_ref().is_some_and(is_blank), "admin.token", "a token", "an empty text".into())
+        check(!admin.token.as_ref().is_some_and(is_blank), "admin.token", "a token", "an empty text".into())?;
+        security::check_hosts(&admin.hosts)
     }
 
     /// Threads that run guests, with the default worked out.

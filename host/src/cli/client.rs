@@ -1,13 +1,13 @@
 //! Talking to a host: the admin interface, and through it the predictions.
 
 use super::failure::{Refused, Unreachable};
+use super::tls::{Tls, plain_agent};
 use super::{CliError, list, suggest, text};
 use scry_store::admin_token_path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use ureq::http::Response;
 use ureq::typestate::WithBody;
 use ureq::{Agent, RequestBuilder, SendBody};
@@ -27,6 +27,8 @@ pub(super) struct Host {
     /// The data folder of a host on this machine, for its token.
     #[arg(long, value_name = "DIR", default_value = "scry-data")]
     data: PathBuf,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// A host's admin interface.
@@ -47,12 +49,17 @@ impl Host {
         self.client().ok()
     }
 
+    /// What sends requests to either listener.
+    pub(super) fn agent(&self) -> Result<Agent, CliError> {
+        self.tls.agent()
+    }
+
     pub(super) fn client(&self) -> Result<Client, CliError> {
         let token = match &self.admin_token {
             Some(token) => token.clone(),
             None => read_token(&self.data)?,
         };
-        Ok(Client::new(&self.admin, token))
+        Ok(Client { agent: self.tls.agent()?, url: base(&self.admin), token })
     }
 }
 
@@ -69,12 +76,17 @@ fn read_token(data: &Path) -> Result<String, CliError> {
 }
 
 impl Client {
+    /// Of a host without TLS.
     pub(super) fn new(admin: &str, token: String) -> Self {
-        Self { agent: agent(), url: base(admin), token }
+        Self { agent: plain_agent(), url: base(admin), token }
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.url.starts_with("https:")
     }
 
     pub(super) fn token(&self) -> &str {
@@ -144,7 +156,7 @@ impl Client {
         path: &str,
         body: &[u8],
     ) -> Result<Response<ureq::Body>, CliError> {
-        infer(&self.agent, prediction_url, path, body)
+        infer(&self.agent, prediction_url, None, path, body)
     }
 
     fn bearer(&self) -> String {
@@ -216,27 +228,33 @@ fn unknown(message: &str) -> Option<(&str, Option<&str>)> {
     Some((model, Some(version)))
 }
 
-/// A host's prediction listener, which asks for no token.
+/// A host's prediction listener.
 pub(super) struct Predictions {
     agent: Agent,
     url: String,
+    /// For one that asks for it.
+    token: Option<String>,
     /// Where its token is at hand: it knows which names there are.
     admin: Option<Client>,
 }
 
 impl Predictions {
-    pub(super) fn new(url: &str, admin: Option<Client>) -> Self {
-        Self { agent: agent(), url: base(url), admin }
+    pub(super) fn new(agent: Agent, url: &str, token: Option<String>, admin: Option<Client>) -> Self {
+        Self { agent, url: base(url), token, admin }
     }
 
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let response = self.agent.get(format!("{}{path}", self.url)).call();
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = request.call();
         self.read(response.map_err(|error| no_answer(&self.url, &error))?)
     }
 
     /// Sends a V2 request as it is.
     pub(super) fn infer(&self, path: &str, body: &[u8]) -> Result<Response<ureq::Body>, CliError> {
-        infer(&self.agent, &self.url, path, body)
+        infer(&self.agent, &self.url, self.token.as_deref(), path, body)
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self, response: Response<ureq::Body>) -> Result<T, CliError> {
@@ -247,19 +265,23 @@ impl Predictions {
     }
 }
 
-fn infer(agent: &Agent, url: &str, path: &str, body: &[u8]) -> Result<Response<ureq::Body>, CliError> {
-    let request = asking_first(agent.post(format!("{url}{path}")), body);
+fn infer(
+    agent: &Agent,
+    url: &str,
+    token: Option<&str>,
+    path: &str,
+    body: &[u8],
+) -> Result<Response<ureq::Body>, CliError> {
+    let mut request = asking_first(agent.post(format!("{url}{path}")), body);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
     request.header("content-type", "application/json").send(body).map_err(|error| no_answer(url, &error))
 }
 
 fn no_answer(url: &str, error: &ureq::Error) -> CliError {
     Unreachable(format!("{url} does not answer: {error}; name the host's prediction listener with `--url` or SCRY_URL"))
         .into()
-}
-
-fn agent() -> Agent {
-    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(600)));
-    config.build().new_agent()
 }
 
 /// A listener as people name it.

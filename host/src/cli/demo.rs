@@ -176,7 +176,7 @@ impl DemoHost {
             return Err(ended.err().unwrap_or_else(|| "the host ended at once".into()).into());
         };
         let token = std::fs::read_to_string(admin_token_path(store))?;
-        Ok(Self { client: Client::new(&format!("http://{}", bound.admin), token.trim().to_owned()), stop, thread })
+        Ok(Self { client: Client::new(&bound.admin.to_string(), token.trim().to_owned()), stop, thread })
     }
 
     fn stop(self) -> Result<(), CliError> {

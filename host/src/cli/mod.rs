@@ -41,6 +41,8 @@ mod standing;
 mod suggest;
 mod table;
 mod test;
+mod tls;
+mod token;
 mod transform;
 mod withdraw;
 
@@ -106,6 +108,7 @@ enum Command {
     Apply(apply::Args),
     Gc(gc::Args),
     Models(models::Args),
+    Token(token::Args),
     Predict(predict::Args),
     /// Compile what a host sends; for hosts only.
     #[command(hide = true)]
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Gc(args) => gc::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::CompileWorker(args) => compile_worker::run(&args),
         Command::Demo(args) => demo::run(&args),

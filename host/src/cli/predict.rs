@@ -24,7 +24,7 @@ use std::time::Instant;
 /// Predictions are printed as JSON rows, or written to a file of any of the three
 /// formats; a V2 request gets its V2 answer.
 ///
-/// No admin token is needed. Without `--url`, a command that has one asks the
+/// No admin token is needed, and no other where the host has no token file. Without `--url`, a command that has one asks the
 /// admin listener where the host answers predictions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -40,6 +40,10 @@ pub(super) struct Args {
     /// The host's prediction listener [default: where the admin listener says, else http://127.0.0.1:8080].
     #[arg(long, value_name = "URL", env = "SCRY_URL")]
     url: Option<String>,
+    /// A token with the scope `predict`, for a host that asks for one [default: the admin token, where the admin
+    /// listener said where to ask].
+    #[arg(long, value_name = "TOKEN", env = "SCRY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Rows of a table that one request carries.
     #[arg(long, value_name = "ROWS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_rows: u32,
@@ -100,7 +104,11 @@ impl Args {
             }
             (None, None) => format!("http://{}", Config::default().prediction.listen),
         };
-        Ok(Predictions::new(&url, admin))
+        // A token that came by TLS does not go on without it.
+        let goes_along = |admin: &&Client| self.url.is_none() && (url.starts_with("https:") || !admin.is_tls());
+        let token =
+            self.token.clone().or_else(|| admin.as_ref().filter(goes_along).map(|admin| admin.token().to_owned()));
+        Ok(Predictions::new(self.host.agent()?, &url, token, admin))
     }
 }
 

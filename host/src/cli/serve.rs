@@ -3,7 +3,7 @@
 use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
 use crate::registry::Registry;
-use crate::server::{Bound, Stop, Tokens, serve};
+use crate::server::{Bound, Stop, serve};
 use crate::telemetry::{Metrics, init_log};
 use scry_os::memory::small_pages;
 use scry_os::threads::be_prompt;
@@ -23,7 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// `shutdown.grace_ms`, so that others can take over; a second signal ends it at once.
 ///
 /// Prints one line on stdout when it is ready:
-/// `ready prediction=http://ADDR admin=http://ADDR`. Logs go to stderr.
+/// `ready prediction=http://ADDR admin=http://ADDR`, and `metrics=http://ADDR` where that is
+/// configured; `https` where a listener has a certificate. Logs go to stderr.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Example:\n  scry serve --config scry.toml --listen 0.0.0.0:8080")]
 pub(super) struct Args {
@@ -45,7 +46,7 @@ pub(super) struct Args {
     /// The admin token [default: the configured one, else one made on first start].
     #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
-    /// Print the line on stdout as JSON: `prediction` and `admin`, the addresses.
+    /// Print the line on stdout as JSON: `prediction`, `admin` and perhaps `metrics`, the addresses.
     #[arg(long)]
     json: bool,
 }
@@ -91,11 +92,14 @@ const TOKEN_LEN_SAFE: usize = 16;
 
 fn announce(bound: &Bound, is_json: bool) {
     if is_json {
-        let address = |address| format!("http://{address}");
-        let line = json!({ "prediction": address(bound.prediction), "admin": address(bound.admin) });
+        let mut line = json!({ "prediction": bound.prediction.to_string(), "admin": bound.admin.to_string() });
+        if let (Some(metrics), Some(line)) = (bound.metrics, line.as_object_mut()) {
+            line.insert("metrics".into(), metrics.to_string().into());
+        }
         return println!("{line}");
     }
-    println!("ready prediction=http://{} admin=http://{}", bound.prediction, bound.admin);
+    let metrics = bound.metrics.map(|metrics| format!(" metrics={metrics}")).unwrap_or_default();
+    println!("ready prediction={} admin={}{metrics}", bound.prediction, bound.admin);
 }
 
 /// Opens the data folder and serves it until `stop`.
@@ -130,8 +134,7 @@ pub(super) async fn host(
         // Nothing is served yet, and what is written may end at any point.
         _ = stop() => return Ok(()),
     };
-    let others = config.admin.tokens.iter().map(|(name, token)| (name.as_str(), token.as_str()));
-    serve(config, registry, Tokens::new(&token, others), ready, stop).await?;
+    serve(config, registry, &token, ready, stop).await?;
     Ok(())
 }
 

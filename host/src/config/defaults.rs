@@ -1,8 +1,8 @@
 //! What a key is that the file leaves out; `docs/reference/configuration.md` says the same.
 
 use super::{
-    Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat, Registries,
-    Shutdown, Validation,
+    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat,
+    MetricsListener, Registries, Shutdown, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,6 +14,8 @@ impl Default for Config {
             data_dir: PathBuf::from("scry-data"),
             prediction: Listener::default(),
             admin: Admin::default(),
+            access: Access::default(),
+            metrics: MetricsListener::default(),
             registries: Registries::default(),
             catalog: Catalog::default(),
             history: History::default(),
@@ -43,6 +45,7 @@ impl Default for Listener {
             predict_path: None,
             health_path: None,
             cors_origins: Vec::new(),
+            tls: None,
         }
     }
 }
@@ -58,6 +61,8 @@ impl Default for Admin {
             header_timeout_ms: 5000,
             idle_timeout_ms: 60_000,
             write_timeout_ms: 10_000,
+            hosts: Vec::new(),
+            tls: None,
         }
     }
 }

@@ -16,3 +16,7 @@ pub fn resolve(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     resolve(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
+
+pub(super) fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
+}

@@ -33,6 +33,12 @@ fn every_key_is_optional_and_an_unknown_one_is_refused() {
             .contains("`registries.plain_http`: expected `host` or `host:port`, found `http://lan`")
     );
     assert!(parse("[prediction]\nlisten = \"nowhere\"").is_err());
+    assert!(parse("[prediction.tls]\ncertificate = \"c\"").unwrap_err().contains("missing field `key`"));
+    assert!(
+        parse("[admin]\nhosts = [\"scry.example\", \"http://x\"]")
+            .unwrap_err()
+            .contains("`admin.hosts`: expected at most 100 names without a port, found `http://x`")
+    );
     let refused = parse("[shutdown]\ngrace_ms = 86400001").unwrap_err();
     assert!(refused.contains("`shutdown.grace_ms`: expected 0 to 86400000"), "{refused}");
 }
@@ -60,6 +66,10 @@ fn the_documented_configuration_is_the_default_one() {
     documented.prediction.default_model = None;
     documented.prediction.predict_path = None;
     documented.prediction.health_path = None;
+    documented.access.token_file = None;
+    documented.metrics.listen = None;
+    documented.prediction.tls = None;
+    documented.admin.tls = None;
     assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
 }
 

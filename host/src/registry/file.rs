@@ -14,7 +14,7 @@ const FILE_MAX_BYTES: u64 = 16 << 20;
 
 /// The file's text. What is no regular file is refused without being read: a
 /// FIFO would keep its reader waiting, a device might never end.
-pub(super) fn read(file: &Path) -> Result<String, String> {
+pub(crate) fn read(file: &Path) -> Result<String, String> {
     let wrong = |what: String| format!("{}: {what}", file.display());
     let io = |error: std::io::Error| wrong(error.to_string());
     let refuse = |kind: FileType| match kind.is_file() {
@@ -44,7 +44,7 @@ fn kind_of(kind: FileType) -> &'static str {
 
 /// What the looks at the file have shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     /// The content of the last look.
     last: Option<Digest>,
     /// The content that was taken last.
@@ -53,7 +53,7 @@ pub(super) struct Looks {
 
 /// What follows from a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// The content was taken before.
     Known,
     /// The content is new: the next look decides.
@@ -66,7 +66,7 @@ pub(super) enum Look {
 
 impl Looks {
     /// One more look, which read this content.
-    pub(super) fn see(&mut self, content: Digest) -> Look {
+    pub(crate) fn see(&mut self, content: Digest) -> Look {
         let last = self.last.replace(content);
         if self.taken == Some(content) {
             return Look::Known;
@@ -85,7 +85,7 @@ impl Looks {
     }
 
     /// A look that could not read anything, or a content to be tried again.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 }

@@ -33,6 +33,7 @@ pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
 pub use drift::watch_drift;
 pub use error::ChangeError;
+pub(crate) use file::{Look, Looks, read};
 pub use operations::{Changed, Source, Tried};
 pub use prepared::Gate;
 pub use refetch::refetch;

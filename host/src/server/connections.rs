@@ -5,6 +5,8 @@
 use crate::server::error::{Unread, no_place, other_version};
 use crate::server::head;
 use crate::server::shutdown::{Stage, Stopping};
+use crate::server::stream::Stream;
+use crate::server::tls::Tls;
 use crate::server::watchdog::{Phase, Seen, Timeouts, Watchdog, Watched};
 use crate::telemetry::Metrics;
 use axum::Router;
@@ -59,6 +61,8 @@ pub(super) struct Edge {
     /// `prediction` or `admin`.
     pub(super) listener: &'static str,
     pub(super) app: App,
+    /// Its certificates, if it speaks TLS.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) connections_max: usize,
     pub(super) timeouts: Timeouts,
     pub(super) metrics: Arc<Metrics>,
@@ -85,8 +89,11 @@ impl Edge {
                             let (listener, open) = (edge.listener, edge.connections_max);
                             tracing::warn!(listener, open, "all connections are taken: others are refused");
                         }
-                        if let Ok(farewell) = farewells.clone().try_acquire_owned() {
-                            tokio::spawn(turn_away(tcp, farewell));
+                        // Shaking hands would take the time that is lacking.
+                        if edge.tls.is_none()
+                            && let Ok(farewell) = farewells.clone().try_acquire_owned()
+                        {
+                            tokio::spawn(turn_away(Stream::Plain(tcp), farewell));
                         }
                     }
                 },
@@ -106,12 +113,17 @@ impl Edge {
     }
 
     /// One connection, from its first byte to its end.
-    async fn keep(self: Arc<Self>, mut tcp: TcpStream, stopping: Stopping, _place: OwnedSemaphorePermit) {
+    async fn keep(self: Arc<Self>, tcp: TcpStream, stopping: Stopping, _place: OwnedSemaphorePermit) {
         let _open = self.metrics.connection(self.listener);
         // Answers are one write each; waiting to join them only adds latency.
         let _ = tcp.set_nodelay(true);
         let (seen, is_unread) = (Seen::default(), AtomicBool::new(false));
-        let ended = self.converse(&mut tcp, &seen, &is_unread, stopping).await;
+        let watchdog = Watchdog::new(&seen, self.timeouts);
+        let mut tcp = match self.shake_hands(tcp).await {
+            Ok(stream) => stream,
+            Err(ended) => return self.metrics.connection_ended(self.listener, ended.name()),
+        };
+        let ended = self.converse(&mut tcp, &seen, watchdog, &is_unread, stopping).await;
         if let Some(ended) = ended {
             self.metrics.connection_ended(self.listener, ended.name());
         }
@@ -125,11 +137,21 @@ impl Edge {
         }
     }
 
+    /// A handshake takes of the time for the first head.
+    async fn shake_hands(&self, tcp: TcpStream) -> Result<Stream, Ended> {
+        let Some(tls) = &self.tls else { return Ok(Stream::Plain(tcp)) };
+        match timeout(self.timeouts.header, tls.accept(tcp)).await {
+            Ok(accepted) => accepted.map_err(|_| Ended::TlsHandshake),
+            Err(_) => Err(Ended::HeaderTimeout),
+        }
+    }
+
     /// Requests and answers, until there are no more.
     async fn converse(
         &self,
-        tcp: &mut TcpStream,
+        tcp: &mut Stream,
         seen: &Seen,
+        mut watchdog: Watchdog<'_>,
         is_unread: &AtomicBool,
         mut stopping: Stopping,
     ) -> Option<Ended> {
@@ -141,7 +163,6 @@ impl Edge {
         let mut http = http1::Builder::new();
         http.header_read_timeout(None).max_header_size(HEAD_MAX_BYTES).half_close(true);
         let mut connection = pin!(http.serve_connection(io, service));
-        let mut watchdog = Watchdog::new(seen, self.timeouts);
         let mut stage = Stage::Serving;
         loop {
             tokio::select! {
@@ -189,6 +210,7 @@ impl Edge {
 /// Why a connection ended that did not do so by itself.
 #[derive(Debug, Clone, Copy)]
 enum Ended {
+    TlsHandshake,
     HeaderTimeout,
     IdleTimeout,
     WriteTimeout,
@@ -223,6 +245,7 @@ impl Ended {
 
     fn name(self) -> &'static str {
         match self {
+            Self::TlsHandshake => "tls-handshake",
             Self::HeaderTimeout => "header-timeout",
             Self::IdleTimeout => "idle-timeout",
             Self::WriteTimeout => "write-timeout",
@@ -234,12 +257,12 @@ impl Ended {
 }
 
 /// Tells a connection that there is no place for it.
-async fn turn_away(tcp: TcpStream, _farewell: OwnedSemaphorePermit) {
+async fn turn_away(tcp: Stream, _farewell: OwnedSemaphorePermit) {
     say_last(tcp, &no_place()).await;
 }
 
 /// Writes a last answer to a client, and lets it read that.
-async fn say_last(tcp: TcpStream, answer: &str) {
+async fn say_last(mut tcp: Stream, answer: &str) {
     let told = timeout(FAREWELL_MAX, async {
         tcp.writable().await?;
         // It fits into the buffer of a connection on which nothing was written yet.
@@ -252,13 +275,13 @@ async fn say_last(tcp: TcpStream, answer: &str) {
 
 /// Lets a client read its last answer: closed while it sends, the connection
 /// would be reset, and the answer lost.
-async fn farewell(mut tcp: TcpStream) {
+async fn farewell(mut tcp: Stream) {
     let sent = async {
         poll_fn(|cx| Pin::new(&mut tcp).poll_shutdown(cx)).await?;
         let (mut bytes, mut left) = (vec![0; 16 << 10], FAREWELL_MAX_BYTES);
         while left > 0 {
             tcp.readable().await?;
-            match tcp.try_read(&mut bytes) {
+            match tcp.try_discard(&mut bytes) {
                 Ok(0) => break,
                 Ok(read) => left = left.saturating_sub(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -3,6 +3,8 @@
 //! A client reads what it can act on, as `{"error": "…"}`; causes that only
 //! operators can act on are in the log.
 
+mod access;
+
 use crate::registry::ChangeError;
 use crate::serving::PredictError;
 use axum::body::Body;
@@ -35,6 +37,8 @@ pub(super) struct HttpError {
     pub(super) details: Vec<Value>,
     /// Whether a retry in a second is useless.
     pub(super) is_lasting: bool,
+    /// When a retry may succeed.
+    pub(super) retry_after_s: Option<u64>,
 }
 
 /// Why a request was not read to its end: a header's value and a metric's label.
@@ -114,6 +118,7 @@ impl HttpError {
             refusal: None,
             details: Vec::new(),
             is_lasting: false,
+            retry_after_s: None,
         }
     }
 
@@ -218,8 +223,12 @@ impl HttpError {
         if self.is_unread {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE && !self.is_lasting {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let in_a_second = self.status == StatusCode::SERVICE_UNAVAILABLE && !self.is_lasting;
+        if let Some(seconds) = self.retry_after_s.or(in_a_second.then_some(1)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.is_unread {
             response.extensions_mut().insert(Unread(self.refusal));

@@ -1,17 +1,27 @@
 //! Listening, answering, and ending without losing a request.
 
+mod secure;
+mod sockets;
+
+pub use secure::At;
+
+use crate::access::Surface;
 use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::server::connections::{Edge, routed};
 use crate::server::descriptors::prediction_connections;
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
-use crate::server::{Tokens, admin, predict};
+use crate::server::{admin, metrics, predict};
 use crate::serving::Predictor;
+use secure::Secure;
+use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+
+/// A scraper or two.
+const METRICS_CONNECTIONS_MAX: usize = 16;
 
 /// Why a host could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +36,9 @@ pub enum ServeError {
         /// The option that changes it.
         option: &'static str,
     },
+    /// The token file or a certificate does not read.
+    #[error("{0}")]
+    Secure(String),
     /// The system refused something else.
     #[error("cannot serve: {0}")]
     Io(#[from] std::io::Error),
@@ -35,9 +48,11 @@ pub enum ServeError {
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     /// Predictions.
-    pub prediction: SocketAddr,
+    pub prediction: At,
     /// Changes.
-    pub admin: SocketAddr,
+    pub admin: At,
+    /// Metrics without a token.
+    pub metrics: Option<At>,
 }
 
 /// Serves both listeners until `stop` says so, then ends as it says; what `stop`
@@ -45,45 +60,23 @@ pub struct Bound {
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
-    tokens: Tokens,
+    admin_token: &str,
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), ServeError> {
-    let prediction = bind(config.prediction.listen, "--listen").await?;
-    let admin = bind(config.admin.listen, "--admin-listen").await?;
-    let bound = Bound { prediction: prediction.local_addr()?, admin: admin.local_addr()? };
-    let (threads, compute) = (config.compute_threads(), &config.compute);
-    let metrics = registry.shared_metrics();
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let sockets = Sockets::bind(config).await?;
+    let bound = sockets.bound(config)?;
+    let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
     let (stage, stopping) = Stopping::new();
-    let prediction_app = predict::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
-    let admin_router =
-        admin::router(registry.clone(), tokens, bound.prediction, stopping.clone(), config.admin.component_max_bytes);
-
-    let (predictions, changes) = (&config.prediction, &config.admin);
-    let prediction_edge = Edge {
-        listener: "prediction",
-        app: prediction_app,
-        connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
-        timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
-        metrics: registry.shared_metrics(),
-    };
-    let admin_edge = Edge {
-        listener: "admin",
-        app: Box::new(move |request| routed(&admin_router, request)),
-        connections_max: changes.connections_max,
-        timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
-        metrics: registry.shared_metrics(),
-    };
-    let mut serving = tokio::spawn(async move {
-        tokio::join!(prediction_edge.serve(prediction, stopping.clone()), admin_edge.serve(admin, stopping))
-    });
+    let edges = edges(config, &registry, &secure, bound.prediction, &stopping)?;
+    let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
         tokio::spawn(refetch(registry)),
+        tokio::spawn(secure.follow()),
     ];
     ready(bound);
     let first = tokio::select! {
@@ -104,11 +97,49 @@ pub async fn serve(
     Ok(())
 }
 
+/// What answers on the listeners for predictions, changes, and metrics.
+fn edges(
+    config: &Config,
+    registry: &Arc<Registry>,
+    secure: &Secure,
+    prediction: At,
+    stopping: &Stopping,
+) -> std::io::Result<[Edge; 3]> {
+    let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
+    let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
+    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions);
+    let prediction_edge = Edge {
+        listener: "prediction",
+        app: secure.guard.before(Surface::Prediction, app),
+        tls: secure.prediction.clone(),
+        connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
+        timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
+        metrics: registry.shared_metrics(),
+    };
+    let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
+    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let admin_edge = Edge {
+        listener: "admin",
+        app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),
+        tls: secure.admin.clone(),
+        connections_max: changes.connections_max,
+        timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
+        metrics: registry.shared_metrics(),
+    };
+    let router = metrics::router(registry.clone());
+    let metrics_edge = Edge {
+        listener: "metrics",
+        app: Box::new(move |request| routed(&router, request)),
+        tls: None,
+        connections_max: METRICS_CONNECTIONS_MAX,
+        timeouts: admin_edge.timeouts,
+        metrics: registry.shared_metrics(),
+    };
+    Ok([prediction_edge, admin_edge, metrics_edge])
+}
+
 fn timeouts(header_ms: u64, idle_ms: u64, write_ms: u64) -> Timeouts {
     let [header, idle, write] = [header_ms, idle_ms, write_ms].map(Duration::from_millis);
     Timeouts { header, idle, write }
-}
-
-async fn bind(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error, option })
 }

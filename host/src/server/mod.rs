@@ -10,13 +10,17 @@ mod descriptors;
 #[cfg(test)]
 mod documented;
 mod error;
+mod guard;
 mod head;
 mod listen;
+mod metrics;
 mod predict;
 mod repository;
+mod reread;
 mod shutdown;
+mod stream;
+mod tls;
 mod watchdog;
 
-pub use admin::Tokens;
-pub use listen::{Bound, ServeError, serve};
+pub use listen::{At, Bound, ServeError, serve};
 pub use shutdown::Stop;

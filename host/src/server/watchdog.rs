@@ -3,6 +3,7 @@
 //! stores and one look at the clock; its one timer is set once a connection and
 //! moved only when it fires or has to fire sooner.
 
+use crate::server::stream::Stream;
 use axum::http::Version;
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -11,7 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// What a client may take its time for.
@@ -90,6 +90,13 @@ impl Seen {
         self.has_bytes.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the rest of an answer waits, of which so much was taken meanwhile.
+    fn flushes(&self, is_pending: bool, taken_bytes: u64) {
+        self.is_stuck.store(is_pending, Ordering::Relaxed);
+        let before = self.written_bytes.load(Ordering::Relaxed);
+        self.written_bytes.store(before.wrapping_add(taken_bytes), Ordering::Relaxed);
+    }
+
     fn writes(&self, written: &Poll<Result<usize>>) {
         self.is_stuck.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(bytes)) = written {
@@ -161,8 +168,9 @@ const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A connection's bytes, on their way past `Seen`.
 #[derive(Debug)]
 pub(super) struct Watched<'a> {
-    tcp: &'a mut TcpStream,
+    tcp: &'a mut Stream,
     seen: &'a Seen,
+    sent_late_bytes: u64,
     ended: Option<EndedSide>,
 }
 
@@ -175,8 +183,8 @@ struct EndedSide {
 }
 
 impl<'a> Watched<'a> {
-    pub(super) fn new(tcp: &'a mut TcpStream, seen: &'a Seen) -> Self {
-        Self { tcp, seen, ended: None }
+    pub(super) fn new(tcp: &'a mut Stream, seen: &'a Seen) -> Self {
+        Self { tcp, seen, sent_late_bytes: 0, ended: None }
     }
 
     /// An error once the client is gone whose request is being answered. To be
@@ -189,9 +197,8 @@ impl<'a> Watched<'a> {
         let ended = match &mut self.ended {
             Some(ended) => ended,
             None => {
-                let mut byte = [0];
                 // Costs no call of the system until something has come.
-                match self.tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+                match self.tcp.poll_more(cx) {
                     Poll::Ready(Ok(0)) => {}
                     Poll::Ready(Err(error)) => return Err(error),
                     Poll::Ready(Ok(_)) | Poll::Pending => return Ok(()),
@@ -255,7 +262,11 @@ impl AsyncWrite for Watched<'_> {
         if let Err(error) = self.look(cx) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut *self.tcp).poll_flush(cx)
+        let flushed = Pin::new(&mut *self.tcp).poll_flush(cx);
+        let sent_late_bytes = self.tcp.sent_late_bytes();
+        self.seen.flushes(flushed.is_pending(), sent_late_bytes.wrapping_sub(self.sent_late_bytes));
+        self.sent_late_bytes = sent_late_bytes;
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::result::Result<(), Error>> {

@@ -27,6 +27,8 @@ pub struct Metrics {
     connections_refused: IntCounterVec,
     connections_ended: IntCounterVec,
     requests_refused: IntCounterVec,
+    access_refused: IntCounterVec,
+    files_in_use: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     queue_seconds: HistogramVec,
@@ -95,6 +97,15 @@ impl Metrics {
                 "scry_requests_refused_total",
                 "Requests that were not read to their end, by reason.",
                 &["reason"],
+            )?,
+            access_refused: counters(
+                "scry_access_refused_total",
+                "Requests that their client may not make, by reason.",
+                &["listener", "reason"],
+            )?,
+            files_in_use: IntGaugeVec::new(
+                Opts::new("scry_file_in_use", "1 when a file's content is in use, 0 when it cannot be."),
+                &["file"],
             )?,
             requests: counters(
                 "scry_requests_total",
@@ -180,12 +191,14 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 23] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 25] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
             Box::new(self.connections_ended.clone()),
             Box::new(self.requests_refused.clone()),
+            Box::new(self.access_refused.clone()),
+            Box::new(self.files_in_use.clone()),
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
             Box::new(self.queue_seconds.clone()),
@@ -266,6 +279,16 @@ impl Metrics {
     /// A request that was not read to its end.
     pub fn request_refused(&self, reason: &str) {
         self.requests_refused.with_label_values(&[reason]).inc();
+    }
+
+    /// A request that its client may not make.
+    pub fn access_refused(&self, listener: &str, reason: &str) {
+        self.access_refused.with_label_values(&[listener, reason]).inc();
+    }
+
+    /// Whether what a followed file holds is in use.
+    pub fn file_in_use(&self, file: &str, is_in_use: bool) {
+        self.files_in_use.with_label_values(&[file]).set(i64::from(is_in_use));
     }
 
     /// A request that named no model or version that exists.

@@ -10,8 +10,10 @@ use std::process::{Child, Command, Output, Stdio};
 fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
     let model = ["new", "build", "import", "inspect", "test", "bench", "profile", "transform", "schema"];
-    let life =
-        ["serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models"];
+    let life = [
+        "serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models",
+        "token",
+    ];
     for command in [&model[..], &life, &["predict", "demo", "completions", "man"]].concat() {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in {help}");
         let help = Ran::of(scry().args([command, "--help"])).ok().stdout;

@@ -68,7 +68,7 @@ impl Client {
 }
 
 fn post(path: &str, headers: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n\r\n")
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n")
 }
 
 /// A host with `steady` and more keys for its prediction listener.

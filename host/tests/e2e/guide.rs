@@ -52,6 +52,7 @@ pages! {
     canary_and_rollback: "docs/guide/canary-and-rollback.md",
     clients: "docs/guide/clients.md",
     validation_and_drift: "docs/guide/validation-and-drift.md",
+    access: "docs/guide/access.md",
     watch: "docs/guide/watch.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     upgrade: "docs/guide/upgrade.md",

@@ -102,7 +102,7 @@ fn listeners(host: &Host) -> [(String, &'static str, &'static str, String); 2] {
 }
 
 fn host() -> Host {
-    let host = Host::start();
+    let host = Host::with(&format!("admin.hosts = [\"x\", \"other\"]\n{PATIENT}"));
     host.publish(&guest("steady"));
     host
 }

@@ -3,6 +3,7 @@
 //! One program, so that each guest is built once however many tests need it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod access;
 mod author;
 mod bench;
 mod bounded;
@@ -50,6 +51,7 @@ mod standing;
 mod support;
 mod swap;
 mod tables;
+mod tls;
 mod transform;
 mod upgrade;
 mod verdicts;

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import _arrow, _rows
-from ._http import Transport
+from ._http import Transport, tls_context
 from ._warn import warn
 from .errors import CheckWarning, DegradedWarning, HostError, RejectedError, ScryError
 
@@ -30,7 +30,9 @@ class Client:
     """A running host. Needs the standard library alone.
 
     `url` is its prediction listener; `admin_url` the admin listener, which wants a `token` (by default that of
-    SCRY_ADMIN_TOKEN). An attempt may take `timeout` seconds. A host that cannot be reached, or says when to come back,
+    SCRY_ADMIN_TOKEN). A host with a token file wants a `prediction_token` for predictions (by default that of
+    SCRY_TOKEN). `ca` is a file of the authorities that certificates are trusted by (by default that of SCRY_CA, else
+    the system's), `client_cert` the files of a certificate and its key, for a host that asks for one. An attempt may take `timeout` seconds. A host that cannot be reached, or says when to come back,
     is asked again up to `retries` times.
     """
 
@@ -40,13 +42,20 @@ class Client:
         *,
         token: str | None = None,
         admin_url: str | None = None,
+        prediction_token: str | None = None,
+        ca: str | None = None,
+        client_cert: tuple[str, str] | None = None,
         timeout: float = 10.0,
         retries: int = 2,
     ) -> None:
         token = token if token is not None else os.environ.get("SCRY_ADMIN_TOKEN", "")
-        self._predictions = Transport(url.rstrip("/"), None, timeout, retries)
+        own = prediction_token if prediction_token is not None else os.environ.get("SCRY_TOKEN", "")
+        tls = tls_context(ca or os.environ.get("SCRY_CA"), client_cert)
+        self._predictions = Transport(url.rstrip("/"), own.strip() or None, timeout, retries, tls)
         self._admin = (
-            None if admin_url is None else Transport(admin_url.rstrip("/"), token.strip() or None, timeout, retries)
+            None
+            if admin_url is None
+            else Transport(admin_url.rstrip("/"), token.strip() or None, timeout, retries, tls)
         )
 
     def predict(self, model: str, x: Any, *, batch_rows: int = 1000) -> Any:

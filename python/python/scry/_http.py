@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import random
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,8 @@ class Transport:
     # Of one attempt; and attempts after the first.
     timeout: float
     retries: int
+    # Whom to trust, and what to show, of an address that begins with `https`.
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _address(self.url)
@@ -73,7 +76,8 @@ class Transport:
 
     def _once(self, method: str, path: str, body: str | None) -> tuple[int, Any, bytes]:
         parts = _address(self.url)
-        connection = KINDS[parts.scheme](parts.hostname or "", parts.port, timeout=self.timeout)
+        more: dict[str, Any] = {"context": self.tls} if parts.scheme == "https" else {}
+        connection = KINDS[parts.scheme](parts.hostname or "", parts.port, timeout=self.timeout, **more)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -87,6 +91,19 @@ class Transport:
             return response.status, response.headers, response.read()
         finally:
             connection.close()
+
+
+def tls_context(ca: str | None, client_cert: tuple[str, str] | None) -> ssl.SSLContext | None:
+    """Trusts the authorities of a file, else those of the system; shows a certificate if there is one."""
+    if ca is None and client_cert is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if client_cert is not None:
+            context.load_cert_chain(*client_cert)
+    except OSError as error:
+        raise ScryError(f"ca, client_cert: expected files of certificates and a key in PEM: {error}") from error
+    return context
 
 
 def _address(url: str) -> SplitResult:

@@ -6,6 +6,7 @@ import datetime
 import http.server
 import json
 import math
+import pathlib
 import re
 import socket
 import subprocess
@@ -173,6 +174,61 @@ def test_errors_have_their_names(host: scry.Client, titanic: Any) -> None:
         scry.Client().models()
     with pytest.warns(scry.CheckWarning, match="age"):
         host.predict("titanic", titanic.x[:1].assign(age=1e6))
+
+
+def _certificates(folder: pathlib.Path) -> None:
+    """An authority, and a certificate by it for loopback."""
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    by_ca = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    by_ca += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    for command in (
+        ["-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign"],
+        ["-subj", "/CN=host", "-keyout", "key.pem", "-out", "cert.pem", *by_ca],
+    ):
+        subprocess.run(["openssl", "req", "-x509", *ec, *command], check=True, capture_output=True, cwd=folder)
+
+
+def test_a_host_with_certificates_and_tokens_is_asked_with_both(
+    cells: Any, scry_program: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _certificates(tmp_path)
+    made = subprocess.run(
+        [scry_program, "token", "new", "one", "--scope", "predict:cells"],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    tls = 'certificate = "cert.pem"\nkey = "key.pem"\n'
+    (tmp_path / "scry.toml").write_text(
+        f'prediction.listen = "127.0.0.1:0"\nadmin.listen = "127.0.0.1:0"\nadmin.token = "{TOKEN}"\n'
+        f'access.token_file = "tokens.toml"\n[prediction.tls]\n{tls}[admin.tls]\n{tls}'
+    )
+    command = [scry_program, "serve", "--config", "scry.toml", "--data", "data"]
+    serving = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert serving.stdout is not None
+        url, admin = re.findall(r"https://127\.0\.0\.1:\d+", serving.stdout.readline())
+        publish = [scry_program, "publish", cells.exported.path, "--name", "cells", "--admin", admin]
+        more = ["--admin-token", TOKEN, "--ca", str(tmp_path / "ca.pem")]
+        subprocess.run([*publish, *more], check=True, capture_output=True)
+        ca, token = str(tmp_path / "ca.pem"), made.stdout.strip()
+        host = scry.Client(url, ca=ca, prediction_token=token, admin_url=admin, token=TOKEN)
+        assert host.ready("cells") and host.schema("cells")["inputs"]
+        assert [model["model"] for model in host.models()] == ["cells"]
+        for kept, status, reason in (("", 401, "unauthenticated"), (TOKEN, 404, None)):
+            with pytest.raises(scry.HostError) as refused:
+                scry.Client(url, ca=ca, prediction_token=kept).schema("other")
+            assert (refused.value.status, refused.value.reason) == (status, reason)
+        with pytest.raises(scry.HostError, match="predict:other"):
+            host.schema("other")
+        with pytest.raises(scry.HostError, match="CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
+            scry.Client(url, prediction_token=token, retries=0).schema("cells")
+        monkeypatch.setenv("SCRY_CA", ca)
+        monkeypatch.setenv("SCRY_TOKEN", token)
+        assert scry.Client(url).ready("cells")
+    finally:
+        serving.terminate()
+        serving.wait(30)
+    with pytest.raises(scry.ScryError, match="expected files of certificates"):
+        scry.Client(ca=str(tmp_path / "tokens.toml"))
 
 
 def test_a_host_that_is_not_there_is_an_error() -> None:

@@ -1,24 +1,27 @@
 //! The admin listener: everything that changes what is served, and what only
-//! operators may see. Every path wants a bearer token.
+//! operators may see. Every path wants a token, which is the guard's to ask for.
 
 mod drift;
+mod refusals;
 mod repository;
-mod tokens;
 mod validation;
 mod views;
 
-pub use tokens::Tokens;
+pub(in crate::server) use views::scrape;
 
+use crate::access::{Audit, Caller};
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::compression::uncompressed;
 use crate::server::error::{HttpError, Parts, json_response};
+use crate::server::listen::At;
+use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
 use crate::telemetry::unix_ms;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -28,10 +31,8 @@ use scry_names::text::whole_number;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokens::Who;
 use tokio::sync::Semaphore;
 
 /// A request that is not a component is not longer than this.
@@ -43,8 +44,8 @@ const PUBLISHES_MAX: usize = 8;
 /// What the handlers share.
 struct Shared {
     registry: Arc<Registry>,
-    tokens: Tokens,
-    prediction: SocketAddr,
+    audit: Arc<Audit>,
+    prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
     /// Each publish holds a few copies of its component.
@@ -52,19 +53,19 @@ struct Shared {
 }
 
 type App = State<Arc<Shared>>;
-type By = Extension<Who>;
+type By = Extension<Caller>;
 type Result<T> = std::result::Result<T, HttpError>;
 
 /// The listener's routes.
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
-    tokens: Tokens,
-    prediction: SocketAddr,
+    audit: Arc<Audit>,
+    prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
     let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
-    let shared = Arc::new(Shared { registry, tokens, prediction, stopping, component_max_bytes, publishing });
+    let shared = Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -72,7 +73,6 @@ pub(in crate::server) fn router(
         .method_not_allowed_fallback(|headers: HeaderMap| async move { HttpError::no_method(&headers) })
         .layer(axum::middleware::from_fn(uncompressed))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), while_serving))
-        .layer(axum::middleware::from_fn_with_state(shared.clone(), authenticate))
         .with_state(shared)
 }
 
@@ -89,25 +89,12 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/models/{model}/drift/counts", get(drift_counts))
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
+        .route("/v1/refusals", get(refusals::refusals))
         .route("/v1/desired", get(export).put(apply))
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
         .merge(repository::routes())
-}
-
-async fn authenticate(app: App, mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if let Some(who) = app.tokens.who(given) {
-        request.extensions_mut().insert(who);
-        return next.run(request).await;
-    }
-    let message =
-        "the admin token is missing or wrong: send `Authorization: Bearer TOKEN` (clients read SCRY_ADMIN_TOKEN)";
-    let mut response = HttpError::new(StatusCode::UNAUTHORIZED, message).unread().into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
 }
 
 /// Refuses changes while the host ends: they could be lost or left half done.
@@ -368,7 +355,7 @@ async fn state(app: App) -> Result<Response> {
     let routes = app.registry.routes().load_full();
     reply(&json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "prediction": format!("http://{}", app.prediction),
+        "prediction": app.prediction.to_string(),
         "number": routes.number,
         "desired_state": app.registry.file_status(),
         "damage": damage,
@@ -377,11 +364,7 @@ async fn state(app: App) -> Result<Response> {
 }
 
 async fn metrics(app: App) -> Result<Response> {
-    let routes = app.registry.routes().load_full();
-    let text = views::scrape(&routes)
-        .and_then(|scrape| app.registry.metrics().render(&scrape, |model, version| routes.has(model, version)));
-    let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+    metrics_text(&app.registry)
 }
 
 /// A JSON body; none at all is an empty object.

@@ -36,6 +36,7 @@ async fn pending() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<&'static st
     let edge = Edge {
         listener: "prediction",
         app: Box::new(move |request| routed(&router, request)),
+        tls: None,
         connections_max: 2,
         timeouts: TIMEOUTS,
         metrics: Arc::new(Metrics::new().unwrap()),
@@ -92,9 +93,11 @@ fn every_end_of_a_connection_is_documented() {
     use Ended::*;
     // A new one does not compile here before it is listed.
     let listed = |ended: Ended| match ended {
-        HeaderTimeout | IdleTimeout | WriteTimeout | HeadTooLarge | BadRequest | OtherVersion | ClientLeft => ended,
+        TlsHandshake | HeaderTimeout | IdleTimeout | WriteTimeout | HeadTooLarge | BadRequest | OtherVersion
+        | ClientLeft => ended,
     };
-    let all = [HeaderTimeout, IdleTimeout, WriteTimeout, HeadTooLarge, BadRequest, OtherVersion, ClientLeft];
+    let all =
+        [TlsHandshake, HeaderTimeout, IdleTimeout, WriteTimeout, HeadTooLarge, BadRequest, OtherVersion, ClientLeft];
     let known: std::collections::BTreeSet<_> = all.map(listed).map(Ended::name).into();
     let page = include_str!("../../../../docs/reference/metrics.md");
     let (_, table) = page.split_once("| `reason` of an ended connection |").unwrap();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::access;
 use crate::serving;
 use scry_card::CheckKind;
 use std::collections::BTreeSet;
@@ -62,6 +63,24 @@ fn unread() -> Vec<Refusal> {
     unread
 }
 
+/// Every request that its client may not make, in the same way.
+fn unwanted() -> Vec<access::Refusal> {
+    use access::Refusal::*;
+    let listed = |refusal: &access::Refusal| match refusal {
+        Unauthenticated(_) | Scope { .. } | Rate { .. } | Host(_) | Origin(_) => (),
+    };
+    let (name, text) = ("a".into(), String::new);
+    let unwanted = vec![
+        Unauthenticated(access::Surface::Admin),
+        Scope { name, need: access::Need::Read },
+        Rate { name: "a".into(), wait: Duration::ZERO },
+        Host(text()),
+        Origin(text()),
+    ];
+    unwanted.iter().for_each(listed);
+    unwanted
+}
+
 /// Name and status of an answer that is bytes.
 fn written(answer: &str) -> (String, u16) {
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
@@ -79,6 +98,7 @@ fn every_named_error_is_documented_with_its_status() {
     let errors = predicting.map(HttpError::from);
     let errors = errors.chain(compilations().into_iter().map(HttpError::from));
     let errors = errors.chain(unread().into_iter().map(|refusal| HttpError::refused(refusal, "")));
+    let errors = errors.chain(unwanted().into_iter().map(HttpError::from));
     let errors = errors.chain([HttpError::stopping()]);
     let known = errors.filter_map(|error| Some((error.reason?.to_owned(), error.status.as_u16())));
     let known: BTreeSet<_> = known.chain([written(&no_place()), written(&other_version())]).collect();
@@ -91,4 +111,13 @@ fn every_named_error_is_documented_with_its_status() {
         .map(|(name, rest)| (name.to_owned(), rest.split([' ', ',']).next().unwrap().parse().unwrap()))
         .collect();
     assert_eq!(documented, known);
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    for (wait_ms, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (90_000, "90")] {
+        let rate = access::Refusal::Rate { name: "a".into(), wait: Duration::from_millis(wait_ms) };
+        let response = HttpError::from(rate).into_response();
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &seconds.parse().unwrap()));
+    }
 }

@@ -125,9 +125,10 @@ impl Shell {
     /// Learns where a host listens from its ready line, and tells the clients.
     fn meet(&mut self, lines: &[String]) {
         let part = |key: &str| lines.iter().flat_map(|line| line.split(' ')).find_map(|word| word.strip_prefix(key));
-        if let (Some(prediction), Some(admin)) = (part("prediction=http://"), part("admin=http://")) {
-            self.listens = Some([prediction.to_owned(), admin.to_owned()]);
-            let export = format!("export SCRY_ADMIN=http://{admin}");
+        if let (Some(prediction), Some(admin)) = (part("prediction="), part("admin=")) {
+            let authority = |url: &str| url.split_once("://").unwrap().1.to_owned();
+            self.listens = Some([authority(prediction), authority(admin)]);
+            let export = format!("export SCRY_ADMIN={admin}");
             self.eval(&export);
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Host {
     dir: TempDir,
     pub(crate) prediction: String,
     pub(crate) admin: String,
+    /// The listener for metrics alone, where there is one.
+    pub(crate) metrics: Option<String>,
     agent: Agent,
     exchanges: Mutex<Vec<String>>,
 }
@@ -83,6 +85,7 @@ impl Host {
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();
         let part = |key: &str| ready.split_whitespace().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
+        let metrics = part("metrics=");
         let (Some(prediction), Some(admin)) = (part("prediction="), part("admin=")) else {
             if !ready.is_empty() {
                 // One that printed something else must not outlive the test.
@@ -97,6 +100,7 @@ impl Host {
             dir,
             prediction,
             admin,
+            metrics,
             agent: agent.build().new_agent(),
             exchanges: Mutex::default(),
         })

@@ -1,11 +1,13 @@
 //! Building guests, running hosts, talking to them, and saying what happened
 //! when a test fails.
 
+mod certificates;
 pub(crate) mod data;
 mod guests;
 mod host;
 mod registry;
 
+pub(crate) use certificates::{Certificates, python};
 pub(crate) use guests::{
     Guest, alone, authored_target_dir, build, built_in, example, example_with, features, guest, root, target,
     with_section,
