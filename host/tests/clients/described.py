@@ -8,7 +8,6 @@ import asyncio
 import json
 import sys
 
-import kserve
 import numpy as np
 import requests
 import tritonclient.http
@@ -71,12 +70,10 @@ async def of_kserve():
     for instances in [rows, lists]:
         answer = await client.infer(prediction, {"instances": instances}, model_name=MODEL)
         check_answers(answer["predictions"])
-    try:
-        await client.infer(prediction, {"instances": [lists[0][:-1]]}, model_name=MODEL)
-    except Exception as error:
-        assert "in this order: hour, weekday" in str(error), error
-    else:
-        raise AssertionError("a row that is too short was answered")
+    refused = requests.post(f"{prediction}/v1/models/{MODEL}:predict", json={"instances": [lists[0][:-1]]})
+    problem = refused.json()
+    assert refused.status_code == 422 and problem["error"] == problem["detail"], problem
+    assert "in this order: hour, weekday" in problem["error"], problem
 
 
 def of_triton():
@@ -155,4 +152,4 @@ of_triton()
 asyncio.run(of_kserve())
 mlflow()
 of_operators()
-print(f"tritonclient, kserve {kserve.__version__} and requests were answered")
+print("tritonclient, kserve and requests were answered")
