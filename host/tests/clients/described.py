@@ -24,7 +24,7 @@ rows, expected = example["inputs"], example["outputs"]
 def check_answers(answers):
     """The predictions of a V1 answer are those of the original model."""
     assert len(answers) == len(expected), answers
-    for answer, want in zip(answers, expected):
+    for answer, want in zip(answers, expected, strict=True):
         assert answer.keys() == want.keys(), answer
         for name, value in want.items():
             np.testing.assert_allclose(answer[name], value, rtol=known["rtol"], atol=known["atol"])
@@ -63,6 +63,7 @@ def mlflow():
 
 
 async def of_kserve():
+    """Readiness, and rows as objects and lists, by the SDK for V1."""
     client = InferenceRESTClient(RESTConfig(protocol="v1", retries=0))
     assert await client.is_model_ready(prediction, MODEL) is True
     names = [tensor["name"] for tensor in triton.get_model_metadata(MODEL)["inputs"]]
@@ -77,6 +78,7 @@ async def of_kserve():
 
 
 def of_triton():
+    """Configuration, statistics, and the index; what there is not is refused by name."""
     config = triton.get_model_config(MODEL)
     assert (config["name"], config["backend"]) == (MODEL, "scry") and config["max_batch_size"] > 0, config
     metadata = triton.get_model_metadata(MODEL)
@@ -96,7 +98,8 @@ def of_triton():
 
     before = seen()
     for _ in range(5):
-        triton.infer(MODEL, tensors(), outputs=[tritonclient.http.InferRequestedOutput(expected_name, binary_data=False)])
+        output = tritonclient.http.InferRequestedOutput(expected_name, binary_data=False)
+        triton.infer(MODEL, tensors(), outputs=[output])
     after = seen(MODEL)
     assert after["inference_count"] - before["inference_count"] == 5 * len(rows), (before, after)
     assert after["execution_count"] - before["execution_count"] == 5
@@ -121,6 +124,7 @@ def of_triton():
 
 
 def check_refused(call, says):
+    """The call ends with an error that says this."""
     try:
         call()
     except tritonclient.http.InferenceServerException as error:
@@ -130,11 +134,13 @@ def check_refused(call, says):
 
 
 def of_operators():
+    """Loading and unloading, on the admin listener with its token."""
     operator = tritonclient.http.InferenceServerClient(admin.removeprefix("http://"))
     bearer = {"Authorization": f"Bearer {token}"}
     check_refused(lambda: operator.load_model(MODEL), "token")
     check_refused(lambda: operator.load_model(MODEL, headers=bearer, config="{}"), "`parameters.config`")
-    check_refused(lambda: operator.load_model(MODEL, headers=bearer, config="{}", files={"file:1/m": b""}), "parameters")
+    files = {"file:1/m": b""}
+    check_refused(lambda: operator.load_model(MODEL, headers=bearer, config="{}", files=files), "parameters")
     check_refused(lambda: operator.load_model("nobody", headers=bearer), "nobody")
     operator.unload_model(MODEL, headers=bearer)
     operator.unload_model(MODEL, headers=bearer)
