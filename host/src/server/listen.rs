@@ -1,6 +1,7 @@
 //! Listening, answering, and ending without losing a request.
 
 mod secure;
+mod sockets;
 
 pub use secure::At;
 
@@ -14,10 +15,10 @@ use crate::server::watchdog::Timeouts;
 use crate::server::{admin, metrics, predict};
 use crate::serving::Predictor;
 use secure::Secure;
+use sockets::Sockets;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// A scraper or two.
 const METRICS_CONNECTIONS_MAX: usize = 16;
@@ -63,70 +64,12 @@ pub async fn serve(
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), ServeError> {
-    let prediction = bind(config.prediction.listen, "--listen").await?;
-    let admin = bind(config.admin.listen, "--admin-listen").await?;
-    let metrics_socket = match config.metrics.listen {
-        Some(address) => Some(bind(address, "metrics.listen").await?),
-        None => None,
-    };
-    let at = |socket: &TcpListener, is_tls| socket.local_addr().map(|address| At { address, is_tls });
-    let bound = Bound {
-        prediction: at(&prediction, config.prediction.tls.is_some())?,
-        admin: at(&admin, config.admin.tls.is_some())?,
-        metrics: metrics_socket.as_ref().map(|socket| at(socket, false)).transpose()?,
-    };
+    let sockets = Sockets::bind(config).await?;
+    let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
-    let (threads, compute) = (config.compute_threads(), &config.compute);
-    let metrics = registry.shared_metrics();
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
     let (stage, stopping) = Stopping::new();
-    let prediction_app = predict::app(predictor, registry.ready(), stopping.clone(), &config.prediction);
-    let admin_router = admin::router(
-        registry.clone(),
-        secure.guard.audit.clone(),
-        bound.prediction,
-        stopping.clone(),
-        config.admin.component_max_bytes,
-    );
-
-    let (predictions, changes) = (&config.prediction, &config.admin);
-    let prediction_edge = Edge {
-        listener: "prediction",
-        app: secure.guard.before(Surface::Prediction, prediction_app),
-        tls: secure.prediction.clone(),
-        connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
-        timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
-        metrics: registry.shared_metrics(),
-    };
-    let admin_edge = Edge {
-        listener: "admin",
-        app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&admin_router, request))),
-        tls: secure.admin.clone(),
-        connections_max: changes.connections_max,
-        timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
-        metrics: registry.shared_metrics(),
-    };
-    let metrics_router = metrics::router(registry.clone());
-    let metrics_edge = Edge {
-        listener: "metrics",
-        app: Box::new(move |request| routed(&metrics_router, request)),
-        tls: None,
-        connections_max: METRICS_CONNECTIONS_MAX,
-        timeouts: admin_edge.timeouts,
-        metrics: registry.shared_metrics(),
-    };
-    let mut serving = tokio::spawn(async move {
-        let metrics = async {
-            if let Some(socket) = metrics_socket {
-                metrics_edge.serve(socket, stopping.clone()).await;
-            }
-        };
-        tokio::join!(
-            prediction_edge.serve(prediction, stopping.clone()),
-            admin_edge.serve(admin, stopping.clone()),
-            metrics
-        )
-    });
+    let edges = edges(config, &registry, &secure, bound.prediction, &stopping)?;
+    let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
@@ -154,11 +97,49 @@ pub async fn serve(
     Ok(())
 }
 
+/// What answers on the listeners for predictions, changes, and metrics.
+fn edges(
+    config: &Config,
+    registry: &Arc<Registry>,
+    secure: &Secure,
+    prediction: At,
+    stopping: &Stopping,
+) -> std::io::Result<[Edge; 3]> {
+    let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
+    let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
+    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions);
+    let prediction_edge = Edge {
+        listener: "prediction",
+        app: secure.guard.before(Surface::Prediction, app),
+        tls: secure.prediction.clone(),
+        connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
+        timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
+        metrics: registry.shared_metrics(),
+    };
+    let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
+    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let admin_edge = Edge {
+        listener: "admin",
+        app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),
+        tls: secure.admin.clone(),
+        connections_max: changes.connections_max,
+        timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
+        metrics: registry.shared_metrics(),
+    };
+    let router = metrics::router(registry.clone());
+    let metrics_edge = Edge {
+        listener: "metrics",
+        app: Box::new(move |request| routed(&router, request)),
+        tls: None,
+        connections_max: METRICS_CONNECTIONS_MAX,
+        timeouts: admin_edge.timeouts,
+        metrics: registry.shared_metrics(),
+    };
+    Ok([prediction_edge, admin_edge, metrics_edge])
+}
+
 fn timeouts(header_ms: u64, idle_ms: u64, write_ms: u64) -> Timeouts {
     let [header, idle, write] = [header_ms, idle_ms, write_ms].map(Duration::from_millis);
     Timeouts { header, idle, write }
-}
-
-async fn bind(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|error| ServeError::Bind { address, error, option })
 }

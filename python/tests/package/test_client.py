@@ -180,9 +180,10 @@ def _certificates(folder: pathlib.Path) -> None:
     """An authority, and a certificate by it for loopback."""
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     by_ca = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    by_ca += ["-addext", "subjectAltName=IP:127.0.0.1"]
     for command in (
         ["-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign"],
-        ["-subj", "/CN=host", "-keyout", "key.pem", "-out", "cert.pem", *by_ca, "-addext", "subjectAltName=IP:127.0.0.1"],
+        ["-subj", "/CN=host", "-keyout", "key.pem", "-out", "cert.pem", *by_ca],
     ):
         subprocess.run(["openssl", "req", "-x509", *ec, *command], check=True, capture_output=True, cwd=folder)
 
