@@ -192,7 +192,7 @@ pub(super) fn components(schemas: &str) -> Value {
             },
         },
         "Problem": {
-            "description": "A problem of RFC 9457.",
+            "description": "The members of a problem of RFC 9457.",
             "type": "object",
             "required": ["detail", "error", "status", "title", "type"],
             "properties": {
@@ -209,10 +209,9 @@ pub(super) fn components(schemas: &str) -> Value {
     json!({
         "schemas": schemas,
         "responses": { "Error": {
-            "description": "What is wrong; in V1 as a problem, once the request's head was read",
+            "description": "What is wrong; in V1 with the members of a problem, once the request's head was read",
             "content": {
-                "application/json": { "schema": reference("Error") },
-                "application/problem+json": { "schema": reference("Problem") },
+                "application/json": { "schema": { "anyOf": [reference("Error"), reference("Problem")] } },
             },
         } },
     })

@@ -174,8 +174,8 @@ impl HttpError {
         Self { details, ..error.into() }
     }
 
-    /// The error as a problem of RFC 9457. Inputs that read but fail a check are
-    /// 422 here.
+    /// The error with the members of a problem of RFC 9457, as plain JSON: the KServe SDK reads no other
+    /// type. Inputs that read but fail a check are 422 here.
     pub(super) fn into_problem(self) -> Response {
         let status = match self.status {
             StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -193,10 +193,7 @@ impl HttpError {
                 r#type: "about:blank",
             })
         });
-        let mut response = error.with_body(body);
-        let media_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-        response
+        error.with_body(body)
     }
 
     /// The error as it is written, within its limits: what a message repeats may be
@@ -253,7 +250,7 @@ struct Plain<'a> {
     errors: &'a [Value],
 }
 
-/// An error as a problem of RFC 9457.
+/// An error with the members of a problem of RFC 9457.
 #[derive(Serialize)]
 struct Problem<'a> {
     detail: &'a str,

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 
+import httpx
 import numpy as np
 import requests
 import tritonclient.http
@@ -75,6 +76,11 @@ async def of_kserve():
     problem = refused.json()
     assert refused.status_code == 422 and problem["error"] == problem["detail"], problem
     assert "in this order: hour, weekday" in problem["error"], problem
+    try:
+        await client.infer(prediction, {"instances": [lists[0][:-1]]}, model_name=MODEL)
+        raise AssertionError("the SDK took a refusal for an answer")
+    except httpx.HTTPStatusError as error:
+        assert "in this order: hour, weekday" in str(error), error
 
 
 def of_triton():

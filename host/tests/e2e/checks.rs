@@ -88,7 +88,7 @@ fn all_errors_of_a_request_come_at_once_each_with_row_field_check_and_pointer() 
     ];
     // What cannot even be put into columns comes first, and all of it; then what is wrong with the rest.
     let reply = predict(&host, &rows).status(422);
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
     let problem = reply.json();
     assert_eq!((&problem["status"], &problem["title"]), (&json!(422), &json!("Unprocessable Entity")));
     let expected = [
@@ -287,7 +287,7 @@ fn what_is_no_request_with_records_is_a_problem_that_says_so() {
     assert_eq!(predict(&host, &[]).status(200).json(), json!({ "predictions": [] }));
     for path in ["/v1/models/checked", "/v1/models/checked:classify", "/v1/models/nobody:predict"] {
         let reply = host.post(path, &json!({ "instances": [loan()] })).status(404);
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{path}");
+        assert_eq!(reply.header("content-type"), Some("application/json"), "{path}");
     }
 }
 
