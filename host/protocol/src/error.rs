@@ -1,5 +1,6 @@
 //! Why bytes were not read or written. HTTP makes statuses of it.
 
+use crate::protobuf::Damaged;
 use scry_card::Interrupted;
 use scry_card::strict;
 
@@ -25,6 +26,12 @@ pub enum ProtocolError {
     /// Bytes behind the last tensor.
     #[error("the body: expected no bytes behind those of its tensors, found {0}")]
     Unclaimed(usize),
+    /// A gRPC message that is not of the protocol's form.
+    #[error("the request is no ModelInferRequest: {0}")]
+    Message(strict::Error),
+    /// Not a message of gRPC at all.
+    #[error("the request is no ModelInferRequest: {0}")]
+    Damaged(#[from] Damaged),
     /// Reading or writing was given up.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::error::ProtocolError;
+use crate::grpc;
 use crate::options::{InvalidRows, Options};
 use crate::records::RecordsResponse;
 use crate::rows::Rows;
@@ -19,6 +20,8 @@ pub enum Format {
     V2Binary(usize),
     /// The bytes of a model's only input.
     V2Raw,
+    /// The same protocol as a message of gRPC.
+    Grpc,
     /// Rows in JSON, answered as records.
     Rows(Members),
 }
@@ -76,6 +79,7 @@ impl Format {
                 reply: ReplyForm { outputs: Outputs::all_binary(), ..ReplyForm::default() },
                 sent: None,
             }),
+            Self::Grpc => grpc::decode(body, interrupt),
             Self::Rows(members) => {
                 let RowsRequest { rows, at, parameters } = RowsRequest::from_json_until(body, members, interrupt)?;
                 let Options { timeout, key, invalid_rows, .. } = parameters;
@@ -104,6 +108,7 @@ impl Format {
                 let (id, outputs) = (reply.id.as_deref(), &reply.outputs);
                 InferResponse { model_name: model, id, answer, outputs }.write(interrupt)
             }
+            Self::Grpc => Ok(Written { bytes: grpc::encode(model, reply, answer, interrupt)?, json_bytes: None }),
             Self::Rows(_) => {
                 let bytes = RecordsResponse(answer, &reply.rows).to_json_until(interrupt)?;
                 Ok(Written { bytes, json_bytes: None })
@@ -116,7 +121,7 @@ impl Format {
         match self {
             Self::V2 | Self::Rows(_) => body,
             Self::V2Binary(json_bytes) => body.get(..json_bytes).unwrap_or(body),
-            Self::V2Raw => &[],
+            Self::V2Raw | Self::Grpc => &[],
         }
     }
 }

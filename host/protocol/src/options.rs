@@ -46,14 +46,20 @@ impl Options {
         let mut options = Self::default();
         let [id, start, end] = SEQUENCE;
         let known = ["timeout", "key", "invalid_rows", "binary_data_output", id, start, end];
-        walker.object(&known, |walker, member| match (member, walker.value()?) {
+        walker.object(&known, |walker, member| options.set(member, walker.value()?))?;
+        Ok(options)
+    }
+
+    /// Sets what a parameter says. One that Scry does not know is skipped.
+    pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Error> {
+        match (name, value) {
             ("timeout", Value::Number(number)) if number.is_u64() => {
-                options.timeout = number.as_u64();
+                self.timeout = number.as_u64();
                 Ok(())
             }
             ("timeout", other) => Err(Error::wrong("microseconds as a whole number", strict::found(&other))),
             ("key", Value::String(key)) if key.len() <= KEY_MAX_BYTES => {
-                options.key = Some(key);
+                self.key = Some(key);
                 Ok(())
             }
             ("key", other) => {
@@ -64,25 +70,25 @@ impl Options {
                 Err(Error::wrong(format!("a string of at most {KEY_MAX_BYTES} bytes"), found))
             }
             ("binary_data_output", value) => {
-                options.is_binary = truth(&value)?;
+                self.is_binary = truth(&value)?;
                 Ok(())
             }
-            (member, value) if SEQUENCE.contains(&member) => match &value {
+            (name, value) if SEQUENCE.contains(&name) => match &value {
                 Value::Bool(false) => Ok(()),
                 // What stands for none.
                 Value::Number(number) if number.as_u64() == Some(0) => Ok(()),
                 Value::String(text) if text.is_empty() => Ok(()),
                 _ => Err(Error::wrong("no sequence, since each request is answered on its own", strict::found(&value))),
             },
-            (_, value) => {
-                options.invalid_rows = match value.as_str() {
+            ("invalid_rows", value) => {
+                self.invalid_rows = match value.as_str() {
                     Some("refuse-request") => InvalidRows::RefuseRequest,
                     Some("refuse-row") => InvalidRows::RefuseRow,
                     _ => return Err(Error::wrong("refuse-request or refuse-row", strict::found(&value))),
                 };
                 Ok(())
             }
-        })?;
-        Ok(options)
+            _ => Ok(()),
+        }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) use outputs::truth;
 pub use outputs::{CLASSES_MAX, OutputError, OutputForm, Outputs};
 pub use response::{InferResponse, Written};
 pub use tensor::SentTensor;
+pub(crate) use tensor::{check_parameter, placed};
 
 use crate::error::ProtocolError;
 use crate::options::{InvalidRows, Options};
@@ -138,4 +139,4 @@ pub fn sent_tensors(json: &[u8]) -> Vec<SentTensor> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -75,13 +75,9 @@ impl Access {
         }
         let caller = head.authorization.and_then(bearer).and_then(|token| self.tokens.load().find(token));
         let caller = caller.ok_or(Refusal::Unauthenticated(surface))?;
-        if let Err(wait) = caller.take() {
-            return Err(Refusal::Rate { name: caller.shared_name(), wait });
-        }
-        match caller.may(&need) {
-            true => Ok(Some(caller)),
-            false => Err(Refusal::Scope { name: caller.shared_name(), need }),
-        }
+        caller.one_more()?;
+        caller.check(need)?;
+        Ok(Some(caller))
     }
 }
 

@@ -86,6 +86,10 @@ impl Need {
     }
 }
 
+/// Calls whose message names a model.
+const OF_MODELS: [&str; 6] =
+    ["ModelInfer", "ModelStreamInfer", "ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"];
+
 fn prediction(method: &str, path: &[&str]) -> Need {
     match (method, path) {
         // A browser asks without a token what it may send; the answer is about the listener alone.
@@ -93,6 +97,12 @@ fn prediction(method: &str, path: &[&str]) -> Need {
         ("POST", ["grpc.health.v1.Health", _]) => Need::Nothing,
         ("POST", ["inference.GRPCInferenceService", "ServerLive" | "ServerReady"]) => Need::Nothing,
         ("GET", ["v2"]) | ("POST", ["inference.GRPCInferenceService", "ServerMetadata"]) => Need::Token,
+        ("POST", ["grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _]) => {
+            Need::Token
+        }
+        // The message says which model is meant: who reads it asks `Caller::check`.
+        ("POST", ["inference.GRPCInferenceService", call]) if OF_MODELS.contains(call) => Need::Token,
+        ("POST", ["inference.GRPCInferenceService", "RepositoryIndex"]) => Need::Read,
         ("GET", ["v2", "models", "stats"]) | ("POST", ["v2", "repository", "index"]) => Need::Read,
         ("GET", ["v1" | "v2", "models", model, ..]) if !model.is_empty() => Need::of_model(model, Need::Describe),
         ("GET", _) => Need::Read,

@@ -77,7 +77,12 @@ fn each_token_may_what_its_scopes_say_on_each_path_of_predictions() {
         ("POST", "/v2/models//infer", "??--+----++"),
         ("POST", "//v2/models/fraud/infer", "??--+----++"),
         ("POST", "/invocations", "??--+----++"),
-        ("POST", "/inference.GRPCInferenceService/ModelInfer", "??--+----++"),
+        ("POST", "/inference.GRPCInferenceService/ServerReady", "+++++++++++"),
+        ("POST", "/inference.GRPCInferenceService/RepositoryIndex", "??---+---++"),
+        ("POST", "/inference.GRPCInferenceService/RepositoryModelLoad", "??--+----++"),
+        // The message is asked about, too.
+        ("POST", "/inference.GRPCInferenceService/ModelInfer", "??+++++++++"),
+        ("POST", "/inference.GRPCInferenceService/ModelMetadata", "??+++++++++"),
         ("DELETE", "/nothing", "??--+----++"),
         // What names no model tells of all.
         ("GET", "/v2/models/stats", "??---+---++"),

@@ -1,7 +1,7 @@
 //! The tokens that are known, by their hashes. Compared in constant time; none is ever shown.
 
 use super::rate::Limiter;
-use super::{Need, Rate, Scope, TokenFile};
+use super::{Need, Rate, Refusal, Scope, TokenFile};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -87,6 +87,19 @@ impl Caller {
     /// Whether one of the token's scopes is enough for this.
     pub fn may(&self, need: &Need) -> bool {
         matches!(need, Need::Nothing | Need::Token) || self.0.scopes.iter().any(|scope| scope.meets(need))
+    }
+
+    /// Refuses what none of the token's scopes is enough for.
+    pub fn check(&self, need: Need) -> Result<(), Refusal> {
+        match self.may(&need) {
+            true => Ok(()),
+            false => Err(Refusal::Scope { name: self.shared_name(), need }),
+        }
+    }
+
+    /// Takes one request of the token's rate, or refuses it.
+    pub fn one_more(&self) -> Result<(), Refusal> {
+        self.take().map_err(|wait| Refusal::Rate { name: self.shared_name(), wait })
     }
 
     /// One request of the token's rate; else how long until the next one may come.

@@ -13,12 +13,11 @@ mod boosters;
 mod graph;
 mod onnx;
 mod place;
-mod protobuf;
 mod runtime;
 
 pub use onnx::OnnxError;
-pub use protobuf::Damaged;
 pub use runtime::OwnRuntime;
+pub use scry_protocol::protobuf::Damaged;
 
 pub use boosters::{BoosterError, Form};
 

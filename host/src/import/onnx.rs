@@ -5,7 +5,7 @@
 //! sandbox. The bytes are untrusted: nothing is nested deeper than a graph's tensors, and no length
 //! is believed.
 
-use super::protobuf::{Damaged, Fields, Value, put_bytes, put_number};
+use scry_protocol::protobuf::{Damaged, Fields, Value, put_bytes, put_number};
 
 /// Fields of ONNX's messages.
 mod field {

@@ -2,16 +2,14 @@
 //! client does nothing for too long. Never looks into a body, never waits for a
 //! client while others do.
 
-use crate::server::error::{Unread, no_place, other_version};
-use crate::server::head;
+use crate::server::edge::{Edge, Ended, FAREWELL_MAX};
+use crate::server::error::{Unread, no_place};
+use crate::server::http2;
 use crate::server::shutdown::{Stage, Stopping};
 use crate::server::stream::Stream;
-use crate::server::tls::Tls;
-use crate::server::watchdog::{Phase, Seen, Timeouts, Watchdog, Watched};
-use crate::telemetry::Metrics;
-use axum::Router;
+use crate::server::watchdog::{Seen, Watchdog, Watched};
 use axum::http::{HeaderValue, Request, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,46 +25,17 @@ use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tower_service::Service;
 
 /// Of a request's line and headers. Hyper takes at most 100 headers.
 const HEAD_MAX_BYTES: usize = 32 << 10;
 /// Connections that may be refused with an answer at the same time; others are just closed.
 const FAREWELLS_MAX: usize = 64;
-/// How long and how much a client may still send that has its last answer.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// How much a client may still send that has its last answer.
 const FAREWELL_MAX_BYTES: usize = 128 << 20;
 /// Until it is tried again, when the system has no more files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two lines of the log that say the same.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// An answer on its way: in a box of its own, since an open connection has room for one.
-pub(super) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-/// What answers a listener's requests.
-pub(super) type App = Box<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>;
-
-/// Has a router answer.
-pub(super) fn routed(router: &Router, request: Request<Incoming>) -> Answering {
-    let answering = router.clone().call(request);
-    Box::pin(async {
-        let Ok(response) = answering.await;
-        response
-    })
-}
-
-/// What the connections of one listener share.
-pub(super) struct Edge {
-    /// `prediction` or `admin`.
-    pub(super) listener: &'static str,
-    pub(super) app: App,
-    /// Its certificates, if it speaks TLS.
-    pub(super) tls: Option<Arc<Tls>>,
-    pub(super) connections_max: usize,
-    pub(super) timeouts: Timeouts,
-    pub(super) metrics: Arc<Metrics>,
-}
 
 impl Edge {
     /// Accepts connections until the host drains, then waits for those that are open.
@@ -130,7 +99,6 @@ impl Edge {
         match ended {
             // The rest of the answer would stay with the system for as long as the client is silent.
             Some(Ended::WriteTimeout) => drop(tcp.set_zero_linger()),
-            Some(Ended::OtherVersion) => say_last(tcp, &other_version()).await,
             Some(Ended::BadRequest | Ended::HeadTooLarge) => farewell(tcp).await,
             _ if is_unread.into_inner() => farewell(tcp).await,
             _ => {}
@@ -148,13 +116,22 @@ impl Edge {
 
     /// Requests and answers, until there are no more.
     async fn converse(
-        &self,
+        self: &Arc<Self>,
         tcp: &mut Stream,
         seen: &Seen,
         mut watchdog: Watchdog<'_>,
         is_unread: &AtomicBool,
         mut stopping: Stopping,
     ) -> Option<Ended> {
+        let is_http2 = tokio::select! {
+            biased;
+            _ = stopping.after(Stage::Leaving) => return None,
+            is_http2 = http2::begins(tcp) => is_http2,
+            phase = watchdog.overdue() => return Ended::overdue(phase),
+        };
+        if is_http2 {
+            return Box::pin(http2::converse(self.clone(), tcp, stopping)).await;
+        }
         let is_leaving = AtomicBool::new(false);
         let service = service_fn(|request| self.answer(request, seen, is_unread, &is_leaving));
         let io = TokioIo::new(Watched::new(tcp, seen));
@@ -189,70 +166,15 @@ impl Edge {
         is_leaving: &AtomicBool,
     ) -> Result<Response, Infallible> {
         seen.begins(request.version());
-        let mut response = match head::refuse(&request) {
-            Some(refused) => refused.into_response(),
-            None => (self.app)(request).await,
-        };
+        let mut response = self.respond(request).await;
         seen.is_answered();
         if is_leaving.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(Unread(refusal)) = response.extensions().get() {
+        if response.extensions().get::<Unread>().is_some() {
             is_unread.store(true, Ordering::Relaxed);
-            if let Some(refusal) = refusal {
-                self.metrics.request_refused(refusal.name());
-            }
         }
         Ok(response)
-    }
-}
-
-/// Why a connection ended that did not do so by itself.
-#[derive(Debug, Clone, Copy)]
-enum Ended {
-    TlsHandshake,
-    HeaderTimeout,
-    IdleTimeout,
-    WriteTimeout,
-    HeadTooLarge,
-    BadRequest,
-    /// It began as HTTP/2 does, and has had no answer yet.
-    OtherVersion,
-    /// In the middle of a request or an answer.
-    ClientLeft,
-}
-
-impl Ended {
-    fn of(error: &hyper::Error) -> Option<Self> {
-        match error {
-            _ if error.is_parse_too_large() => Some(Self::HeadTooLarge),
-            _ if error.is_parse_version_h2() => Some(Self::OtherVersion),
-            _ if error.is_parse() => Some(Self::BadRequest),
-            // It was over already.
-            _ if error.is_shutdown() => None,
-            _ => Some(Self::ClientLeft),
-        }
-    }
-
-    fn overdue(phase: Phase) -> Option<Self> {
-        match phase {
-            Phase::Head => Some(Self::HeaderTimeout),
-            Phase::Idle => Some(Self::IdleTimeout),
-            Phase::Answer => Some(Self::WriteTimeout),
-            Phase::Request => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::TlsHandshake => "tls-handshake",
-            Self::HeaderTimeout => "header-timeout",
-            Self::IdleTimeout => "idle-timeout",
-            Self::WriteTimeout => "write-timeout",
-            Self::HeadTooLarge => "head-too-large",
-            Self::BadRequest | Self::OtherVersion => "bad-request",
-            Self::ClientLeft => "client-left",
-        }
     }
 }
 

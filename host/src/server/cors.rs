@@ -3,7 +3,7 @@
 //! Never lets a page send what a browser adds by itself, such as cookies.
 
 use crate::config::ANY_ORIGIN;
-use crate::server::connections::Answering;
+use crate::server::edge::Answering;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;

@@ -87,12 +87,6 @@ pub(super) fn no_place() -> String {
     told("503 Service Unavailable", "scry-reason: overload\r\nretry-after: 1\r\n", message)
 }
 
-/// The answer to a client that speaks HTTP/2 without having asked.
-pub(super) fn other_version() -> String {
-    let message = "the protocol: expected HTTP/1.1 or HTTP/1.0, found HTTP/2";
-    told("400 Bad Request", "scry-reason: http-version\r\n", message)
-}
-
 /// Bytes, since no request was read that could be answered.
 fn told(status: &str, headers: &str, message: &str) -> String {
     let body = json!({ "error": message }).to_string();

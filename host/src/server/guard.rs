@@ -1,8 +1,9 @@
 //! The one place where a listener asks whether a request may be answered. Decides nothing itself: `access` does.
 
 use crate::access::{Access, Audit, Head, Refusal, Surface};
-use crate::server::connections::App;
+use crate::server::edge::App;
 use crate::server::error::HttpError;
+use crate::server::predict::grpc;
 use crate::telemetry::{Metrics, unix_ms};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use axum::response::IntoResponse;
@@ -36,8 +37,11 @@ impl Guard {
             }
             Err(refusal) => {
                 guard.note(surface, &request, &refusal);
-                let response = HttpError::from(refusal).by_head(request.headers()).into_response();
-                Box::pin(std::future::ready(response))
+                let error = HttpError::from(refusal);
+                if grpc::is_call(&request) {
+                    return grpc::refuse(grpc::status_of(error));
+                }
+                Box::pin(std::future::ready(error.by_head(request.headers()).into_response()))
             }
         })
     }

@@ -11,14 +11,18 @@ const SHOWN_MAX_CHARS: usize = 40;
 /// The error of a request that is refused whatever it asks for.
 pub(super) fn refuse<B>(request: &Request<B>) -> Option<HttpError> {
     let headers = request.headers();
-    wrong_host(headers, request.version()).or_else(|| wrong_target(request)).or_else(|| unknown_transfer(headers))
+    wrong_host(headers, request).or_else(|| wrong_target(request)).or_else(|| unknown_transfer(headers))
 }
 
 /// Where two servers disagree about the host, a request can get around both.
-fn wrong_host(headers: &HeaderMap, version: Version) -> Option<HttpError> {
+fn wrong_host<B>(headers: &HeaderMap, request: &Request<B>) -> Option<HttpError> {
+    let version = request.version();
     let mut hosts = headers.get_all(header::HOST).iter();
     let found = match (hosts.next(), hosts.next()) {
         (None, _) if version < Version::HTTP_11 => return None,
+        // HTTP/2 has the host beside the path.
+        (None, _) if version > Version::HTTP_11 && request.uri().authority().is_some() => return None,
+        (Some(host), None) if version > Version::HTTP_11 && is_another(host, request) => shown(host),
         (Some(host), None) if is_host(host.as_bytes()) => return None,
         (None, _) => "none".to_owned(),
         (Some(host), None) => shown(host),
@@ -26,6 +30,14 @@ fn wrong_host(headers: &HeaderMap, version: Version) -> Option<HttpError> {
     };
     let message = format!("header `host`: expected one `host` or `host:port`, found {found}");
     Some(HttpError::refused(Refusal::Host, message))
+}
+
+/// Whether a host is not the one beside the path.
+fn is_another<B>(host: &HeaderValue, request: &Request<B>) -> bool {
+    request
+        .uri()
+        .authority()
+        .is_some_and(|authority| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
 }
 
 /// A name or an address, perhaps with a port; empty where a client asks for no host in particular.

@@ -8,8 +8,8 @@ pub use secure::At;
 use crate::access::Surface;
 use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
-use crate::server::connections::{Edge, routed};
 use crate::server::descriptors::prediction_connections;
+use crate::server::edge::{Edge, routed};
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
 use crate::server::{admin, metrics, predict};
@@ -108,7 +108,7 @@ fn edges(
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
     let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
-    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions);
+    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions)?;
     let prediction_edge = Edge {
         listener: "prediction",
         app: secure.guard.before(Surface::Prediction, app),

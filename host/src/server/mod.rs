@@ -9,9 +9,11 @@ mod cors;
 mod descriptors;
 #[cfg(test)]
 mod documented;
+mod edge;
 mod error;
 mod guard;
 mod head;
+mod http2;
 mod listen;
 mod metrics;
 mod predict;
@@ -19,6 +21,7 @@ mod repository;
 mod reread;
 mod shutdown;
 mod stream;
+mod taking;
 mod tls;
 mod watchdog;
 

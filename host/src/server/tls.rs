@@ -17,8 +17,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// What a client may speak, by the names of ALPN.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// HTTP/2 by its name of ALPN.
+pub(super) const ALPN_HTTP2: &[u8] = b"h2";
+/// What a client may speak, by the names of ALPN; the first that it has.
+const PROTOCOLS: [&[u8]; 2] = [ALPN_HTTP2, b"http/1.1"];
 /// Of an answer that waits to be sent, encrypted: what the client has not taken shows in time.
 const BUFFER_MAX_BYTES: usize = 64 << 10;
 

@@ -8,7 +8,7 @@ use axum::http::Version;
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -43,7 +43,10 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Seen {
     has_bytes: AtomicBool,
-    has_request: AtomicBool,
+    /// At most one, unless requests share the connection.
+    open_requests: AtomicUsize,
+    /// Whether requests share the connection, as they do in HTTP/2.
+    is_shared: bool,
     /// An interim answer, which HTTP/1.1 allows before the final one.
     takes_interim: AtomicBool,
     is_stuck: AtomicBool,
@@ -55,7 +58,8 @@ impl Default for Seen {
     fn default() -> Self {
         Self {
             has_bytes: AtomicBool::new(true),
-            has_request: AtomicBool::new(false),
+            open_requests: AtomicUsize::new(0),
+            is_shared: false,
             takes_interim: AtomicBool::new(false),
             is_stuck: AtomicBool::new(false),
             written_bytes: AtomicU64::new(0),
@@ -64,45 +68,63 @@ impl Default for Seen {
 }
 
 impl Seen {
+    /// A connection that requests share. It is idle until the first.
+    pub(super) fn shared() -> Self {
+        Self { has_bytes: AtomicBool::new(false), is_shared: true, ..Self::default() }
+    }
+
+    /// One more request is read or answered on a shared connection.
+    pub(super) fn opens(&self) {
+        self.open_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request of a shared connection has ended: if it was the last, its idle time begins.
+    pub(super) fn closes(&self) {
+        self.open_requests.fetch_sub(1, Ordering::Relaxed);
+        self.written_bytes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request's head was read.
     pub(super) fn begins(&self, version: Version) {
         self.takes_interim.store(version >= Version::HTTP_11, Ordering::Relaxed);
-        self.has_request.store(true, Ordering::Relaxed);
+        self.open_requests.store(1, Ordering::Relaxed);
         self.has_bytes.store(false, Ordering::Relaxed);
     }
 
     /// The request has its answer.
     pub(super) fn is_answered(&self) {
-        self.has_request.store(false, Ordering::Relaxed);
+        self.open_requests.store(0, Ordering::Relaxed);
         self.has_bytes.store(false, Ordering::Relaxed);
     }
 
     fn phase(&self) -> Phase {
         match self {
             _ if self.is_stuck.load(Ordering::Relaxed) => Phase::Answer,
-            _ if self.has_request.load(Ordering::Relaxed) => Phase::Request,
+            _ if self.open_requests.load(Ordering::Relaxed) > 0 => Phase::Request,
             _ if self.has_bytes.load(Ordering::Relaxed) => Phase::Head,
             _ => Phase::Idle,
         }
     }
 
     fn reads(&self) {
-        self.has_bytes.store(true, Ordering::Relaxed);
+        // On a shared connection they may be anything: only a request changes what it does.
+        self.has_bytes.store(!self.is_shared, Ordering::Relaxed);
     }
 
     /// Whether the rest of an answer waits, of which so much was taken meanwhile.
     fn flushes(&self, is_pending: bool, taken_bytes: u64) {
+        let was_stuck = self.is_stuck.load(Ordering::Relaxed);
         self.is_stuck.store(is_pending, Ordering::Relaxed);
-        let before = self.written_bytes.load(Ordering::Relaxed);
-        self.written_bytes.store(before.wrapping_add(taken_bytes), Ordering::Relaxed);
+        // Answers to pings do not make a shared connection less idle.
+        if !self.is_shared || was_stuck || self.open_requests.load(Ordering::Relaxed) > 0 {
+            let before = self.written_bytes.load(Ordering::Relaxed);
+            self.written_bytes.store(before.wrapping_add(taken_bytes), Ordering::Relaxed);
+        }
     }
 
     fn writes(&self, written: &Poll<Result<usize>>) {
-        self.is_stuck.store(written.is_pending(), Ordering::Relaxed);
-        if let Poll::Ready(Ok(bytes)) = written {
-            let before = self.written_bytes.load(Ordering::Relaxed);
-            self.written_bytes.store(before.wrapping_add(*bytes as u64), Ordering::Relaxed);
-        }
+        let taken_bytes = if let Poll::Ready(Ok(bytes)) = written { *bytes as u64 } else { 0 };
+        self.flushes(written.is_pending(), taken_bytes);
     }
 }
 
@@ -190,7 +212,8 @@ impl<'a> Watched<'a> {
     /// An error once the client is gone whose request is being answered. To be
     /// called when nothing waits to be written: it may write.
     fn look(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        if self.seen.phase() != Phase::Request {
+        // Who shares a connection reads it while answering, and sees its end.
+        if self.seen.is_shared || self.seen.phase() != Phase::Request {
             self.ended = None;
             return Ok(());
         }
@@ -332,6 +355,24 @@ mod tests {
             seen.writes(&Poll::Ready(Ok(100)));
             assert_eq!(within(50, &mut watchdog).await, None);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_connection_is_idle_from_its_last_request_on_whatever_else_it_says() {
+        let seen = Seen::shared();
+        let mut watchdog = Watchdog::new(&seen, TIMEOUTS);
+        seen.opens();
+        seen.opens();
+        seen.closes();
+        assert_eq!(within(100, &mut watchdog).await, None);
+        seen.closes();
+        for _ in 0..5 {
+            // A ping, and its answer.
+            seen.reads();
+            seen.writes(&Poll::Ready(Ok(17)));
+            assert_eq!(within(11, &mut watchdog).await, None);
+        }
+        assert_eq!(within(6, &mut watchdog).await, Some(Phase::Idle));
     }
 
     #[tokio::test(start_paused = true)]

@@ -64,6 +64,11 @@ impl Predictor {
         self.routes.load_full()
     }
 
+    /// Where requests are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.services.metrics
+    }
+
     /// The model of this name, as it is served now.
     pub fn served(&self, model: &str) -> Result<Arc<Served>, CatalogError> {
         let routes = self.routes.load();

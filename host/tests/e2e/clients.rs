@@ -68,7 +68,7 @@ fn imported(host: &Host, dir: &Path, name: &str) -> Value {
 }
 
 #[test]
-fn tritonclient_kserve_and_mlserver_get_the_golden_answers_over_http() {
+fn tritonclient_kserve_and_mlserver_get_the_golden_answers() {
     let interpreter = environment();
     let host = Host::start();
     let dir = tempfile::tempdir().unwrap();
@@ -79,8 +79,12 @@ fn tritonclient_kserve_and_mlserver_get_the_golden_answers_over_http() {
     }
     let known = dir.path().join("models.json");
     std::fs::write(&known, Value::from(models).to_string()).unwrap();
-    for (program, says) in [("v2_http.py", "all clients were answered"), ("mlserver_frames.py", "titanic: the golden")]
-    {
+    for (program, says) in [
+        ("v2_http.py", "all clients were answered"),
+        ("v2_grpc.py", "all clients were answered"),
+        ("descriptors.py", "descriptors agree"),
+        ("mlserver_frames.py", "titanic: the golden"),
+    ] {
         let mut command = Command::new(&interpreter);
         let ran = Ran::of(command.arg(clients().join(program)).arg(&host.prediction).arg(&known)).ok();
         assert!(ran.stdout.contains(says), "{ran:?}");
@@ -98,6 +102,8 @@ fn the_page_about_clients_shows_what_its_program_prints() {
         after.split_once("```").unwrap().0.to_owned()
     };
     let program = block("python").replace("127.0.0.1:8080", host.prediction.strip_prefix("http://").unwrap());
-    let ran = Ran::of(Command::new(interpreter).args(["-c", &program])).ok();
-    assert_eq!(ran.stdout, block("text"));
+    for program in [program.replace("tritonclient.http", "tritonclient.grpc"), program] {
+        let ran = Ran::of(Command::new(&interpreter).args(["-c", &program])).ok();
+        assert_eq!(ran.stdout, block("text"));
+    }
 }

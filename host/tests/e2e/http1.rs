@@ -75,8 +75,6 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("GET PATH HTTP/1.1\r\nhost: x\r\nMORE\r\ncontent-length: 0 0\r\n\r\n", "400 Bad Request", ""),
     ("GET PATH HTTP/1.1\r\nhost: x\r\nMORE\r\ncontent-length:\r\n\r\n", "400 Bad Request", ""),
     ("GET PATH HTTP/1.1\r\nhost: x\r\nMORE\r\ncontent-length: 99999999999999999999\r\n\r\n", "400 Bad Request", ""),
-    // The preface of RFC 9113, 3.4.
-    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 Bad Request", "http-version"),
 ];
 
 /// Chunks of RFC 9112, 7.1, that are none, after a head that says that they come.

@@ -84,6 +84,11 @@ impl Outputs {
             _ => OutputForm::read(walker).map(|read| form = read),
         })?;
         let name = name.ok_or_else(|| Error::missing("name", "a string"))?;
+        self.insert(name, form)
+    }
+
+    /// Adds an output that is wanted.
+    pub(crate) fn insert(&mut self, name: String, form: OutputForm) -> Result<(), Error> {
         match self.forms.insert(name, form) {
             Some(before) if before != form => Err(Error::wrong("the output once", "it twice, in two forms")),
             _ => Ok(()),
@@ -96,21 +101,24 @@ impl OutputForm {
         let mut form = Self::default();
         let [region, offset, size] = SHARED_MEMORY;
         let known = ["binary_data", "classification", region, offset, size];
-        walker.object(&known, |walker, member| match (member, walker.value()?) {
-            ("binary_data", value) => {
-                form.is_binary = Some(truth(&value)?);
-                Ok(())
-            }
-            ("classification", value) => {
+        walker.object(&known, |walker, member| form.set(member, &walker.value()?))?;
+        Ok(form)
+    }
+
+    /// Sets what a parameter of the output says. One that Scry does not know is skipped.
+    pub(crate) fn set(&mut self, name: &str, value: &Value) -> Result<(), Error> {
+        match name {
+            "binary_data" => self.is_binary = Some(truth(value)?),
+            "classification" => {
                 let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
                 let few = count.filter(|&count| count <= CLASSES_MAX);
-                let wrong = || Error::wrong(format!("a whole number up to {CLASSES_MAX}"), found(&value));
-                form.class_count = few.ok_or_else(wrong)?;
-                Ok(())
+                let wrong = || Error::wrong(format!("a whole number up to {CLASSES_MAX}"), found(value));
+                self.class_count = few.ok_or_else(wrong)?;
             }
-            (_, value) => Err(no_shared_memory(&value)),
-        })?;
-        Ok(form)
+            name if SHARED_MEMORY.contains(&name) => return Err(no_shared_memory(value)),
+            _ => {}
+        }
+        Ok(())
     }
 }
 

@@ -47,7 +47,7 @@ impl InferResponse<'_> {
     }
 
     /// The outputs that are wanted.
-    fn parts(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<Part<'_>>, Interrupted> {
+    pub(crate) fn parts(&self, interrupt: &mut Interrupt<'_>) -> Result<Vec<Part<'_>>, Interrupted> {
         let Answer { card, outputs, .. } = self.answer;
         let mut parts = Vec::with_capacity(outputs.columns.len());
         for (field, tensor) in card.schema.outputs.iter().zip(&outputs.columns) {
@@ -109,9 +109,9 @@ impl Serialize for Parameters<'_> {
 }
 
 /// One output of an answer.
-struct Part<'a> {
-    name: &'a str,
-    tensor: Cow<'a, Tensor>,
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) tensor: Cow<'a, Tensor>,
     is_binary: bool,
 }
 

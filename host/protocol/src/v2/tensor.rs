@@ -180,13 +180,20 @@ fn binary_size(walker: &mut Walker<'_>) -> Result<Option<usize>, Error> {
                 count = Some(bytes.ok_or_else(|| Error::wrong("a number of bytes", found_value(&value)))?);
                 Ok(())
             }
-            // Of MLServer's types of content, the only one whose elements are not what they stand for.
-            ("content_type", value) if value == "base64" => Err(Error::wrong("texts as they are", "base64")),
-            ("content_type", _) => Ok(()),
-            (_, value) => Err(no_shared_memory(&value)),
+            (name, value) => check_parameter(name, &value),
         }
     })?;
     Ok(count)
+}
+
+/// Refuses a parameter of a tensor that makes it something else than what was sent.
+pub(crate) fn check_parameter(name: &str, value: &serde_json::Value) -> Result<(), Error> {
+    match name {
+        // Of MLServer's types of content, the only one whose elements are not what they stand for.
+        "content_type" if value == "base64" => Err(Error::wrong("texts as they are", "base64")),
+        name if SHARED_MEMORY.contains(&name) => Err(no_shared_memory(value)),
+        _ => Ok(()),
+    }
 }
 
 fn dimensions(walker: &mut Walker<'_>) -> Result<Vec<u64>, Error> {
@@ -248,7 +255,7 @@ fn tensor(
 }
 
 /// What is wrong with one element, at its row and its place within the row's value.
-pub(super) fn placed(misread: Misread, shape: &[u64], at: usize) -> Misread {
+pub(crate) fn placed(misread: Misread, shape: &[u64], at: usize) -> Misread {
     let per_row = per_row(shape);
     let misread = misread.at_row(at / per_row);
     if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }

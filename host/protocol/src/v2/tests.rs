@@ -353,7 +353,7 @@ proptest! {
     }
 }
 
-pub(super) fn values() -> impl Strategy<Value = Values> {
+pub(crate) fn values() -> impl Strategy<Value = Values> {
     fn list<T: Element + std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = Values> {
         prop::collection::vec(element, 1..20).prop_map(T::wrap)
     }
@@ -378,7 +378,7 @@ pub(super) fn values() -> impl Strategy<Value = Values> {
 }
 
 /// An answer with one output.
-fn answer_of(tensor: Tensor, nullable: bool) -> Answer {
+pub(crate) fn answer_of(tensor: Tensor, nullable: bool) -> Answer {
     let field = Field {
         name: "x".into(),
         description: String::new(),

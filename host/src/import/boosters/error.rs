@@ -1,7 +1,7 @@
 //! Why a booster's file is not translated.
 
-use crate::import::protobuf::Damaged;
 use scry_card::strict;
+use scry_protocol::protobuf::Damaged;
 
 /// What is read of a file.
 pub(super) type Read<T> = Result<T, BoosterError>;

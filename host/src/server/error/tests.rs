@@ -101,7 +101,7 @@ fn every_named_error_is_documented_with_its_status() {
     let errors = errors.chain(unwanted().into_iter().map(HttpError::from));
     let errors = errors.chain([HttpError::stopping()]);
     let known = errors.filter_map(|error| Some((error.reason?.to_owned(), error.status.as_u16())));
-    let known: BTreeSet<_> = known.chain([written(&no_place()), written(&other_version())]).collect();
+    let known: BTreeSet<_> = known.chain([written(&no_place())]).collect();
 
     // Tables of names begin with a name and a status.
     let page = include_str!("../../../../docs/reference/errors.md");

@@ -20,6 +20,14 @@ type Result<T> = std::result::Result<T, HttpError>;
 type Name = Parts<Path<String>>;
 type NameAndVersion = Parts<Path<(String, String)>>;
 
+/// Extensions of V2 that clients find here, by the names that Triton gives them.
+const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_configuration", "statistics"];
+
+/// What the host is.
+pub(super) fn server() -> Value {
+    json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS })
+}
+
 /// The names of all models that are served.
 pub(super) async fn models(app: App) -> Result<Response> {
     aside(&app, |app| {
@@ -39,7 +47,7 @@ pub(super) async fn version_metadata(app: App, Parts(Path((name, version))): Nam
     aside(&app, move |app| metadata_of(app, &name, Some(&version))).await
 }
 
-fn metadata_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
+pub(super) fn metadata_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
     let served = app.predictor.served(name)?;
     let target = target(&served, version)?;
     let versions: Vec<_> = match version {
@@ -58,7 +66,7 @@ pub(super) async fn version_config(app: App, Parts(Path((name, version))): NameA
     aside(&app, move |app| config_of(app, &name, Some(&version))).await
 }
 
-fn config_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
+pub(super) fn config_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
     let served = app.predictor.served(name)?;
     Ok(configured(name, &target(&served, version)?.card, app.body_max_bytes))
 }
@@ -119,32 +127,33 @@ fn status_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<V
 
 /// Statistics of every version that is loaded.
 pub(super) async fn statistics(app: App) -> Result<Response> {
-    aside(&app, |app| {
-        let routes = app.predictor.routes();
-        let mut all: Vec<_> = routes.models.values().collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let each = all.iter().flat_map(|served| served.versions.values().flatten());
-        Ok(json!({ "model_stats": each.map(|target| counted(target)).collect::<Vec<_>>() }))
-    })
-    .await
+    aside(&app, |app| statistics_of(app, None, None)).await
 }
 
 pub(super) async fn model_statistics(app: App, Parts(Path(name)): Name) -> Result<Response> {
-    aside(&app, move |app| {
-        let served = app.predictor.served(&name)?;
-        let each: Vec<_> = served.versions.values().flatten().map(|target| counted(target)).collect();
-        Ok(json!({ "model_stats": each }))
-    })
-    .await
+    aside(&app, move |app| statistics_of(app, Some(&name), None)).await
 }
 
 pub(super) async fn version_statistics(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
     let version = parse_version(&version)?;
-    aside(&app, move |app| {
-        let served = app.predictor.served(&name)?;
-        Ok(json!({ "model_stats": [counted(target(&served, Some(&version))?)] }))
-    })
-    .await
+    aside(&app, move |app| statistics_of(app, Some(&name), Some(&version))).await
+}
+
+/// Statistics of all models or one, of all versions or one.
+pub(super) fn statistics_of(app: &Shared, name: Option<&str>, version: Option<&VersionRef>) -> Result<Value> {
+    let Some(name) = name else {
+        let routes = app.predictor.routes();
+        let mut all: Vec<_> = routes.models.values().collect();
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let each = all.iter().flat_map(|served| served.versions.values().flatten());
+        return Ok(json!({ "model_stats": each.map(|target| counted(target)).collect::<Vec<_>>() }));
+    };
+    let served = app.predictor.served(name)?;
+    let each: Vec<_> = match version {
+        Some(_) => vec![counted(target(&served, version)?)],
+        None => served.versions.values().flatten().map(|target| counted(target)).collect(),
+    };
+    Ok(json!({ "model_stats": each }))
 }
 
 /// What a version's requests took since it was loaded, in the form of Triton's statistics. Nothing is cached here, and

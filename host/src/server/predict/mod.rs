@@ -4,14 +4,15 @@
 mod absent;
 mod describe;
 mod docs;
+pub(in crate::server) mod grpc;
 mod invocations;
 mod paths;
 mod records;
 mod request;
 
 use crate::config::Listener;
-use crate::server::connections::{Answering, App as Answers, routed};
 use crate::server::cors::Cors;
+use crate::server::edge::{Answering, App as Answers, routed};
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::shutdown::Stopping;
 use crate::serving::Predictor;
@@ -22,12 +23,14 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use docs::Documents;
+use grpc::{Grpc, is_call};
 use hyper::body::Incoming;
 use paths::{INVOCATIONS, PING, Paths};
 use request::{App, Shared, parse_version, predict};
 use scry_catalog::VersionRef;
 use scry_protocol::Format;
 use serde_json::{Value, json};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,34 +38,34 @@ use tokio::sync::Semaphore;
 
 /// Descriptions that are made at once; a further one waits.
 const DESCRIBING_MAX: usize = 2;
-/// Extensions of V2 that clients find here, by the names that Triton gives them.
-const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_configuration", "statistics"];
-
 /// What answers the listener's requests.
 pub(in crate::server) fn app(
     predictor: Predictor,
     is_ready: Arc<AtomicBool>,
     stopping: Stopping,
     settings: &Listener,
-) -> Answers {
+) -> io::Result<Answers> {
     let shared = Arc::new(Shared {
         predictor,
         body_max_bytes: settings.body_max_bytes,
         body_timeout: Duration::from_millis(settings.body_timeout_ms),
+        idle_timeout: Duration::from_millis(settings.idle_timeout_ms),
         is_ready,
         stopping,
         default_model: settings.default_model.clone(),
         documents: Documents::default(),
         describing: Arc::new(Semaphore::new(DESCRIBING_MAX)),
     });
+    let calls = Grpc::new(shared.clone()).map_err(io::Error::other)?;
     let router = router(shared.clone());
     let (paths, cors) = (Paths::new(settings), Cors::new(&settings.cors_origins));
-    Box::new(move |request| {
+    Ok(Box::new(move |request| {
         cors.answer(request, |request| match plain_model(&request) {
             Some(model) => infer_straight(shared.clone(), model, request),
+            None if is_call(&request) => calls.answer(request),
             None => routed(&router, paths.usual(request)),
         })
-    })
+    }))
 }
 
 /// The model in the one path that nearly every request has. The router takes
@@ -123,7 +126,7 @@ fn ok(value: &Value) -> Response {
 }
 
 async fn server() -> Response {
-    ok(&json!({ "name": "scry", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
+    ok(&describe::server())
 }
 
 async fn is_host_ready(app: App) -> Response {

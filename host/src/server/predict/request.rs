@@ -17,7 +17,7 @@ use scry_card::Interrupt;
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
 use scry_protocol::{Format, KEY_MAX_BYTES, Sent, Surface, sent_tensors};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -28,6 +28,7 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) predictor: Predictor,
     pub(in crate::server) body_max_bytes: usize,
     pub(in crate::server) body_timeout: Duration,
+    pub(in crate::server) idle_timeout: Duration,
     pub(in crate::server) is_ready: Arc<AtomicBool>,
     pub(in crate::server) stopping: Stopping,
     /// The model that a path without one means.
@@ -35,6 +36,13 @@ pub(in crate::server) struct Shared {
     pub(in crate::server) documents: Documents,
     /// Descriptions that may be made at once.
     pub(in crate::server) describing: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Whether the host takes predictions: it has what it is to serve, and is not ending.
+    pub(in crate::server) fn takes_predictions(&self) -> bool {
+        self.stopping.is_serving() && self.is_ready.load(Ordering::Relaxed)
+    }
 }
 
 pub(in crate::server) type App = State<Arc<Shared>>;
@@ -176,39 +184,45 @@ static DEGRADED: HeaderName = HeaderName::from_static("scry-degraded");
 static WARNINGS: HeaderName = HeaderName::from_static("scry-warnings");
 static REFUSED_ROWS: HeaderName = HeaderName::from_static("scry-refused-rows");
 
-/// An answer, with headers that say what gave it, why if that was a fallback, and whether
-/// something was found in the inputs.
-fn answered(reply: Reply) -> Response {
-    let Reply { body, json_bytes, model, version, digest, degraded, warnings, refused_rows } = reply;
-    let mut response = json_response(StatusCode::OK, body);
-    if let Some(bytes) = json_bytes {
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        response.headers_mut().insert(&JSON_BYTES, bytes.into());
+/// An answer, with headers that say what gave it.
+fn answered(mut reply: Reply) -> Response {
+    let mut response = json_response(StatusCode::OK, std::mem::take(&mut reply.body));
+    let headers = response.headers_mut();
+    if let Some(bytes) = reply.json_bytes {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(&JSON_BYTES, bytes.into());
     }
+    describe(&reply, headers);
+    response
+}
+
+/// Says what gave an answer, why if that was a fallback, and whether something was found in the
+/// inputs.
+pub(in crate::server) fn describe(reply: &Reply, headers: &mut HeaderMap) {
+    let Reply { model, version, digest, degraded, warnings, refused_rows, .. } = reply;
     let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     };
-    put(&MODEL, &model);
-    put(&VERSION, &version);
-    if let Some(digest) = &digest {
+    put(&MODEL, model);
+    put(&VERSION, version);
+    if let Some(digest) = digest {
         put(&DIGEST, digest);
     }
     if let Some(degraded) = degraded {
         put(&DEGRADED, degraded);
     }
-    if warnings > 0 {
+    if *warnings > 0 {
         put(&WARNINGS, &warnings.to_string());
     }
-    if refused_rows > 0 {
+    if *refused_rows > 0 {
         put(&REFUSED_ROWS, &refused_rows.to_string());
     }
-    response
 }
 
 /// `X-Request-Timeout-Ms`: a deadline shorter than the model's.
-fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
+pub(in crate::server) fn header_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
     let millis = value.to_str().ok().and_then(whole_number);
     let wrong = || {

@@ -3,8 +3,8 @@
 //! Never decodes what no operator asks for, and never nests: a graph within a graph is refused as an attribute.
 
 use crate::import::boosters::error::{BoosterError, Read};
-use crate::import::protobuf::{Fields, Value, numbers};
 use scry_card::strict;
+use scry_protocol::protobuf::{Fields, Value, numbers};
 use std::collections::BTreeMap;
 
 /// Elements of an attribute: as many as all trees may have nodes.

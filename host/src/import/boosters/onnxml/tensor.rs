@@ -5,7 +5,7 @@
 use super::message::text;
 use super::value::Kind;
 use crate::import::boosters::error::{BoosterError, Read};
-use crate::import::protobuf::{Fields, Value, numbers};
+use scry_protocol::protobuf::{Fields, Value, numbers};
 
 /// Whole numbers are exact as floats up to here.
 const WHOLE_MAX: i64 = 1 << 53;

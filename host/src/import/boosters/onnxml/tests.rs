@@ -2,9 +2,9 @@
 
 use crate::import::boosters::tests::{damaged, differing, files_in, is_refused_or_reads};
 use crate::import::parts_of;
-use crate::import::protobuf::{put_bytes, put_number};
 use proptest::prelude::*;
 use scry_graph::Model;
+use scry_protocol::protobuf::{put_bytes, put_number};
 
 const FOLDER: &str = "onnxml";
 

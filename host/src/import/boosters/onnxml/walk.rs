@@ -7,8 +7,8 @@ use super::translation::Translation;
 use super::value::{Form, Kind, Numbers, Value};
 use crate::import::boosters::booster::FEATURES_MAX;
 use crate::import::boosters::error::{BoosterError, Read};
-use crate::import::protobuf::{self, Fields};
 use scry_card::{Datatype, strict};
+use scry_protocol::protobuf::{self, Fields};
 
 /// As a model file has room for.
 const NODES_MAX: usize = 4_096;

@@ -21,8 +21,10 @@ pub enum Damaged {
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// A number, a truth value, or an element of an enumeration.
     Number(u64),
+    /// A text, bytes, a message, or a list of numbers.
     Bytes(&'a [u8]),
     /// Four or eight bytes.
     Fixed(&'a [u8]),
@@ -30,26 +32,29 @@ pub(super) enum Value<'a> {
 
 /// A field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
-    pub(super) number: u64,
-    pub(super) value: Value<'a>,
+pub struct Field<'a> {
+    /// Its number in the message's description.
+    pub number: u64,
+    /// What it holds.
+    pub value: Value<'a>,
     /// All of it, as it stands in the message.
-    pub(super) raw: &'a [u8],
+    pub raw: &'a [u8],
 }
 
 impl<'a> Field<'a> {
     /// What it holds, if it has that number.
-    pub(super) fn value_of(&self, number: u64) -> Option<Value<'a>> {
+    pub fn value_of(&self, number: u64) -> Option<Value<'a>> {
         (self.number == number).then_some(self.value)
     }
 }
 
 /// The fields of a message, in order; after damage comes none.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(&'a [u8]);
+pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(message: &'a [u8]) -> Self {
+    /// Of a message's bytes.
+    pub fn of(message: &'a [u8]) -> Self {
         Self(message)
     }
 
@@ -108,7 +113,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Numbers without keys, one behind the other; after damage comes none.
-pub(super) fn numbers(packed: &[u8]) -> impl Iterator<Item = Result<u64, Damaged>> {
+pub fn numbers(packed: &[u8]) -> impl Iterator<Item = Result<u64, Damaged>> {
     let mut rest = Fields(packed);
     std::iter::from_fn(move || {
         if rest.0.is_empty() {
@@ -123,14 +128,19 @@ pub(super) fn numbers(packed: &[u8]) -> impl Iterator<Item = Result<u64, Damaged
 }
 
 /// Adds a field of bytes to a message.
-pub(super) fn put_bytes(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    put(message, field << 3 | 2);
-    put(message, bytes.len() as u64);
+pub fn put_bytes(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_key(message, field, bytes.len());
     message.extend_from_slice(bytes);
 }
 
+/// Adds the key of a field of so many bytes, which are to follow.
+pub fn put_key(message: &mut Vec<u8>, field: u64, length: usize) {
+    put(message, field << 3 | 2);
+    put(message, length as u64);
+}
+
 /// Adds a field that is a number.
-pub(super) fn put_number(message: &mut Vec<u8>, field: u64, number: u64) {
+pub fn put_number(message: &mut Vec<u8>, field: u64, number: u64) {
     put(message, field << 3);
     put(message, number);
 }

@@ -1,0 +1,126 @@
+//! The calls of the inference service by name: what the host and its models are. Decides nothing.
+
+use super::arriving::Arriving;
+use super::infer;
+use super::permit::Permit;
+use super::status::{no_call, refuse, status_of};
+use crate::access::Need;
+use crate::server::edge::Answering;
+use crate::server::error::HttpError;
+use crate::server::predict::describe::{self, config_of, made_aside, metadata_of, statistics_of};
+use crate::server::predict::request::{Shared, parse_version};
+use crate::server::repository::{self, IndexRequest};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use hyper::body::Incoming;
+use prost::Message;
+use scry_catalog::VersionRef;
+use scry_grpc::{
+    ModelConfigRequest, ModelConfigResponse, ModelMetadataRequest, ModelMetadataResponse, ModelReadyRequest,
+    ModelReadyResponse, ModelStatisticsRequest, ModelStatisticsResponse, RepositoryIndexRequest,
+    RepositoryIndexResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse,
+    ServerReadyRequest, ServerReadyResponse,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Arc;
+use tonic::server::Grpc;
+use tonic::{Response, Status};
+use tonic_prost::ProstCodec;
+use tower::service_fn;
+
+/// A message that is no prediction is not longer than this.
+pub(super) const CALL_MAX_BYTES: usize = 64 << 10;
+
+/// Answers a call of the inference service.
+pub(super) fn answer(app: &Arc<Shared>, method: &str, request: Request<Incoming>) -> Answering {
+    match method {
+        "ModelInfer" => infer::one(app, request),
+        "ModelStreamInfer" => infer::stream(app, request),
+        "ServerLive" => unary(app, request, |_, _, _: ServerLiveRequest| Ok(ServerLiveResponse { live: true })),
+        "ServerReady" => unary(app, request, |app, _, _: ServerReadyRequest| {
+            Ok(ServerReadyResponse { ready: app.takes_predictions() })
+        }),
+        "ModelReady" => unary(app, request, is_ready),
+        "ServerMetadata" => unary(app, request, |_, _, _: ServerMetadataRequest| {
+            as_message::<ServerMetadataResponse>(describe::server())
+        }),
+        "ModelMetadata" => unary(app, request, |app, permit, asked: ModelMetadataRequest| {
+            permit.check(app, Need::Describe(asked.name.clone()))?;
+            as_message::<ModelMetadataResponse>(metadata_of(app, &asked.name, version(&asked.version)?.as_ref())?)
+        }),
+        "ModelConfig" => unary(app, request, |app, permit, asked: ModelConfigRequest| {
+            permit.check(app, Need::Describe(asked.name.clone()))?;
+            let config = config_of(app, &asked.name, version(&asked.version)?.as_ref())?;
+            Ok(ModelConfigResponse { config: Some(as_message(config)?) })
+        }),
+        "ModelStatistics" => unary(app, request, |app, permit, asked: ModelStatisticsRequest| {
+            permit.check(app, if asked.name.is_empty() { Need::Read } else { Need::Describe(asked.name.clone()) })?;
+            let name = Some(&*asked.name).filter(|name| !name.is_empty());
+            as_message::<ModelStatisticsResponse>(statistics_of(app, name, version(&asked.version)?.as_ref())?)
+        }),
+        "RepositoryIndex" => unary(app, request, |app, _, asked: RepositoryIndexRequest| {
+            let listed = repository::index(&app.predictor.routes(), &IndexRequest { ready: Some(asked.ready) });
+            Ok(RepositoryIndexResponse { models: as_message(listed)? })
+        }),
+        "RepositoryModelLoad" | "RepositoryModelUnload" => {
+            let message = "models change on the admin listener, by its HTTP interface; this listener changes nothing";
+            refuse(Status::permission_denied(format!("{method}: {message}")))
+        }
+        "SystemSharedMemoryStatus"
+        | "SystemSharedMemoryRegister"
+        | "SystemSharedMemoryUnregister"
+        | "CudaSharedMemoryStatus"
+        | "CudaSharedMemoryRegister"
+        | "CudaSharedMemoryUnregister" => refuse(Status::unimplemented(format!(
+            "{method}: no memory is shared with clients; send tensors in messages"
+        ))),
+        "TraceSetting" | "LogSettings" => {
+            refuse(Status::unimplemented(format!("{method}: what the host logs is in its configuration file")))
+        }
+        _ => refuse(no_call(request.uri().path())),
+    }
+}
+
+/// Answers a call with what HTTP would say, off the threads that do I/O: it grows with cards and models.
+fn unary<I, O>(
+    app: &Arc<Shared>,
+    request: Request<Incoming>,
+    call: impl Fn(&Shared, &Permit, I) -> Result<O, HttpError> + Clone + Send + Sync + 'static,
+) -> Answering
+where
+    I: Message + Default + Send + 'static,
+    O: Message + Default + Send + 'static,
+{
+    let (app, permit) = (app.clone(), Permit::of(&request));
+    let request = request.map(|body| Arriving::new(body, app.body_timeout));
+    let answer = service_fn(move |message: tonic::Request<I>| {
+        let (app, call, permit) = (app.clone(), call.clone(), permit.clone());
+        async move {
+            let answered = made_aside(&app, move |app| call(app, &permit, message.into_inner())).await;
+            answered.flatten().map(Response::new).map_err(status_of)
+        }
+    });
+    let mut grpc = Grpc::new(ProstCodec::<O, I>::default()).max_decoding_message_size(CALL_MAX_BYTES);
+    Box::pin(async move { grpc.unary(answer, request).await.map(Body::new) })
+}
+
+/// A version that is named.
+fn version(text: &str) -> Result<Option<VersionRef>, HttpError> {
+    Some(text).filter(|text| !text.is_empty()).map(parse_version).transpose()
+}
+
+fn is_ready(app: &Shared, permit: &Permit, asked: ModelReadyRequest) -> Result<ModelReadyResponse, HttpError> {
+    permit.check(app, Need::Describe(asked.name.clone()))?;
+    let served = app.predictor.served(&asked.name)?;
+    let number = version(&asked.version)?.map_or(Ok(served.serving.live), |version| served.resolve(&version))?;
+    Ok(ModelReadyResponse { ready: app.stopping.is_serving() && served.target(number).is_ok() })
+}
+
+/// What HTTP answers as JSON, as a message.
+fn as_message<T: DeserializeOwned>(document: Value) -> Result<T, HttpError> {
+    serde_json::from_value(document).map_err(|error| {
+        tracing::error!(%error, "a description has no message; this is a bug in scry");
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
+    })
+}
