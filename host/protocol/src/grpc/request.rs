@@ -111,7 +111,7 @@ fn read<'a>(message: &[u8], interrupt: &mut Interrupt<'_>) -> Result<Decoded<'a>
         timeout: options.timeout.map(Duration::from_micros),
         key: options.key,
         by_row: options.invalid_rows == InvalidRows::RefuseRow,
-        reply: ReplyForm { id: (!id.is_empty()).then(|| id.to_owned()), outputs },
+        reply: ReplyForm { id: (!id.is_empty()).then(|| id.to_owned()), outputs, ..ReplyForm::default() },
         sent: None,
     })
 }

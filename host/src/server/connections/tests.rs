@@ -1,4 +1,8 @@
 use super::*;
+use crate::server::edge::routed;
+use crate::server::watchdog::Timeouts;
+use crate::telemetry::Metrics;
+use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
 use std::time::Duration;

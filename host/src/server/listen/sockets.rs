@@ -2,7 +2,7 @@
 
 use super::{At, Bound, ServeError};
 use crate::config::Config;
-use crate::server::connections::Edge;
+use crate::server::edge::Edge;
 use crate::server::shutdown::Stopping;
 use std::io;
 use std::net::SocketAddr;
