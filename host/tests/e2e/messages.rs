@@ -91,7 +91,14 @@ fn of_a_v2_request() {
             loan(r#""shape":[1],"datatype":"FP16","data":[1]"#, ""),
             "field `amount`: expected a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES, found FP16".into(),
         ),
-        (loan(r#""shape":[1],"datatype":"INT64","data":[1]"#, ""), "field `amount`: expected FP64, found INT64".into()),
+        (
+            loan(r#""shape":[1],"datatype":"BYTES","data":["1"]"#, ""),
+            "field `amount`: expected FP64, found BYTES".into(),
+        ),
+        (
+            loan(r#""shape":[1],"datatype":"INT64","data":[9007199254740993]"#, ""),
+            "field `amount`, row 0: expected an FP64 value, found 9007199254740993".into(),
+        ),
     ]
     .map(|(body, says): (String, String)| (body.into_bytes(), says))
     .into_iter()
