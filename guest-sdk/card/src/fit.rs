@@ -4,7 +4,7 @@
 //! Never rounds a number, and never changes the order of elements.
 
 use crate::form::check_column;
-use crate::{CheckKind, Echo, Field, Interrupt, Interrupted, Invalid, Tensor, Values};
+use crate::{CheckKind, Datatype, Echo, Field, Interrupt, Interrupted, Invalid, Tensor, Values};
 use std::fmt;
 
 /// Steps that converting a number takes.
@@ -78,6 +78,7 @@ fn converted(
         Values::Uint16(list) => each!(list, Number::Whole),
         Values::Uint32(list) => each!(list, Number::Whole),
         Values::Uint64(list) => each!(list, Number::Whole),
+        Values::Fp32(_) | Values::Fp64(_) if !matches!(field.datatype, Datatype::Fp32 | Datatype::Fp64) => Ok(None),
         Values::Fp32(list) => each!(list, Number::Real),
         Values::Fp64(list) => each!(list, Number::Real),
     }
@@ -88,7 +89,7 @@ fn into(
     numbers: impl ExactSizeIterator<Item = Number>,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Option<Result<Values, (usize, Number)>>, Interrupted> {
-    use crate::Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
+    use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
     macro_rules! whole {
         ($variant:ident) => {
             list(numbers, |whole| whole.try_into().ok(), |_| None, interrupt)?.map(Values::$variant)
@@ -155,7 +156,6 @@ fn wide(real: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Datatype;
     use proptest::prelude::*;
 
     fn field(datatype: Datatype, shape: &[u64]) -> Field {

@@ -67,7 +67,7 @@ fn every_bad_tensor_is_named() {
     };
     let tensors = || {
         vec![
-            named("age", &[1], Values::Fp32(vec![1.0])),
+            named("age", &[1], Values::Bool(vec![true])),
             named("state", &[2], Values::neutral(Datatype::Bytes, 2)),
             named("state", &[1], Values::neutral(Datatype::Bytes, 1)),
             named("x", &[1], Values::Bool(vec![true])),
@@ -76,7 +76,7 @@ fn every_bad_tensor_is_named() {
     let all = [
         "form field `state`: expected the field once, found the field twice",
         "unknown-field field `x`: expected one of age, state, pair, found an unknown field",
-        "type field `age`: expected FP64, found FP32",
+        "type field `age`: expected FP64, found BOOL",
         "shape field `state`: expected shape [1], found shape [2]",
         "missing field `pair`: expected an INT8 tensor, found nothing",
     ];

@@ -92,6 +92,10 @@ fn of_a_v2_request() {
             "field `amount`: expected a datatype of BOOL, INT8-64, UINT8-64, FP32, FP64, BYTES, found FP16".into(),
         ),
         (
+            loan(r#""shape":[1],"datatype":"BYTES","data":["1"]"#, ""),
+            "field `amount`: expected FP64, found BYTES".into(),
+        ),
+        (
             loan(r#""shape":[1],"datatype":"INT64","data":[9007199254740993]"#, ""),
             "field `amount`, row 0: expected an FP64 value, found 9007199254740993".into(),
         ),

@@ -194,7 +194,7 @@ fn a_wrong_request_is_told_which_field_what_was_expected_and_what_was_found() {
         (without_hour, vec!["field `hour`", "expected an INT64 tensor", "found nothing"]),
         (set("hour", "datatype", json!("FP64")), vec!["field `hour`", "expected INT64", "found FP64"]),
         (set("hour", "datatype", json!("INT65")), vec!["field `hour`", "expected a datatype of", "found INT65"]),
-        (set("hour", "shape", json!([1, 1])), vec!["field `hour`", "expected shape [1]", "found shape [1, 1]"]),
+        (set("hour", "shape", json!([1, 1, 1])), vec!["field `hour`", "expected shape [1]", "found shape [1, 1, 1]"]),
         (set("hour", "shape", json!([2])), vec!["field `hour`", "2 elements", "found 1"]),
         (set("hour", "data", json!([1, 2])), vec!["field `hour`", "1 elements", "found 2"]),
         (
