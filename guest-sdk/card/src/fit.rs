@@ -10,6 +10,9 @@ use std::fmt;
 /// Steps that converting a number takes.
 const NUMBER_STEPS: usize = 4;
 
+/// Numbers of another type, or the first that this type does not have, and where it is.
+type Converted<T> = Result<T, (usize, Number)>;
+
 /// A number of any type.
 #[derive(Clone, Copy)]
 enum Number {
@@ -60,7 +63,7 @@ fn converted(
     field: &Field,
     values: &Values,
     interrupt: &mut Interrupt<'_>,
-) -> Result<Option<Result<Values, (usize, Number)>>, Interrupted> {
+) -> Result<Option<Converted<Values>>, Interrupted> {
     macro_rules! each {
         ($list:expr, $number:expr) => {{
             let numbers = $list.iter().map(|&value| $number(value.into()));
@@ -88,7 +91,7 @@ fn into(
     field: &Field,
     numbers: impl ExactSizeIterator<Item = Number>,
     interrupt: &mut Interrupt<'_>,
-) -> Result<Option<Result<Values, (usize, Number)>>, Interrupted> {
+) -> Result<Option<Converted<Values>>, Interrupted> {
     use Datatype::{Bool, Bytes, Fp32, Fp64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64};
     macro_rules! whole {
         ($variant:ident) => {
@@ -118,7 +121,7 @@ fn list<T>(
     of_whole: impl Fn(i128) -> Option<T>,
     of_real: impl Fn(f64) -> Option<T>,
     interrupt: &mut Interrupt<'_>,
-) -> Result<Result<Vec<T>, (usize, Number)>, Interrupted> {
+) -> Result<Converted<Vec<T>>, Interrupted> {
     let mut list = Vec::with_capacity(numbers.len());
     for (at, number) in numbers.enumerate() {
         interrupt.spend(NUMBER_STEPS)?;

@@ -13,7 +13,6 @@ import tritonclient.grpc.aio as triton_aio
 import golden
 from golden import check, text_of
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kserve import InferenceGRPCClient, InferInput, InferRequest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
@@ -179,7 +178,7 @@ def streamed(client, model, of, columns, found):
     for at in range(20):
         result, error = answers.get(timeout=30)
         if at % 5 == 3:
-            assert result is None and "model 'nothing' is not known" in str(error), error
+            assert result is None and "model `nothing` is not known" in str(error), error
             continue
         assert error is None, error
         response = result.get_response()
@@ -190,7 +189,7 @@ def streamed(client, model, of, columns, found):
 
 def refusals(client, model, columns):
     name = model["name"]
-    fails(lambda: client.infer("nothing", sent(columns)), "NOT_FOUND", "model 'nothing' is not known")
+    fails(lambda: client.infer("nothing", sent(columns)), "NOT_FOUND", "model `nothing` is not known")
     fails(lambda: client.infer(name, sent(columns), model_version="99"), "NOT_FOUND", "99")
     fails(lambda: client.infer(name, sent(columns)[1:] or sent({"odd": np.ones(1)})), "INVALID_ARGUMENT")
     fails(lambda: client.infer(name, sent(columns), outputs=[triton.InferRequestedOutput("odd")]), "INVALID_ARGUMENT", "odd")
@@ -225,26 +224,6 @@ async def with_triton_aio(address, model, of, columns, found):
         assert seen == [str(at) for at in range(10)]
 
 
-async def with_kserve(address, model, columns):
-    async with InferenceGRPCClient(address) as client:
-        assert await client.is_server_live() and await client.is_server_ready() and await client.is_model_ready(model["name"])
-        for is_binary in (True, False):
-            inputs = []
-            for name, values in columns.items():
-                tensor = InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype))
-                tensor.set_data_from_numpy(values, binary_data=is_binary)
-                inputs.append(tensor)
-            response = await client.infer(InferRequest(model["name"], inputs, request_id="id"))
-            assert (response.id, response.model_name) == ("id", model["name"])
-            check(model, {output.name: output.as_numpy() for output in response.outputs})
-        try:
-            await client.is_model_ready("nothing")
-        except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.NOT_FOUND, error
-        else:
-            raise AssertionError("a model that is not there is ready")
-
-
 def health(address):
     stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(address))
     for service in ("", "inference.GRPCInferenceService"):
@@ -261,7 +240,6 @@ def main():
     for model in known:
         of, columns, found = with_triton(address, model)
         asyncio.run(with_triton_aio(address, model, of, columns, found))
-        asyncio.run(with_kserve(address, model, columns))
     stub = grpc.insecure_channel(address).unary_unary("/inference.GRPCInferenceService/Nothing")
     fails(lambda: stub(b""), "UNIMPLEMENTED", "/inference.GRPCInferenceService/Nothing")
     print("all clients were answered")

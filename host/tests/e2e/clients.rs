@@ -70,7 +70,7 @@ fn imported(host: &Host, dir: &Path, name: &str) -> Value {
 #[test]
 fn tritonclient_kserve_and_mlserver_get_the_golden_answers() {
     let interpreter = environment();
-    let host = Host::start();
+    let host = Host::with("[limits]\ndeadline_ms = 10000\n");
     let dir = tempfile::tempdir().unwrap();
     let mut models = vec![imported(&host, dir.path(), "titanic")];
     for name in ["bikeshare", "digits"] {
@@ -82,6 +82,7 @@ fn tritonclient_kserve_and_mlserver_get_the_golden_answers() {
     for (program, says) in [
         ("v2_http.py", "all clients were answered"),
         ("v2_grpc.py", "all clients were answered"),
+        ("kserve_grpc.py", "all clients were answered"),
         ("descriptors.py", "descriptors agree"),
         ("mlserver_frames.py", "titanic: the golden"),
     ] {

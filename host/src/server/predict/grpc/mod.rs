@@ -49,7 +49,10 @@ impl Grpc {
         let health = HealthServer::new(Health::new(app.clone()));
         let described = || {
             let sets = Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+            // Each of the two forms of reflection adds itself alone.
             sets.register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
         };
         let beside = vec![
             named(health),
