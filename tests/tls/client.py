@@ -121,7 +121,6 @@ def slow(url):
     import time
 
     tls = connected(url)
-    tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     tls.sendall(request())
     received = b""
     while b"\r\n\r\n" not in received:
