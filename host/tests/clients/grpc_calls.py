@@ -39,8 +39,6 @@ def main(url, model):
     client = triton.InferenceServerClient(url.removeprefix("http://"))
     answer = client.infer(model, inputs("well"))
     assert answer.as_numpy("y").tolist() == [1.0]
-    # NaN has a form here.
-    assert np.isnan(client.infer(model, inputs("nan")).as_numpy("y")).all()
 
     took = fails("DEADLINE_EXCEEDED", lambda: client.infer(model, inputs("loop"), client_timeout=0.5))
     assert took < 30, took

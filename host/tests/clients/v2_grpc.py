@@ -201,7 +201,7 @@ def refusals(client, model, columns):
         client.get_system_shared_memory_status, client.get_cuda_shared_memory_status, client.unregister_system_shared_memory,
         client.unregister_cuda_shared_memory, client.get_trace_settings, client.get_log_settings,
         lambda: client.register_system_shared_memory("x", "/x", 8),
-        lambda: client.register_cuda_shared_memory("x", b"x", 0, 8),
+        lambda: client.register_cuda_shared_memory("x", b"eA==", 0, 8),
     ):
         fails(call, "UNIMPLEMENTED")
 
