@@ -47,10 +47,10 @@ fn halves_are_read_without_loss() {
     let half = |bits: u16| one("FP16", &[1], &bits.to_le_bytes()).map(|tensor| tensor.values);
     for (bits, value) in [
         (0x3c00, 1.0),
-        (0x3555, 0.333_251_953_125),
+        (0x3555, 0.333_251_95),
         (0x7bff, 65_504.0),
-        (0x0001, 5.960_464_477_539_063e-8),
-        (0x83ff, -6.097_555_160_522_461e-5),
+        (0x0001, 5.960_464_5e-8),
+        (0x83ff, -6.097_555e-5),
         (0x7c00, f32::INFINITY),
         (0xfc00, f32::NEG_INFINITY),
     ] {
