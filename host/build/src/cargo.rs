@@ -1,7 +1,8 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
+use super::error::BuildError;
+use super::request::Request;
 use super::settings::{self, TARGET};
-use super::{BuildError, Request};
 use scry_card::{Card, CardError, Checks, Schema, is_model_name};
 use scry_catalog::Freshness;
 use scry_component::wrong_date;

@@ -6,7 +6,7 @@
 //! no WASI at all, a component's behaviour is sealed with its digest, and an
 //! instance is made faster. What is not std's is refused by name.
 
-use super::BuildError;
+use super::error::BuildError;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, ExportSection, Function, FunctionSection, ImportSection, MemArg, Module};
 use wasmparser::{

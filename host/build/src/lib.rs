@@ -10,112 +10,27 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod error;
 mod inert_wasi;
+mod request;
 mod settings;
 
 pub use cargo::{ensure_target, missing_target};
+pub use error::BuildError;
 pub use inert_wasi::replace as without_wasi;
+pub use request::Request;
 
+use request::{LOAD_MEMORY_MAX_BYTES, LOAD_TIME_MAX};
 use scry_card::properties::Properties;
 use scry_card::stats::References;
-use scry_card::{Card, CardError, Checker, Golden, Invalid, Schema, strict};
-use scry_catalog::FreshnessError;
-use scry_component::{self, ComponentError, Description};
+use scry_card::{Card, CardError, Checker, Golden, Schema, strict};
+use scry_component::{self, Description};
 use scry_sandbox::snapshot::{self, SnapshotError};
 use scry_sandbox::{CallError, CallLimits, Found, Metering, Sandbox};
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// How long a model may take to load, where the request does not say.
-const LOAD_TIME_MAX: Duration = Duration::from_secs(60);
-/// How much memory it may take.
-const LOAD_MEMORY_MAX_BYTES: u64 = 256 << 20;
-
-/// Why a crate did not become a component.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Cargo, or what it was asked to do.
-    #[error("{0}")]
-    Cargo(String),
-    /// The compiled module cannot become a component.
-    #[error("the compiled module cannot become a component: {0}")]
-    Encode(String),
-    /// It wants something that no model gets.
-    #[error("the model imports `{0}`, which is not granted: a model may only log")]
-    Import(String),
-    /// Loading or describing it failed.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// Loading it takes too long.
-    #[error("`load` failed: it takes longer than `--load-timeout-s` allows, {} seconds", .0.as_secs())]
-    LoadTime(Duration),
-    /// Loading it takes too much memory.
-    #[error("`load` failed: the model takes more memory than a build allows, {LOAD_MEMORY_MAX_BYTES} bytes")]
-    LoadMemory,
-    /// The card is wrong.
-    #[error("[package.metadata.scry] or the records: {0}")]
-    Card(#[from] CardError),
-    /// A date that is none.
-    #[error(
-        "[package.metadata.scry] {key}: expected a date such as 2026-11-23 or 2026-11-23T10:00:00Z, found `{found}`"
-    )]
-    Date {
-        /// Which key.
-        key: &'static str,
-        /// What it holds.
-        found: String,
-    },
-    /// An age that cannot be told.
-    #[error("[package.metadata.scry] {0}")]
-    Freshness(#[from] FreshnessError),
-    /// The examples do not read.
-    #[error("{}: {message}", path.display())]
-    Golden {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// An example does not fit the schema.
-    #[error("{}: example `{example}`: {error}", path.display())]
-    Example {
-        /// The file.
-        path: PathBuf,
-        /// Which example.
-        example: String,
-        /// Which field, expected and found.
-        error: Box<Invalid>,
-    },
-    /// The reference statistics do not read, or do not fit the schema.
-    #[error("{}: {message}; `scry profile` writes it", path.display())]
-    References {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// The properties do not read, or do not fit the schema.
-    #[error("{}: {message}", path.display())]
-    Properties {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// The result is not what the host takes; a bug of ours.
-    #[error("the finished component is refused: {0}")]
-    Unfit(#[from] ComponentError),
-    /// The file system said no.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What it said.
-        error: std::io::Error,
-    },
-}
+use std::time::Instant;
 
 /// A step of a build, as it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,21 +55,6 @@ impl Step {
             Self::Embed => "embedding card, golden examples and reference statistics",
         }
     }
-}
-
-/// What to build, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The crate's folder.
-    pub dir: PathBuf,
-    /// Cargo features to switch on.
-    pub features: Vec<String>,
-    /// Whether cargo may print its own progress.
-    pub show_cargo: bool,
-    /// Where compiled files go; by default a folder of cargo's own.
-    pub target_dir: Option<PathBuf>,
-    /// How long the model may take to load; by default a minute.
-    pub load_time_max: Option<Duration>,
 }
 
 /// Builds a crate into a component's bytes.

@@ -8,7 +8,7 @@
 //! they meet. So a loop that adds up pays nothing, and what is stored after it
 //! is made canonical once.
 
-use super::Shape;
+use super::known::Shape;
 use super::steps::{Does, Function, Step};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

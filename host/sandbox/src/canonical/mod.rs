@@ -11,42 +11,19 @@
 //! anything but function bodies. What it does not know is refused.
 
 mod analysis;
+mod known;
 mod rewrite;
 mod steps;
 #[cfg(test)]
 mod tests;
 
-use wasmparser::{BinaryReaderError, FuncValidatorAllocations, Parser, ValidPayload, Validator, WasmFeatures};
+pub use known::CanonicalError;
+
+use known::KNOWN;
+use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator};
 
 /// Part of what code is cached under: one more whenever the output changes.
 pub(super) const VERSION: u32 = 1;
-
-/// All that the analysis knows. Relaxed SIMD, above all, differs between
-/// processors in more than NaN bits.
-const KNOWN: WasmFeatures = WasmFeatures::WASM2
-    .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::TAIL_CALL)
-    .union(WasmFeatures::COMPONENT_MODEL);
-
-/// Why bytes were refused.
-#[derive(Debug, thiserror::Error)]
-pub enum CanonicalError {
-    /// It does not validate.
-    #[error("invalid, or of a WebAssembly feature that no model gets: {0}")]
-    Refused(#[from] BinaryReaderError),
-    /// The analysis has lost its way.
-    #[error("code that cannot be followed; this is a bug in scry")]
-    Unfollowed,
-}
-
-/// A kind of value whose NaN bits arithmetic leaves open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    F32,
-    F64,
-    F32x4,
-    F64x2,
-}
 
 /// The component, or the module, with canonical NaNs.
 pub fn canonical(bytes: &[u8]) -> Result<Vec<u8>, CanonicalError> {

@@ -1,8 +1,8 @@
 //! Puts the patches into the binary. All other bytes stay as they are.
 
 use super::analysis::Patch;
+use super::known::{CanonicalError, KNOWN, Shape};
 use super::steps::Function;
-use super::{CanonicalError, KNOWN, Shape};
 use std::iter::Peekable;
 use wasm_encoder::{Encode, Ieee32, Ieee64, Instruction, ValType};
 use wasmparser::{BinaryReader, FunctionBody, Parser};

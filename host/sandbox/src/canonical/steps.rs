@@ -1,7 +1,7 @@
 //! A function as the analysis sees it: its control flow, its float locals,
 //! its float arithmetic; of everything else, only what it pops and pushes.
 
-use super::{CanonicalError, Shape};
+use super::known::{CanonicalError, Shape};
 use wasmparser::{FuncValidator, FunctionBody, Operator, ValType, WasmModuleResources};
 
 /// A function with float arithmetic.

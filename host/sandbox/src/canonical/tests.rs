@@ -2,6 +2,7 @@ mod operators;
 mod random;
 
 use super::analysis::Patch;
+use super::known::Shape;
 use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
