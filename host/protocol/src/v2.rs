@@ -7,15 +7,17 @@
 pub mod binary;
 mod classes;
 mod outputs;
+mod place;
 mod plain;
 mod response;
 mod tensor;
 
 pub(crate) use outputs::truth;
 pub use outputs::{CLASSES_MAX, OutputError, OutputForm, Outputs};
+pub(crate) use place::placed;
 pub use response::{InferResponse, Written};
 pub use tensor::SentTensor;
-pub(crate) use tensor::{check_parameter, placed};
+pub(crate) use tensor::check_parameter;
 
 use crate::error::ProtocolError;
 use crate::options::{InvalidRows, Options};

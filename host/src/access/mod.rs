@@ -4,6 +4,7 @@
 //! Decides on a request's head alone. Never reads a body or a file, never looks whether a model exists.
 
 mod audit;
+mod digest;
 mod file;
 mod hosts;
 mod need;
@@ -13,13 +14,14 @@ mod scope;
 mod tokens;
 
 pub use audit::{Audit, Refused};
+pub use digest::TokenDigest;
 pub use file::{Entry, FILE_HEADER, TOKENS_MAX, TokenFile, TokenFileError, is_token_name};
 pub use hosts::{Hosts, is_host_name};
 pub use need::{Need, Surface};
 pub use rate::Rate;
 pub use refusal::Refusal;
 pub use scope::{Scope, ScopeError};
-pub use tokens::{ADMIN, Caller, TokenDigest, Tokens};
+pub use tokens::{ADMIN, Caller, Tokens};
 
 use arc_swap::ArcSwap;
 use std::sync::Arc;

@@ -4,12 +4,14 @@
 
 mod admin;
 mod fields;
+mod json;
 mod models;
 mod operation;
 mod prediction;
 
 pub use models::Described;
 
+use json::json_map;
 use operation::{Operation, components};
 use serde_json::{Map, Value, json};
 
@@ -78,13 +80,6 @@ fn document(title: &str, about: &str, operations: &[Operation], schemas: &str) -
 fn extend(document: &mut Value, pointer: &str, more: Map<String, Value>) {
     if let Some(map) = document.pointer_mut(pointer).and_then(Value::as_object_mut) {
         map.extend(more);
-    }
-}
-
-fn json_map(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a document says of one model: its operations with the types of its card and its golden examples.
 
 use super::fields::{row, tensors};
-use super::json_map;
+use super::json::json_map;
 use super::operation::{content, prediction, reference};
 use super::prediction::{PREDICTING, PREDICTING_ROWS};
 use scry_card::{Card, Example, Field, Golden};

@@ -1,6 +1,6 @@
 //! One operation of a listener, and what operations have in common.
 
-use super::json_map;
+use super::json::json_map;
 use serde_json::{Map, Value, json};
 
 /// One operation, as a line of a table.

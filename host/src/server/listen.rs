@@ -3,11 +3,10 @@
 mod secure;
 mod sockets;
 
-pub use secure::At;
-
 use crate::access::Surface;
 use crate::config::{Config, Shutdown};
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
+use crate::server::bound::{At, Bound, ServeError};
 use crate::server::descriptors::prediction_connections;
 use crate::server::edge::{Edge, routed};
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
@@ -16,44 +15,11 @@ use crate::server::{admin, metrics, predict};
 use crate::serving::Predictor;
 use secure::Secure;
 use sockets::Sockets;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A scraper or two.
 const METRICS_CONNECTIONS_MAX: usize = 16;
-
-/// Why a host could not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {address}: {error}; choose another with `{option}`")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        error: std::io::Error,
-        /// The option that changes it.
-        option: &'static str,
-    },
-    /// The token file or a certificate does not read.
-    #[error("{0}")]
-    Secure(String),
-    /// The system refused something else.
-    #[error("cannot serve: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-/// Where a host listens.
-#[derive(Debug, Clone, Copy)]
-pub struct Bound {
-    /// Predictions.
-    pub prediction: At,
-    /// Changes.
-    pub admin: At,
-    /// Metrics without a token.
-    pub metrics: Option<At>,
-}
 
 /// Serves both listeners until `stop` says so, then ends as it says; what `stop`
 /// says a second time ends it at once. `ready` gets the addresses once both are bound.

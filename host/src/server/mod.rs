@@ -3,6 +3,7 @@
 
 mod admin;
 mod body;
+mod bound;
 mod compression;
 mod connections;
 mod cors;
@@ -25,5 +26,6 @@ mod taking;
 mod tls;
 mod watchdog;
 
-pub use listen::{At, Bound, ServeError, serve};
+pub use bound::{At, Bound, ServeError};
+pub use listen::serve;
 pub use shutdown::Stop;

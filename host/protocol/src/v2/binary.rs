@@ -3,7 +3,7 @@
 //!
 //! Never knows how the bytes came, and never decides what becomes of a tensor.
 
-use super::tensor::placed;
+use super::place::placed;
 use scry_card::strict::cut;
 use scry_card::{
     CheckKind, Datatype, Field, Found, Interrupt, Interrupted, Misread, NamedTensor, ShownShape, Tensor, Text, Values,

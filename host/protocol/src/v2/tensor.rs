@@ -4,6 +4,7 @@
 //! bytes are row-major.
 
 use super::outputs::{SHARED_MEMORY, no_shared_memory};
+use super::place::{per_row, placed};
 use super::{binary, plain};
 use scry_card::strict::{Error, Walker, Within, cut, found as found_value, number, space};
 use scry_card::{
@@ -252,18 +253,6 @@ fn tensor(
         return Err(wrong(CheckKind::Shape, expected, Found::Said(values.len().to_string())));
     }
     Ok(NamedTensor { name, tensor: Tensor { shape, values, validity } })
-}
-
-/// What is wrong with one element, at its row and its place within the row's value.
-pub(crate) fn placed(misread: Misread, shape: &[u64], at: usize) -> Misread {
-    let per_row = per_row(shape);
-    let misread = misread.at_row(at / per_row);
-    if shape.len() > 1 { misread.at_element(at % per_row) } else { misread }
-}
-
-/// Elements of one row; never none.
-fn per_row(shape: &[u64]) -> usize {
-    element_count(shape.get(1..).unwrap_or_default()).unwrap_or(1).max(1)
 }
 
 /// Why a list is not read to its end.

@@ -1,33 +1,16 @@
 //! What makes the listeners safe, read from its files before they serve and followed while they do.
 
-use super::ServeError;
 use crate::access::{Access, Hosts, TokenFile, Tokens};
 use crate::config::{self, Config};
 use crate::registry::Looks;
+use crate::server::bound::ServeError;
 use crate::server::guard::{Guard, LogPace};
 use crate::server::reread::Reread;
 use crate::server::tls::Tls;
 use crate::telemetry::Metrics;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
-
-/// A listener's place, as clients name it.
-#[derive(Debug, Clone, Copy)]
-pub struct At {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// Whether it speaks TLS.
-    pub is_tls: bool,
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.address)
-    }
-}
 
 /// Who may do what on both listeners, and their certificates.
 pub(super) struct Secure {

@@ -1,7 +1,7 @@
 //! The sockets of the listeners.
 
-use super::{At, Bound, ServeError};
 use crate::config::Config;
+use crate::server::bound::{At, Bound, ServeError};
 use crate::server::edge::Edge;
 use crate::server::shutdown::Stopping;
 use std::io;

@@ -3,7 +3,8 @@
 //! Changes nothing, and calls no model.
 
 use crate::server::error::{HttpError, Parts, json_response};
-use crate::server::predict::request::{App, Shared, parse_version};
+use crate::server::predict::request::parse_version;
+use crate::server::predict::state::{App, Shared};
 use crate::server::repository;
 use crate::serving::{Served, ServedVersion, Steps, Timed};
 use axum::body::Body;

@@ -2,11 +2,11 @@
 //!
 //! Never asks another host for anything.
 
-use crate::openapi::{self, Described};
+use crate::openapi;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::predict::describe::{made_aside, target};
-use crate::server::predict::request::{App, Shared};
-use crate::serving::{Routes, Served};
+use crate::server::predict::documents::described;
+use crate::server::predict::state::{App, Shared};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query};
@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 /// Swagger UI, in gzip as the build found it.
 const BUNDLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz"));
@@ -25,10 +25,6 @@ const START: &str = include_str!("docs/start.js");
 /// The page runs its own files only, and is nobody's frame.
 const POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
-
-/// The document of the picture that it was made of.
-#[derive(Debug, Default)]
-pub(in crate::server) struct Documents(Mutex<Option<(Weak<Routes>, Bytes)>>);
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/openapi.json", get(document)).route("/docs", get(page)).route("/docs/{file}", get(file))
@@ -50,28 +46,6 @@ async fn document(app: App, Parts(Query(query)): Parts<Query<DocumentQuery>>) ->
         None => Ok::<_, HttpError>(app.documents.of(&app.predictor.routes())),
     });
     Ok(json_response(StatusCode::OK, json.await??.into()))
-}
-
-fn described(served: &Served) -> Option<Described<'_>> {
-    let target = served.target(served.serving.live).ok()?;
-    Some(Described { name: &served.name, version: target.version.number, card: &target.card, golden: &target.golden })
-}
-
-impl Documents {
-    /// The document of all models, made once for a picture.
-    fn of(&self, routes: &Arc<Routes>) -> Bytes {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, json)) = &*kept
-            && of.ptr_eq(&Arc::downgrade(routes))
-        {
-            return json.clone();
-        }
-        let mut all: Vec<_> = routes.models.values().collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let json = Bytes::from(openapi::prediction(all.into_iter().filter_map(|served| described(served))).to_string());
-        *kept = Some((Arc::downgrade(routes), json.clone()));
-        json
-    }
 }
 
 async fn page() -> Response {

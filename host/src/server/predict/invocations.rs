@@ -3,7 +3,8 @@
 //! Changes nothing.
 
 use crate::server::error::HttpError;
-use crate::server::predict::request::{App, Shared, predict};
+use crate::server::predict::request::predict;
+use crate::server::predict::state::{App, Shared};
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;

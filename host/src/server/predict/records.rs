@@ -3,7 +3,8 @@
 //! RFC 9457.
 
 use crate::server::error::{HttpError, Parts};
-use crate::server::predict::request::{App, parse_version, predict as answer};
+use crate::server::predict::request::{parse_version, predict as answer};
+use crate::server::predict::state::App;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};

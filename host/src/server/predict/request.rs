@@ -6,46 +6,17 @@ use crate::server::body::{SentBody, read_body, read_parts};
 use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding, Wrong};
 use crate::server::error::{HttpError, Refusal, json_response};
 use crate::server::head::shown;
-use crate::server::predict::docs::Documents;
-use crate::server::shutdown::Stopping;
-use crate::serving::{Failure, Predictor, Reply, Request, Served};
+use crate::server::predict::state::Shared;
+use crate::serving::{Failure, Reply, Request, Served};
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use scry_card::Interrupt;
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
 use scry_protocol::{Format, KEY_MAX_BYTES, Sent, Surface, sent_tensors};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
-
-/// What the handlers share.
-#[derive(Debug)]
-pub(in crate::server) struct Shared {
-    pub(in crate::server) predictor: Predictor,
-    pub(in crate::server) body_max_bytes: usize,
-    pub(in crate::server) body_timeout: Duration,
-    pub(in crate::server) idle_timeout: Duration,
-    pub(in crate::server) is_ready: Arc<AtomicBool>,
-    pub(in crate::server) stopping: Stopping,
-    /// The model that a path without one means.
-    pub(in crate::server) default_model: Option<String>,
-    pub(in crate::server) documents: Documents,
-    /// Descriptions that may be made at once.
-    pub(in crate::server) describing: Arc<Semaphore>,
-}
-
-impl Shared {
-    /// Whether the host takes predictions: it has what it is to serve, and is not ending.
-    pub(in crate::server) fn takes_predictions(&self) -> bool {
-        self.stopping.is_serving() && self.is_ready.load(Ordering::Relaxed)
-    }
-}
-
-pub(in crate::server) type App = State<Arc<Shared>>;
 
 pub(in crate::server) fn parse_version(text: &str) -> Result<VersionRef, HttpError> {
     text.parse().map_err(|_| {

@@ -1,6 +1,6 @@
 //! `grpc.health.v1`: whether the host takes predictions, asked once or watched. Of single models says `ModelReady`.
 
-use crate::server::predict::request::Shared;
+use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use scry_grpc::SERVICE;

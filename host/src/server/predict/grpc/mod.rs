@@ -12,7 +12,7 @@ mod status;
 pub(in crate::server) use status::{refuse, status_of};
 
 use crate::server::edge::Answering;
-use crate::server::predict::request::Shared;
+use crate::server::predict::state::Shared;
 use arriving::Arriving;
 use axum::body::Body;
 use axum::http::{Request, Response, Version, header};

@@ -2,7 +2,7 @@
 
 use crate::access::{Caller, Need, Refusal, Surface};
 use crate::server::error::HttpError;
-use crate::server::predict::request::Shared;
+use crate::server::predict::state::Shared;
 use axum::http::Request;
 
 /// The token of a call; none where the listener asks for none.
