@@ -2,10 +2,12 @@
 
 mod guarded;
 
+use crate::clients::{clients, environment};
 use crate::edge::Client;
 use crate::support::{Host, PATIENT, Ran, Reply, eventually, guest, scry};
 use guarded::{CONFIG, Guarded, new, token};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const EACH: [(&str, &[&str]); 8] = [
@@ -88,6 +90,19 @@ fn outcome(reply: &Reply) -> char {
         422 => 'u',
         other => panic!("{other}: {}", reply.text),
     }
+}
+
+#[test]
+fn a_token_over_grpc_has_the_models_of_its_scopes_and_each_message_of_a_stream_counts() {
+    let rated = ["--scope", "predict", "--requests-per-second", "1", "--burst", "4"];
+    let guarded = Guarded::with("", &[("one", &["--scope", "predict:steady"]), ("rated", &rated)]);
+    let mut command = Command::new(environment());
+    let tokens = ["one", "rated"].map(|name| guarded.token(name));
+    let ran = Ran::of(command.arg(clients().join("grpc_tokens.py")).arg(&guarded.host.prediction).args(tokens)).ok();
+    assert!(ran.stdout.contains("tokens hold"), "{ran:?}");
+    let refused = |reason| guarded.refused("prediction", reason);
+    assert_eq!((refused("unauthenticated"), refused("missing-scope")), (2.0, 7.0));
+    assert!(refused("rate-limit") >= 1.0);
 }
 
 #[test]
