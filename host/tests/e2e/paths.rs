@@ -12,8 +12,7 @@ fn host() -> Host {
 #[test]
 fn what_is_not_there_is_404_and_what_is_not_done_so_is_405() {
     let host = host();
-    for path in ["/", "/v2/nothing", "/v1/models", "/metrics", "/v2/models", "/v2/models/", "/v2/models/nobody/nothing"]
-    {
+    for path in ["/", "/v2/nothing", "/v1/nothing", "/metrics", "/v2/models/", "/v2/models/nobody/nothing"] {
         host.get(path).error(404, &[]);
     }
     for path in ["/v2/models/nobody", "/v2/models/nobody/ready", "/v2/models/no%2Fbody", "/v2/models/nobody/versions/1"]

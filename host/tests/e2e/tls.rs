@@ -121,10 +121,11 @@ fn clients_publish_and_predict_over_tls() {
         let by_libraries: Value = serde_json::from_str(line).unwrap();
         assert_eq!(by_libraries, json!([200, 200, by_curl["outputs"], by_curl["outputs"]]));
     }
-    // Both versions of TLS, and HTTP/1.1 by ALPN.
+    // Both versions of TLS, and HTTP/2 or HTTP/1.1 by ALPN.
     for version in [&["--tls-max", "1.2", "--tlsv1.2"][..], &["--tlsv1.3"]] {
         let args = [version, &["--write-out", "%{http_version} %{ssl_verify_result}", "--output", "/dev/null", &url]];
-        assert_eq!(secure.curl("ca.pem", &args.concat()).ok().stdout, "1.1 0");
+        assert_eq!(secure.curl("ca.pem", &args.concat()).ok().stdout, "2 0");
+        assert_eq!(secure.curl("ca.pem", &[&["--http1.1"], &args.concat()[..]].concat()).ok().stdout, "1.1 0");
     }
     let old = ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", &url];
     assert!(secure.curl("ca.pem", &old).code != Some(0));
