@@ -12,8 +12,6 @@ from google.protobuf.descriptor import FieldDescriptor
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 SERVICE = "inference.GRPCInferenceService"
-# Messages of which the host has a part.
-PARTIAL = {"inference.ModelConfig", "inference.ModelInput", "inference.ModelOutput"}
 NAMED = {FieldDescriptor.TYPE_MESSAGE: "message_type", FieldDescriptor.TYPE_ENUM: "enum_type"}
 
 
@@ -68,7 +66,7 @@ def compare_triton(service):
         assert ours[name] == fields, (name, ours.get(name), fields)
     config = of_file(model_config_pb2.DESCRIPTOR)
     for name in ours.keys() - triton.keys():
-        assert name in PARTIAL, name
+        # Of a model's configuration the host has a part.
         for number, of in ours[name].items():
             assert config[name][number] == of, (name, of, config[name].get(number))
     for name, values in our_enums.items():
@@ -86,6 +84,9 @@ def compare_kserve(service):
         assert methods(service)[name] == of, name
     compared = 0
     for name, fields in of_file(kserve.DESCRIPTOR).items():
+        # Numbered otherwise than Triton's; loading and unloading are refused here, whatever they say.
+        if name.startswith("inference.RepositoryModel"):
+            continue
         for number, of in fields.items():
             assert ours[name][number] == of, (name, of, ours[name].get(number))
             compared += 1
