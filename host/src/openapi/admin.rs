@@ -31,6 +31,8 @@ const HISTORY: &[Parameter] = &[
     query("limit", "integer", "The most changes; 20 without it, and never more than 1,000."),
 ];
 
+const REFUSALS: &[Parameter] = &[query("limit", "integer", "The most; 20 without it, and never more than 1,000.")];
+
 const fn get(path: &'static str, id: &'static str, summary: &'static str, schema: &'static str) -> Operation {
     let answer = Answer::Json(schema);
     Operation { method: "get", path, id, summary, parameters: &[], body: None, answer, errors: LOOK }
@@ -79,6 +81,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get_one("/v1/models/{model}/drift/counts", "drift_counts", "The counts themselves", "Counts"),
     post("/v1/rollback", "restore", "Serve everything as at a state", "State", "Restored"),
     Operation { parameters: HISTORY, errors: LOOK_AT_ONE, ..get("/v1/history", "history", "Who changed what", "History") },
+    Operation { parameters: REFUSALS, ..get("/v1/refusals", "refusals", "What this listener has refused lately", "Refusals") },
     Operation {
         answer: Answer::Text(&["application/toml"]),
         errors: CHANGE,

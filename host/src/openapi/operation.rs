@@ -64,8 +64,8 @@ pub(super) enum Answer {
     Empty,
 }
 
-/// Errors of any request: its head is refused, or there is no place for it.
-const ANY: &[u16] = &[400, 415, 501, 503];
+/// Errors of any request: its head is refused, its token is not enough, or there is no place for it.
+const ANY: &[u16] = &[400, 401, 403, 415, 429, 501, 503];
 /// Errors of a body on its way.
 const SENT: &[u16] = &[408, 413];
 
