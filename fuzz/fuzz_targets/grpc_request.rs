@@ -7,9 +7,10 @@ use scry_card::Interrupt;
 use scry_protocol::{Format, Rows, grpc};
 
 fuzz_target!(|message: &[u8]| {
+    // As a host reads it: the rest only where the head was read.
     let head = grpc::head(message);
-    let Ok(decoded) = Format::Grpc.decode(message, &Interrupt::never()) else { return };
-    let head = head.expect("what is read as a whole has a head");
+    let decoded = Format::Grpc.decode(message, &Interrupt::never());
+    let (Ok(head), Ok(decoded)) = (head, decoded) else { return };
     assert_eq!(decoded.timeout, head.timeout);
     assert_eq!(decoded.reply.id.as_deref().unwrap_or_default(), head.id);
     let Rows::Columns(columns, _) = decoded.rows else { panic!("a message has columns") };
