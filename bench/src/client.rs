@@ -144,7 +144,7 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
 /// A request as bytes; `headers` are lines with their ends.
 pub(crate) fn render(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: scry\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
