@@ -45,7 +45,7 @@ impl Book {
         (pages.lines.values().flat_map(BTreeMap::values).sum(), pages.unexplained)
     }
 
-    /// Everything, when nobody asks any more.
+    /// Everything, once all requests have ended.
     pub(crate) fn close(self) -> Pages {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

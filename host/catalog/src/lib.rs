@@ -257,10 +257,14 @@ impl Catalog {
 
     /// The models that are not as in an earlier catalog.
     pub fn changed(&self, before: &Self) -> BTreeSet<String> {
-        let is_same = |name: &String, model: &Arc<Model>| {
-            before.models.get(name).is_some_and(|before| Arc::ptr_eq(before, model) || before == model)
+        // Both are in the order of their names: nothing is looked up.
+        let mut earlier = before.models.iter().peekable();
+        let is_changed = |(name, model): &(&String, &Arc<Model>)| {
+            while earlier.next_if(|(other, _)| *other < *name).is_some() {}
+            let was = earlier.next_if(|(other, _)| *other == *name);
+            was.is_none_or(|(_, was)| !Arc::ptr_eq(was, model) && was != *model)
         };
-        self.models.iter().filter(|(name, model)| !is_same(name, model)).map(|(name, _)| name.clone()).collect()
+        self.models.iter().filter(is_changed).map(|(name, _)| name.clone()).collect()
     }
 
     /// These models, those that they fall back to, and those that fall back to them:
@@ -319,7 +323,7 @@ impl Catalog {
         warm
     }
 
-    /// The same of all models.
+    /// Of all models, every version that has to be ready.
     pub fn warm(&self, newest: usize) -> BTreeMap<String, BTreeSet<u32>> {
         self.warm_of(&self.models.keys().cloned().collect(), newest)
     }

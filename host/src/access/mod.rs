@@ -66,7 +66,7 @@ impl Access {
         self.has_file || surface == Surface::Admin
     }
 
-    /// Whose request it is, if it may be answered. `None` is somebody without a token, where none is needed.
+    /// Whose request it is, if it may be answered. `None` is a request without a token, where none is needed.
     pub fn admit(&self, surface: Surface, head: Head<'_>) -> Result<Option<Caller>, Refusal> {
         if surface == Surface::Admin {
             self.hosts.check(head.host, head.origin)?;

@@ -29,7 +29,7 @@ pub enum Refusal {
     /// A name that is not this listener's.
     #[error("header `host`: expected loopback, the listener's address or a name in `admin.hosts`, found `{0}`")]
     Host(String),
-    /// A page of somebody else.
+    /// A page of another host.
     #[error("header `origin`: expected the host that is asked or a name in `admin.hosts`, found `{0}`")]
     Origin(String),
 }

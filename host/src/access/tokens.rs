@@ -3,7 +3,6 @@
 use super::rate::Limiter;
 use super::{Need, Rate, Refusal, Scope, TokenDigest, TokenFile};
 use std::sync::Arc;
-use std::time::Duration;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 /// The name of the configuration's main token.
@@ -45,12 +44,8 @@ impl Caller {
 
     /// Takes one request of the token's rate, or refuses it.
     pub fn one_more(&self) -> Result<(), Refusal> {
-        self.take().map_err(|wait| Refusal::Rate { name: self.shared_name(), wait })
-    }
-
-    /// One request of the token's rate; else how long until the next one may come.
-    pub(super) fn take(&self) -> Result<(), Duration> {
-        self.0.limiter.as_ref().map_or(Ok(()), |limiter| limiter.take())
+        let taken = self.0.limiter.as_ref().map_or(Ok(()), |limiter| limiter.take());
+        taken.map_err(|wait| Refusal::Rate { name: self.shared_name(), wait })
     }
 }
 

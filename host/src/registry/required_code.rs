@@ -27,7 +27,7 @@ impl Registry {
         warm
     }
 
-    /// The same of all models.
+    /// Of all models, what has to be ready.
     pub(super) fn warm(&self, catalog: &Catalog, history: &History) -> Versions {
         self.warm_of(&catalog.models.keys().cloned().collect(), catalog, history)
     }

@@ -125,8 +125,9 @@ impl Edge {
     ) -> Option<Ended> {
         let is_http2 = tokio::select! {
             biased;
-            _ = stopping.after(Stage::Leaving) => return None,
+            // First: a request that has come is answered, whatever the stage.
             is_http2 = http2::begins(tcp) => is_http2,
+            _ = stopping.after(Stage::Leaving) => return None,
             phase = watchdog.overdue() => return Ended::overdue(phase),
         };
         if is_http2 {

@@ -1,7 +1,7 @@
 //! Clients that others wrote, unmodified: they call models whose answers are known.
 
 use crate::support::data::read_json;
-use crate::support::{Host, Ran, alone, example, root, target};
+use crate::support::{Host, Ran, example, python, root};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,25 +16,9 @@ pub(crate) fn environment() -> PathBuf {
     environment_of("requirements")
 }
 
-/// The interpreter of an environment with what a list names, made anew when that changes.
+/// The interpreter of an environment with what a list names.
 pub(crate) fn environment_of(list: &str) -> PathBuf {
-    let folder = target().join("clients").join(list);
-    let _alone = alone(&folder);
-    let requirements = clients().join(format!("{list}.txt"));
-    let version = Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]).output();
-    let version = version.expect("tests with clients need `python3`, version 3.11 or later, on the PATH").stdout;
-    let wanted = [version, std::fs::read(&requirements).unwrap()].concat();
-    let (venv, stamp) = (folder.join("venv"), folder.join("venv.stamp"));
-    let interpreter = venv.join("bin/python");
-    if std::fs::read(&stamp).is_ok_and(|made| made == wanted) && interpreter.exists() {
-        return interpreter;
-    }
-    let _ = std::fs::remove_file(&stamp);
-    Ran::of(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).ok();
-    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r"];
-    Ran::of(Command::new(&interpreter).args(install).arg(&requirements)).ok();
-    std::fs::write(&stamp, wanted).unwrap();
-    interpreter
+    python(&clients().join(format!("{list}.txt")))
 }
 
 /// Rows and answers of an example's golden file.

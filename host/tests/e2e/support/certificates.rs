@@ -1,7 +1,7 @@
 //! Authorities and their certificates, made by `openssl`.
 
 use super::Ran;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -76,26 +76,4 @@ impl Certificates {
             std::fs::rename(&beside, self.file(&format!("{name}.{end}"))).unwrap();
         }
     }
-}
-
-/// An interpreter of Python with what a hash-pinned list names, made anew when the list changes.
-pub(crate) fn python(requirements: &Path) -> PathBuf {
-    let folder = super::target().join("python");
-    std::fs::create_dir_all(&folder).unwrap();
-    let name = requirements.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
-    let alone = std::fs::File::create(folder.join(format!("{name}.lock"))).unwrap();
-    alone.lock().unwrap();
-    let version = Ran::of(Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"])).ok();
-    let wanted = [version.stdout.into_bytes(), std::fs::read(requirements).unwrap()].concat();
-    let (venv, stamp) = (folder.join(name), folder.join(format!("{name}.stamp")));
-    let interpreter = venv.join("bin/python");
-    if std::fs::read(&stamp).is_ok_and(|made| made == wanted) && interpreter.exists() {
-        return interpreter;
-    }
-    let _ = std::fs::remove_file(&stamp);
-    Ran::of(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).ok();
-    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r"];
-    Ran::of(Command::new(&interpreter).args(install).arg(requirements)).ok();
-    std::fs::write(&stamp, wanted).unwrap();
-    interpreter
 }

@@ -5,14 +5,16 @@ mod certificates;
 pub(crate) mod data;
 mod guests;
 mod host;
+mod python;
 mod registry;
 
-pub(crate) use certificates::{Certificates, python};
+pub(crate) use certificates::Certificates;
 pub(crate) use guests::{
     Guest, alone, authored_target_dir, build, built_in, example, example_with, features, guest, root, target,
     with_section,
 };
 pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
+pub(crate) use python::python;
 pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 
 use rustix::io::Errno;
