@@ -273,9 +273,9 @@ impl Desired {
         for ((name, number), bound) in bound {
             next.bind(name, *number, bound).map_err(of(name))?;
         }
-        for (name, model) in &mut next.models {
+        for (name, model) in before.models.iter() {
             if model.serving.is_some() && self.models.get(name).map_or(self.prune, |wanted| wanted.withdrawn) {
-                Arc::make_mut(model).serving = None;
+                next.models.update(name, |model| model.serving = None);
             }
         }
         for (name, wanted) in &self.models {
@@ -378,7 +378,7 @@ fn lines(catalog: &Catalog) -> BTreeMap<String, String> {
         }
     }
     let mut lines = BTreeMap::new();
-    for (name, model) in &catalog.models {
+    for (name, model) in catalog.models.iter() {
         for (number, bound) in &model.versions {
             let from = bound.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
             lines.insert(format!("models.{name}.versions.{number}"), format!("{}{from}", bound.digest));

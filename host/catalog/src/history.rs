@@ -11,7 +11,6 @@ use super::{Bound, Catalog, CatalogError, Model, Serving};
 use scry_names::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,13 +163,14 @@ impl Change {
 
     fn apply(&self, catalog: &mut Catalog) {
         for (name, change) in &self.models {
-            let model = catalog.model_mut(name);
-            model.versions.extend(change.versions.iter().map(|(number, bound)| (*number, bound.clone())));
-            match &change.serving {
-                Some(ServingChange::Serve(serving)) => model.serving = Some((**serving).clone()),
-                Some(ServingChange::Withdraw) => model.serving = None,
-                None => {}
-            }
+            catalog.models.update(name, |model| {
+                model.versions.extend(change.versions.iter().map(|(number, bound)| (*number, bound.clone())));
+                match &change.serving {
+                    Some(ServingChange::Serve(serving)) => model.serving = Some((**serving).clone()),
+                    Some(ServingChange::Withdraw) => model.serving = None,
+                    None => {}
+                }
+            });
         }
     }
 
@@ -215,10 +215,10 @@ impl Catalog {
     /// is withdrawn. Versions stay as they are; a canary's step begins anew.
     pub fn restored(&self, state: &Self, now_ms: u64) -> Result<Self, CatalogError> {
         let mut next = self.clone();
-        for (name, model) in &mut next.models {
+        for (name, model) in self.models.iter() {
             let serving = state.models.get(name).and_then(|model| model.serving.clone());
             if model.serving != serving {
-                Arc::make_mut(model).serving = serving.map(|serving| serving.begun(now_ms));
+                next.models.update(name, |model| model.serving = serving.map(|serving| serving.begun(now_ms)));
             }
         }
         next.check_all_fallbacks()?;

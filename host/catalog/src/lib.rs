@@ -11,6 +11,7 @@ mod desired;
 mod freshness;
 mod history;
 mod latencies;
+mod models;
 mod operations;
 mod reference;
 mod rollout;
@@ -21,6 +22,7 @@ pub use desired::{Desired, DesiredError, End, differences};
 pub use freshness::{Freshness, FreshnessError};
 pub use history::{Change, History, HistoryError, Record, Told};
 pub use latencies::Latencies;
+pub use models::Models;
 pub use operations::{Deployment, ShadowRequest};
 pub use reference::{Reference, ReferenceError, VersionRef};
 pub use rollout::{Bounds, Canary, Evidence, Shadow, Step, Verdict, share_point, spread, takes};
@@ -30,14 +32,13 @@ use scry_names::{Digest, OciReference};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Everything an operator has decided.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
-    /// By name. Catalogs that follow each other share what stays as it is.
-    pub models: BTreeMap<String, Arc<Model>>,
+    /// By name.
+    pub models: Models,
 }
 
 /// One model: its versions, and how it is served.
@@ -243,13 +244,14 @@ impl Catalog {
     /// Begins every canary's step that is not in `before` at `now_ms`: when it is
     /// recorded, and not when it was decided.
     pub fn begun(mut self, before: &Self, now_ms: u64) -> Self {
-        let canary = |model: &Arc<Model>| model.serving.as_ref()?.canary.clone();
+        let canary = |model: &Model| model.serving.as_ref()?.canary.clone();
         for name in self.changed(before) {
-            let was = before.models.get(&name).and_then(canary);
-            let Some(model) = self.models.get_mut(&name) else { continue };
-            if canary(model).is_some_and(|canary| was.is_none_or(|was| was.since_ms != canary.since_ms)) {
-                let model = Arc::make_mut(model);
-                model.serving = model.serving.take().map(|serving| serving.begun(now_ms));
+            let was = before.models.get(&name).and_then(|model| canary(model));
+            let is = self.models.get(&name).and_then(|model| canary(model));
+            if is.is_some_and(|canary| was.is_none_or(|was| was.since_ms != canary.since_ms)) {
+                self.models.update(&name, |model| {
+                    model.serving = model.serving.take().map(|serving| serving.begun(now_ms));
+                });
             }
         }
         self
@@ -257,29 +259,23 @@ impl Catalog {
 
     /// The models that are not as in an earlier catalog.
     pub fn changed(&self, before: &Self) -> BTreeSet<String> {
-        // Both are in the order of their names: nothing is looked up.
-        let mut earlier = before.models.iter().peekable();
-        let is_changed = |(name, model): &(&String, &Arc<Model>)| {
-            while earlier.next_if(|(other, _)| *other < *name).is_some() {}
-            let was = earlier.next_if(|(other, _)| *other == *name);
-            was.is_none_or(|(_, was)| !Arc::ptr_eq(was, model) && was != *model)
-        };
-        self.models.iter().filter(is_changed).map(|(name, _)| name.clone()).collect()
+        self.models.changed(&before.models)
     }
 
     /// These models, those that they fall back to, and those that fall back to them:
     /// all that a change of these models may concern.
-    pub fn concerned(&self, mut names: BTreeSet<String>) -> BTreeSet<String> {
-        let chains = self.chains().filter(|(name, fallback)| names.contains(*name) || names.contains(&fallback.model));
-        let more: Vec<String> = chains.flat_map(|(name, fallback)| [name.clone(), fallback.model.clone()]).collect();
-        names.extend(more);
-        names
+    pub fn concerned(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let served = |name: &String| self.models.get(name)?.serving.as_ref();
+        let called = names.iter().filter_map(served).flat_map(Serving::fallback_models).map(|fallback| &fallback.model);
+        let callers = names.iter().flat_map(|name| self.models.callers(name));
+        names.iter().chain(called).chain(callers).cloned().collect()
     }
 
-    /// Every component of every chain, with the model that falls back to it.
-    fn chains(&self) -> impl Iterator<Item = (&String, &Reference)> {
-        let served = self.models.iter().filter_map(|(name, model)| Some((name, model.serving.as_ref()?)));
-        served.flat_map(|(name, serving)| serving.fallback_models().map(move |fallback| (name, fallback)))
+    /// Every reference to a model in the chain of any.
+    fn references_to(&self, name: &str) -> impl Iterator<Item = &Reference> {
+        let serving = |caller: &String| self.models.get(caller)?.serving.as_ref();
+        let chains = self.models.callers(name).filter_map(serving).flat_map(Serving::fallback_models);
+        chains.filter(move |fallback| fallback.model == name)
     }
 
     /// Versions that a model may have.
@@ -315,7 +311,7 @@ impl Catalog {
             numbers.extend(serving.routed());
             numbers.extend(model.versions.keys().rev().take(newest));
         }
-        for (_, fallback) in self.chains().filter(|(_, fallback)| names.contains(&fallback.model)) {
+        for fallback in names.iter().flat_map(|name| self.references_to(name)) {
             if let Ok(version) = self.resolve(fallback) {
                 warm.entry(fallback.model.clone()).or_default().insert(version.number);
             }
@@ -330,7 +326,7 @@ impl Catalog {
 
     /// Whether a component is a version of any model.
     pub fn binds(&self, digest: &Digest) -> bool {
-        self.models.values().any(|model| model.number_of(digest).is_some())
+        self.models.having(*digest).next().is_some()
     }
 
     /// Every component that how a model is served refers to.
@@ -346,11 +342,6 @@ impl Catalog {
     /// Every component that how things are served refers to.
     pub fn referenced(&self) -> BTreeSet<Digest> {
         self.models.keys().flat_map(|name| self.referenced_by(name)).collect()
-    }
-
-    /// A model, to be changed.
-    pub(crate) fn model_mut(&mut self, name: &str) -> &mut Model {
-        Arc::make_mut(self.models.entry(name.to_owned()).or_default())
     }
 }
 

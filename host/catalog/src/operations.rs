@@ -109,17 +109,19 @@ impl Catalog {
         from: Option<OciReference>,
     ) -> Result<(Self, Version), CatalogError> {
         let mut next = self.clone();
-        let model = next.model_mut(name);
-        let number = match model.number_of(&digest) {
-            Some(version) => version.number,
-            None => model.versions.last_key_value().map_or(1, |(last, _)| last.saturating_add(1)),
-        };
-        // One that was withdrawn stays so when it is published again.
-        let is_first = model.versions.is_empty();
-        model.bind(name, number, &Bound { digest, from })?;
-        if is_first {
-            model.serving = Some(Serving::of(number));
-        }
+        let number = next.models.update(name, |model| {
+            let number = match model.number_of(&digest) {
+                Some(version) => version.number,
+                None => model.versions.last_key_value().map_or(1, |(last, _)| last.saturating_add(1)),
+            };
+            // One that was withdrawn stays so when it is published again.
+            let is_first = model.versions.is_empty();
+            model.bind(name, number, &Bound { digest, from })?;
+            if is_first {
+                model.serving = Some(Serving::of(number));
+            }
+            Ok(number)
+        })?;
         Ok((next, Version { number, digest }))
     }
 
@@ -192,7 +194,7 @@ impl Catalog {
                 return Err(wrong(name, format!("version {} is live: it cannot be its own shadow", shadow.to)));
             }
         }
-        self.model_mut(name).serving = Some(serving);
+        self.models.update(name, |model| model.serving = Some(serving));
         Ok(())
     }
 
@@ -200,7 +202,7 @@ impl Catalog {
     pub fn withdraw(&self, name: &str) -> Result<Self, CatalogError> {
         self.serving(name)?;
         let mut next = self.clone();
-        next.model_mut(name).serving = None;
+        next.models.update(name, |model| model.serving = None);
         next.check_all_fallbacks()?;
         Ok(next)
     }
@@ -216,7 +218,7 @@ impl Catalog {
 
     /// Binds a number to bytes, unless it means others already.
     pub(super) fn bind(&mut self, name: &str, number: u32, bound: &Bound) -> Result<(), CatalogError> {
-        self.model_mut(name).bind(name, number, bound)
+        self.models.update(name, |model| model.bind(name, number, bound))
     }
 
     /// Refuses more than `models_max` models, unless `before` has as many.

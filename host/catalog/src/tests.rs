@@ -5,6 +5,14 @@ fn digest(n: u8) -> Digest {
     Digest::of(&[n])
 }
 
+impl std::ops::Index<&str> for Models {
+    type Output = Model;
+
+    fn index(&self, name: &str) -> &Model {
+        self.get(name).unwrap()
+    }
+}
+
 fn published(versions: &[u8]) -> Catalog {
     versions.iter().fold(Catalog::default(), |catalog, &n| catalog.publish("m", digest(n), None).unwrap().0)
 }
@@ -316,7 +324,7 @@ fn operate(catalog: &Catalog, history: &History, op: &Op, now_ms: u64) -> Option
 
 /// What holds at every moment, whatever was done.
 fn is_sound(catalog: &Catalog) {
-    for (name, model) in &catalog.models {
+    for (name, model) in catalog.models.iter() {
         let mut digests: Vec<_> = model.all().map(|version| version.digest).collect();
         digests.sort();
         digests.dedup();
@@ -337,6 +345,25 @@ fn is_sound(catalog: &Catalog) {
     }
 }
 
+/// What is looked up from the other side is what a look at every model finds.
+fn is_indexed(catalog: &Catalog) {
+    let all = || catalog.models.iter();
+    for model in catalog.models.values() {
+        for Version { digest, .. } in model.all() {
+            let having = all().filter(|(_, other)| other.all().any(|version| version.digest == digest));
+            assert!(catalog.models.having(digest).eq(having.map(|(name, _)| name)));
+        }
+    }
+    for called in catalog.models.keys() {
+        let calls = |model: &Model| {
+            let serving = model.serving.iter();
+            serving.flat_map(Serving::fallback_models).any(|fallback| fallback.model == *called)
+        };
+        let callers = all().filter(|(_, model)| calls(model)).map(|(name, _)| name);
+        assert!(catalog.models.callers(called).eq(callers), "of {called}");
+    }
+}
+
 /// Models of which a version would be asked again when it fails.
 fn own_fallbacks(catalog: &Catalog) -> Vec<String> {
     let served = catalog.models.iter().filter_map(|(name, model)| Some((name, model, model.serving.as_ref()?)));
@@ -345,7 +372,8 @@ fn own_fallbacks(catalog: &Catalog) -> Vec<String> {
         let asked: Vec<_> =
             [Some(serving.live), canary].into_iter().flatten().map(|n| model.versions[&n].digest).collect();
         let is_own = |link: &Reference| {
-            std::ptr::eq(&catalog.models[&link.model], *model) && asked.contains(&catalog.resolve(link).unwrap().digest)
+            std::ptr::eq(&catalog.models[&link.model], model.as_ref())
+                && asked.contains(&catalog.resolve(link).unwrap().digest)
         };
         serving.fallback_models().any(is_own)
     });
@@ -365,11 +393,14 @@ proptest! {
         for (now_ms, op) in (1u64..).zip(&ops) {
             let Some((next, restored)) = operate(&catalog, &history, op, now_ms) else { continue };
             is_sound(&next);
+            is_indexed(&next);
+            let differs = |name: &&String| catalog.models.get(name) != next.models.get(name);
+            prop_assert!(next.changed(&catalog).iter().eq(next.models.keys().filter(differs)));
             if !matches!(op, Op::Back(_) | Op::Restore(_)) {
                 let before = own_fallbacks(&catalog);
                 prop_assert!(own_fallbacks(&next).iter().all(|name| before.contains(name)));
             }
-            for (name, model) in &next.models {
+            for (name, model) in next.models.iter() {
                 for version in model.all() {
                     let first = *bound.entry((name.clone(), version.number)).or_insert(version.digest);
                     prop_assert_eq!(first, version.digest, "a digest once bound never changes");

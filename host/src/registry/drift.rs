@@ -64,7 +64,7 @@ impl Registry {
         for (_, _, watch) in routes.monitors() {
             watch_sides(watch, self.drift_alpha(), now_ms);
         }
-        for target in routes.models.values().flat_map(|served| served.versions.values().flatten()) {
+        for target in routes.served().flat_map(|served| served.versions.values().flatten()) {
             target.validation.health.look(&target.card, target.drift.as_deref(), now_ms);
         }
         for ((model, version), data_until) in newly_stale(&routes, now_ms, &mut keeper.stale) {
@@ -170,7 +170,7 @@ fn watch_sides(watch: &DriftMonitor, alpha: f64, now_ms: u64) {
 /// Routed versions that are stale now and were not at the last look.
 fn newly_stale(routes: &Routes, now_ms: u64, known: &mut BTreeSet<Key>) -> Vec<(Key, String)> {
     let mut stale = BTreeMap::new();
-    for served in routes.models.values() {
+    for served in routes.served() {
         for number in served.serving.routed() {
             let Ok(target) = served.target(number) else { continue };
             let freshness = Freshness::of(&target.card).ok().flatten();

@@ -90,9 +90,8 @@ impl Registry {
     /// Proves a component that comes in for the other models that have it and
     /// lack its code. The change is not theirs, so a failure does not stop it.
     fn restore_arrived(&self, after: &Catalog, prepared: &mut Prepared) {
-        let has_arrived = |model: &Model| model.all().any(|version| prepared.arrived.contains_key(&version.digest));
-        let having = after.models.iter().filter(|(_, model)| !prepared.arrived.is_empty() && has_arrived(model));
-        let names: BTreeSet<String> = having.map(|(name, _)| name.clone()).collect();
+        let names = prepared.arrived.keys().flat_map(|digest| after.models.having(*digest));
+        let names: BTreeSet<String> = names.cloned().collect();
         let warm = self.warm_of(&names, after, &self.lock().history);
         for (name, model) in names.iter().filter_map(|name| Some((name, after.models.get(name)?))) {
             let limits = effective(&self.config, model.limits());

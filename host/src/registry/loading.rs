@@ -90,9 +90,7 @@ impl Registry {
     ) -> Result<(Vec<u8>, Description), ChangeError> {
         let digest = version.digest;
         // One that was published before is served as it was.
-        let is_known =
-            |catalog: &Catalog| catalog.models.values().any(|model| model.all().any(|known| known.digest == digest));
-        let is_new = !prepared.is_kept && !is_known(&self.catalog());
+        let is_new = !prepared.is_kept && !self.catalog().binds(&digest);
         let bytes = self.bytes(name, model, version, prepared)?;
         prepared.tell_fetch(name, version);
         let mut passing = Passing { model: name, version, started: Instant::now() };

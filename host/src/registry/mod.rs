@@ -283,7 +283,7 @@ impl Registry {
     /// and what depends on them are made anew.
     fn take_over(&self, state: &mut State, catalog: Arc<Catalog>, changed: BTreeSet<String>) {
         let before = self.routes.load_full();
-        let names = required_code::concerned(changed, &before.catalog, &catalog);
+        let names = required_code::concerned(&changed, &before.catalog, &catalog);
         let (warm, routed) = (self.warm_of(&names, &catalog, &state.history), catalog.warm_of(&names, 0));
         let scope = Scope { names, warm, routed };
         state.bench.keep(&scope, &catalog, &self.config);

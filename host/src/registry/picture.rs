@@ -46,9 +46,9 @@ impl Workbench {
             match &model.serving {
                 Some(serving) => {
                     let served = self.served(catalog, name, model, serving, warm, config);
-                    models.insert(name.clone(), Arc::new(served));
+                    models.insert_cow(name.clone(), Arc::new(served));
                 }
-                None => drop(models.remove(name)),
+                None => drop(models.remove_cow(name)),
             }
         }
         self.let_go(scope, catalog, config);
@@ -62,9 +62,9 @@ impl Workbench {
             let versions: BTreeMap<u32, CalledVersion> =
                 versions.map(|(number, version)| (*number, of(version))).collect();
             if versions.is_empty() {
-                called.remove(name);
+                called.remove_cow(name);
             } else {
-                called.insert(name.clone(), Arc::new(versions));
+                called.insert_cow(name.clone(), Arc::new(versions));
             }
         }
         Routes { models, called, catalog: catalog.clone(), number }

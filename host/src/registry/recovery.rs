@@ -305,7 +305,7 @@ mod tests {
                         Err(_) => prop_assert!(lost.is_some_and(|lost| number < u64::from(count) && (lost <= number || lost == 1))),
                     }
                 }
-                for (name, model) in &after.catalog.models {
+                for (name, model) in after.catalog.models.iter() {
                     if let Ok((number, serving)) = after.history.before(name, model.serving.as_ref()) {
                         let then = states[number as usize].models.get(name).and_then(|model| model.serving.as_ref());
                         prop_assert_eq!(then, Some(&serving), "a rollback leads to what was served");

@@ -52,7 +52,7 @@ impl Registry {
         after: &Catalog,
         prepared: &Prepared,
     ) -> BTreeSet<Key> {
-        let names = concerned(after.changed(before), before, after);
+        let names = concerned(&after.changed(before), before, after);
         let lacked = state.bench.lacks(&names, before, &self.config, &HashMap::new());
         let mut lacking = state.bench.lacks(&names, after, &self.config, &prepared.code);
         lacking.retain(|key| !lacked.contains(key));
@@ -75,8 +75,8 @@ impl Registry {
 }
 
 /// The models that a change of these models may concern.
-pub(super) fn concerned(changed: BTreeSet<String>, before: &Catalog, after: &Catalog) -> BTreeSet<String> {
-    let mut names = before.concerned(changed.clone());
+pub(super) fn concerned(changed: &BTreeSet<String>, before: &Catalog, after: &Catalog) -> BTreeSet<String> {
+    let mut names = before.concerned(changed);
     names.append(&mut after.concerned(changed));
     names
 }

@@ -92,8 +92,7 @@ impl Registry {
     /// One look at every canary.
     fn look_at_canaries(&self) {
         let routes = self.routes.load_full();
-        let with_canary: Vec<&Arc<Served>> =
-            routes.models.values().filter(|served| served.serving.canary.is_some()).collect();
+        let with_canary: Vec<&Arc<Served>> = routes.served().filter(|served| served.serving.canary.is_some()).collect();
         self.baselines().retain(|name, _| with_canary.iter().any(|served| served.name == *name));
         for served in with_canary {
             let Some(canary) = &served.serving.canary else { continue };

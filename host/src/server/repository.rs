@@ -37,7 +37,7 @@ pub(super) async fn request<T: DeserializeOwned>(body: impl SentBody, what: &str
 pub(super) fn index(routes: &Routes, request: &IndexRequest) -> Value {
     let is_ready_only = request.ready.unwrap_or(false);
     let mut listed = Vec::new();
-    for (name, model) in &routes.catalog.models {
+    for (name, model) in routes.catalog.models.iter() {
         let served = routes.models.get(name).map(AsRef::as_ref);
         for number in model.versions.keys() {
             let missing = missing(served, *number);

@@ -11,20 +11,21 @@ use super::stats::Stats;
 use super::version::ServedVersion;
 use crate::drift::DriftMonitor;
 use crate::telemetry::ModelSeries;
+use immutable_chunkmap::map::MapS;
 use scry_catalog::{Catalog, CatalogError, Model, Serving, VersionRef, share_point, spread, takes};
 use scry_scheduler::Lane;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every model that is served, by name.
 #[derive(Debug, Default)]
 pub struct Routes {
-    /// Every model by name.
-    pub models: HashMap<String, Arc<Served>>,
+    /// Every model by name. Pictures that follow each other share what stays as it is.
+    pub models: MapS<String, Arc<Served>>,
     /// All versions that may be called, by model and number: also those of a model that is
     /// not served and to which others fall back.
-    pub called: BTreeMap<String, Arc<BTreeMap<u32, CalledVersion>>>,
+    pub called: MapS<String, Arc<BTreeMap<u32, CalledVersion>>>,
     /// What this picture was made from.
     pub catalog: Arc<Catalog>,
     /// The change that led to it.
@@ -73,6 +74,11 @@ pub struct Served {
 }
 
 impl Routes {
+    /// Every model, in the order of their names.
+    pub fn served(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.models.into_iter().map(|(_, served)| served)
+    }
+
     /// A version that may be called.
     pub fn called(&self, model: &str, number: u32) -> Option<&CalledVersion> {
         self.called.get(model)?.get(&number)
@@ -81,7 +87,10 @@ impl Routes {
     /// All versions that may be called, with their models and numbers, in this order.
     pub fn all_called(&self) -> impl Iterator<Item = (&String, u32, &CalledVersion)> {
         let versions = |(name, versions)| (name, AsRef::<BTreeMap<u32, CalledVersion>>::as_ref(versions));
-        self.called.iter().map(versions).flat_map(|(name, versions)| versions.iter().map(move |(n, v)| (name, *n, v)))
+        self.called
+            .into_iter()
+            .map(versions)
+            .flat_map(|(name, versions)| versions.iter().map(move |(n, v)| (name, *n, v)))
     }
 
     /// The monitors of versions that say what their training data was, in this order.
@@ -93,7 +102,7 @@ impl Routes {
     pub fn has(&self, model: &str, version: Option<u32>) -> bool {
         match version {
             Some(number) => self.versions(model).any(|kept| kept == number),
-            None => self.models.contains_key(model) || self.called.contains_key(model),
+            None => self.models.get(model).is_some() || self.called.get(model).is_some(),
         }
     }
 

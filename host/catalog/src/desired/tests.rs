@@ -1,7 +1,6 @@
 use super::*;
 use crate::Deployment;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 fn digest(n: u8) -> Digest {
     Digest::of(&[n])
@@ -51,7 +50,7 @@ fn an_exported_document_cut_at_any_byte_withdraws_nothing() {
     let host = catalog(13);
     for models in [1, 2, 12] {
         let mut document = catalog(models);
-        Arc::make_mut(document.models.get_mut("m0").unwrap()).serving.as_mut().unwrap().fallback.clear();
+        document.models.update("m0", |model| model.serving.as_mut().unwrap().fallback.clear());
         let text = Desired::of(&document).to_toml().unwrap();
         assert!(
             text.starts_with("prune = true\n") && text.ends_with(&format!("\n[end]\nmodels = {models}\n")),

@@ -235,7 +235,7 @@ fn check_made_anew(registry: &Registry) {
             );
             format!("{:?} {versions:?} {links} {:?}", served.serving, served.shadow.is_some())
         };
-        let models: BTreeMap<_, _> = routes.models.iter().map(|(name, served)| (name.clone(), of(served))).collect();
+        let models: BTreeMap<_, _> = routes.served().map(|served| (served.name.clone(), of(served))).collect();
         let called: Vec<_> = routes.all_called().map(|(name, number, _)| (name.clone(), number)).collect();
         (models, called)
     };

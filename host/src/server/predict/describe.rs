@@ -14,7 +14,6 @@ use axum::response::Response;
 use scry_catalog::VersionRef;
 use scry_protocol::{config as configured, metadata as described};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, HttpError>;
@@ -33,7 +32,7 @@ pub(super) fn server() -> Value {
 pub(super) async fn models(app: App) -> Result<Response> {
     aside(&app, |app| {
         let routes = app.predictor.routes();
-        let names: BTreeSet<_> = routes.models.keys().collect();
+        let names: Vec<_> = routes.served().map(|served| &served.name).collect();
         Ok(json!({ "models": names }))
     })
     .await
@@ -144,9 +143,7 @@ pub(super) async fn version_statistics(app: App, Parts(Path((name, version))): N
 pub(super) fn statistics_of(app: &Shared, name: Option<&str>, version: Option<&VersionRef>) -> Result<Value> {
     let Some(name) = name else {
         let routes = app.predictor.routes();
-        let mut all: Vec<_> = routes.models.values().collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let each = all.iter().flat_map(|served| served.versions.values().flatten());
+        let each = routes.served().flat_map(|served| served.versions.values().flatten());
         return Ok(json!({ "model_stats": each.map(|target| counted(target)).collect::<Vec<_>>() }));
     };
     let served = app.predictor.served(name)?;

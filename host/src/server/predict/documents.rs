@@ -24,9 +24,7 @@ impl Documents {
         {
             return json.clone();
         }
-        let mut all: Vec<_> = routes.models.values().collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let json = Bytes::from(openapi::prediction(all.into_iter().filter_map(|served| described(served))).to_string());
+        let json = Bytes::from(openapi::prediction(routes.served().filter_map(|served| described(served))).to_string());
         *kept = Some((Arc::downgrade(routes), json.clone()));
         json
     }

@@ -43,12 +43,11 @@ fn default_model(app: &Shared) -> Result<String, HttpError> {
         return Ok(model.clone());
     }
     let routes = app.predictor.routes();
-    let mut names: Vec<_> = routes.models.keys().map(String::as_str).collect();
+    let names: Vec<_> = routes.served().map(|served| served.name.as_str()).collect();
     let found = match names.as_slice() {
         [only] => return Ok((*only).to_owned()),
         [] => "no model is served".to_owned(),
         _ => {
-            names.sort_unstable();
             let (shown, more) = (names.iter().take(NAMES_MAX), names.len().saturating_sub(NAMES_MAX));
             let shown = shown.copied().collect::<Vec<_>>().join(", ");
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
