@@ -9,8 +9,10 @@ use scry_protocol::{Format, Rows, grpc};
 fuzz_target!(|message: &[u8]| {
     // As a host reads it: the rest only where the head was read.
     let head = grpc::head(message);
+    let model = grpc::model_of(message.get(..64).unwrap_or(message));
     let decoded = Format::Grpc.decode(message, &Interrupt::never());
     let (Ok(head), Ok(decoded)) = (head, decoded) else { return };
+    assert!(model.is_none_or(|model| head.model == model || message.len() > model.len() + head.model.len()));
     assert_eq!(decoded.timeout, head.timeout);
     assert_eq!(decoded.reply.id.as_deref().unwrap_or_default(), head.id);
     let Rows::Columns(columns, _) = decoded.rows else { panic!("a message has columns") };

@@ -8,7 +8,7 @@ mod request;
 mod response;
 
 pub(crate) use request::decode;
-pub use request::{Head, head};
+pub use request::{Head, head, model_of};
 pub(crate) use response::encode;
 pub use response::{failed_in_stream, in_stream};
 

@@ -113,6 +113,8 @@ fn prediction(method: &str, path: &[&str]) -> Need {
 
 fn admin(method: &str, path: &[&str]) -> Need {
     match (method, path) {
+        // They are the same on every host, and a browser that shows the page has no token yet.
+        ("GET", ["openapi.json" | "docs"] | ["docs", _]) => Need::Nothing,
         ("GET", ["metrics"]) => Need::Metrics,
         ("GET", ["v1", "models" | "history" | "desired" | "state"]) => Need::Read,
         ("GET", ["v1", "models", _] | ["v1", "models", _, "circuit" | "validation" | "drift"]) => Need::Read,

@@ -2,8 +2,11 @@
 
 use super::operation::{Answer, Body, Operation, Parameter};
 
-pub(super) const ABOUT: &str = "Everything that changes what this host serves, and what only operators may see. Each \
-                                request needs `Authorization: Bearer TOKEN`.";
+pub(super) const ABOUT: &str = "Everything that changes what this host serves, and what only operators may see. Every \
+                                request but those for this document needs `Authorization: Bearer TOKEN`.";
+
+/// What is open to everyone.
+pub(super) const OPEN: [&str; 3] = ["/openapi.json", "/docs", "/docs/{file}"];
 
 /// The schemas that they name.
 pub(super) const SCHEMAS: &str = include_str!("admin.json");
@@ -106,4 +109,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..post("/v2/repository/models/{model}/unload", "unload", "Withdraw a model", "Unload", "")
     },
     get("/openapi.json", "openapi", "This document", "Document"),
+    Operation { answer: Answer::Text(&["text/html"]), ..get("/docs", "docs", "This document as a page", "") },
+    Operation {
+        answer: Answer::Text(&["text/javascript", "text/css"]),
+        errors: LOOK_AT_ONE,
+        ..get("/docs/{file}", "docs_file", "A file of that page", "")
+    },
 ];

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{GzDecoder, MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 use scry_card::{Interrupt, Interrupted};
@@ -35,6 +35,22 @@ pub(super) enum Wrong {
     TooLong,
     /// It is not compressed in that way, or not whole.
     Damaged,
+}
+
+impl Wrong {
+    /// The error of a body that was to be inflated.
+    pub(super) fn told(self, coding: Coding, max_bytes: usize) -> HttpError {
+        match self {
+            Self::TooLong => {
+                let message = format!("the body is longer than {max_bytes} bytes when it is inflated");
+                HttpError::refused(Refusal::BodyTooLarge, message)
+            }
+            Self::Damaged => {
+                let message = format!("the body could not be read: expected whole {0}, found no {0}", coding.name());
+                HttpError::refused(Refusal::BodyUnreadable, message)
+            }
+        }
+    }
 }
 
 impl Coding {
@@ -76,7 +92,8 @@ impl Coding {
         }
     }
 
-    fn named(name: &[u8]) -> Option<Self> {
+    /// By its name in a header.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
         match name {
             name if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => Some(Self::Gzip),
             name if name.eq_ignore_ascii_case(b"deflate") => Some(Self::Deflate),
@@ -106,6 +123,17 @@ impl Coding {
             Self::Deflate => zlib(body, &mut inflated, interrupt)?,
         };
         Ok(done.map(|()| inflated.bytes))
+    }
+
+    /// What a body begins with, as far as it inflates: at most this many bytes, of about as many.
+    pub(super) fn beginning(self, body: &[u8], max_bytes: usize) -> Vec<u8> {
+        let (body, mut begun) = (body.get(..max_bytes).unwrap_or(body), Vec::new());
+        // What was read before an error counts.
+        let _ = match self {
+            Self::Gzip => GzDecoder::new(body).take(max_bytes as u64).read_to_end(&mut begun),
+            Self::Deflate => ZlibDecoder::new(body).take(max_bytes as u64).read_to_end(&mut begun),
+        };
+        begun
     }
 
     /// An answer, compressed: quickly rather than well. Nothing where that fails.

@@ -3,7 +3,7 @@
 //! Never lets a page send what a browser adds by itself, such as cookies.
 
 use crate::config::ANY_ORIGIN;
-use crate::server::edge::Answering;
+use crate::server::edge::{Answering, App};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
@@ -39,8 +39,16 @@ impl Cors {
         self.0.iter().any(|known| known.as_bytes() == origin.as_bytes()).then(|| origin.clone())
     }
 
+    /// The same answers, for pages too; refusals are among them, so that a page can say why it is refused.
+    pub(super) fn before(self, app: App) -> App {
+        if self.0.is_empty() {
+            return app;
+        }
+        Box::new(move |request| self.answer(request, &app))
+    }
+
     /// Has a request answered, and tells the browser that its page may read the answer.
-    pub(super) fn answer<B>(&self, request: Request<B>, answer: impl FnOnce(Request<B>) -> Answering) -> Answering {
+    fn answer<B>(&self, request: Request<B>, answer: impl FnOnce(Request<B>) -> Answering) -> Answering {
         let Some(origin) = self.allowed(request.headers()) else { return answer(request) };
         let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if asks && request.method() == Method::OPTIONS {

@@ -74,10 +74,11 @@ fn edges(
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
     let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
-    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions)?;
+    let guarded = |app| secure.guard.before(Surface::Prediction, app);
+    let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
         listener: "prediction",
-        app: secure.guard.before(Surface::Prediction, app),
+        app,
         tls: secure.prediction.clone(),
         connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),

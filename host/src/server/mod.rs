@@ -8,6 +8,7 @@ mod compression;
 mod connections;
 mod cors;
 mod descriptors;
+mod docs;
 #[cfg(test)]
 mod documented;
 mod edge;

@@ -5,6 +5,7 @@
 
 use super::circuit::Pass;
 use super::invoke::{Attempt, invoke};
+use super::steps::Step;
 use super::stop::Stop;
 use super::version::ServedVersion;
 use crate::telemetry::Metrics;
@@ -96,7 +97,7 @@ impl Call {
         self.token.begin();
         let waited = self.queued.elapsed();
         self.target.series.queued(waited);
-        self.target.stats.steps().queue.add(waited);
+        self.target.stats.steps().add(Step::Queue, waited);
     }
 
     fn alone(self) {

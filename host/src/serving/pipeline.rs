@@ -12,6 +12,7 @@ use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
+use super::steps::Step;
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
@@ -138,7 +139,7 @@ impl Predictor {
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
                 let (outcome, spent) = whole(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
-                    target.stats.steps().queue.add(Duration::ZERO);
+                    target.stats.steps().add(Step::Queue, Duration::ZERO);
                     permit.is_measured();
                     target.put_back(spent);
                     if outcome.is_answered() {
@@ -203,7 +204,7 @@ impl Predictor {
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             // Before the answer: who has it finds it counted.
             if let Some((target, _)) = &spent {
-                target.stats.steps().queue.add(waited);
+                target.stats.steps().add(Step::Queue, waited);
             }
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {

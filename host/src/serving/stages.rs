@@ -11,6 +11,7 @@ use super::routes::Served;
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stats::LastError;
+use super::steps::Step;
 use super::stop::Stop;
 use super::validation::{Checked, by_schema};
 use super::version::ServedVersion;
@@ -106,7 +107,7 @@ pub(super) fn prepare(
         Ok(checked) => {
             let took = began.elapsed();
             if let Some(target) = &target {
-                target.stats.steps().read.add(took);
+                target.stats.steps().add(Step::Read, took);
             }
             Ok(Prepared { number, target, card, checked, deadline, reply, sent, took })
         }
@@ -253,7 +254,7 @@ pub(super) fn write(
         written => written,
     };
     if let Some(target) = prepared.target.as_ref().filter(|_| answer.degraded.is_none()) {
-        target.stats.steps().write.add(began.elapsed());
+        target.stats.steps().add(Step::Write, began.elapsed());
     }
     Ok(written)
 }

@@ -1,6 +1,7 @@
 //! Who may do what, with which token, through which listener.
 
 mod guarded;
+mod pages;
 
 use crate::clients::{clients, environment};
 use crate::edge::Client;
@@ -27,9 +28,13 @@ const WHO: [&str; 11] =
 
 /// What comes of it: `?` is 401, `-` is 403 by the missing scope, and a digit is an answer behind the guard:
 /// `2` is 200, `4` is 404, `5` is 405, `b` is 400, `u` is 422.
-const PREDICTIONS: [(&str, &str, &str); 16] = [
+const PREDICTIONS: [(&str, &str, &str); 19] = [
     ("GET", "/v2/health/live", "22222222222"),
     ("GET", "/v2/health/ready", "22222222222"),
+    // Further names of paths, as platforms set them, are those paths.
+    ("GET", "/platform/health", "22222222222"),
+    ("POST", "/platform/health", "??--5----55"),
+    ("POST", "/platform/predict", "??--u----uu"),
     ("GET", "/v2", "??222222222"),
     ("GET", "/v2/models/steady", "??2-22---22"),
     ("GET", "/v2/models/steady/ready", "??2-22---22"),
@@ -46,7 +51,10 @@ const PREDICTIONS: [(&str, &str, &str); 16] = [
     ("GET", "/v2/nothing", "??---4---44"),
 ];
 
-const CHANGES: [(&str, &str, &str, &str); 23] = [
+const CHANGES: [(&str, &str, &str, &str); 26] = [
+    ("GET", "/docs", "", "22222222222"),
+    ("GET", "/docs/start.js", "", "22222222222"),
+    ("GET", "/openapi.json", "", "22222222222"),
     ("GET", "/metrics", "", "??----2--22"),
     ("GET", "/v1/models", "", "??---2---22"),
     ("GET", "/v1/models/steady", "", "??---2---22"),
@@ -107,7 +115,8 @@ fn a_token_over_grpc_has_the_models_of_its_scopes_and_each_message_of_a_stream_c
 
 #[test]
 fn each_token_may_do_what_its_scopes_say_and_nothing_else() {
-    let guarded = Guarded::with("", &EACH);
+    let paths = "prediction.health_path = \"/platform/health\"\nprediction.predict_path = \"/platform/predict\"\n";
+    let guarded = Guarded::with(paths, &EACH);
     let body = crate::support::rows("", &[1.0]).to_string();
     let predictions = PREDICTIONS.map(|(method, path, expected)| {
         let body = if method == "POST" { body.as_str() } else { "" };

@@ -75,7 +75,20 @@ fn a_models_document_has_its_types_and_golden_examples() {
 #[test]
 fn the_page_of_the_document_asks_no_other_host() {
     let host = Host::start();
-    let page = host.get("/docs").status(200);
+    for url in [&host.prediction, &host.admin] {
+        page_asks_no_other_host(&host, url);
+    }
+    // Whoever uses the page of the admin listener types a token there.
+    let document = host.send("GET", &format!("{}/openapi.json", host.admin), &[], b"").status(200).json();
+    assert_eq!(document["components"]["securitySchemes"]["token"], json!({ "type": "http", "scheme": "bearer" }));
+    assert_eq!(document["security"], json!([{ "token": [] }]));
+    assert_eq!(document["paths"]["/docs"]["get"]["security"], json!([]));
+    host.send("GET", &format!("{}/docs/other.js", host.admin), &[], b"").error(404, &["/docs"]);
+    host.get("/docs/other.js").error(404, &["/docs"]);
+}
+
+fn page_asks_no_other_host(host: &Host, url: &str) {
+    let page = host.send("GET", &format!("{url}/docs"), &[], b"").status(200);
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"), "{page:?}");
     assert!(!page.text.contains("http:") && !page.text.contains("https:"), "{page:?}");
     for (file, media_type, has) in [
@@ -85,11 +98,10 @@ fn the_page_of_the_document_asks_no_other_host() {
     ] {
         assert!(page.text.contains(&format!("docs/{file}")), "{file}");
         // Unpacked by a client that is not ours, which checks length and checksum.
-        let url = format!("{}/docs/{file}", host.prediction);
+        let url = format!("{url}/docs/{file}");
         let got = Ran::of(Command::new("curl").args(["-sSf", "--compressed", "-w", "%{content_type}", &url])).ok();
         assert!(got.stdout.ends_with(media_type) && got.stdout.contains(has), "{file}");
     }
-    host.get("/docs/other.js").error(404, &["/docs"]);
 }
 
 #[test]

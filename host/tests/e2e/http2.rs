@@ -303,6 +303,25 @@ fn pings_do_not_keep_an_idle_connection() {
 }
 
 #[test]
+fn headers_that_trickle_keep_a_connection_no_longer_than_silence() {
+    let host = host("idle_timeout_ms = 1000\n");
+    let mut http = Http2::to(&host.prediction, &[]);
+    http.gets(1, "/v2/health/live");
+    assert!(http.answer(1).0);
+    let (began, slow) = (Instant::now(), frame(HEADERS, END_STREAM, 3, &[b'x'; 2000]));
+    for byte in slow {
+        // Until the host has closed.
+        if http.writes(&[byte]).is_err() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it stays open");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    assert!(began.elapsed() >= Duration::from_millis(900));
+    eventually("it is counted", || ended(&host, "idle-timeout") == 1.0);
+}
+
+#[test]
 fn an_answer_that_is_not_taken_ends_and_others_go_on() {
     const WINDOW: u16 = 4;
     let host = host("write_timeout_ms = 1000\n");

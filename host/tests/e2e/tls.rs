@@ -1,5 +1,6 @@
 //! TLS, as real clients meet it: curl, Python's requests and httpx, and the `scry` command.
 
+use crate::clients::{clients, environment};
 use crate::support::{Certificates, Host, PATIENT, Ran, eventually, guest, python, root, rows, scry};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -145,6 +146,35 @@ fn clients_publish_and_predict_over_tls() {
     let _ = plain.read_to_end(&mut heard);
     assert!(!heard.starts_with(b"HTTP"), "{heard:?}");
     eventually("it is counted", || secure.ended("tls-handshake") >= 1.0);
+}
+
+#[test]
+fn grpc_and_http2_are_the_same_over_tls_with_a_clients_certificate_or_without() {
+    for wants in ["", "client_ca = \"CA\""] {
+        let secure = Secure::with("", wants);
+        secure.publish("steady");
+        let certificates = &secure.certificates;
+        certificates.issue("client", "ca", "client", 32);
+        let mut paths =
+            ["ca.pem", "other.pem", "client.pem", "client.key"].map(|name| certificates.path(name)).to_vec();
+        paths.truncate(if wants.is_empty() { 2 } else { 4 });
+        let mut command = Command::new(environment());
+        command.arg(clients().join("grpc_tls.py")).arg(&secure.host.prediction).args(&paths);
+        let ran = Ran::of(&mut command).ok();
+        assert_eq!(ran.stdout.trim(), "reached over TLS 5.0");
+        // Many requests on one connection, which is curl's to share.
+        let url = format!("{}/v2/models/steady/infer", secure.host.prediction);
+        let body = rows("", &[2.5]).to_string();
+        let mut args = vec!["--http2", "--parallel", "--data", &body];
+        args.extend(["--write-out", "\n%{http_version} %{http_code} %{num_connects}\n"]);
+        if let [_, _, certificate, key] = &paths[..] {
+            args.extend(["--cert", certificate, "--key", key]);
+        }
+        args.extend([url.as_str(); 50]);
+        let said = secure.curl("ca.pem", &args).ok().stdout;
+        let [connected, shared] = ["2 200 1", "2 200 0"].map(|line| said.lines().filter(|said| *said == line).count());
+        assert_eq!((connected, shared), (1, 49), "{said}");
+    }
 }
 
 #[test]

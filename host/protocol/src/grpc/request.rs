@@ -32,6 +32,15 @@ pub fn head(message: &[u8]) -> Result<Head<'_>, ProtocolError> {
     Ok(read_head(message)?)
 }
 
+/// The model that a message names, by its first bytes alone: none where they do not.
+pub fn model_of(beginning: &[u8]) -> Option<&str> {
+    let mut known = Fields::of(beginning).map_while(Result::ok);
+    known.find_map(|field| match field.value_of(1)? {
+        Value::Bytes(name) => text(name).ok(),
+        _ => None,
+    })
+}
+
 fn read_head(message: &[u8]) -> Result<Head<'_>, Fault> {
     let mut head = Head::default();
     for field in fields(message) {

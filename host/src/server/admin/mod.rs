@@ -1,5 +1,5 @@
 //! The admin listener: everything that changes what is served, and what only
-//! operators may see. Every path wants a token, which is the guard's to ask for.
+//! operators may see. Nearly every path wants a token, which is the guard's to ask for.
 
 mod drift;
 mod refusals;
@@ -14,6 +14,7 @@ use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
 use crate::server::compression::uncompressed;
+use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
@@ -95,6 +96,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
         .merge(repository::routes())
+        .merge(docs::routes())
 }
 
 /// Refuses changes while the host ends: they could be lost or left half done.

@@ -112,3 +112,14 @@ proptest! {
         let _ = inflated(Coding::Deflate, if is_framed { &zlib } else { &body }, 1000);
     }
 }
+
+#[test]
+fn a_beginning_is_as_much_as_inflates_and_no_more_than_is_wanted() {
+    for (coding, body) in [(Coding::Gzip, GZIP), (Coding::Deflate, ZLIB)] {
+        assert_eq!(coding.beginning(body, 100), b"hello, hello");
+        assert!(coding.beginning(b"hello, hello", 100).is_empty());
+        let bomb = coding.compress(&vec![7; 1 << 20], &mut Interrupt::never()).unwrap().unwrap();
+        assert_eq!(coding.beginning(&bomb, 100), [7; 100]);
+        assert_eq!(coding.beginning(&bomb[..bomb.len() / 2], 100), [7; 100]);
+    }
+}

@@ -6,7 +6,7 @@ use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::predict::request::parse_version;
 use crate::server::predict::state::{App, Shared};
 use crate::server::repository;
-use crate::serving::{Served, ServedVersion, Steps, Timed};
+use crate::serving::{Served, ServedVersion, Step};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
@@ -157,12 +157,12 @@ pub(super) fn statistics_of(app: &Shared, name: Option<&str>, version: Option<&V
 /// What a version's requests took since it was loaded, in the form of Triton's statistics. Nothing is cached here, and
 /// calls are not counted by their rows.
 fn counted(target: &ServedVersion) -> Value {
-    let timed = |timed: &Timed| {
-        let (count, ns) = timed.seen();
+    let steps = target.stats.steps();
+    let timed = |step| {
+        let (count, ns) = steps.seen(step);
         json!({ "count": count, "ns": ns })
     };
     let never = || json!({ "count": 0, "ns": 0 });
-    let steps: &Steps = target.stats.steps();
     json!({
         "name": target.model,
         "version": target.version.number.to_string(),
@@ -170,12 +170,12 @@ fn counted(target: &ServedVersion) -> Value {
         "inference_count": steps.rows(),
         "execution_count": steps.calls(),
         "inference_stats": {
-            "success": timed(&steps.answered),
-            "fail": timed(&steps.unanswered),
-            "queue": timed(&steps.queue),
-            "compute_input": timed(&steps.read),
-            "compute_infer": timed(&steps.call),
-            "compute_output": timed(&steps.write),
+            "success": timed(Step::Answered),
+            "fail": timed(Step::Unanswered),
+            "queue": timed(Step::Queue),
+            "compute_input": timed(Step::Read),
+            "compute_infer": timed(Step::Call),
+            "compute_output": timed(Step::Write),
             "cache_hit": never(),
             "cache_miss": never(),
         },

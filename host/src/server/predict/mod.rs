@@ -41,12 +41,14 @@ use tokio::sync::Semaphore;
 
 /// Descriptions that are made at once; a further one waits.
 const DESCRIBING_MAX: usize = 2;
-/// What answers the listener's requests.
+
+/// What answers the listener's requests, behind a guard.
 pub(in crate::server) fn app(
     predictor: Predictor,
     is_ready: Arc<AtomicBool>,
     stopping: Stopping,
     settings: &Listener,
+    guarded: impl FnOnce(Answers) -> Answers,
 ) -> io::Result<Answers> {
     let shared = Arc::new(Shared {
         predictor,
@@ -61,14 +63,13 @@ pub(in crate::server) fn app(
     });
     let calls = Grpc::new(shared.clone()).map_err(io::Error::other)?;
     let router = router(shared.clone());
-    let (paths, cors) = (Paths::new(settings), Cors::new(&settings.cors_origins));
-    Ok(Box::new(move |request| {
-        cors.answer(request, |request| match plain_model(&request) {
-            Some(model) => infer_straight(shared.clone(), model, request),
-            None if is_call(&request) => calls.answer(request),
-            None => routed(&router, paths.usual(request)),
-        })
-    }))
+    let answers = guarded(Box::new(move |request| match plain_model(&request) {
+        Some(model) => infer_straight(shared.clone(), model, request),
+        None if is_call(&request) => calls.answer(request),
+        None => routed(&router, request),
+    }));
+    // The guard knows the usual names of paths.
+    Ok(Cors::new(&settings.cors_origins).before(Paths::new(settings).before(answers)))
 }
 
 /// The model in the one path that nearly every request has. The router takes

@@ -1,6 +1,7 @@
 //! Further names of paths: Vertex AI says by its environment where it asks.
 
 use crate::config::Listener;
+use crate::server::edge::App;
 use axum::http::uri::PathAndQuery;
 use axum::http::{Request, Uri};
 
@@ -20,8 +21,16 @@ impl Paths {
         Self { predict: settings.predict_path.clone(), health: settings.health_path.clone() }
     }
 
+    /// The same answers under the further names as well.
+    pub(super) fn before(self, app: App) -> App {
+        if self.predict.is_none() && self.health.is_none() {
+            return app;
+        }
+        Box::new(move |request| app(self.usual(request)))
+    }
+
     /// The request with the usual name of its path.
-    pub(super) fn usual<B>(&self, mut request: Request<B>) -> Request<B> {
+    fn usual<B>(&self, mut request: Request<B>) -> Request<B> {
         let path = Some(request.uri().path());
         let usual = match path {
             _ if path == self.predict.as_deref() => INVOCATIONS,

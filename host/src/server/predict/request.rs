@@ -3,8 +3,8 @@
 //! Nothing here changes state.
 
 use crate::server::body::{SentBody, read_body, read_parts};
-use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding, Wrong};
-use crate::server::error::{HttpError, Refusal, json_response};
+use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding};
+use crate::server::error::{HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
 use crate::serving::{Failure, Reply, Request, Served};
@@ -89,7 +89,7 @@ fn framed(format: Format, headers: &HeaderMap) -> Result<Format, HttpError> {
 }
 
 /// The body as it was before its client compressed it.
-async fn inflated(
+pub(in crate::server) async fn inflated(
     app: &Shared,
     served: &Served,
     coding: Coding,
@@ -100,14 +100,7 @@ async fn inflated(
     let work = move |interrupt: &mut Interrupt<'_>| coding.inflate(&body, max_bytes, interrupt);
     match app.predictor.beside(served, received, bytes, work).await {
         Ok(Ok(body)) => Ok(body.into()),
-        Ok(Err(Wrong::TooLong)) => {
-            let message = format!("the body is longer than {max_bytes} bytes when it is inflated");
-            Err(HttpError::refused(Refusal::BodyTooLarge, message))
-        }
-        Ok(Err(Wrong::Damaged)) => {
-            let message = format!("the body could not be read: expected whole {0}, found no {0}", coding.name());
-            Err(HttpError::refused(Refusal::BodyUnreadable, message))
-        }
+        Ok(Err(wrong)) => Err(wrong.told(coding, max_bytes)),
         Err(error) => Err(app.predictor.unanswered(served, received, error).into()),
     }
 }
@@ -122,11 +115,8 @@ async fn compressed(
 ) -> Response {
     let Some(coding) = Coding::accepted(headers) else { return answered(reply) };
     let body = Bytes::from(std::mem::take(&mut reply.body));
-    let whole = body.clone();
-    let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
-    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten();
-    let (body, is_compressed) = match shorter.filter(|shorter| shorter.len() < body.len()) {
-        Some(shorter) => (shorter.into(), true),
+    let (body, is_compressed) = match shorter(app, served, coding, received, &body).await {
+        Some(shorter) => (shorter, true),
         None => (body, false),
     };
     let mut response = answered(reply);
@@ -137,6 +127,20 @@ async fn compressed(
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
     }
     response
+}
+
+/// An answer, compressed in its model's time; nothing where there is none, or where it would not be shorter.
+pub(in crate::server) async fn shorter(
+    app: &Shared,
+    served: &Served,
+    coding: Coding,
+    received: Instant,
+    body: &Bytes,
+) -> Option<Bytes> {
+    let whole = body.clone();
+    let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
+    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten()?;
+    (shorter.len() < body.len()).then(|| shorter.into())
 }
 
 /// Whether a body says that it is too small to be worth asking whether there is room for it.

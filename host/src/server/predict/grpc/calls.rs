@@ -1,9 +1,11 @@
 //! The calls of the inference service by name: what the host and its models are. Decides nothing.
 
-use super::arriving::Arriving;
+use super::answer::answer;
+use super::coding::{Codings, Message};
 use super::infer;
+use super::messages::Messages;
 use super::permit::Permit;
-use super::status::{no_call, refuse, status_of};
+use super::status::{no_call, refuse, refused};
 use crate::access::Need;
 use crate::server::edge::Answering;
 use crate::server::error::HttpError;
@@ -11,10 +13,10 @@ use crate::server::predict::describe::{self, config_of, made_aside, metadata_of,
 use crate::server::predict::request::parse_version;
 use crate::server::predict::state::Shared;
 use crate::server::repository::{self, IndexRequest};
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
+use futures_util::stream::iter;
 use hyper::body::Incoming;
-use prost::Message;
+use prost::DecodeError;
 use scry_catalog::VersionRef;
 use scry_grpc::{
     ModelConfigRequest, ModelConfigResponse, ModelMetadataRequest, ModelMetadataResponse, ModelReadyRequest,
@@ -25,16 +27,13 @@ use scry_grpc::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
-use tonic::server::Grpc;
-use tonic::{Response, Status};
-use tonic_prost::ProstCodec;
-use tower::service_fn;
+use tonic::Status;
 
 /// A message that is no prediction is not longer than this.
 pub(super) const CALL_MAX_BYTES: usize = 64 << 10;
 
 /// Answers a call of the inference service.
-pub(super) fn answer(app: &Arc<Shared>, method: &str, request: Request<Incoming>) -> Answering {
+pub(super) fn call(app: &Arc<Shared>, method: &str, request: Request<Incoming>) -> Answering {
     match method {
         "ModelInfer" => infer::one(app, request),
         "ModelStreamInfer" => infer::stream(app, request),
@@ -90,20 +89,29 @@ fn unary<I, O>(
     call: impl Fn(&Shared, &Permit, I) -> Result<O, HttpError> + Clone + Send + Sync + 'static,
 ) -> Answering
 where
-    I: Message + Default + Send + 'static,
-    O: Message + Default + Send + 'static,
+    I: prost::Message + Default + Send + 'static,
+    O: prost::Message + Default + Send + 'static,
 {
     let (app, permit) = (app.clone(), Permit::of(&request));
-    let request = request.map(|body| Arriving::new(body, app.body_timeout));
-    let answer = service_fn(move |message: tonic::Request<I>| {
-        let (app, call, permit) = (app.clone(), call.clone(), permit.clone());
-        async move {
-            let answered = made_aside(&app, move |app| call(app, &permit, message.into_inner())).await;
-            answered.flatten().map(Response::new).map_err(status_of)
+    Box::pin(async move {
+        let answered = async {
+            let Codings { sent, wanted } = Codings::of(request.headers())?;
+            let message = Messages::of(request.into_body(), sent, CALL_MAX_BYTES).only(app.body_timeout).await?;
+            let made = made_aside(&app, move |app| {
+                let asked = I::decode(message.inflated(CALL_MAX_BYTES)?).map_err(unreadable)?;
+                Ok(Message::compressed(call(app, &permit, asked)?.encode_to_vec().into(), wanted))
+            });
+            made.await.flatten()
+        };
+        match answered.await {
+            Ok(message) => answer(HeaderMap::new(), message.coding, iter([Ok(message)])),
+            Err(error) => refused(&app, error).into_http(),
         }
-    });
-    let mut grpc = Grpc::new(ProstCodec::<O, I>::default()).max_decoding_message_size(CALL_MAX_BYTES);
-    Box::pin(async move { grpc.unary(answer, request).await.map(Body::new) })
+    })
+}
+
+fn unreadable(error: DecodeError) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, format!("the message could not be read: {error}"))
 }
 
 /// A version that is named.

@@ -1,30 +1,30 @@
 //! Predictions over gRPC: a message to a request, the reply to a message. Reads no tensor.
 
-use super::arriving::Arriving;
-use super::codec::Whole;
+use super::answer::answer;
+use super::coding::{Codings, Message};
+use super::messages::Messages;
 use super::permit::Permit;
-use super::status::{refuse, status_of};
+use super::status::{refuse, refused, status_of};
 use crate::access::Need;
+use crate::server::compression::COMPRESSED_MIN_BYTES;
 use crate::server::edge::Answering;
-use crate::server::error::HttpError;
-use crate::server::predict::request::{describe, header_key, header_timeout, parse_version};
+use crate::server::error::{HttpError, Refusal};
+use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
-use crate::serving::{Reply, Request as Predict};
-use axum::body::{Body, Bytes};
+use crate::serving::{Reply, Request as Predict, Served};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
-use futures_util::stream::{Stream, unfold};
+use axum::response::Response;
+use futures_util::stream::{Stream, StreamExt, iter, unfold};
 use hyper::body::Incoming;
 use scry_names::text::whole_number;
 use scry_protocol::Format;
-use scry_protocol::grpc::{failed_in_stream, head, in_stream};
+use scry_protocol::grpc::{failed_in_stream, head, in_stream, model_of};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
-use tonic::metadata::MetadataMap;
-use tonic::server::Grpc;
-use tonic::{Extensions, Response, Status, Streaming};
-use tower::service_fn;
+use tonic::Status;
 
 /// What a call says beside its messages.
 #[derive(Debug, Clone)]
@@ -32,111 +32,158 @@ struct Asked {
     /// Until when there is to be an answer.
     until: Option<Instant>,
     key: Option<String>,
+    codings: Codings,
     permit: Permit,
 }
+
+/// What is inflated of a message to find its model, which clients write first.
+const BEGINNING_MAX_BYTES: usize = 4 << 10;
 
 impl Asked {
     fn of<B>(request: &Request<B>) -> Result<Self, HttpError> {
         let headers = request.headers();
         let timeouts = [call_timeout(headers)?, header_timeout(headers)?];
         let until = timeouts.into_iter().flatten().min().map(|timeout| Instant::now() + timeout);
-        Ok(Self { until, key: header_key(headers)?, permit: Permit::of(request) })
+        Ok(Self { until, key: header_key(headers)?, codings: Codings::of(headers)?, permit: Permit::of(request) })
     }
 }
 
 /// `ModelInfer`.
 pub(super) fn one(app: &Arc<Shared>, request: Request<Incoming>) -> Answering {
-    let asked = match Asked::of(&request) {
-        Ok(asked) => asked,
-        Err(error) => return refuse(status_of(error)),
-    };
-    let (app, mut grpc) = (app.clone(), calls(app));
-    let request = request.map(|body| Arriving::new(body, app.body_timeout));
-    let answer = service_fn(move |message: tonic::Request<Bytes>| {
-        let (app, asked) = (app.clone(), asked.clone());
-        async move {
-            let reply = infer(&app, message.into_inner(), &asked).await.map_err(status_of)?;
-            let mut metadata = HeaderMap::new();
-            describe(&reply, &mut metadata);
-            Ok(Response::from_parts(MetadataMap::from_headers(metadata), reply.body, Extensions::new()))
-        }
-    });
-    Box::pin(async move { grpc.unary(answer, request).await.map(Body::new) })
+    let app = app.clone();
+    Box::pin(async move {
+        let answered = answered(&app, request).await;
+        answered.unwrap_or_else(|error| refused(&app, error).into_http())
+    })
+}
+
+async fn answered(app: &Shared, request: Request<Incoming>) -> Result<Response, HttpError> {
+    let asked = Asked::of(&request)?;
+    let messages = Messages::of(request.into_body(), asked.codings.sent, app.body_max_bytes);
+    let message = messages.only(app.body_timeout).await?;
+    let received = Instant::now();
+    let message = inflated(app, message, &asked, received).await?;
+    let (served, mut reply) = infer(app, message, &asked, received).await?;
+    let mut metadata = HeaderMap::new();
+    describe(&reply, &mut metadata);
+    let message = compressed(app, &served, received, std::mem::take(&mut reply.body), &asked).await;
+    Ok(answer(metadata, message.coding, iter([Ok(message)])))
 }
 
 /// `ModelStreamInfer`.
 pub(super) fn stream(app: &Arc<Shared>, request: Request<Incoming>) -> Answering {
     let asked = match Asked::of(&request) {
         Ok(asked) => asked,
-        Err(error) => return refuse(status_of(error)),
+        Err(error) => return refuse(refused(app, error)),
     };
-    let (app, mut grpc) = (app.clone(), calls(app));
-    let answer = service_fn(move |messages: tonic::Request<Streaming<Bytes>>| {
-        let answers = answers(app.clone(), messages.into_inner(), asked.clone());
-        async move { Ok::<_, Status>(Response::new(answers)) }
-    });
-    Box::pin(async move { grpc.streaming(answer, request).await.map(Body::new) })
-}
-
-fn calls(app: &Shared) -> Grpc<Whole> {
-    Grpc::new(Whole).max_decoding_message_size(app.body_max_bytes)
+    let Codings { sent, wanted } = asked.codings;
+    let messages = Messages::of(request.into_body(), sent, app.body_max_bytes);
+    let answers = answers(app.clone(), messages, asked);
+    Box::pin(std::future::ready(answer(HeaderMap::new(), wanted, answers.boxed())))
 }
 
 /// An answer for each message, in their order: the next is read once the one before is answered.
 fn answers(
     app: Arc<Shared>,
-    messages: Streaming<Bytes>,
+    messages: Messages<Incoming>,
     asked: Asked,
-) -> impl Stream<Item = Result<Vec<u8>, Status>> + Send + 'static {
+) -> impl Stream<Item = Result<Message, Status>> + Send + 'static {
     unfold(Some((app, messages, asked)), |state| async {
         let (app, mut messages, asked) = state?;
         let mut stopping = app.stopping.clone();
         let next = tokio::select! {
             biased;
             _ = stopping.after(Stage::Leaving) => return Some((Err(status_of(HttpError::stopping())), None)),
-            next = timeout(app.idle_timeout, messages.message()) => next,
+            next = timeout(app.idle_timeout, messages.next()) => next,
         };
         let message = match next {
             Ok(Ok(message)) => message?,
-            Ok(Err(unread)) => return Some((Err(unread), None)),
+            Ok(Err(error)) => return Some((Err(refused(&app, error)), None)),
             Err(_) => {
                 let message = format!("no message came within {} ms", app.idle_timeout.as_millis());
                 return Some((Err(Status::deadline_exceeded(message)), None));
             }
         };
-        let answered = match asked.permit.one_more(&app) {
-            Ok(()) => infer(&app, message.clone(), &asked).await,
-            Err(error) => Err(error),
-        };
-        let answer = match answered {
-            Ok(reply) => in_stream(&reply.body),
-            Err(error) => failed_in_stream(&message, status_of(error).message()),
-        };
+        let answer = answer_in_stream(&app, message, &asked).await;
         Some((Ok(answer), Some((app, messages, asked))))
     })
 }
 
-async fn infer(app: &Shared, message: Bytes, asked: &Asked) -> Result<Reply, HttpError> {
+async fn answer_in_stream(app: &Shared, message: Message, asked: &Asked) -> Message {
     let received = Instant::now();
-    let head = head(&message)?;
-    asked.permit.check(app, Need::Predict(head.model.to_owned()))?;
-    let version = Some(head.version).filter(|version| !version.is_empty()).map(parse_version).transpose()?;
-    let served = app.predictor.asked(head.model)?;
+    let mut plain = if message.coding.is_none() { message.bytes.clone() } else { Bytes::new() };
+    let answered = async {
+        asked.permit.one_more(app)?;
+        plain = inflated(app, message, asked, received).await?;
+        infer(app, plain.clone(), asked, received).await
+    };
+    match answered.await {
+        Ok((served, reply)) => compressed(app, &served, received, in_stream(&reply.body), asked).await,
+        Err(error) => {
+            let told = failed_in_stream(&plain, refused(app, error).message());
+            Message { bytes: told.into(), coding: None }
+        }
+    }
+}
+
+/// What a message was before its client compressed it.
+async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Instant) -> Result<Bytes, HttpError> {
+    let Message { bytes, coding } = message;
+    let Some(coding) = coding else { return Ok(bytes) };
+    let begun = coding.beginning(&bytes, BEGINNING_MAX_BYTES);
+    let model = model_of(&begun).ok_or_else(|| {
+        let expected = format!("expected `model_name` within the first {BEGINNING_MAX_BYTES} bytes");
+        let message = format!("the message is compressed: {expected}, found none");
+        HttpError::refused(Refusal::BodyUnreadable, message)
+    })?;
+    let served = asked_for(app, model, asked, received)?;
+    request::inflated(app, &served, coding, received, bytes).await
+}
+
+/// The model that a message names, if its client may ask it and it has room.
+fn asked_for(app: &Shared, model: &str, asked: &Asked, received: Instant) -> Result<Arc<Served>, HttpError> {
+    asked.permit.check(app, Need::Predict(model.to_owned()))?;
+    let served = app.predictor.asked(model)?;
     app.predictor.admit(&served, received)?;
+    Ok(served)
+}
+
+/// The answer of the model that a message names.
+async fn infer(
+    app: &Shared,
+    message: Bytes,
+    asked: &Asked,
+    received: Instant,
+) -> Result<(Arc<Served>, Reply), HttpError> {
+    let head = head(&message)?;
+    let served = asked_for(app, head.model, asked, received)?;
+    let version = Some(head.version).filter(|version| !version.is_empty()).map(parse_version).transpose()?;
     let left = asked.until.map(|until| until.saturating_duration_since(received));
     let timeout = head.timeout.into_iter().chain(left).min();
-    let key = asked.key.clone();
     let request = Predict {
-        served,
+        served: served.clone(),
         version,
-        key,
+        key: asked.key.clone(),
         timeout,
         received,
-        body: message.clone(),
+        body: message,
         format: Format::Grpc,
         picked: OnceLock::new(),
     };
-    app.predictor.predict(request).await.map_err(|failure| failure.error.into())
+    let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
+    Ok((served, reply))
+}
+
+/// A long answer, compressed where that is wanted, and where there is time for it.
+async fn compressed(app: &Shared, served: &Served, received: Instant, answer: Vec<u8>, asked: &Asked) -> Message {
+    let (bytes, coding) = (Bytes::from(answer), asked.codings.wanted);
+    let Some(coding) = coding.filter(|_| bytes.len() >= COMPRESSED_MIN_BYTES) else {
+        return Message { bytes, coding: None };
+    };
+    match shorter(app, served, coding, received, &bytes).await {
+        Some(bytes) => Message { bytes, coding: Some(coding) },
+        None => Message { bytes, coding: None },
+    }
 }
 
 /// `grpc-timeout`: how long the client waits.

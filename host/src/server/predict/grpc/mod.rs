@@ -1,11 +1,13 @@
 //! The Open Inference Protocol over gRPC, on the port of the prediction listener: a call's path to what answers it.
 //! Nothing here changes state.
 
-mod arriving;
+mod answer;
+mod beside;
 mod calls;
-mod codec;
+mod coding;
 mod health;
 mod infer;
+mod messages;
 mod permit;
 mod status;
 
@@ -13,26 +15,17 @@ pub(in crate::server) use status::{refuse, status_of};
 
 use crate::server::edge::Answering;
 use crate::server::predict::state::Shared;
-use arriving::Arriving;
-use axum::body::Body;
-use axum::http::{Request, Response, Version, header};
-use health::Health;
+use axum::http::{Request, Version, header};
+use beside::Beside;
 use hyper::body::Incoming;
-use scry_grpc::{DESCRIPTORS, SERVICE};
-use std::convert::Infallible;
+use scry_grpc::SERVICE;
 use std::sync::Arc;
-use tonic::server::NamedService;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_reflection::server::{Builder, Error};
-use tower_service::Service;
-
-/// Another service beside that of inference.
-type Beside = Box<dyn Fn(Request<Arriving>) -> Answering + Send + Sync>;
+use tonic_reflection::server::Error;
 
 /// What answers calls.
 pub(in crate::server) struct Grpc {
     app: Arc<Shared>,
-    beside: Vec<(&'static str, Beside)>,
+    beside: Beside,
 }
 
 /// Whether a request is a call.
@@ -46,20 +39,7 @@ pub(in crate::server) fn is_call<B>(request: &Request<B>) -> bool {
 impl Grpc {
     /// Answers from these models; fails only where the descriptors that it was built with do not read.
     pub(in crate::server) fn new(app: Arc<Shared>) -> Result<Self, Error> {
-        let health = HealthServer::new(Health::new(app.clone()));
-        let described = || {
-            let sets = Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-            // Each of the two forms of reflection adds itself alone.
-            sets.register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-        };
-        let beside = vec![
-            named(health),
-            named(described().build_v1()?.max_decoding_message_size(calls::CALL_MAX_BYTES)),
-            named(described().build_v1alpha()?.max_decoding_message_size(calls::CALL_MAX_BYTES)),
-        ];
-        Ok(Self { app, beside })
+        Ok(Self { beside: Beside::new(app.clone())?, app })
     }
 
     /// Answers a call.
@@ -67,27 +47,8 @@ impl Grpc {
         let path = request.uri().path().to_owned();
         let (service, method) = path.strip_prefix('/').and_then(|path| path.split_once('/')).unwrap_or_default();
         if service == SERVICE {
-            return calls::answer(&self.app, method, request);
+            return calls::call(&self.app, method, request);
         }
-        match self.beside.iter().find(|(name, _)| *name == service) {
-            Some((_, answer)) => answer(request.map(|body| Arriving::new(body, self.app.idle_timeout))),
-            None => status::refuse(status::no_call(&path)),
-        }
+        self.beside.answer(service, request).unwrap_or_else(|| refuse(status::no_call(&path)))
     }
-}
-
-fn named<S>(service: S) -> (&'static str, Beside)
-where
-    S: NamedService + Service<Request<Arriving>, Response = Response<tonic::body::Body>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
-    let answer: Beside = Box::new(move |request| {
-        let answering = service.clone().call(request);
-        Box::pin(async {
-            let Ok(response) = answering.await;
-            response.map(Body::new)
-        })
-    });
-    (S::NAME, answer)
 }

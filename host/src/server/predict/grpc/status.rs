@@ -1,7 +1,9 @@
 //! Every error's gRPC code: that of its HTTP status, with the same text.
 
+use super::coding::{ACCEPTED, KNOWN};
 use crate::server::edge::Answering;
-use crate::server::error::HttpError;
+use crate::server::error::{HttpError, Refusal};
+use crate::server::predict::state::Shared;
 use axum::body::Body;
 use axum::http::StatusCode;
 use scry_card::shortened;
@@ -16,7 +18,7 @@ const ESCAPED_BYTES: usize = 3;
 
 /// An error as a call's client sees it.
 pub(in crate::server) fn status_of(error: HttpError) -> Status {
-    let HttpError { status, message, reason, .. } = error;
+    let HttpError { status, message, reason, refusal, .. } = error;
     let code = match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidArgument,
         StatusCode::NOT_FOUND => Code::NotFound,
@@ -33,7 +35,18 @@ pub(in crate::server) fn status_of(error: HttpError) -> Status {
     if let Some(reason) = reason {
         told.metadata_mut().insert("scry-reason", MetadataValue::from_static(reason));
     }
+    if let Some(Refusal::ContentEncoding) = refusal {
+        told.metadata_mut().insert(ACCEPTED.as_str(), MetadataValue::from_static(KNOWN));
+    }
     told
+}
+
+/// The same, counted where a message itself was refused.
+pub(super) fn refused(app: &Shared, error: HttpError) -> Status {
+    if let Some(refusal) = error.refusal {
+        app.predictor.metrics().request_refused(refusal.name());
+    }
+    status_of(error)
 }
 
 /// A message that is no longer than it may be once it is escaped.
