@@ -5,6 +5,7 @@
 
 use super::circuit::Pass;
 use super::invoke::{Attempt, invoke};
+use super::request::Request;
 use super::stop::Stop;
 use super::version::ServedVersion;
 use crate::telemetry::Metrics;
@@ -25,6 +26,8 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
+    /// Who waits for it.
+    pub(super) request: Arc<Request>,
     pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,
     /// When the guest is stopped.
@@ -96,7 +99,7 @@ impl Call {
         self.token.begin();
         let waited = self.queued.elapsed();
         self.target.series.queued(waited);
-        self.target.stats.steps().queue.add(waited);
+        self.request.taken.queue.took(waited);
     }
 
     fn alone(self) {

@@ -2,104 +2,154 @@
 //! Triton's are made of. Never judges, never reads a clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The steps of one version's requests since it was loaded.
 #[derive(Debug, Default)]
-pub struct Steps {
+pub struct Steps(Mutex<Sums>);
+
+/// The sums at one moment: of a request that was answered, they have every step or none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sums {
     /// Requests that it answered, from arrival to answer.
     pub answered: Timed,
     /// Requests that named it or were routed to it and that it did not answer.
     pub unanswered: Timed,
-    /// Waiting for a compute thread.
+    /// Of a request that was answered: waiting for a compute thread.
     pub queue: Timed,
-    /// Reading a request and checking it.
+    /// Reading it and checking it.
     pub read: Timed,
     /// The call of the component; of one that answered several requests, for each of them.
     pub call: Timed,
     /// Writing the answer.
     pub write: Timed,
-    calls: AtomicU64,
-    rows: AtomicU64,
-    last_ms: AtomicU64,
+    /// Calls that answered.
+    pub calls: u64,
+    /// Rows that they answered.
+    pub rows: u64,
+    /// When it last answered a request, in milliseconds of Unix time; 0: never.
+    pub last_ms: u64,
 }
 
-/// How often, and how long together.
-#[derive(Debug, Default)]
+/// How often, and how many nanoseconds together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timed {
-    count: AtomicU64,
-    ns: AtomicU64,
+    /// How often.
+    pub count: u64,
+    /// Nanoseconds, all together.
+    pub ns: u64,
+}
+
+/// What the steps of one request took: whichever thread takes one sets its time.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub(super) queue: Step,
+    pub(super) read: Step,
+    pub(super) call: Step,
+    pub(super) write: Step,
+}
+
+/// Nanoseconds; 0 until it was taken.
+#[derive(Debug, Default)]
+pub(super) struct Step(AtomicU64);
+
+impl Step {
+    pub(super) fn took(&self, time: Duration) {
+        self.0.store(nanoseconds(time), Ordering::Relaxed);
+    }
+
+    fn ns(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Timed {
-    /// One more.
-    pub fn add(&self, took: Duration) {
-        self.add_all(1, took);
-    }
-
-    fn add_all(&self, count: u64, each: Duration) {
-        let ns = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX).saturating_mul(count);
-        self.count.fetch_add(count, Ordering::Relaxed);
-        self.ns.fetch_add(ns, Ordering::Relaxed);
-    }
-
-    /// How often, and how many nanoseconds together.
-    pub fn seen(&self) -> (u64, u64) {
-        (self.count.load(Ordering::Relaxed), self.ns.load(Ordering::Relaxed))
+    fn add(&mut self, ns: u64) {
+        self.count = self.count.saturating_add(1);
+        self.ns = self.ns.saturating_add(ns);
     }
 }
 
 impl Steps {
-    /// A request has ended, at this Unix time.
-    pub(super) fn ended(&self, is_answered: bool, took: Duration, now_ms: u64) {
-        if is_answered {
-            self.answered.add(took);
-            self.last_ms.store(now_ms, Ordering::Relaxed);
-        } else {
-            self.unanswered.add(took);
-        }
+    /// The sums now.
+    pub fn sums(&self) -> Sums {
+        *self.lock()
     }
 
-    /// One call has answered so many requests, with so many rows together.
-    pub(super) fn called(&self, requests: usize, rows: usize, took: Duration) {
-        self.call.add_all(requests as u64, took);
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    /// It has answered a request, at this Unix time.
+    pub(super) fn answered(&self, taken: &Taken, took: Duration, now_ms: u64) {
+        let mut sums = self.lock();
+        sums.answered.add(nanoseconds(took));
+        sums.queue.add(taken.queue.ns());
+        sums.read.add(taken.read.ns());
+        sums.call.add(taken.call.ns());
+        sums.write.add(taken.write.ns());
+        sums.last_ms = now_ms;
     }
 
-    /// Calls that answered.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    /// A request has ended that it did not answer.
+    pub(super) fn unanswered(&self, took: Duration) {
+        self.lock().unanswered.add(nanoseconds(took));
     }
 
-    /// Rows that they answered.
-    pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
+    /// One call has answered so many rows, of one request or several.
+    pub(super) fn called(&self, rows: usize) {
+        let mut sums = self.lock();
+        sums.calls = sums.calls.saturating_add(1);
+        sums.rows = sums.rows.saturating_add(rows as u64);
     }
 
-    /// When it last answered a request, in milliseconds of Unix time; 0: never.
-    pub fn last_ms(&self) -> u64 {
-        self.last_ms.load(Ordering::Relaxed)
+    fn lock(&self) -> MutexGuard<'_, Sums> {
+        // Whoever panics with it has added nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_joined_call_is_one_call_and_each_of_its_requests_has_its_time() {
-        let steps = Steps::default();
-        steps.called(1, 2, Duration::from_nanos(10));
-        steps.called(3, 7, Duration::from_nanos(100));
-        assert_eq!((steps.call.seen(), steps.calls(), steps.rows()), ((4, 310), 2, 9));
+    fn taken() -> Taken {
+        let taken = Taken::default();
+        for (step, ns) in [(&taken.queue, 1), (&taken.read, 2), (&taken.call, 3), (&taken.write, 4)] {
+            step.took(Duration::from_nanos(ns));
+        }
+        taken
     }
 
     #[test]
-    fn only_an_answer_is_the_last_inference() {
+    fn only_an_answer_has_steps_and_is_the_last_inference() {
         let steps = Steps::default();
-        steps.ended(true, Duration::from_nanos(5), 1000);
-        steps.ended(false, Duration::from_nanos(7), 2000);
-        assert_eq!((steps.answered.seen(), steps.unanswered.seen(), steps.last_ms()), ((1, 5), (1, 7), 1000));
+        steps.answered(&taken(), Duration::from_nanos(50), 1000);
+        steps.answered(&taken(), Duration::from_nanos(60), 1500);
+        steps.unanswered(Duration::from_nanos(7));
+        steps.called(9);
+        let sums = steps.sums();
+        let timed = |count, ns| Timed { count, ns };
+        assert_eq!((sums.answered, sums.unanswered), (timed(2, 110), timed(1, 7)));
+        assert_eq!(
+            (sums.queue, sums.read, sums.call, sums.write),
+            (timed(2, 2), timed(2, 4), timed(2, 6), timed(2, 8))
+        );
+        assert_eq!((sums.calls, sums.rows, sums.last_ms), (1, 9, 1500));
+    }
+
+    #[test]
+    fn whenever_they_are_read_the_steps_are_of_the_same_requests() {
+        let (steps, of_one) = (Steps::default(), taken());
+        std::thread::scope(|scope| {
+            let adding = scope.spawn(|| (0..20_000).for_each(|_| steps.answered(&of_one, Duration::ZERO, 1)));
+            while !adding.is_finished() {
+                let Sums { answered, queue, read, call, write, .. } = steps.sums();
+                let counts = [queue, read, call, write].map(|timed| timed.count);
+                assert_eq!(counts, [answered.count; 4]);
+                assert_eq!([queue.ns, read.ns, call.ns, write.ns], [1, 2, 3, 4].map(|ns| ns * answered.count));
+            }
+        });
     }
 }

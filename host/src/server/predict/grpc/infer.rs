@@ -10,7 +10,7 @@ use crate::server::error::HttpError;
 use crate::server::predict::request::{describe, header_key, header_timeout, parse_version};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
-use crate::serving::{Reply, Request as Predict};
+use crate::serving::{Reply, Request as Predict, Taken};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::stream::{Stream, unfold};
@@ -135,6 +135,7 @@ async fn infer(app: &Shared, message: Bytes, asked: &Asked) -> Result<Reply, Htt
         body: message.clone(),
         format: Format::Grpc,
         picked: OnceLock::new(),
+        taken: Taken::default(),
     };
     app.predictor.predict(request).await.map_err(|failure| failure.error.into())
 }
