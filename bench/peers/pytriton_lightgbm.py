@@ -1,4 +1,4 @@
-"""Triton with LightGBM in its Python backend, as nvidia-pytriton runs it. Its argument is the port."""
+"""Triton with LightGBM in its Python backend, as nvidia-pytriton runs it. Its arguments are the ports of HTTP and gRPC."""
 
 import signal
 import sys
@@ -41,7 +41,8 @@ def main() -> None:
     config = TritonConfig(
         http_address="127.0.0.1",
         http_port=int(sys.argv[1]),
-        allow_grpc=False,
+        grpc_address="127.0.0.1",
+        grpc_port=int(sys.argv[2]),
         allow_metrics=False,
     )
     with Triton(config=config) as triton:

@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) kind: Kind,
     pub(crate) retry_after: bool,
     pub(crate) body: Vec<u8>,
+    /// How many bytes of it are JSON, where tensors as bytes come behind it.
+    pub(crate) json_bytes: Option<usize>,
     /// Whether the server ends the connection.
     pub(crate) closes: bool,
 }
@@ -92,8 +94,13 @@ impl Answer {
         }
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| malformed(&line))?;
-        let mut answer =
-            Self { kind: Kind { status, reason: String::new() }, retry_after: false, body: Vec::new(), closes: false };
+        let mut answer = Self {
+            kind: Kind { status, reason: String::new() },
+            retry_after: false,
+            body: Vec::new(),
+            json_bytes: None,
+            closes: false,
+        };
         loop {
             line.clear();
             from.read_line(&mut line)?;
@@ -102,6 +109,9 @@ impl Answer {
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.parse().map_err(|_| malformed(&line))?,
                 "scry-reason" | "scry-degraded" => answer.kind.reason = value.to_owned(),
+                "inference-header-content-length" => {
+                    answer.json_bytes = Some(value.parse().map_err(|_| malformed(&line))?);
+                }
                 "retry-after" => answer.retry_after = true,
                 "connection" => answer.closes = value.eq_ignore_ascii_case("close"),
                 _ => {}

@@ -1,10 +1,13 @@
 //! The same requests to a native server and to `scry serve`, over loopback.
 
+use crate::client::render;
 use crate::error::Error;
+use crate::forms;
 use crate::load::Load;
 use crate::models::{Model, Workbench};
 use crate::servers::{Server, TempDir, build_scry};
 use crate::turns::{Entrant, take};
+use crate::wire::{Columns, Form, Request};
 use std::path::{Path, PathBuf};
 
 /// Requests in the first turn, which is not counted.
@@ -41,7 +44,7 @@ pub(crate) fn run(workbench: &Workbench, options: &Options) -> Result<(), Error>
         }
     }
     println!();
-    Ok(())
+    forms::measure(&models, &native, &scry)
 }
 
 /// Two programs in turns.
@@ -56,11 +59,11 @@ fn pairs(workbench: &Workbench, beside: &Path, dir: &TempDir, models: [&Model; 2
     for (model, rows, requests) in [(&workbench.bikeshare, 1, 3000), (&workbench.digits, 64, 600)] {
         for connections in [1, 16] {
             let name = &model.description.card.name;
-            let (path, body) = (format!("/v2/models/{name}/infer"), model.v2_body(rows));
-            let load = Load { path: &path, body: &body, connections, requests };
+            let request = Request::infer(model, &model.records(rows), Form::Json, Columns::Lists)?;
+            let load = Load { request: &request, connections, requests };
             let entrants = [Entrant { server: &base, load }, Entrant { server: &scry, load }];
             for entrant in &entrants {
-                Load { requests: WARM_UP, ..entrant.load }.send(entrant.server.prediction)?;
+                Load { requests: WARM_UP, ..entrant.load }.send(entrant.server)?;
             }
             let standings = take(&entrants)?;
             let [base, this] = standings.as_slice() else { return Err("two programs took part".into()) };
@@ -88,16 +91,17 @@ fn measure(
 ) -> Result<(), Error> {
     let name = &model.description.card.name;
     eprintln!("http: {name}, {rows} rows, {connections} connections");
-    let (path, body) = (format!("/v2/models/{name}/infer"), model.v2_body(rows));
-    let (checked, [native, scry]) = (format!("/checked{path}"), servers);
-    let load = |path| Load { path, body: &body, connections, requests };
+    let [native, scry] = servers;
+    let request = Request::infer(model, &model.records(rows), Form::Json, Columns::Lists)?;
+    let checked = Request::Http(render("POST", &format!("/checked/v2/models/{name}/infer"), "", &model.v2_body(rows)));
+    let load = |request| Load { request, connections, requests };
     let entrants = [
-        Entrant { server: native, load: load(&path) },
+        Entrant { server: native, load: load(&request) },
         Entrant { server: native, load: load(&checked) },
-        Entrant { server: scry, load: load(&path) },
+        Entrant { server: scry, load: load(&request) },
     ];
     for entrant in &entrants {
-        Load { requests: WARM_UP, ..entrant.load }.send(entrant.server.prediction)?;
+        Load { requests: WARM_UP, ..entrant.load }.send(entrant.server)?;
     }
     for (i, (standing, title)) in take(&entrants)?.iter().zip(["native", "checked", "**scry**"]).enumerate() {
         let shown = |from: usize, ratio: f64| if i < from { String::new() } else { format!("{ratio:.2}") };

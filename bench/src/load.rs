@@ -1,16 +1,16 @@
 //! A load generator: one thread a connection, each kept open, the next request
 //! sent when the last is answered.
 
-use crate::client::{Connection, render};
 use crate::error::Error;
+use crate::servers::Server;
+use crate::wire::Request;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What to send, and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Load<'a> {
-    pub(crate) path: &'a str,
-    pub(crate) body: &'a [u8],
+    pub(crate) request: &'a Request,
     pub(crate) connections: usize,
     /// Requests of all connections together.
     pub(crate) requests: usize,
@@ -23,14 +23,13 @@ pub(crate) struct Outcome {
 }
 
 impl Load<'_> {
-    /// Sends it all; the first answer that is not 200 ends it.
-    pub(crate) fn send(&self, server: SocketAddr) -> Result<Outcome, Error> {
-        let each = self.requests.div_ceil(self.connections);
+    /// Sends it all; the first answer that is not a good one ends it.
+    pub(crate) fn send(&self, server: &Server) -> Result<Outcome, Error> {
+        let (each, address) = (self.requests.div_ceil(self.connections), server.address(self.request));
         let started = Instant::now();
         let latencies = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.connections)
-                .map(|_| scope.spawn(move || self.connection(server, each).map_err(|error| error.to_string())))
-                .collect();
+            let connection = || self.connection(address, each).map_err(|error| error.to_string());
+            let threads: Vec<_> = (0..self.connections).map(|_| scope.spawn(connection)).collect();
             let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|_| Err("a connection's thread panicked".into()))
             };
@@ -40,20 +39,13 @@ impl Load<'_> {
     }
 
     fn connection(&self, server: SocketAddr, requests: usize) -> Result<Vec<Duration>, Error> {
-        let mut connection = Connection::new(server);
-        let request = render("POST", self.path, "", self.body);
+        let mut client = self.request.client(server)?;
         let mut latencies = Vec::with_capacity(requests);
         for _ in 0..requests {
             let started = Instant::now();
-            connection.exchange(&request)?.succeeded()?;
+            client.exchange()?;
             latencies.push(started.elapsed());
         }
         Ok(latencies)
     }
-}
-
-/// One request on a connection of its own, and the body of its answer.
-pub(crate) fn post(server: SocketAddr, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
-    let answer = Connection::new(server).exchange(&render("POST", path, "", body))?;
-    Ok(answer.succeeded()?.body)
 }

@@ -8,12 +8,14 @@
 mod admin;
 mod arena;
 mod book;
+mod channel;
 mod claims;
 mod client;
 mod crowd;
 mod data;
 mod environments;
 mod error;
+mod forms;
 mod hostile;
 mod http;
 mod imports;
@@ -39,6 +41,7 @@ mod stats;
 mod storms;
 mod tally;
 mod turns;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use data::scry_turn::DATA_TURN;
@@ -77,7 +80,7 @@ enum Part {
     Scaling(scaling::Options),
     /// What a model weighs by itself, with ten and with thousands
     Models(many::Options),
-    /// One row beside FastAPI, MLServer and Triton; installs them below `target/peers`
+    /// One row and 64 beside FastAPI, MLServer and Triton; installs them below `target/peers`
     Peers,
     /// Profile, validation and drift of tables beside TFDV, whylogs and Evidently, which are installed
     /// below `target/peers`; exits 1 when a claim does not hold

@@ -117,7 +117,8 @@ impl Model {
     }
 }
 
-fn flatten(value: &Value, into: &mut Vec<Value>) {
+/// All elements of nested lists, or the only one.
+pub(crate) fn flatten(value: &Value, into: &mut Vec<Value>) {
     match value {
         Value::Array(list) => list.iter().for_each(|value| flatten(value, into)),
         scalar => into.push(scalar.clone()),

@@ -7,18 +7,20 @@ use crate::models::{NAMES, Native, native};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use scry_card::stats::{Counter, Counts, Reference, References};
-use scry_card::{Batch, Card, Checker, Decision, Detail, Field, Interrupt, assemble};
-use scry_protocol::{Answer, Remarks};
-use scry_protocol::{InferRequest, InferResponse};
+use scry_card::{Batch, Card, Checker, Decision, Detail, Field, Interrupt};
+use scry_protocol::{Answer, Format, Remarks, Written};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The command that starts it.
 pub(crate) const NATIVE_SERVER: &str = "native-server";
+
+/// Where the JSON of a request or an answer ends, and bytes begin.
+const JSON_BYTES: &str = "inference-header-content-length";
 
 struct Model {
     card: Arc<Card>,
@@ -67,16 +69,30 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
-async fn infer<const CHECKED: bool>(State(model): State<Arc<Model>>, body: Bytes) -> impl IntoResponse {
-    match answer(&model, &body, CHECKED) {
-        Ok(json) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json),
-        Err(error) => (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/plain")], error.to_string().into_bytes()),
+async fn infer<const CHECKED: bool>(
+    State(model): State<Arc<Model>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> axum::response::Response {
+    let json_bytes = headers.get(JSON_BYTES).and_then(|value| value.to_str().ok()?.parse().ok());
+    let format = json_bytes.map_or(Format::V2, Format::V2Binary);
+    match answer(&model, format, &body, CHECKED) {
+        Ok(Written { bytes, json_bytes: None }) => {
+            ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+        }
+        Ok(Written { bytes, json_bytes: Some(json_bytes) }) => {
+            let head =
+                [(header::CONTENT_TYPE.as_str(), "application/octet-stream"), (JSON_BYTES, &json_bytes.to_string())];
+            (head, bytes).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
 
-fn answer(model: &Model, body: &[u8], checked: bool) -> Result<Vec<u8>, Error> {
-    let request = InferRequest::from_json(body)?;
-    let inputs = assemble(&model.card.schema.inputs, request.inputs)?;
+fn answer(model: &Model, format: Format, body: &[u8], checked: bool) -> Result<Written, Error> {
+    let request = format.decode(body, &Interrupt::never())?;
+    let inputs = request.rows.in_order(&model.card.schema.inputs, &Detail::default(), &mut Interrupt::never())?;
+    let inputs = inputs.map_err(|unfit| format!("{unfit:?}"))?;
     let rows = inputs.rows;
     if checked {
         model.inputs.check(&inputs)?;
@@ -95,9 +111,7 @@ fn answer(model: &Model, body: &[u8], checked: bool) -> Result<Vec<u8>, Error> {
         degraded: None,
         remarks: Remarks::default(),
     };
-    let id = request.id.as_deref();
-    let response = InferResponse { model_name: &model.card.name, id, answer: &answer, outputs: &request.outputs };
-    Ok(response.write(&mut Interrupt::never())?.bytes)
+    Ok(format.encode(&model.card.name, &request.reply, &answer, &mut Interrupt::never())?)
 }
 
 impl Side {

@@ -8,19 +8,21 @@
 
 use crate::environments::{folder, install, sources};
 use crate::error::Error;
-use crate::load::{Load, post};
+use crate::load::Load;
 use crate::models::{Model, Workbench};
 use crate::servers::{Server, TempDir};
 use crate::turns::{Entrant, Standing, take};
+use crate::wire::{Columns, Form, Request};
 use scry_card::{batch_from_records, differences};
-use serde_json::{Map, Value};
+use serde_json::Map;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PATH: &str = "/v2/models/bikeshare/infer";
+/// Scry's forms; the first is what all are compared with.
+const SCRY: &[Form] = &[Form::Binary, Form::Json, Form::Grpc];
 /// How long a turn of a server lasts, roughly.
 const TURN: Duration = Duration::from_secs(1);
 /// Requests that are not counted; they show how many make a turn.
@@ -34,41 +36,49 @@ struct Peer {
     title: &'static str,
     /// How far its answers may be from LightGBM's, relatively.
     rtol: f64,
-    wire: Wire,
+    columns: Columns,
+    /// The forms of V2 that it takes.
+    forms: &'static [Form],
 }
 
-/// What a request looks like.
-#[derive(Clone, Copy)]
-enum Wire {
-    /// As Scry has it: a list a column, `null` for what is missing.
-    Lists,
-    /// Triton, when it batches: a column is a matrix of one column. It takes
-    /// no `null`, yet the NaN that clients in Python write.
-    Matrices,
-}
+/// Python's web frameworks leave the protocol to their users, who have JSON.
+const JSON: &[Form] = &[Form::Json];
 
 const PEERS: [Peer; 4] = [
     // ONNX has these trees in FP32.
-    Peer { name: "fastapi_onnx", title: "FastAPI, ONNX Runtime", rtol: 1e-5, wire: Wire::Lists },
-    Peer { name: "fastapi_lightgbm", title: "FastAPI, LightGBM", rtol: 1e-6, wire: Wire::Lists },
-    Peer { name: "mlserver_lightgbm", title: "MLServer, LightGBM", rtol: 1e-6, wire: Wire::Lists },
-    Peer { name: "pytriton_lightgbm", title: "Triton (pytriton), LightGBM", rtol: 1e-6, wire: Wire::Matrices },
+    Peer { name: "fastapi_onnx", title: "FastAPI, ONNX Runtime", rtol: 1e-5, columns: Columns::Lists, forms: JSON },
+    Peer { name: "fastapi_lightgbm", title: "FastAPI, LightGBM", rtol: 1e-6, columns: Columns::Lists, forms: JSON },
+    Peer {
+        name: "mlserver_lightgbm",
+        title: "MLServer, LightGBM",
+        rtol: 1e-6,
+        columns: Columns::Lists,
+        forms: &[Form::Json, Form::Grpc],
+    },
+    Peer {
+        name: "pytriton_lightgbm",
+        title: "Triton (pytriton), LightGBM",
+        rtol: 1e-6,
+        columns: Columns::Matrices,
+        forms: &Form::ALL,
+    },
 ];
 
-/// A server that takes part, with its request of one row.
+/// A server that takes part, in the forms that it takes.
 struct Running {
-    title: String,
+    title: &'static str,
     server: Server,
-    body: Vec<u8>,
+    columns: Columns,
+    forms: &'static [Form],
 }
 
 /// Measures and prints the table.
 pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
     let model = &workbench.bikeshare;
-    let dir = TempDir::new()?;
+    let (dir, native) = (TempDir::new()?, Server::native(&[model, &workbench.digits])?);
     let mut running = vec![
-        Running::new(model, "**scry**", Server::scry(&dir.0, &[model])?, Wire::Lists, 1e-6)?,
-        Running::new(model, "native", Server::native(&[model, &workbench.digits])?, Wire::Lists, 1e-6)?,
+        Running::new(model, "**scry**", Server::scry(&dir.0, &[model])?, (Columns::Lists, SCRY), 1e-6)?,
+        Running::new(model, "native", native, (Columns::Lists, &[Form::Json, Form::Binary]), 1e-6)?,
     ];
     let mut skipped = Vec::new();
     let outcomes = install(&sources(), &PEERS.map(|peer| peer.name))?;
@@ -77,38 +87,49 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
             Some(reason) => skipped.push((peer.title, reason)),
             None => {
                 let server = start(peer, model, &folder()?)?;
-                running.push(Running::new(model, peer.title, server, peer.wire, peer.rtol)?);
+                running.push(Running::new(model, peer.title, server, (peer.columns, peer.forms), peer.rtol)?);
             }
         }
     }
     println!("## Beside other servers\n");
-    println!("One row of bikeshare, V2 JSON over loopback; memory is that of all of a server's processes.\n");
-    println!("| connections | server | requests/s | p50 µs | p99 µs | CPU µs/request | × scry CPU | memory MB |");
-    println!("|--:|---|--:|--:|--:|--:|--:|--:|");
-    for connections in [1, 16] {
-        measure(&running, connections)?;
-        for (title, reason) in &skipped {
-            println!("| {connections} | {title} | {reason} | | | | | |");
-        }
+    println!(
+        "Bikeshare by V2 over loopback, in each form that a server takes; memory is that of all of its processes.\n"
+    );
+    println!(
+        "| rows | connections | server | form | requests/s | p50 µs | p99 µs | CPU µs/request | × scry, binary | memory MB |"
+    );
+    println!("|--:|--:|---|---|--:|--:|--:|--:|--:|--:|");
+    for (rows, connections) in [(1, 1), (1, 16), (64, 1), (64, 16)] {
+        measure(model, &running, rows, connections)?;
+    }
+    for (title, reason) in &skipped {
+        println!("\n{title}: {reason}");
     }
     println!();
     Ok(())
 }
 
-fn measure(running: &[Running], connections: usize) -> Result<(), Error> {
+fn measure(model: &Model, running: &[Running], rows: usize, connections: usize) -> Result<(), Error> {
+    let records = model.records(rows);
+    let mut entries = Vec::new();
+    for Running { title, server, columns, forms } in running {
+        for &form in *forms {
+            entries.push((*title, server, form, Request::infer(model, &records, form, *columns)?));
+        }
+    }
     let mut entrants = Vec::new();
-    for Running { title, server, body } in running {
-        eprintln!("peers: {title}, {connections} connections");
-        let load = Load { path: PATH, body, connections, requests: WARM_UP };
-        let rate = WARM_UP as f64 / load.send(server.prediction)?.wall.as_secs_f64();
+    for (title, server, form, request) in &entries {
+        eprintln!("peers: {title}, {}, {rows} rows, {connections} connections", form.title());
+        let load = Load { request, connections, requests: WARM_UP };
+        let rate = WARM_UP as f64 / load.send(server)?.wall.as_secs_f64();
         let requests = (rate * TURN.as_secs_f64()) as usize;
         entrants.push(Entrant { server, load: Load { requests: requests.max(connections), ..load } });
     }
-    for (Running { title, server, .. }, standing) in running.iter().zip(take(&entrants)?) {
+    for ((title, server, form, _), standing) in entries.iter().zip(take(&entrants)?) {
         let Standing { requests_per_s, p50_us, p99_us, cpu_us, ratio, .. } = standing;
-        let megabytes = server.processes().memory()? as f64 / 1e6;
+        let (form, megabytes) = (form.title(), server.processes().memory()? as f64 / 1e6);
         println!(
-            "| {connections} | {title} | {requests_per_s:.0} | {p50_us:.0} | {p99_us:.0} | {cpu_us:.0} | {ratio:.2} | {megabytes:.0} |"
+            "| {rows} | {connections} | {title} | {form} | {requests_per_s:.0} | {p50_us:.0} | {p99_us:.0} | {cpu_us:.0} | {ratio:.2} | {megabytes:.0} |"
         );
     }
     Ok(())
@@ -117,16 +138,21 @@ fn measure(running: &[Running], connections: usize) -> Result<(), Error> {
 /// Starts a server, and waits until it answers.
 fn start(peer: &Peer, model: &Model, environments: &Path) -> Result<Server, Error> {
     eprintln!("peers: starting {}", peer.name);
-    let address = free_address()?;
+    let (address, grpc) = (free_address()?, free_address()?);
     let path = environments.join(format!("{}.log", peer.name));
     let log = File::create(&path)?;
     let mut command = Command::new(sources().join("start"));
-    command.arg(peer.name).arg(address.port().to_string()).arg(environments);
+    command.arg(peer.name).args([address, grpc].map(|address| address.port().to_string())).arg(environments);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let mut server = Server::other(command, address)?;
-    let (started, body) = (Instant::now(), peer.wire.body(model, &model.records(1)));
+    let mut server = Server::other(command, address, grpc)?;
+    let started = Instant::now();
+    let requests = peer.forms.iter().map(|&form| Request::infer(model, &model.records(1), form, peer.columns));
+    let requests = requests.collect::<Result<Vec<_>, Error>>()?;
+    let ask = |server: &Server, request: &Request| request.client(server.address(request))?.exchange();
     loop {
-        let Err(error) = post(address, PATH, &body) else { return Ok(server) };
+        let Err(error) = requests.iter().try_for_each(|request| ask(&server, request).map(drop)) else {
+            return Ok(server);
+        };
         if server.has_ended()? || started.elapsed() > START_UP {
             let log = std::fs::read_to_string(&path)?;
             return Err(format!("{} does not answer: {error}; its log:\n{log}", peer.name).into());
@@ -138,36 +164,32 @@ fn start(peer: &Peer, model: &Model, environments: &Path) -> Result<Server, Erro
 impl Running {
     /// A benchmark of wrong answers is worth nothing: it gives those of the
     /// golden examples first.
-    fn new(model: &Model, title: &str, server: Server, wire: Wire, rtol: f64) -> Result<Self, Error> {
+    fn new(
+        model: &Model,
+        title: &'static str,
+        server: Server,
+        (columns, forms): (Columns, &'static [Form]),
+        rtol: f64,
+    ) -> Result<Self, Error> {
         let fields = &model.description.card.schema.outputs;
         let mut golden = model.description.golden.clone();
         golden.rtol = rtol;
-        for example in &golden.examples {
-            let answer = post(server.prediction, PATH, &wire.body(model, &example.inputs))?;
-            let answer: Value = serde_json::from_slice(&answer)?;
-            let riders = answer.pointer("/outputs/0/data").and_then(Value::as_array).ok_or("an answer without data")?;
-            let got: Vec<_> = riders.iter().map(|riders| Map::from_iter([("riders".into(), riders.clone())])).collect();
+        for (example, &form) in golden.examples.iter().flat_map(|example| forms.iter().map(move |form| (example, form)))
+        {
+            let request = Request::infer(model, &example.inputs, form, columns)?;
+            let riders = request.client(server.address(&request))?.exchange()?.numbers()?;
+            let got: Vec<_> =
+                riders.into_iter().map(|riders| Map::from_iter([("riders".into(), riders.into())])).collect();
             let (_, expected) = example.batches(&model.description.card.schema)?;
             let got = batch_from_records(fields, &got)?;
             if got.rows != expected.rows {
                 return Err(format!("{title}: {} answers for {} rows", got.rows, expected.rows).into());
             }
             if let Some(difference) = differences(fields, &golden, &expected, &got).first() {
-                return Err(format!("{title}, {}: {difference}", example.name).into());
+                return Err(format!("{title}, {}, {}: {difference}", form.title(), example.name).into());
             }
         }
-        Ok(Self { title: title.to_owned(), server, body: wire.body(model, &model.records(1)) })
-    }
-}
-
-impl Wire {
-    fn body(self, model: &Model, records: &[Map<String, Value>]) -> Vec<u8> {
-        let rows = records.len() as u64;
-        let request = match self {
-            Self::Lists => model.v2_request(records, |field| field.batch_shape(rows)),
-            Self::Matrices => model.v2_request(records, |_| vec![rows, 1]).replace("null", "NaN"),
-        };
-        request.into_bytes()
+        Ok(Self { title, server, columns, forms })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::load::Load;
 use crate::models::Workbench;
 use crate::servers::{Server, TempDir};
 use crate::stats::{Sample, median};
+use crate::wire::{Columns, Form, Request};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
     let asked = &workbench.bikeshare;
     let dir = TempDir::new()?;
     let scry = Server::scry(&dir.0, &[asked, &workbench.digits])?;
-    let body = asked.v2_body(1);
+    let request = Request::infer(asked, &asked.records(1), Form::Json, Columns::Lists)?;
     println!("## While versions of another model compile\n");
     println!("One row of bikeshare over loopback, while new versions of digits are published one after the other.\n");
     println!(
@@ -29,13 +30,13 @@ pub(crate) fn run(workbench: &Workbench) -> Result<(), Error> {
     let serial = AtomicU32::new(0);
     for connections in [1, 4] {
         eprintln!("publishing: {connections} connections");
-        let load = Load { path: "/v2/models/bikeshare/infer", body: &body, connections, requests: REQUESTS };
-        load.send(scry.prediction)?;
+        let load = Load { request: &request, connections, requests: REQUESTS };
+        load.send(&scry)?;
         let before = serial.load(Ordering::Relaxed);
         let (mut all, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
         for _ in 0..ROUNDS {
-            let quiet = load.send(scry.prediction)?.latencies;
-            let busy = beside(|| publish(workbench, &scry, &serial), || load.send(scry.prediction))?.latencies;
+            let quiet = load.send(&scry)?.latencies;
+            let busy = beside(|| publish(workbench, &scry, &serial), || load.send(&scry))?.latencies;
             ratios.push(p99(&busy) / p99(&quiet));
             all[0].extend(quiet);
             all[1].extend(busy);

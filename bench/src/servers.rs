@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::models::Model;
 use crate::native_server::NATIVE_SERVER;
 use crate::process_tree::ProcessTree;
+use crate::wire::Request;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     child: Child,
     pub(crate) prediction: SocketAddr,
+    /// Where it takes gRPC, if that is elsewhere.
+    grpc: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     data: PathBuf,
 }
@@ -115,7 +118,9 @@ impl Server {
             found.and_then(|address| address.parse().ok())
         };
         match address("prediction=http://") {
-            Some(prediction) => Ok(Self { admin: address("admin=http://"), prediction, child, data: PathBuf::new() }),
+            Some(prediction) => {
+                Ok(Self { admin: address("admin=http://"), prediction, grpc: None, child, data: PathBuf::new() })
+            }
             None => {
                 child.kill()?;
                 Err(format!("a server did not start: it said {line:?}").into())
@@ -123,9 +128,14 @@ impl Server {
         }
     }
 
-    /// A server that takes connections at `prediction` sooner or later.
-    pub(crate) fn other(mut command: Command, prediction: SocketAddr) -> Result<Self, Error> {
-        Ok(Self { child: command.spawn()?, prediction, admin: None, data: PathBuf::new() })
+    /// A server that takes connections at these addresses sooner or later.
+    pub(crate) fn other(mut command: Command, prediction: SocketAddr, grpc: SocketAddr) -> Result<Self, Error> {
+        Ok(Self { child: command.spawn()?, prediction, grpc: Some(grpc), admin: None, data: PathBuf::new() })
+    }
+
+    /// Where it takes this request.
+    pub(crate) fn address(&self, request: &Request) -> SocketAddr {
+        self.grpc.filter(|_| request.is_grpc()).unwrap_or(self.prediction)
     }
 
     /// Whether it has ended by itself.

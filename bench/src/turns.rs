@@ -46,7 +46,7 @@ pub(crate) fn take(entrants: &[Entrant<'_>]) -> Result<Vec<Standing>, Error> {
         for (entrant, sum) in entrants.iter().zip(&mut sums) {
             let processes = entrant.server.processes();
             let before = processes.cpu_time()?;
-            let outcome = entrant.load.send(entrant.server.prediction)?;
+            let outcome = entrant.load.send(entrant.server)?;
             let cpu = processes.cpu_time()?.saturating_sub(before);
             let each = cpu.as_secs_f64() / outcome.latencies.len() as f64;
             sum.ratios.push(each / *first.get_or_insert(each));

@@ -10,6 +10,8 @@ from bikeshare import features
 class Bikeshare(LightGBMModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         hours = {tensor.name: tensor.data.root for tensor in payload.inputs}
+        # JSON has text, gRPC has bytes.
+        hours["weather"] = [text if isinstance(text, str) else text.decode() for text in hours["weather"]]
         # A thread pool for one row costs more than the row.
         riders = self._model.predict(features(hours), num_threads=1)
         output = NumpyCodec.encode_output("riders", riders)

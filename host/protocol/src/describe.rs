@@ -11,9 +11,9 @@ pub fn metadata(name: &str, versions: &[String], card: &Card) -> Value {
     let input = |field: &Field| {
         let of_field = rules.iter().filter(|(_, names)| names.contains(&field.name));
         let rules: Vec<_> = of_field.map(|(rule, _)| rule.expression.as_str()).collect();
-        tensor(field, card.checks.fields.get(&field.name), &rules)
+        tensor(field, input_row(field), card.checks.fields.get(&field.name), &rules)
     };
-    let output = |field: &Field| tensor(field, card.checks.outputs.fields.get(&field.name), &[]);
+    let output = |field: &Field| tensor(field, &field.shape, card.checks.outputs.fields.get(&field.name), &[]);
     let mut parameters = Map::new();
     if !card.description.is_empty() {
         parameters.insert("description".into(), card.description.as_str().into());
@@ -39,9 +39,15 @@ fn fields_of(rule: &Rule, card: &Card) -> Vec<String> {
     rule.fields(&card.schema.inputs).unwrap_or_default()
 }
 
-fn tensor(field: &Field, checks: Option<&FieldChecks>, rules: &[&str]) -> Value {
+/// What a row of an input looks like to a client that Triton's configuration tells of `max_batch_size`: such a client
+/// knows no tensors without dimensions, and sends a scalar as `[1]`.
+fn input_row(field: &Field) -> &[u64] {
+    if field.shape.is_empty() { &[1] } else { &field.shape }
+}
+
+fn tensor(field: &Field, row: &[u64], checks: Option<&FieldChecks>, rules: &[&str]) -> Value {
     let dimension = |&size: &u64| i64::try_from(size).unwrap_or(i64::MAX);
-    let shape: Vec<i64> = std::iter::once(-1).chain(field.shape.iter().map(dimension)).collect();
+    let shape: Vec<i64> = std::iter::once(-1).chain(row.iter().map(dimension)).collect();
     let mut told = json!({ "name": field.name, "datatype": field.datatype, "shape": shape });
     let parameters = parameters(field, checks, rules);
     if let Some(map) = told.as_object_mut().filter(|_| !parameters.is_empty()) {

@@ -72,7 +72,7 @@ pub(super) fn invoke(
         Ok(outputs) => {
             target.lane.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
-            target.stats.steps().called(requests, inputs.rows, report.duration);
+            target.stats.steps().called(inputs.rows);
             (0..requests).for_each(|_| target.stats.record(report.duration, None));
         }
         Err(error) if requests > 1 => {

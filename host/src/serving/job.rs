@@ -5,7 +5,7 @@
 
 use super::circuit::Pass;
 use super::invoke::{Attempt, invoke};
-use super::steps::Step;
+use super::request::Request;
 use super::stop::Stop;
 use super::version::ServedVersion;
 use crate::telemetry::Metrics;
@@ -26,6 +26,8 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
+    /// Who waits for it.
+    pub(super) request: Arc<Request>,
     pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,
     /// When the guest is stopped.
@@ -97,7 +99,7 @@ impl Call {
         self.token.begin();
         let waited = self.queued.elapsed();
         self.target.series.queued(waited);
-        self.target.stats.steps().add(Step::Queue, waited);
+        self.request.taken.queue.took(waited);
     }
 
     fn alone(self) {

@@ -39,6 +39,6 @@ pub use request::{Failure, PredictError, Reply, Request};
 pub use routes::{CalledVersion, Routes, Served};
 pub use shadow::{DifferenceReport, Differences, FieldDifference, Pair, ShadowArm, ShadowRecord};
 pub use stats::{LastError, Stats};
-pub use steps::{Step, Steps};
+pub use steps::{Sums, Taken, Timed};
 pub use validation::{Refusal, Validation};
 pub use version::ServedVersion;

@@ -12,7 +12,7 @@ use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
-use super::steps::Step;
+use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
@@ -116,7 +116,7 @@ impl Predictor {
         let (number, ended) = self.answer(&request).await;
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
-            Ok(_) => asked.ended(number, ANSWERED),
+            Ok(_) => asked.answered(number, &request.taken),
             Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
             Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
         }
@@ -139,7 +139,6 @@ impl Predictor {
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
                 let (outcome, spent) = whole(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
-                    target.stats.steps().add(Step::Queue, Duration::ZERO);
                     permit.is_measured();
                     target.put_back(spent);
                     if outcome.is_answered() {
@@ -200,12 +199,9 @@ impl Predictor {
         let work = Box::new(move || {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
+            theirs.taken.queue.took(waited);
             let (outcome, spent) = whole(&theirs, stop, &services);
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
-            // Before the answer: who has it finds it counted.
-            if let Some((target, _)) = &spent {
-                target.stats.steps().add(Step::Queue, waited);
-            }
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
                 target.restock(spent);
@@ -226,7 +222,7 @@ impl Predictor {
         let (served, number) = (&request.served, prepared.number);
         let Some(target) = prepared.target.clone() else { return self.bypass(request, prepared).await };
         let window = window(served, served.chain(number), prepared.deadline);
-        match self.attempt(&target, &prepared.checked.batch, window).await {
+        match self.attempt(request, &target, &prepared.checked.batch, window).await {
             Ok((outputs, took)) => {
                 answered(request, &prepared, &target, (&outputs, took), &self.services);
                 let (before, began) = (prepared.took + took, Instant::now());
@@ -253,7 +249,7 @@ impl Predictor {
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
         let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
-        match self.fallback(&request.served, &prepared, chain, reason).await {
+        match self.fallback(request, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
                 let refused = prepared.checked.refused();
@@ -265,7 +261,7 @@ impl Predictor {
     /// The version has not answered.
     async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
         let chain = request.served.chain(prepared.number);
-        match self.fallback(&request.served, &prepared, chain, error.reason()).await {
+        match self.fallback(request, &prepared, chain, error.reason()).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
         }
@@ -274,11 +270,12 @@ impl Predictor {
     /// Walks the chain until a link answers.
     async fn fallback(
         &self,
-        served: &Served,
+        request: &Arc<Request>,
         prepared: &Prepared,
         chain: &[FallbackLink],
         reason: &'static str,
     ) -> Option<Answer> {
+        let served = &request.served;
         if !chain.is_empty() {
             self.services.metrics.fell_back(&served.name, reason);
         }
@@ -294,7 +291,7 @@ impl Predictor {
                     let columns = Arc::new(fallback_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, prepared.deadline);
-                    if let Ok((answer, _)) = self.attempt(target, &columns, window).await {
+                    if let Ok((answer, _)) = self.attempt(request, target, &columns, window).await {
                         return Some(of_version(
                             target,
                             card.clone(),
@@ -309,13 +306,20 @@ impl Predictor {
     }
 
     /// Has one component called on the compute threads, within its own limits.
-    async fn attempt(&self, target: &Arc<ServedVersion>, inputs: &Arc<Batch>, window: Window) -> Attempt {
+    async fn attempt(
+        &self,
+        request: &Arc<Request>,
+        target: &Arc<ServedVersion>,
+        inputs: &Arc<Batch>,
+        window: Window,
+    ) -> Attempt {
         let queued = Instant::now();
         let left = window.until.saturating_duration_since(queued);
         target.lane.can_meet(left).map_err(CallError::DeadlineTooShort)?;
         let pass: Pass = target.enter()?;
         let ((answer, answered), token) = (oneshot::channel(), CancelToken::default());
         let call = Call {
+            request: request.clone(),
             pass,
             target: target.clone(),
             inputs: inputs.clone(),
@@ -383,8 +387,13 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    fn answered(self, number: u32, taken: &Taken) {
+        self.count(number, ANSWERED, |steps, took| steps.answered(taken, took, unix_ms()));
+        std::mem::forget(self);
+    }
+
     fn ended(self, number: u32, outcome: &'static str) {
-        self.count(number, outcome);
+        self.count(number, outcome, Steps::unanswered);
         std::mem::forget(self);
     }
 
@@ -394,19 +403,19 @@ impl Asked<'_> {
         std::mem::forget(self);
     }
 
-    fn count(&self, number: u32, outcome: &'static str) {
+    fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
         // One that is not kept ready has no series of its own.
         let version = self.served.versions.contains_key(&number).then_some(number);
         let took = self.received.elapsed();
         self.served.series.answered(version, outcome, took);
         if let Some(Ok(target)) = self.served.versions.get(&number) {
-            target.stats.steps().ended(outcome == ANSWERED, took, unix_ms());
+            add(target.stats.steps(), took);
         }
     }
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        self.count(self.served.serving.live, CallError::Abandoned.reason());
+        self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
     }
 }

@@ -1,6 +1,7 @@
 //! A request to predict and what becomes of it: the types that every stage shares.
 
 use super::routes::Served;
+use super::steps::Taken;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub struct Request {
     pub format: Format,
     /// The version that was picked for it: once, however often it begins again.
     pub picked: OnceLock<u32>,
+    /// What its steps took, as they are taken.
+    pub taken: Taken,
 }
 
 /// An answer as it is sent.

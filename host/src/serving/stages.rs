@@ -11,7 +11,6 @@ use super::routes::Served;
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stats::LastError;
-use super::steps::Step;
 use super::stop::Stop;
 use super::validation::{Checked, by_schema};
 use super::version::ServedVersion;
@@ -106,9 +105,7 @@ pub(super) fn prepare(
     Ok(match checked {
         Ok(checked) => {
             let took = began.elapsed();
-            if let Some(target) = &target {
-                target.stats.steps().add(Step::Read, took);
-            }
+            request.taken.read.took(took);
             Ok(Prepared { number, target, card, checked, deadline, reply, sent, took })
         }
         Err(error) => Err((number, Failure { error, sent })),
@@ -180,6 +177,7 @@ pub(super) fn answered(
     (outputs, took): (&Batch, Duration),
     services: &Services,
 ) {
+    request.taken.call.took(took);
     let inputs = &prepared.checked.batch;
     sample_features(target, &services.background, inputs);
     let shadow = request.served.shadow.as_ref().filter(|_| prepared.number == request.served.serving.live);
@@ -253,9 +251,7 @@ pub(super) fn write(
         Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),
         written => written,
     };
-    if let Some(target) = prepared.target.as_ref().filter(|_| answer.degraded.is_none()) {
-        target.stats.steps().add(Step::Write, began.elapsed());
-    }
+    request.taken.write.took(began.elapsed());
     Ok(written)
 }
 

@@ -2,153 +2,194 @@
 //! Triton's are made of. Never judges, never reads a clock.
 
 use scry_os::threads::thread_index;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Threads of which each counts apart, so that none waits for a number that another has; of more, some share. Each takes
-/// memory once it has counted.
+/// Threads of which each counts apart, so that none waits for another; of more, some share. Each takes memory once it has
+/// counted.
 const SHARDS: usize = 16;
 
 /// The steps of one version's requests since it was loaded.
 #[derive(Debug, Default)]
 pub struct Steps([OnceLock<Box<Shard>>; SHARDS]);
 
-/// A step of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// All of one that the version answered, from arrival to answer.
-    Answered,
-    /// All of one that named the version or was routed to it and that it did not answer.
-    Unanswered,
-    /// Waiting for a compute thread.
-    Queue,
-    /// Reading a request and checking it.
-    Read,
-    /// The call of the component; of one that answered several requests, for each of them.
-    Call,
-    /// Writing the answer.
-    Write,
-}
-
 /// What one thread has counted: in cache lines that no other thread's are in.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Shard {
-    steps: [Timed; 6],
-    calls: AtomicU64,
-    rows: AtomicU64,
-    last_ms: AtomicU64,
+struct Shard(Mutex<Sums>);
+
+/// The sums at one moment: of a request that was answered, they have every step or none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sums {
+    /// Requests that it answered, from arrival to answer.
+    pub answered: Timed,
+    /// Requests that named it or were routed to it and that it did not answer.
+    pub unanswered: Timed,
+    /// Of a request that was answered: waiting for a compute thread.
+    pub queue: Timed,
+    /// Reading it and checking it.
+    pub read: Timed,
+    /// The call of the component; of one that answered several requests, for each of them.
+    pub call: Timed,
+    /// Writing the answer.
+    pub write: Timed,
+    /// Calls that answered.
+    pub calls: u64,
+    /// Rows that they answered.
+    pub rows: u64,
+    /// When it last answered a request, in milliseconds of Unix time; 0: never.
+    pub last_ms: u64,
 }
 
-/// How often, and how long together.
+/// How often, and how many nanoseconds together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timed {
+    /// How often.
+    pub count: u64,
+    /// Nanoseconds, all together.
+    pub ns: u64,
+}
+
+/// What the steps of one request took: whichever thread takes one sets its time.
 #[derive(Debug, Default)]
-struct Timed {
-    count: AtomicU64,
-    ns: AtomicU64,
+pub struct Taken {
+    pub(super) queue: Step,
+    pub(super) read: Step,
+    pub(super) call: Step,
+    pub(super) write: Step,
+}
+
+/// Nanoseconds; 0 until it was taken.
+#[derive(Debug, Default)]
+pub(super) struct Step(AtomicU64);
+
+impl Step {
+    pub(super) fn took(&self, time: Duration) {
+        self.0.store(nanoseconds(time), Ordering::Relaxed);
+    }
+
+    fn ns(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Timed {
+    fn add(&mut self, ns: u64) {
+        self.add_all(Self { count: 1, ns });
+    }
+
+    fn add_all(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.ns = self.ns.saturating_add(other.ns);
+    }
+}
+
+impl Sums {
+    fn and(mut self, other: &Self) -> Self {
+        self.answered.add_all(other.answered);
+        self.unanswered.add_all(other.unanswered);
+        self.queue.add_all(other.queue);
+        self.read.add_all(other.read);
+        self.call.add_all(other.call);
+        self.write.add_all(other.write);
+        self.calls = self.calls.saturating_add(other.calls);
+        self.rows = self.rows.saturating_add(other.rows);
+        self.last_ms = self.last_ms.max(other.last_ms);
+        self
+    }
 }
 
 impl Steps {
-    /// A step was taken once more.
-    pub(super) fn add(&self, step: Step, took: Duration) {
-        self.add_all(step, 1, took);
+    /// The sums now.
+    pub fn sums(&self) -> Sums {
+        let shards = self.0.iter().filter_map(OnceLock::get);
+        shards.fold(Sums::default(), |sums, shard| sums.and(&shard.lock()))
     }
 
-    /// A request has ended, at this Unix time.
-    pub(super) fn ended(&self, is_answered: bool, took: Duration, now_ms: u64) {
-        self.add(if is_answered { Step::Answered } else { Step::Unanswered }, took);
-        if let Some(shard) = self.own().filter(|_| is_answered) {
-            shard.last_ms.store(now_ms, Ordering::Relaxed);
-        }
+    /// It has answered a request, at this Unix time.
+    pub(super) fn answered(&self, taken: &Taken, took: Duration, now_ms: u64) {
+        let mut sums = self.own().lock();
+        sums.answered.add(nanoseconds(took));
+        sums.queue.add(taken.queue.ns());
+        sums.read.add(taken.read.ns());
+        sums.call.add(taken.call.ns());
+        sums.write.add(taken.write.ns());
+        sums.last_ms = now_ms;
     }
 
-    /// One call has answered so many requests, with so many rows together.
-    pub(super) fn called(&self, requests: usize, rows: usize, took: Duration) {
-        self.add_all(Step::Call, requests as u64, took);
-        if let Some(shard) = self.own() {
-            shard.calls.fetch_add(1, Ordering::Relaxed);
-            shard.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        }
+    /// A request has ended that it did not answer.
+    pub(super) fn unanswered(&self, took: Duration) {
+        self.own().lock().unanswered.add(nanoseconds(took));
     }
 
-    /// How often a step was taken, and how many nanoseconds together.
-    pub fn seen(&self, step: Step) -> (u64, u64) {
-        let timed = || self.shards().filter_map(|shard| shard.steps.get(step as usize));
-        let sum = |of: fn(&Timed) -> &AtomicU64| timed().map(|timed| of(timed).load(Ordering::Relaxed)).sum();
-        (sum(|timed| &timed.count), sum(|timed| &timed.ns))
+    /// One call has answered so many rows, of one request or several.
+    pub(super) fn called(&self, rows: usize) {
+        let mut sums = self.own().lock();
+        sums.calls = sums.calls.saturating_add(1);
+        sums.rows = sums.rows.saturating_add(rows as u64);
     }
 
-    /// Calls that answered.
-    pub fn calls(&self) -> u64 {
-        self.shards().map(|shard| shard.calls.load(Ordering::Relaxed)).sum()
+    fn own(&self) -> &Shard {
+        let [first, rest @ ..] = &self.0;
+        let shard = rest.get(thread_index() % SHARDS).unwrap_or(first);
+        shard.get_or_init(Box::default)
     }
+}
 
-    /// Rows that they answered.
-    pub fn rows(&self) -> u64 {
-        self.shards().map(|shard| shard.rows.load(Ordering::Relaxed)).sum()
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, Sums> {
+        // Whoever panics with it has added nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// When it last answered a request, in milliseconds of Unix time; 0: never.
-    pub fn last_ms(&self) -> u64 {
-        self.shards().map(|shard| shard.last_ms.load(Ordering::Relaxed)).max().unwrap_or(0)
-    }
-
-    fn add_all(&self, step: Step, count: u64, each: Duration) {
-        let ns = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX).saturating_mul(count);
-        if let Some(timed) = self.own().and_then(|shard| shard.steps.get(step as usize)) {
-            timed.count.fetch_add(count, Ordering::Relaxed);
-            timed.ns.fetch_add(ns, Ordering::Relaxed);
-        }
-    }
-
-    fn own(&self) -> Option<&Shard> {
-        let shard = self.0.get(thread_index() % SHARDS)?;
-        Some(shard.get_or_init(Box::default))
-    }
-
-    fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.0.iter().filter_map(|shard| shard.get().map(Box::as_ref))
-    }
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_joined_call_is_one_call_and_each_of_its_requests_has_its_time() {
-        let steps = Steps::default();
-        steps.called(1, 2, Duration::from_nanos(10));
-        steps.called(3, 7, Duration::from_nanos(100));
-        assert_eq!((steps.seen(Step::Call), steps.calls(), steps.rows()), ((4, 310), 2, 9));
+    fn taken() -> Taken {
+        let taken = Taken::default();
+        for (step, ns) in [(&taken.queue, 1), (&taken.read, 2), (&taken.call, 3), (&taken.write, 4)] {
+            step.took(Duration::from_nanos(ns));
+        }
+        taken
     }
 
     #[test]
-    fn only_an_answer_is_the_last_inference() {
+    fn only_an_answer_has_steps_and_is_the_last_inference() {
         let steps = Steps::default();
-        steps.ended(true, Duration::from_nanos(5), 1000);
-        steps.ended(false, Duration::from_nanos(7), 2000);
-        assert_eq!((steps.seen(Step::Answered), steps.seen(Step::Unanswered), steps.last_ms()), ((1, 5), (1, 7), 1000));
+        steps.answered(&taken(), Duration::from_nanos(50), 1000);
+        steps.answered(&taken(), Duration::from_nanos(60), 1500);
+        steps.unanswered(Duration::from_nanos(7));
+        steps.called(9);
+        let sums = steps.sums();
+        let timed = |count, ns| Timed { count, ns };
+        assert_eq!((sums.answered, sums.unanswered), (timed(2, 110), timed(1, 7)));
+        assert_eq!(
+            (sums.queue, sums.read, sums.call, sums.write),
+            (timed(2, 2), timed(2, 4), timed(2, 6), timed(2, 8))
+        );
+        assert_eq!((sums.calls, sums.rows, sums.last_ms), (1, 9, 1500));
     }
 
     #[test]
-    fn what_threads_count_apart_is_one_sum() {
-        let steps = Steps::default();
+    fn whenever_they_are_read_the_steps_are_of_the_same_requests() {
+        let (steps, of_one) = (Steps::default(), taken());
         std::thread::scope(|scope| {
-            for thread in 1..=2 * SHARDS as u64 {
-                let steps = &steps;
-                scope.spawn(move || {
-                    for _ in 0..100 {
-                        steps.add(Step::Queue, Duration::from_nanos(3));
-                    }
-                    steps.called(2, 5, Duration::from_nanos(7));
-                    steps.ended(true, Duration::from_nanos(11), thread);
-                });
+            let adding = [(); SHARDS + 1]
+                .map(|()| scope.spawn(|| (0..2_000).for_each(|_| steps.answered(&of_one, Duration::ZERO, 1))));
+            while !adding.iter().all(|thread| thread.is_finished()) {
+                let Sums { answered, queue, read, call, write, .. } = steps.sums();
+                let counts = [queue, read, call, write].map(|timed| timed.count);
+                assert_eq!(counts, [answered.count; 4]);
+                assert_eq!([queue.ns, read.ns, call.ns, write.ns], [1, 2, 3, 4].map(|ns| ns * answered.count));
             }
         });
-        let threads = 2 * SHARDS as u64;
-        let seen = [Step::Queue, Step::Call, Step::Answered, Step::Write].map(|step| steps.seen(step));
-        assert_eq!(seen, [(100, 300), (2, 14), (1, 11), (0, 0)].map(|(count, ns)| (count * threads, ns * threads)));
-        assert_eq!((steps.calls(), steps.rows(), steps.last_ms()), (threads, 5 * threads, threads));
+        assert_eq!(steps.sums().answered.count, 2_000 * (SHARDS as u64 + 1));
     }
 }

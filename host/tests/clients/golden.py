@@ -27,5 +27,10 @@ def check(model, found):
             assert [text_of(value) for value in values.flat] == [text_of(value) for value in expected.flat], name
 
 
+def check_rows(model, answers):
+    """The same of answers by row."""
+    check(model, {name: [answer[name] for answer in answers] for name in model["expected"][0]})
+
+
 def text_of(value):
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -21,6 +21,22 @@ pub(crate) fn environment_of(list: &str) -> PathBuf {
     python(&clients().join(format!("{list}.txt")))
 }
 
+/// Whether every client calls every example model: `SCRY_CLIENTS=all`. Otherwise each calls those whose inputs differ most.
+pub(crate) fn is_all() -> bool {
+    std::env::var("SCRY_CLIENTS").is_ok_and(|clients| clients == "all")
+}
+
+/// Example models, with what is known of each: name, rows, what the original model answered to them, tolerances.
+pub(crate) fn examples() -> Vec<Value> {
+    let all = ["bikeshare", "digits", "bikeshare-linear", "bikeshare-faulty"];
+    all.iter().take(if is_all() { all.len() } else { 2 }).map(|name| golden(name)).collect()
+}
+
+/// Has a host serve an example.
+pub(crate) fn publish(host: &Host, known: &Value) {
+    host.publish(&example(known["name"].as_str().unwrap()));
+}
+
 /// Rows and answers of an example's golden file.
 fn golden(name: &str) -> Value {
     let golden = read_json(root().join("examples").join(name).join("golden.json"));
@@ -53,27 +69,43 @@ fn imported(host: &Host, dir: &Path, name: &str) -> Value {
 
 #[test]
 fn tritonclient_kserve_and_mlserver_get_the_golden_answers() {
-    let interpreter = environment();
     let host = Host::with("[limits]\ndeadline_ms = 10000\n");
     let dir = tempfile::tempdir().unwrap();
-    let mut models = vec![imported(&host, dir.path(), "titanic")];
-    for name in ["bikeshare", "digits"] {
-        host.scry(&["publish", example(name).path.to_str().unwrap()]).ok();
-        models.push(golden(name));
-    }
-    let known = dir.path().join("models.json");
-    std::fs::write(&known, Value::from(models).to_string()).unwrap();
+    let mut models = examples();
+    models.iter().for_each(|known| publish(&host, known));
+    models.push(imported(&host, dir.path(), "titanic"));
     for (program, says) in [
+        ("rows.py", "all clients were answered"),
         ("v2_http.py", "all clients were answered"),
         ("v2_grpc.py", "all clients were answered"),
         ("kserve_grpc.py", "all clients were answered"),
         ("descriptors.py", "descriptors agree"),
         ("mlserver_frames.py", "titanic: the golden"),
     ] {
-        let mut command = Command::new(&interpreter);
-        let ran = Ran::of(command.arg(clients().join(program)).arg(&host.prediction).arg(&known)).ok();
+        let ran = run(program, &host, models.clone());
         assert!(ran.stdout.contains(says), "{ran:?}");
     }
+}
+
+#[test]
+fn mlflows_client_gets_the_golden_answers() {
+    // Its path has no model's name: one model at a time.
+    let host = Host::start();
+    for known in examples() {
+        publish(&host, &known);
+        let name = known["name"].as_str().unwrap().to_owned();
+        let ran = run("mlflow_frames.py", &host, vec![known]);
+        assert!(ran.stdout.contains(&format!("{name}: the golden answers")), "{ran:?}");
+        host.scry(&["withdraw", &name]).ok();
+    }
+}
+
+/// A program of `clients()` against a host that serves these models.
+fn run(program: &str, host: &Host, models: Vec<Value>) -> Ran {
+    let known = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&known, Value::from(models).to_string()).unwrap();
+    let mut command = Command::new(environment());
+    Ran::of(command.arg(clients().join(program)).arg(&host.prediction).arg(known.path())).ok()
 }
 
 #[test]

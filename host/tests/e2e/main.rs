@@ -37,6 +37,7 @@ mod import_boosters;
 mod import_onnxml;
 mod joined;
 mod leaving;
+mod load_generator;
 mod messages;
 mod networks;
 mod oci;

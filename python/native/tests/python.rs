@@ -24,7 +24,7 @@ fn the_packages_tests_pass() {
         .arg(&hostile)
         .arg("--target-dir")
         .arg(target().join("guests")));
-    pytest(&["tests/package"], &[("SCRY_HOSTILE", hostile)]);
+    pytest(&["tests/package"], &[("SCRY_HOSTILE", hostile), ("SCRY_GUESTS", target().join("guests"))]);
 }
 
 /// Runs some tests; of those with parameters a sample, unless the environment says `full`.

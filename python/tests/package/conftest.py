@@ -72,6 +72,12 @@ def scry_program() -> str:
 
 
 @pytest.fixture(scope="session")
+def guests() -> str:
+    """Where cargo has built guests, or builds them."""
+    return _named("SCRY_GUESTS", "a folder for cargo's files")
+
+
+@pytest.fixture(scope="session")
 def hostile() -> str:
     """A component that does what its input says, mostly what none should."""
     return _named("SCRY_HOSTILE", "the component of tests/guests/hostile")

@@ -20,9 +20,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scry
+from hosting import TOKEN, serve
 from scry._http import Transport
-
-TOKEN = "a-token-of-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -30,33 +29,8 @@ def host(
     titanic: Any, cells: Any, scry_program: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[scry.Client]:
     """A host that serves both models."""
-    folder = tmp_path_factory.mktemp("host")
-    (folder / "scry.toml").write_text(
-        '[prediction]\nlisten = "127.0.0.1:0"\nbody_max_bytes = 1000000\n'
-        f'[admin]\nlisten = "127.0.0.1:0"\ntoken = "{TOKEN}"\n'
-    )
-    command = [scry_program, "serve", "--config", "scry.toml", "--data", "data"]
-    serving = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        assert serving.stdout is not None
-        ready = next(line for line in serving.stdout if line.startswith("ready "))
-        url, admin = re.findall(r"127\.0\.0\.1:\d+", ready)[:2]
-        threading.Thread(target=serving.stdout.read, daemon=True).start()
-        for each in (titanic, cells):
-            command = [
-                scry_program,
-                "publish",
-                each.exported.path,
-                "--admin",
-                f"http://{admin}",
-                "--admin-token",
-                TOKEN,
-            ]
-            subprocess.run(command, check=True, capture_output=True)
-        yield scry.Client(f"http://{url}", admin_url=f"http://{admin}", token=TOKEN)
-    finally:
-        serving.terminate()
-        serving.wait(30)
+    with serve(scry_program, tmp_path_factory.mktemp("host"), [titanic.exported.path, cells.exported.path]) as client:
+        yield client
 
 
 def test_every_kind_of_table_is_answered_as_by_the_component(host: scry.Client, titanic: Any, cells: Any) -> None:

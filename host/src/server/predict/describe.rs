@@ -6,7 +6,7 @@ use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::predict::request::parse_version;
 use crate::server::predict::state::{App, Shared};
 use crate::server::repository;
-use crate::serving::{Served, ServedVersion, Step};
+use crate::serving::{Served, ServedVersion, Sums, Timed};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
@@ -157,25 +157,22 @@ pub(super) fn statistics_of(app: &Shared, name: Option<&str>, version: Option<&V
 /// What a version's requests took since it was loaded, in the form of Triton's statistics. Nothing is cached here, and
 /// calls are not counted by their rows.
 fn counted(target: &ServedVersion) -> Value {
-    let steps = target.stats.steps();
-    let timed = |step| {
-        let (count, ns) = steps.seen(step);
-        json!({ "count": count, "ns": ns })
-    };
-    let never = || json!({ "count": 0, "ns": 0 });
+    let timed = |Timed { count, ns }: Timed| json!({ "count": count, "ns": ns });
+    let never = || timed(Timed::default());
+    let Sums { answered, unanswered, queue, read, call, write, calls, rows, last_ms } = target.stats.steps().sums();
     json!({
         "name": target.model,
         "version": target.version.number.to_string(),
-        "last_inference": steps.last_ms(),
-        "inference_count": steps.rows(),
-        "execution_count": steps.calls(),
+        "last_inference": last_ms,
+        "inference_count": rows,
+        "execution_count": calls,
         "inference_stats": {
-            "success": timed(Step::Answered),
-            "fail": timed(Step::Unanswered),
-            "queue": timed(Step::Queue),
-            "compute_input": timed(Step::Read),
-            "compute_infer": timed(Step::Call),
-            "compute_output": timed(Step::Write),
+            "success": timed(answered),
+            "fail": timed(unanswered),
+            "queue": timed(queue),
+            "compute_input": timed(read),
+            "compute_infer": timed(call),
+            "compute_output": timed(write),
             "cache_hit": never(),
             "cache_miss": never(),
         },

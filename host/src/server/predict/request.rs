@@ -7,7 +7,7 @@ use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding};
 use crate::server::error::{HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
-use crate::serving::{Failure, Reply, Request, Served};
+use crate::serving::{Failure, Reply, Request, Served, Taken};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,17 @@ pub(in crate::server) async fn predict(
     let (timeout, key) = (header_timeout(headers)?, header_key(headers)?);
     let (served, body) = (&served, &body);
     let (theirs, bytes, picked) = (served.clone(), body.clone(), OnceLock::new());
-    let request = Request { served: theirs, version, key, timeout, received, body: bytes, format, picked };
+    let request = Request {
+        served: theirs,
+        version,
+        key,
+        timeout,
+        received,
+        body: bytes,
+        format,
+        picked,
+        taken: Taken::default(),
+    };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
         Ok(reply) => Ok(compressed(app, served, headers, received, reply).await),

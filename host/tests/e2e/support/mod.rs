@@ -5,6 +5,7 @@ mod certificates;
 pub(crate) mod data;
 mod guests;
 mod host;
+mod packages;
 mod python;
 mod registry;
 
@@ -14,6 +15,7 @@ pub(crate) use guests::{
     with_section,
 };
 pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
+pub(crate) use packages::ensure_installed;
 pub(crate) use python::python;
 pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 

@@ -1,6 +1,6 @@
 //! A real registry, and one that lies.
 
-use super::eventually;
+use super::{ensure_installed, eventually};
 use scry_names::OciReference;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ impl Registry {
     }
 
     fn run(htpasswd: Option<&str>) -> Self {
-        ensure_installed();
+        ensure_installed("docker-registry", || Command::new("docker-registry").arg("--version").output().is_ok());
         // A free port may be taken again before the registry has it.
         (0..5).find_map(|_| Self::try_run(htpasswd)).expect("docker-registry starts")
     }
@@ -73,26 +73,6 @@ impl Registry {
     pub(crate) fn reference(&self, repository_and_tag: &str) -> OciReference {
         format!("oci://{}/{repository_and_tag}", self.host).parse().unwrap()
     }
-}
-
-/// Installs Debian's package, where that is missing and allowed.
-fn ensure_installed() {
-    static INSTALLED: Once = Once::new();
-    let is_there = || Command::new("docker-registry").arg("--version").output().is_ok();
-    INSTALLED.call_once(|| {
-        if is_there() {
-            return;
-        }
-        let install = "apt-get update && apt-get install -y --no-install-recommends docker-registry";
-        let as_root = format!("if [ $(id -u) = 0 ]; then {install}; else sudo -n sh -c '{install}'; fi");
-        let ran = Command::new("sh").args(["-c", &as_root]).output().unwrap();
-        assert!(
-            is_there(),
-            "these tests need a real registry, and it could not be installed: apt-get install docker-registry\n{}{}",
-            String::from_utf8_lossy(&ran.stdout),
-            String::from_utf8_lossy(&ran.stderr)
-        );
-    });
 }
 
 impl Drop for Registry {

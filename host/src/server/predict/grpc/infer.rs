@@ -12,7 +12,7 @@ use crate::server::error::{HttpError, Refusal};
 use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
-use crate::serving::{Reply, Request as Predict, Served};
+use crate::serving::{Reply, Request as Predict, Served, Taken};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
@@ -169,6 +169,7 @@ async fn infer(
         body: message,
         format: Format::Grpc,
         picked: OnceLock::new(),
+        taken: Taken::default(),
     };
     let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
     Ok((served, reply))
