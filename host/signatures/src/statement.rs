@@ -56,7 +56,8 @@ pub(super) fn check(payload: &[u8], component: &Digest) -> Result<(), SignatureE
     if digests().any(|digest| *digest == expected) {
         return Ok(());
     }
-    let found = digests().next().map_or("nothing with a SHA-256".to_owned(), |digest| format!("sha256:{}", shown(digest)));
+    let found =
+        digests().next().map_or("nothing with a SHA-256".to_owned(), |digest| format!("sha256:{}", shown(digest)));
     Err(SignatureError::OtherSubject { component: *component, found })
 }
 

@@ -116,7 +116,8 @@ impl Client {
         sent: &dyn Fn(usize),
     ) -> Result<T, CliError> {
         let request = asking_first(self.agent.post(format!("{}{path}", self.url)), body);
-        let mut request = request.header("authorization", self.bearer()).header("content-length", body.len().to_string());
+        let mut request =
+            request.header("authorization", self.bearer()).header("content-length", body.len().to_string());
         if let Some(envelope) = envelope {
             request = request.header("scry-signature", Envelope::to_header(envelope));
         }

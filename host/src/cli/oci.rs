@@ -14,10 +14,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Asks registries, to the end or to the limit of time.
-    pub(super) fn ask<T>(
-        &self,
-        asking: impl AsyncFnOnce(Registries) -> Result<T, OciError>,
-    ) -> Result<T, CliError> {
+    pub(super) fn ask<T>(&self, asking: impl AsyncFnOnce(Registries) -> Result<T, OciError>) -> Result<T, CliError> {
         // A large component on a slow line takes its time.
         const TIMEOUT_MS: u64 = 600_000;
         let mut config = Config::default();

@@ -37,9 +37,7 @@ fn read(path: &Path) -> Result<PublicKey, ConfigError> {
     let mut pem = Vec::new();
     let found = File::open(path).and_then(|file| file.take(KEY_MAX_BYTES as u64 + 1).read_to_end(&mut pem));
     found.map_err(|error| ConfigError::Io { path: path.to_owned(), error })?;
-    let unreadable = |error: scry_signatures::KeyError| ConfigError::Parse {
-        path: path.to_owned(),
-        message: error.to_string(),
-    };
+    let unreadable =
+        |error: scry_signatures::KeyError| ConfigError::Parse { path: path.to_owned(), message: error.to_string() };
     PublicKey::from_pem(&pem).map_err(unreadable)
 }

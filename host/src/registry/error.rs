@@ -5,8 +5,8 @@ use crate::serving::FallbackError;
 use scry_catalog::{Breaking, CatalogError, DesiredError, HistoryError};
 use scry_component::ComponentError;
 use scry_files::FileError;
-use scry_sandbox::{CallError, SandboxError};
 use scry_names::Digest;
+use scry_sandbox::{CallError, SandboxError};
 use scry_signatures::SignatureError;
 use scry_store::{OciError, StoreError};
 

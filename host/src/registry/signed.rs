@@ -167,7 +167,9 @@ impl Registry {
         for component in versions.map(|version| version.digest).collect::<BTreeSet<_>>() {
             let Some(envelope) = self.store.signature(&component)? else { continue };
             match self.signers.judge(&component, vec![envelope]) {
-                Ok(signed) => signed.and_then(|signed| signed.by).into_iter().for_each(|by| self.signers.note(component, by)),
+                Ok(signed) => {
+                    signed.and_then(|signed| signed.by).into_iter().for_each(|by| self.signers.note(component, by))
+                }
                 Err(error) => tracing::warn!(%component, %error, "a signature does not count"),
             }
         }
@@ -200,7 +202,8 @@ impl Registry {
         let unsigned = routed.flat_map(|(name, numbers)| {
             let model = catalog.models.get(&name).cloned();
             let bound = move |number: &u32| model.as_ref()?.versions.get(number).map(|bound| bound.digest);
-            let is_unsigned = move |number: &u32| bound(number).is_some_and(|digest| self.signers.of(&digest).is_none());
+            let is_unsigned =
+                move |number: &u32| bound(number).is_some_and(|digest| self.signers.of(&digest).is_none());
             numbers.into_iter().filter(is_unsigned).map(move |number| format!("{name}@{number}")).collect::<Vec<_>>()
         });
         Some(unsigned.collect())

@@ -133,7 +133,14 @@ fn opened(dir: &Path) -> Registry {
         is_embedded: false,
     };
     let store = Store::open(dir).unwrap();
-    Registry::open(config(), TrustedKeys::default(), store, Sandbox::new(settings).unwrap(), Arc::new(Metrics::new().unwrap())).unwrap()
+    Registry::open(
+        config(),
+        TrustedKeys::default(),
+        store,
+        Sandbox::new(settings).unwrap(),
+        Arc::new(Metrics::new().unwrap()),
+    )
+    .unwrap()
 }
 
 /// A folder with all versions, compiled with fuel and without; version 2 of `m` is live.

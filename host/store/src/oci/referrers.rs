@@ -29,7 +29,8 @@ impl Registries {
         let to = self.sign_in(component, RegistryOperation::Pull).await?;
         let repository = self.repository(component, to)?;
         let Some(index) = read_list(&repository, component, &subject).await? else { return Ok(Vec::new()) };
-        let manifests = layout::signatures(&index, SIGNATURES_READ_MAX).map_err(|found| unreadable(component, &found))?;
+        let manifests =
+            layout::signatures(&index, SIGNATURES_READ_MAX).map_err(|found| unreadable(component, &found))?;
         let mut envelopes = Vec::new();
         for manifest in manifests {
             match read_signature(&repository, component, &manifest).await {
@@ -60,7 +61,8 @@ impl Registries {
             let tag = tag_of(&digest);
             let known = there(repository.get(&format!("manifests/{tag}"), layout::INDEX, MANIFEST_MAX_BYTES).await)?;
             let known = known.map(|known| known.bytes);
-            let list = layout::with_signature(known.as_deref(), &manifest).map_err(|found| unreadable(component, &found))?;
+            let list =
+                layout::with_signature(known.as_deref(), &manifest).map_err(|found| unreadable(component, &found))?;
             repository.put_manifest(&tag, layout::INDEX, list).await?;
         }
         Ok(component.pinned(signature))
