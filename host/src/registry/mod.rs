@@ -157,7 +157,7 @@ impl Registry {
             leftovers: Mutex::default(),
             state: Mutex::new(state),
         };
-        registry.read_signatures(&recovered.catalog)?;
+        registry.read_signatures(&recovered.catalog);
         registry.load_all(&recovered.catalog);
         let mut state = registry.lock();
         let all = recovered.catalog.models.keys().cloned().collect();

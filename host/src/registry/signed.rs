@@ -94,8 +94,7 @@ impl Registry {
         from: &OciReference,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        // Nobody asks for them: a registry need not have any.
-        if self.signers.keys.is_empty() {
+        if self.signers.keys.is_empty() || self.has_signature(&component)? {
             return Ok(());
         }
         let envelopes = self.reach(self.registries.signatures(from))?;
@@ -159,21 +158,24 @@ impl Registry {
     }
 
     /// Finds out who signed the versions that are here.
-    pub(super) fn read_signatures(&self, catalog: &Catalog) -> Result<(), ChangeError> {
+    pub(super) fn read_signatures(&self, catalog: &Catalog) {
         if self.signers.keys.is_empty() {
-            return Ok(());
+            return;
         }
         let versions = catalog.models.values().flat_map(|model| model.all());
         for component in versions.map(|version| version.digest).collect::<BTreeSet<_>>() {
-            let Some(envelope) = self.store.signature(&component)? else { continue };
-            match self.signers.judge(&component, vec![envelope]) {
+            let envelope = self.store.signature(&component).map_err(|error| error.to_string());
+            let judged = envelope.and_then(|envelope| match envelope {
+                Some(envelope) => self.signers.judge(&component, vec![envelope]).map_err(|error| error.to_string()),
+                None => Ok(None),
+            });
+            match judged {
                 Ok(signed) => {
                     signed.and_then(|signed| signed.by).into_iter().for_each(|by| self.signers.note(component, by))
                 }
                 Err(error) => tracing::warn!(%component, %error, "a signature does not count"),
             }
         }
-        Ok(())
     }
 
     /// The key that signed a component, where that is asked of components.
