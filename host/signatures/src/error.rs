@@ -9,8 +9,8 @@ use scry_names::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Longer than any key is.
-    #[error("a key has at most {KEY_MAX_BYTES} bytes, found {0}")]
-    TooLarge(usize),
+    #[error("a key has at most {KEY_MAX_BYTES} bytes, found more")]
+    TooLarge,
     /// Not PEM, or PEM of something else.
     #[error("expected `-----BEGIN {expected}-----` in PEM{hint}")]
     Pem {

@@ -133,7 +133,7 @@ impl SecretKey {
 }
 
 fn bounded(pem: &[u8]) -> Result<(), KeyError> {
-    if pem.len() > KEY_MAX_BYTES { Err(KeyError::TooLarge(pem.len())) } else { Ok(()) }
+    if pem.len() > KEY_MAX_BYTES { Err(KeyError::TooLarge) } else { Ok(()) }
 }
 
 /// The 32 bytes of a key, if nothing else stands around them.

@@ -118,7 +118,8 @@ fn keys_are_those_of_openssl_and_only_their_owner_reads_the_private_one() {
         ("locked.key.pem", "this one is encrypted"),
         ("wrong.key.pem", "expected an Ed25519 key"),
         ("ops.pub.pem", "this is a public key"),
-        ("steady.wasm", "expected `-----BEGIN PRIVATE KEY-----`"),
+        ("steady.wasm.dsse.json", "expected `-----BEGIN PRIVATE KEY-----`"),
+        ("steady.wasm", "a key has at most 16384 bytes"),
     ] {
         desk.scry(&["sign", "steady.wasm", "--key", key]).code(1).says(&[key, says]);
     }
@@ -345,7 +346,8 @@ fn keys_that_cannot_be_read_keep_a_host_from_starting() {
     for (config, says) in [
         ("trust.keys = [\"nowhere.pub.pem\"]\n".to_owned(), "nowhere.pub.pem: No such file"),
         (format!("trust.keys = [{:?}]\n", desk.file("ops.key.pem")), "this is a private key"),
-        (format!("trust.keys = [{:?}]\n", desk.component()), "expected `-----BEGIN PUBLIC KEY-----`"),
+        (format!("trust.keys = [{:?}]\n", desk.component()), "a key has at most 16384 bytes"),
+        ("trust.keys = [\"scry.toml\"]\n".to_owned(), "expected `-----BEGIN PUBLIC KEY-----`"),
         ("trust.enforce = true\n".to_owned(), "`trust.enforce`: expected `trust.keys` beside it"),
         (format!("trust.keys = {:?}\n", vec!["a.pem"; 33]), "`trust.keys`: expected at most 32 files, found 33"),
     ] {
