@@ -8,12 +8,14 @@ mod defaults;
 mod listen;
 mod retired;
 mod security;
+mod trust;
 
 pub use listen::resolve;
 
 pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
 pub use security::{Access, MetricsListener, Tls};
+pub use trust::Trust;
 
 use retired::{RETIRED, Retired, take_out};
 use scry_card::{Detail, Echo};
@@ -37,6 +39,8 @@ pub struct Config {
     pub admin: Admin,
     /// Who may do what.
     pub access: Access,
+    /// Whose components are taken.
+    pub trust: Trust,
     /// The listener for metrics alone.
     pub metrics: MetricsListener,
     /// The registries that components are pulled from.
@@ -382,6 +386,7 @@ impl Config {
             check((min..=max).contains(&found), key, &expected, found.to_string())?;
         }
         prediction.check_clients()?;
+        self.trust.check()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

@@ -9,7 +9,7 @@ pub enum FileKind {
     Format,
     /// The admin token, the cache's key.
     Secret,
-    /// A component.
+    /// A component, or the signature beside it.
     Component,
     /// Compiled code.
     Cache,

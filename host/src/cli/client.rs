@@ -3,6 +3,7 @@
 use super::failure::{Refused, Unreachable};
 use super::tls::{Tls, plain_agent};
 use super::{CliError, list, suggest, text};
+use scry_signatures::Envelope;
 use scry_store::admin_token_path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -106,15 +107,20 @@ impl Client {
         read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
     }
 
-    /// As `post`, for a large body: `sent` is called with every part of it.
-    pub(super) fn post_watched<T: DeserializeOwned>(
+    /// Sends a component, and its envelope if it has one: `sent` is called with every part of it.
+    pub(super) fn publish<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &[u8],
+        envelope: Option<&[u8]>,
         sent: &dyn Fn(usize),
     ) -> Result<T, CliError> {
         let request = asking_first(self.agent.post(format!("{}{path}", self.url)), body);
-        let request = request.header("authorization", self.bearer()).header("content-length", body.len().to_string());
+        let mut request =
+            request.header("authorization", self.bearer()).header("content-length", body.len().to_string());
+        if let Some(envelope) = envelope {
+            request = request.header("scry-signature", Envelope::to_header(envelope));
+        }
         let response = request.send(SendBody::from_reader(&mut Watched { body, sent }));
         read(response.map_err(|e| self.unreachable(&e))?).map_err(|error| self.explained(error))
     }

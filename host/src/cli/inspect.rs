@@ -1,12 +1,17 @@
 //! `scry inspect`
 
 use super::table::{WIDTH, cut};
-use super::{CliError, in_file, placeholder, print_json, read_file, reference};
+use super::{CliError, in_file, placeholder, print_json, read_file, reference, sign};
+use crate::config::Trust;
 use scry_card::Field;
 use scry_card::stats::References;
 use scry_component::Description;
+use scry_names::Digest;
+use scry_signatures::{Envelope, KeyId, SignatureError};
+use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Show what a component says of itself, without running it.
 #[derive(Debug, clap::Args)]
@@ -14,6 +19,9 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
+    /// Check the signature beside it with this public key; may be given several times.
+    #[arg(long, value_name = "KEY.pub.pem")]
+    trust: Vec<PathBuf>,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -23,10 +31,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let bytes = read_file(&args.file)?;
     let description = Description::read(&bytes).map_err(|e| in_file(&args.file, e))?;
     placeholder::warn(&description.card);
+    let signature = Signature::beside(&args.file, &description.digest, &args.trust)?;
     if args.json {
         return print_json(&json!({
             "digest": description.digest,
             "size_bytes": description.size_bytes,
+            "signature": signature,
             "card": description.card,
             "imports": description.imports,
             "exports": description.exports,
@@ -39,6 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     println!("{}: {}", card.name, card.description);
     let line = |key: &str, value: &str| println!("  {key:<12} {value}");
     line("digest", &description.digest.to_string());
+    signature.iter().for_each(|signature| line("signature", &signature.to_string()));
     line("size", &format!("{} bytes", description.size_bytes));
     let optional = [
         ("crate", &card.crate_version),
@@ -67,6 +78,38 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     }
     description.references.iter().for_each(reference::print);
     Ok(())
+}
+
+/// What the signature beside a component says.
+#[derive(Debug, Serialize)]
+struct Signature {
+    /// Who claims to have signed it.
+    keyids: Vec<String>,
+    /// The key that has, of those that were given.
+    verified_by: Option<KeyId>,
+}
+
+impl Signature {
+    fn beside(file: &Path, component: &Digest, keys: &[PathBuf]) -> Result<Option<Self>, CliError> {
+        let keys = Trust { keys: keys.to_vec(), enforce: false }.read()?;
+        let Some(json) = sign::envelope(file, None, component)? else {
+            return if keys.is_empty() { Ok(None) } else { Err(in_file(file, SignatureError::Missing)) };
+        };
+        let path = sign::beside(file);
+        let envelope = Envelope::read(&json).map_err(|error| in_file(&path, error))?;
+        let signer = (!keys.is_empty()).then(|| keys.signer(&envelope, component)).transpose();
+        let verified_by = signer.map_err(|error| in_file(&path, error))?;
+        Ok(Some(Self { keyids: envelope.claimed().to_vec(), verified_by }))
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.verified_by {
+            Some(keyid) => write!(f, "by {keyid}, verified"),
+            None => write!(f, "not verified; `--trust KEY.pub.pem` does"),
+        }
+    }
 }
 
 fn show(field: &Field) {

@@ -25,9 +25,11 @@ mod gc;
 mod history;
 mod import;
 mod inspect;
+mod keygen;
 mod man;
 mod models;
 mod new;
+mod oci;
 mod placeholder;
 mod predict;
 mod profile;
@@ -37,6 +39,7 @@ mod reference;
 mod rollback;
 mod schema;
 mod serve;
+mod sign;
 mod standing;
 mod suggest;
 mod table;
@@ -97,6 +100,8 @@ enum Command {
     Transform(transform::Args),
     Schema(schema::Args),
     Serve(serve::Args),
+    Keygen(keygen::Args),
+    Sign(sign::Args),
     Publish(publish::Args),
     Deploy(Box<deploy::Args>),
     Rollback(rollback::Args),
@@ -148,6 +153,8 @@ pub fn main() -> ExitCode {
         Command::Transform(args) => transform::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => rollback::run(&args),

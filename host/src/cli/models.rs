@@ -85,6 +85,9 @@ fn alarms(model: &Value) -> Vec<(String, String)> {
         if state != "ready" && state != "cold" {
             raise(format!("not available: {state}"));
         }
+        if version.get("signed_by").is_some_and(Value::is_null) {
+            raise("not signed by a trusted key: sign it (`scry sign`) and publish it again".into());
+        }
         let is_forced = |circuit: &Value| circuit.get("forced") == Some(&Value::Bool(true));
         let as_usual = |circuit: &Value| text(circuit, "state") == "closed" && !is_forced(circuit);
         if let Some(state) = version.get("circuit").filter(|circuit| !as_usual(circuit)) {

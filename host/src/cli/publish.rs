@@ -1,12 +1,11 @@
 //! `scry publish`
 
 use super::client::{Host, segment};
+use super::oci::Reach;
 use super::progress::Progress;
-use super::{CliError, in_file, placeholder, print_gates, print_json, read_file, text};
-use crate::config::Config;
+use super::{CliError, in_file, placeholder, print_gates, print_json, read_file, sign, text};
 use scry_component::Description;
-use scry_names::OciReference;
-use scry_store::Registries;
+use scry_names::{Digest, OciReference};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -20,6 +19,8 @@ use std::path::PathBuf;
 /// With a destination `oci://host/repository:tag` no host is asked: the component
 /// goes to that registry, and the command prints the reference that means these
 /// bytes for ever. Credentials are Docker's (`docker login`).
+///
+/// A signature that `scry sign` has put beside the file goes with it, either way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -28,13 +29,16 @@ pub(super) struct Args {
     /// A registry to push to, instead of a host.
     #[arg(value_name = "oci://HOST/REPOSITORY:TAG", conflicts_with = "name")]
     to: Option<OciReference>,
-    /// A registry that has no TLS, as `host` or `host:port`; loopback needs no such word.
-    #[arg(long, value_name = "HOST", requires = "to")]
-    plain_http: Vec<String>,
+    #[command(flatten)]
+    reach: Reach,
+    /// The signature [default: FILE.dsse.json, if it is there].
+    #[arg(long, value_name = "ENVELOPE")]
+    signature: Option<PathBuf>,
     /// The model's name [default: the model card's].
     #[arg(long)]
     name: Option<String>,
-    /// Print one line of JSON: model, version, digest, live, number, gates; or reference, digest, size_bytes.
+    /// Print one line of JSON: model, version, digest, live, number, gates; or reference, digest, size_bytes,
+    /// signature.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -55,11 +59,12 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Ok(component) = Description::read(&bytes) {
         placeholder::warn(&component.card);
     }
+    let envelope = sign::envelope(&args.file, args.signature.as_deref(), &Digest::of(&bytes))?;
     let query = args.name.as_deref().map(|name| format!("?name={}", segment(name))).unwrap_or_default();
     let client = args.host.client()?;
     let progress = Progress::sending(bytes.len());
     let sent = |count| progress.sent(count, "the host verifies, compiles and tries it");
-    let published: Value = client.post_watched(&format!("/v1/models{query}"), &bytes, &sent)?;
+    let published: Value = client.publish(&format!("/v1/models{query}"), &bytes, envelope.as_deref(), &sent)?;
     drop(progress);
     if args.json {
         return print_json(&published);
@@ -75,25 +80,28 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
 }
 
 fn push(args: &Args, to: &OciReference, bytes: Vec<u8>) -> Result<(), CliError> {
-    // A large component on a slow line takes its time.
-    const TIMEOUT_MS: u64 = 600_000;
     let component = Description::read_new(&bytes).map_err(|e| in_file(&args.file, e))?;
     placeholder::warn(&component.card);
-    let mut config = Config::default();
-    config.registries.timeout_ms = TIMEOUT_MS;
-    config.registries.plain_http.clone_from(&args.plain_http);
-    config.validate()?;
+    let envelope = sign::envelope(&args.file, args.signature.as_deref(), &component.digest)?;
     let progress = Progress::start();
     progress.step(&format!("pushing {} bytes to {to}", component.size_bytes));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let pushed = runtime.block_on(Registries::new(config.registry_settings()).push(to, &component, bytes));
-    // A credential helper that hangs must not keep the command.
-    runtime.shutdown_background();
+    let pushed = args.reach.ask(async |registries| {
+        let reference = registries.push(to, &component, bytes).await?;
+        let signature = match envelope {
+            Some(envelope) => Some(registries.attach(&reference, envelope).await?),
+            None => None,
+        };
+        Ok((reference, signature))
+    });
     drop(progress);
-    let reference = pushed?;
+    let (reference, signature) = pushed?;
     if args.json {
         let (digest, size_bytes) = (component.digest, component.size_bytes);
-        return print_json(&json!({ "reference": reference, "digest": digest, "size_bytes": size_bytes }));
+        let mut pushed = json!({ "reference": reference, "digest": digest, "size_bytes": size_bytes });
+        if let (Some(signature), Some(members)) = (signature, pushed.as_object_mut()) {
+            members.insert("signature".into(), json!(signature));
+        }
+        return print_json(&pushed);
     }
     println!("{reference}");
     eprintln!("next: `scry deploy {} --to {reference}`", component.card.name);

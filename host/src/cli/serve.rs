@@ -108,6 +108,7 @@ pub(super) async fn host(
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
 ) -> Result<(), CliError> {
+    let keys = config.trust.read()?;
     let store = Store::open(&config.data_dir)?;
     let token = match &config.admin.token {
         Some(token) => {
@@ -128,7 +129,7 @@ pub(super) async fn host(
     };
     let metrics = Arc::new(Metrics::new()?);
     let opening = config.clone();
-    let open = move || Registry::open(opening, store, Sandbox::new(settings)?, metrics);
+    let open = move || Registry::open(opening, keys, store, Sandbox::new(settings)?, metrics);
     let registry = tokio::select! {
         opened = tokio::task::spawn_blocking(open) => Arc::new(opened??),
         // Nothing is served yet, and what is written may end at any point.

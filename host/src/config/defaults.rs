@@ -2,7 +2,7 @@
 
 use super::{
     Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat,
-    MetricsListener, Registries, Shutdown, Validation,
+    MetricsListener, Registries, Shutdown, Trust, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,6 +15,7 @@ impl Default for Config {
             prediction: Listener::default(),
             admin: Admin::default(),
             access: Access::default(),
+            trust: Trust::default(),
             metrics: MetricsListener::default(),
             registries: Registries::default(),
             catalog: Catalog::default(),

@@ -67,6 +67,7 @@ fn the_documented_configuration_is_the_default_one() {
     documented.prediction.predict_path = None;
     documented.prediction.health_path = None;
     documented.access.token_file = None;
+    documented.trust.keys.clear();
     documented.metrics.listen = None;
     documented.prediction.tls = None;
     documented.admin.tls = None;

@@ -22,7 +22,10 @@ const fn query(name: &'static str, kind: &'static str, about: &'static str) -> P
     Parameter { name, place: "query", about, kind }
 }
 
-const NAME: &[Parameter] = &[query("name", "string", "The model's name; without it the one in its card.")];
+const PUBLISH: &[Parameter] = &[
+    query("name", "string", "The model's name; without it the one in its card."),
+    Parameter { name: "scry-signature", place: "header", about: "A DSSE envelope in base64.", kind: "string" },
+];
 const FORMAT: &[Parameter] = &[query("format", "string", "`json` or `text`.")];
 const CIRCUIT: &[Parameter] = &[query("version", "string", "A number, an alias, or `sha256:…`; else the live one.")];
 const APPLY: &[Parameter] = &[
@@ -61,7 +64,7 @@ const fn post(
 pub(super) const OPERATIONS: &[Operation] = &[
     get("/v1/models", "list", "Every model, with its versions and how it is served", "Models"),
     Operation {
-        parameters: NAME,
+        parameters: PUBLISH,
         body: Some(Body { media_type: "application/octet-stream", schema: "", is_required: true }),
         ..post("/v1/models", "publish", "Publish a component", "", "Changed")
     },

@@ -93,6 +93,7 @@ impl Registry {
                 (None, Some(from), Some(known)) if known.from.as_ref() == Some(from) => known.clone(),
                 (None, Some(from), _) => {
                     let pulled = self.pull(from, prepared)?;
+                    self.admit_from(model, pulled.digest, &pulled.pinned, prepared)?;
                     prepared.arrived.insert(pulled.digest, pulled.bytes);
                     Bound { digest: pulled.digest, from: Some(pulled.pinned) }
                 }

@@ -5,7 +5,9 @@ use crate::serving::FallbackError;
 use scry_catalog::{Breaking, CatalogError, DesiredError, HistoryError};
 use scry_component::ComponentError;
 use scry_files::FileError;
+use scry_names::Digest;
 use scry_sandbox::{CallError, SandboxError};
+use scry_signatures::SignatureError;
 use scry_store::{OciError, StoreError};
 
 /// Why a change was refused.
@@ -14,6 +16,19 @@ pub enum ChangeError {
     /// The bytes are not a model.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// Nobody who is trusted has signed it.
+    #[error(
+        "`{model}` ({digest}) is not signed by a trusted key: {why}; sign it with `scry sign --key KEY FILE`, or where it \
+         lies in a registry, and publish or deploy it again"
+    )]
+    Unsigned {
+        /// The model.
+        model: String,
+        /// The component.
+        digest: Digest,
+        /// What is wrong with its signature.
+        why: SignatureError,
+    },
     /// The component does not load.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

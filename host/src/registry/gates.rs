@@ -34,6 +34,7 @@ impl Registry {
     ) -> Result<(), ChangeError> {
         // Of a state that another change has replaced since.
         prepared.gates.retain(|gate| gate.gate != SCHEMA);
+        self.check_bound(before, after, prepared)?;
         if let Some((name, digest)) = prepared.also.clone() {
             let model = after.model(&name)?;
             let version = model.resolve(&name, &VersionRef::Digest(digest))?;

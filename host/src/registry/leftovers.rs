@@ -20,7 +20,7 @@ impl Registry {
             }
             self.store.put(bytes)?;
         }
-        Ok(())
+        self.store_signatures(prepared)
     }
 
     /// Notes what a failed change leaves; called while it still counts as under way.

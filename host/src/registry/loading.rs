@@ -15,7 +15,7 @@ use scry_catalog::{Bound, Catalog, Model, Serving, Version};
 use scry_component::Description;
 use scry_names::OciReference;
 use scry_sandbox::{CacheOf, CodeSource, Reused, Runtime};
-use scry_store::Pulled;
+use scry_store::{OciError, Pulled};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,6 +91,10 @@ impl Registry {
         let digest = version.digest;
         // One that was published before is served as it was.
         let is_new = !prepared.is_kept && !self.catalog().binds(&digest);
+        if self.config.trust.enforce {
+            let from = model.versions.get(&version.number).and_then(|bound| bound.from.as_ref());
+            self.check_signed(name, &digest, from, prepared)?;
+        }
         let bytes = self.bytes(name, model, version, prepared)?;
         prepared.tell_fetch(name, version);
         let mut passing = Passing { model: name, version, started: Instant::now() };
@@ -133,12 +137,17 @@ impl Registry {
 
     /// Fetches from a registry; for threads that may wait.
     pub(super) fn pull(&self, from: &OciReference, prepared: &mut Prepared) -> Result<Pulled, ChangeError> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| ChangeError::Recovery("registries are reached from a running host only".into()))?;
         let started = Instant::now();
-        let pulled = runtime.block_on(self.registries.pull(from))?;
+        let pulled = self.reach(self.registries.pull(from))?;
         prepared.fetched.insert(pulled.digest, (pulled.pinned.clone(), started.elapsed()));
         Ok(pulled)
+    }
+
+    /// Asks a registry; for threads that may wait.
+    pub(super) fn reach<T>(&self, asking: impl Future<Output = Result<T, OciError>>) -> Result<T, ChangeError> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| ChangeError::Recovery("registries are reached from a running host only".into()))?;
+        Ok(runtime.block_on(asking)?)
     }
 
     /// Keeps on disk what was compiled for a change that is made. One that is

@@ -25,6 +25,7 @@ mod refetch;
 mod required_code;
 mod retire;
 mod rollouts;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod workbench;
@@ -53,7 +54,9 @@ use scry_catalog::{Catalog, Change, History, Record, Told};
 use scry_names::Digest;
 use scry_os::ticker::Ticker;
 use scry_sandbox::{CodeCache, Sandbox};
+use scry_signatures::TrustedKeys;
 use scry_store::{Journal, Registries, Store, StoreError};
+use signed::Signers;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -69,6 +72,7 @@ pub struct Registry {
     cache: CodeCache,
     checkpoints: Checkpoints,
     registries: Registries,
+    signers: Signers,
     metrics: Arc<Metrics>,
     routes: Arc<ArcSwap<Routes>>,
     ready: Arc<AtomicBool>,
@@ -118,7 +122,13 @@ struct Entry {
 impl Registry {
     /// Opens the data folder and makes ready what its catalog serves. A version
     /// that does not load is reported and left out; the rest is served.
-    pub fn open(config: Config, store: Store, sandbox: Sandbox, metrics: Arc<Metrics>) -> Result<Self, ChangeError> {
+    pub fn open(
+        config: Config,
+        keys: TrustedKeys,
+        store: Store,
+        sandbox: Sandbox,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ChangeError> {
         let recovered = recovery::recover(&store)?;
         let cache = CodeCache::new(store.cache_dir(), store.cache_key()?)
             .with_functions(store.functions_dir(), config.compile.functions_max_bytes);
@@ -135,6 +145,7 @@ impl Registry {
             cache,
             checkpoints,
             registries,
+            signers: Signers::new(keys),
             metrics,
             routes: Arc::default(),
             ready: Arc::new(AtomicBool::new(!waits)),
@@ -146,11 +157,13 @@ impl Registry {
             leftovers: Mutex::default(),
             state: Mutex::new(state),
         };
+        registry.read_signatures(&recovered.catalog);
         registry.load_all(&recovered.catalog);
         let mut state = registry.lock();
         let all = recovered.catalog.models.keys().cloned().collect();
         registry.take_over(&mut state, Arc::new(recovered.catalog), all);
         drop(state);
+        registry.warn_of_unsigned();
         registry.look_at_drift();
         Ok(registry)
     }
@@ -259,6 +272,7 @@ impl Registry {
         // A file is remembered even when it says what is so already: it is not applied again.
         if is_changed || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
+            let what = prepared.told_signers(what);
             let number = state.history.last() + 1;
             let change = Change { number, at_ms, by, what, restored, file, models };
             let record = Record::Change(change);

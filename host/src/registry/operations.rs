@@ -67,13 +67,20 @@ impl Registry {
     /// Takes in a component: verify, compile, golden examples, number. The
     /// name is the card's unless another is given. Publishing the same bytes
     /// again answers the same.
-    pub fn publish(&self, by: &str, bytes: Vec<u8>, name: Option<&str>) -> Result<Changed, ChangeError> {
+    pub fn publish(
+        &self,
+        by: &str,
+        bytes: Vec<u8>,
+        name: Option<&str>,
+        envelope: Option<Vec<u8>>,
+    ) -> Result<Changed, ChangeError> {
         let description = Description::read_new(&bytes)?;
         let name = name.unwrap_or(&description.card.name).to_owned();
         let digest = description.digest;
         let named = Card { name: name.clone(), ..description.card };
         named.validate().map_err(ComponentError::Card)?;
         let mut prepared = Prepared { also: Some((name.clone(), digest)), ..Prepared::default() };
+        self.admit(&name, digest, envelope.into_iter().collect(), &mut prepared)?;
         prepared.arrived.insert(digest, bytes);
         let committed = self.change(&mut prepared, |before| {
             let (catalog, version) = before.publish(&name, digest, None)?;
@@ -101,6 +108,7 @@ impl Registry {
                 named(name)?;
                 let Pulled { bytes, digest, pinned } = self.pull(&reference, &mut prepared)?;
                 deployment.to = Some(VersionRef::Digest(digest));
+                self.admit_from(name, digest, &pinned, &mut prepared)?;
                 prepared.arrived.insert(digest, bytes);
                 pulled_from = Some((digest, pinned));
             }

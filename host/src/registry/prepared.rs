@@ -1,6 +1,7 @@
 //! What a change brings along, and what it has proved so far.
 
 use super::code::{Code, CodeKey, Proof};
+use super::signed::Signed;
 use scry_card::Card;
 use scry_catalog::{Catalog, Version, VersionRef};
 use scry_names::{Digest, OciReference};
@@ -33,6 +34,8 @@ pub struct Gate {
 pub(super) struct Prepared {
     /// Bytes that are not in the store yet.
     pub(super) arrived: HashMap<Digest, Vec<u8>>,
+    /// Who signed what comes in, or is bound anew.
+    pub(super) signed: HashMap<Digest, Signed>,
     /// Where components came from, and how long that took, until a version's gates tell it.
     pub(super) fetched: HashMap<Digest, (OciReference, Duration)>,
     /// A version to prove although nothing routes to it.

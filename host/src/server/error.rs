@@ -384,6 +384,10 @@ impl From<ChangeError> for HttpError {
         let status = match error {
             ChangeError::Catalog(error) => return error.into(),
             ChangeError::Sandbox(SandboxError::Compile(error)) => return error.into(),
+            ChangeError::Unsigned { .. } => {
+                let refused = Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+                return Self { reason: Some("unsigned"), ..refused };
+            }
             ChangeError::Component(_)
             | ChangeError::Sandbox(_)
             | ChangeError::Checks { .. }

@@ -23,7 +23,7 @@ pub(super) fn router(registry: Arc<Registry>) -> Router {
 /// Every series, as text.
 pub(super) fn metrics_text(registry: &Registry) -> Result<Response, HttpError> {
     let routes = registry.routes().load_full();
-    let text = scrape(&routes)
+    let text = scrape(registry, &routes)
         .and_then(|scrape| registry.metrics().render(&scrape, |model, version| routes.has(model, version)));
     let text = text.map_err(|e| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())

@@ -9,6 +9,8 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts};
 /// The versions of one moment.
 #[derive(Debug)]
 pub struct Scrape {
+    /// Without a series where no key is trusted in particular.
+    unsigned: IntGaugeVec,
     circuit_open: IntGaugeVec,
     data_age: GaugeVec,
     stale: IntGaugeVec,
@@ -26,6 +28,11 @@ impl Scrape {
         let whole = |name: &str, help: &str, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
         let gauge = |name: &str, help: &str, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
         Ok(Self {
+            unsigned: whole(
+                "scry_unsigned_versions",
+                "Versions that requests are led to and no trusted key has signed.",
+                &[],
+            )?,
             circuit_open: whole(
                 "scry_circuit_open",
                 "1 while a version is not called, but for a probe; else 0.",
@@ -41,6 +48,11 @@ impl Scrape {
                 &side,
             )?,
         })
+    }
+
+    /// How many versions nobody who is trusted has signed.
+    pub fn unsigned(&self, count: usize) {
+        self.unsigned.with_label_values::<&str>(&[]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A version's circuit.
@@ -68,8 +80,9 @@ impl Scrape {
         self.drift_alarms.with_label_values(&labels).inc_by(moment.alarms);
     }
 
-    pub(super) fn collectors(&self) -> [&dyn Collector; 7] {
+    pub(super) fn collectors(&self) -> [&dyn Collector; 8] {
         [
+            &self.unsigned,
             &self.circuit_open,
             &self.data_age,
             &self.stale,

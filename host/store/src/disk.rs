@@ -8,6 +8,7 @@
 //! history.log                      every change, in sealed lines
 //! checkpoint.json                  a copy of the state after some change
 //! components/<hex>.wasm            components, by digest
+//! components/<hex>.wasm.dsse.json  who signed one
 //! cache/<engine>/<hex>-<model>.cwasm  compiled code
 //! functions/<engine>/<hex>-<model>.functions  functions that came with it, or with a runtime of scry's
 //! drift/<hex>-<model>.json         counts of live rows

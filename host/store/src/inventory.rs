@@ -36,8 +36,9 @@ impl Store {
         Ok(found.filter_map(|file| Some((digest_of(file.name.strip_suffix(".wasm")?)?, file.size_bytes))).collect())
     }
 
-    /// Removes a component, if it is there.
+    /// Removes a component and its signature, if they are there.
     pub fn remove_component(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.remove_signature(digest)?;
         Ok(scry_files::remove_file(FileKind::Component, &self.component_path(digest))?)
     }
 

@@ -16,6 +16,7 @@ mod oci;
 mod quarantine;
 mod read;
 mod secret;
+mod signature;
 #[cfg(test)]
 mod tests;
 

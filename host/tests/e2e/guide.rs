@@ -55,6 +55,7 @@ pages! {
     clients: "docs/guide/clients.md",
     validation_and_drift: "docs/guide/validation-and-drift.md",
     access: "docs/guide/access.md",
+    signatures: "docs/guide/signatures.md",
     watch: "docs/guide/watch.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     upgrade: "docs/guide/upgrade.md",

@@ -50,6 +50,7 @@ mod restart;
 mod rollout;
 mod schemas;
 mod serving;
+mod signatures;
 mod standing;
 mod support;
 mod swap;

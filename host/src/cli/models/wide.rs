@@ -71,6 +71,11 @@ fn show_version(version: &Value) {
     if let Some(from) = version.get("from").and_then(Value::as_str) {
         println!("        from {from}");
     }
+    match version.get("signed_by") {
+        None => {}
+        Some(Value::String(keyid)) => println!("        signed by {keyid}"),
+        Some(_) => println!("        not signed by a trusted key"),
+    }
     let labels = version.get("labels").and_then(Value::as_object).into_iter().flatten();
     let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
     if !labels.is_empty() {

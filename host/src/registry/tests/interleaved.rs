@@ -13,6 +13,7 @@ use scry_catalog::{
     Catalog, Deployment, Fallback, LimitsPatch, Reference, Serving, ShadowRequest, Step as Share, VersionRef,
 };
 use scry_sandbox::{CompileSettings, Sandbox, SandboxSettings};
+use scry_signatures::TrustedKeys;
 use scry_store::Store;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -95,7 +96,7 @@ impl Ask {
                 let fallback = Some(vec![Fallback::Model(link)]);
                 registry.deploy(by, "other", None, &Deployment { fallback, ..Deployment::default() }).ok()
             }
-            Self::Publish(n) => registry.publish(by, guest::component(100.0 + f64::from(n), false), None).ok(),
+            Self::Publish(n) => registry.publish(by, guest::component(100.0 + f64::from(n), false), None, None).ok(),
             Self::RollBack => registry.roll_back(by, "m", None).ok(),
             Self::Restore(to) => registry.restore(by, to).ok().and(None),
             Self::Withdraw => registry.withdraw(by, "m").ok().and(None),
@@ -132,7 +133,14 @@ fn opened(dir: &Path) -> Registry {
         is_embedded: false,
     };
     let store = Store::open(dir).unwrap();
-    Registry::open(config(), store, Sandbox::new(settings).unwrap(), Arc::new(Metrics::new().unwrap())).unwrap()
+    Registry::open(
+        config(),
+        TrustedKeys::default(),
+        store,
+        Sandbox::new(settings).unwrap(),
+        Arc::new(Metrics::new().unwrap()),
+    )
+    .unwrap()
 }
 
 /// A folder with all versions, compiled with fuel and without; version 2 of `m` is live.
@@ -144,12 +152,12 @@ fn template() -> &'static Path {
         let off = LimitsPatch { fuel: Some(0), ..LimitsPatch::default() };
         let allowed = Deployment { allow_breaking: true, ..Deployment::default() };
         for number in 1..=VERSIONS {
-            let published = registry.publish("test", guest::component(f64::from(number), number == WIDE), None);
+            let published = registry.publish("test", guest::component(f64::from(number), number == WIDE), None, None);
             assert_eq!(published.unwrap().version, number);
             let to = || Some(Source::Version(VersionRef::Number(number)));
             registry.deploy("test", "m", to(), &Deployment { limits: off, ..allowed.clone() }).unwrap();
         }
-        registry.publish("test", guest::component(50.0, false), Some("other")).unwrap();
+        registry.publish("test", guest::component(50.0, false), Some("other"), None).unwrap();
         let on = LimitsPatch { fuel: Some(1 << 40), ..LimitsPatch::default() };
         let to = Some(Source::Version(VersionRef::Number(2)));
         registry.deploy("test", "m", to, &Deployment { limits: on, ..allowed }).unwrap();

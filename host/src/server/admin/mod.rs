@@ -4,6 +4,7 @@
 mod drift;
 mod refusals;
 mod repository;
+mod signature;
 mod validation;
 mod views;
 
@@ -141,14 +142,16 @@ async fn publish(
     app: App,
     Extension(who): By,
     Parts(Query(query)): Parts<Query<PublishQuery>>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
+    let envelope = signature::of(&headers)?;
     let room = app.publishing.clone().acquire_owned().await;
     let bytes = read_body(body, app.component_max_bytes, Duration::from_secs(300)).await?;
     change(app, move |registry| {
         // Held until the publish is done, even if its client has left.
         let _room = room;
-        registry.publish(who.name(), bytes.into(), query.name.as_deref())
+        registry.publish(who.name(), bytes.into(), query.name.as_deref(), envelope)
     })
     .await
 }
@@ -355,14 +358,18 @@ async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Resu
 async fn state(app: App) -> Result<Response> {
     let damage = aside(&app, Registry::damage).await?;
     let routes = app.registry.routes().load_full();
-    reply(&json!({
+    let mut state = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "prediction": app.prediction.to_string(),
         "number": routes.number,
         "desired_state": app.registry.file_status(),
         "damage": damage,
         "models": routes.catalog.models,
-    }))
+    });
+    if let (Some(trust), Some(members)) = (signature::trust(&app.registry, &routes), state.as_object_mut()) {
+        members.insert("trust".into(), json!(trust));
+    }
+    reply(&state)
 }
 
 async fn metrics(app: App) -> Result<Response> {

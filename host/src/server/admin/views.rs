@@ -7,8 +7,9 @@ use crate::server::error::HttpError;
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::{Scrape, unix_ms};
 use scry_card::{Card, ChecksPatch};
-use scry_catalog::{Fallback, Freshness, LimitsPatch, Model, Reference, Step};
+use scry_catalog::{Fallback, Freshness, LimitsPatch, Model, Reference, Step, Version};
 use scry_names::{Digest, OciReference};
+use scry_signatures::KeyId;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +75,9 @@ struct ShownVersion {
     labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<OciReference>,
+    /// The trusted key that signed it, or null; not there on a host that trusts no key in particular.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<Option<KeyId>>,
     /// `ready`, `cold`, or why it is not available.
     state: String,
     /// Share of the requests that name no version, in percent.
@@ -109,7 +113,7 @@ pub(in crate::server) fn model(
         live: serving.map(|serving| serving.live),
         canary: served.and_then(|served| canary(registry, served)),
         shadow: served.and_then(shadow),
-        versions: model.all().map(|version| version_of(model, served, version.number, version.digest)).collect(),
+        versions: model.all().map(|version| version_of(registry, model, served, version)).collect(),
         aliases: serving.map(|serving| serving.aliases.clone()).unwrap_or_default(),
         fallback: serving.map(|serving| serving.fallback.clone()).unwrap_or_default(),
         limits: serving.map(|serving| serving.limits).unwrap_or_default(),
@@ -151,7 +155,8 @@ fn shadow(served: &Served) -> Option<ShownShadow> {
     Some(ShownShadow { to: shadow.to, percent: shadow.percent, report })
 }
 
-fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Digest) -> ShownVersion {
+fn version_of(registry: &Registry, model: &Model, served: Option<&Served>, version: Version) -> ShownVersion {
+    let Version { number, digest } = version;
     let found = served.and_then(|served| served.versions.get(&number));
     let target = found.and_then(|found| found.as_ref().ok());
     let state = match found {
@@ -166,6 +171,7 @@ fn version_of(model: &Model, served: Option<&Served>, number: u32, digest: Diges
         crate_version: target.and_then(|target| target.card.crate_version.clone()),
         labels: target.map(|target| target.card.labels.clone()).unwrap_or_default(),
         from: model.versions.get(&number).and_then(|bound| bound.from.clone()),
+        signed_by: registry.signer(&digest),
         state,
         traffic_percent: served.map_or(0.0, |served| share(served, number)),
         requests: evidence.requests,
@@ -192,8 +198,11 @@ fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
 }
 
 /// What a scrape shows of the versions.
-pub(in crate::server) fn scrape(routes: &Routes) -> Result<Scrape, prometheus::Error> {
+pub(in crate::server) fn scrape(registry: &Registry, routes: &Routes) -> Result<Scrape, prometheus::Error> {
     let scrape = Scrape::new()?;
+    if let Some(unsigned) = registry.unsigned(routes) {
+        scrape.unsigned(unsigned.len());
+    }
     // Versions that have done nothing yet cost a scrape nothing.
     let busy = routes.all_called().filter(|(_, _, called)| called.circuit.is_open() || !called.stats.is_idle());
     for (model, version, called) in busy {

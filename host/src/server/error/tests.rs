@@ -99,7 +99,12 @@ fn every_named_error_is_documented_with_its_status() {
     let errors = errors.chain(compilations().into_iter().map(HttpError::from));
     let errors = errors.chain(unread().into_iter().map(|refusal| HttpError::refused(refusal, "")));
     let errors = errors.chain(unwanted().into_iter().map(HttpError::from));
-    let errors = errors.chain([HttpError::stopping()]);
+    let unsigned = ChangeError::Unsigned {
+        model: String::new(),
+        digest: scry_names::Digest::of(b""),
+        why: scry_signatures::SignatureError::Missing,
+    };
+    let errors = errors.chain([HttpError::stopping(), unsigned.into()]);
     let known = errors.filter_map(|error| Some((error.reason?.to_owned(), error.status.as_u16())));
     let known: BTreeSet<_> = known.chain([written(&no_place())]).collect();
 

@@ -1,10 +1,11 @@
 //! Reading from a registry, within bounds: as many bytes as asked for, hashed as
-//! they arrive, and never over plain HTTP where a redirect leads to it.
+//! they arrive, and never over plain HTTP where a redirect leads to it. And writing
+//! manifests, since the client does not say what a registry makes of one.
 
 use super::error::{OciError, PlainRedirect};
 use oci_client::secrets::RegistryAuth;
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use scry_names::Digest;
 use scry_names::Hasher;
 use scry_names::{OciReference, OciReferenceError};
@@ -47,12 +48,7 @@ impl<'a> Repository<'a> {
     pub(super) async fn get(&self, path: &str, accept: &str, max_bytes: u64) -> Result<Fetched, OciError> {
         let fail = |e| OciError::of_exchange(self.reference, &e);
         let request = self.client.get(format!("{}/{path}", self.url)).header("accept", accept);
-        let request = match &self.auth {
-            RegistryAuth::Anonymous => request,
-            RegistryAuth::Basic(name, password) => request.basic_auth(name, Some(password)),
-            RegistryAuth::Bearer(token) => request.bearer_auth(token),
-        };
-        let mut response = request.send().await.map_err(fail)?;
+        let mut response = self.authorized(request).send().await.map_err(fail)?;
         if !response.status().is_success() {
             return Err(OciError::of_status(self.reference, response.status().as_u16()));
         }
@@ -66,6 +62,25 @@ impl<'a> Repository<'a> {
             }
         }
         Ok(Fetched { bytes, digest: hasher.finish(), claimed })
+    }
+
+    /// Uploads a manifest under a tag or its digest; whether the registry has noted what it refers to.
+    pub(super) async fn put_manifest(&self, name: &str, media_type: &str, manifest: String) -> Result<bool, OciError> {
+        let request = self.client.put(format!("{}/manifests/{name}", self.url)).header("content-type", media_type);
+        let response = self.authorized(request.body(manifest)).send().await;
+        let response = response.map_err(|e| OciError::of_exchange(self.reference, &e))?;
+        if !response.status().is_success() {
+            return Err(OciError::of_status(self.reference, response.status().as_u16()));
+        }
+        Ok(response.headers().contains_key("oci-subject"))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.auth {
+            RegistryAuth::Anonymous => request,
+            RegistryAuth::Basic(name, password) => request.basic_auth(name, Some(password)),
+            RegistryAuth::Bearer(token) => request.bearer_auth(token),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! The CNCF layout of a Wasm artifact: a manifest, a config that describes the
-//! component, and the component as the only layer. Pure: no I/O.
+//! component, and the component as the only layer. And the layout of its signature:
+//! a manifest that refers to the first, with an envelope as the only layer. Pure: no I/O.
 
 use super::error::excerpt;
+use super::fetch::Fetched;
 use scry_component::Description;
 use scry_names::Digest;
+use scry_signatures::MEDIA_TYPE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +23,12 @@ pub(super) struct Descriptor {
     pub(super) digest: Digest,
     pub(super) size: u64,
 }
+
+/// Media type of a list of manifests.
+pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// The config of an artifact that needs none.
+pub(super) const EMPTY_CONFIG: &str = "{}";
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -95,6 +104,56 @@ pub(super) fn artifact(component: &Description) -> (String, String) {
         "schemaVersion": 2,
     });
     (config, manifest.to_string())
+}
+
+/// The manifest of a signature, which refers to a component's manifest.
+pub(super) fn signature(subject: &Fetched, envelope: &[u8]) -> String {
+    let empty = Digest::of(EMPTY_CONFIG.as_bytes());
+    let manifest = json!({
+        "artifactType": MEDIA_TYPE,
+        "config": { "digest": empty, "mediaType": EMPTY, "size": EMPTY_CONFIG.len() },
+        "layers": [{ "digest": Digest::of(envelope), "mediaType": MEDIA_TYPE, "size": envelope.len() }],
+        "mediaType": MANIFEST,
+        "schemaVersion": 2,
+        "subject": { "digest": subject.digest, "mediaType": MANIFEST, "size": subject.bytes.len() },
+    });
+    manifest.to_string()
+}
+
+/// The one layer of a signature's manifest, if it is one.
+pub(super) fn envelope(manifest: &[u8]) -> Option<Descriptor> {
+    let mut manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let layers = Vec::<Descriptor>::deserialize(manifest.get_mut("layers")?.take()).ok()?;
+    let [layer] = <[Descriptor; 1]>::try_from(layers).ok()?;
+    (layer.media_type == MEDIA_TYPE).then_some(layer)
+}
+
+/// The manifests of the signatures in a list of what refers to a component; the last of them, so many at most.
+pub(super) fn signatures(index: &[u8], most: usize) -> Result<Vec<Digest>, Mismatch> {
+    let index = list(index)?;
+    let is_signature = |entry: &&Value| entry.get("artifactType").is_some_and(|kind| kind == MEDIA_TYPE);
+    let found = index.manifests.iter().rev().filter(is_signature);
+    Ok(found.filter_map(|entry| entry.get("digest")?.as_str()?.parse().ok()).take(most).collect())
+}
+
+/// The list with one signature's manifest more.
+pub(super) fn with_signature(index: Option<&[u8]>, manifest: &str) -> Result<String, Mismatch> {
+    let mut manifests = index.map_or(Ok(Vec::new()), |index| list(index).map(|index| index.manifests))?;
+    let digest = Digest::of(manifest.as_bytes());
+    manifests.retain(|entry| entry.get("digest").and_then(Value::as_str) != Some(&digest.to_string()));
+    manifests.push(json!({
+        "artifactType": MEDIA_TYPE, "digest": digest, "mediaType": MANIFEST, "size": manifest.len(),
+    }));
+    Ok(json!({ "manifests": manifests, "mediaType": INDEX, "schemaVersion": 2 }).to_string())
+}
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Value>,
+}
+
+fn list(index: &[u8]) -> Result<Index, Mismatch> {
+    serde_json::from_slice(index).map_err(|e| mismatch("a list of manifests", &e))
 }
 
 #[cfg(test)]

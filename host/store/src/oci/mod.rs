@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod fetch;
 mod layout;
+mod referrers;
 
 pub use error::OciError;
 
@@ -91,11 +92,7 @@ impl Registries {
     }
 
     async fn fetch(&self, reference: &OciReference) -> Result<Pulled, OciError> {
-        let SignedIn { repository, auth, .. } = self.sign_in(reference, RegistryOperation::Pull).await?;
-        let scheme = if self.is_plain(reference) { "http" } else { "https" };
-        let origin = format!("{scheme}://{}", repository.resolve_registry());
-        let repository = Repository::new(&origin, auth, reference)?;
-
+        let repository = self.repository(reference, self.sign_in(reference, RegistryOperation::Pull).await?)?;
         let named = reference.digest().map(|digest| digest.to_string());
         let named = named.as_deref().or(reference.tag()).unwrap_or_default();
         let manifest = repository.get(&format!("manifests/{named}"), layout::MANIFEST, MANIFEST_MAX_BYTES).await?;
@@ -138,6 +135,12 @@ impl Registries {
         let media_type = reqwest::header::HeaderValue::from_static(layout::MANIFEST);
         client.push_manifest_raw(&repository, manifest, media_type).await.map_err(fail)?;
         Ok(to.pinned(digest))
+    }
+
+    fn repository<'a>(&self, reference: &'a OciReference, to: SignedIn) -> Result<Repository<'a>, OciError> {
+        let scheme = if self.is_plain(reference) { "http" } else { "https" };
+        let origin = format!("{scheme}://{}", to.repository.resolve_registry());
+        Repository::new(&origin, to.auth, reference)
     }
 
     /// A client of its own for each push and pull: credentials may have changed.

@@ -15,6 +15,23 @@ fn a_component_comes_back_as_it_was_put() {
 }
 
 #[test]
+fn a_signature_is_beside_its_component_and_goes_with_it() {
+    let (dir, store) = open();
+    let (digest, other) = (store.put(b"model").unwrap(), store.put(b"other").unwrap());
+    assert_eq!(store.signature(&digest).unwrap(), None);
+    store.put_signature(&digest, b"first").unwrap();
+    store.put_signature(&digest, b"second").unwrap();
+    assert_eq!(store.signature(&digest).unwrap().unwrap(), b"second");
+    assert_eq!(store.signature(&other).unwrap(), None);
+    let listed: Vec<_> = store.list_components().unwrap().into_iter().map(|(digest, _)| digest).collect();
+    assert_eq!(listed.len(), 2, "a signature is no component: {listed:?}");
+    store.put_signature(&digest, &[b' '; 100_000]).unwrap();
+    assert_eq!(store.signature(&digest).unwrap().unwrap().len(), scry_signatures::ENVELOPE_MAX_BYTES + 1);
+    store.remove_component(&digest).unwrap();
+    assert_eq!(names(&dir.path().join("components")), [format!("{}.wasm", other.hex())]);
+}
+
+#[test]
 fn a_damaged_component_goes_to_quarantine_and_is_named_until_it_is_put_again() {
     let (dir, store) = open();
     let digest = store.put(b"model").unwrap();

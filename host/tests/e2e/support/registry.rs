@@ -113,6 +113,8 @@ pub(crate) enum Lie {
     Redirect(String),
     /// Access only with this token, which anybody gets.
     Token(String),
+    /// None; and it has the component's signature, which is this.
+    Signed(Vec<u8>),
     /// Every answer has this status.
     Status(u16),
 }
@@ -209,9 +211,30 @@ impl Story {
                 let challenge = format!("www-authenticate: Bearer realm=\"http://{}/token\"\r\n", self.host);
                 self.answer(&mut stream, 401, &challenge, b"")
             }
+            Lie::Signed(envelope) => match self.of_signature(envelope, &path) {
+                Some(part) => self.answer(&mut stream, 200, "", &part),
+                None if path.contains("/manifests/") => self.manifest(&mut stream),
+                None => self.layer(&mut stream, &path),
+            },
             _ if path.contains("/manifests/") => self.manifest(&mut stream),
             _ if path.contains("/blobs/") || path == "/elsewhere" => self.layer(&mut stream, &path),
             _ => self.answer(&mut stream, 200, "", b"{}"),
+        }
+    }
+
+    /// What a path names of the signature: the list of what refers to the component, the manifest, the envelope.
+    fn of_signature(&self, envelope: &[u8], path: &str) -> Option<Vec<u8>> {
+        let kind = "application/vnd.dsse.envelope.v1+json";
+        let manifest = layout("application/vnd.oci.empty.v1+json", kind, &[(sha256(envelope), envelope.len() as u64)]);
+        let digest = sha256(manifest.as_bytes());
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let other = json!({ "artifactType": "application/other", "digest": sha256(b"other"), "mediaType": media_type, "size": 5 });
+        let entry = json!({ "artifactType": kind, "digest": digest, "mediaType": media_type, "size": manifest.len() });
+        match () {
+            () if path.contains("/referrers/") => Some(json!({ "manifests": [other, entry] }).to_string().into_bytes()),
+            () if path.ends_with(&digest) => Some(manifest.into_bytes()),
+            () if path.ends_with(&sha256(envelope)) => Some(envelope.to_vec()),
+            () => None,
         }
     }
 

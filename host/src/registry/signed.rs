@@ -1,0 +1,229 @@
+//! Who signed what: the gate for components that come in, and what is known of those that are here.
+//!
+//! A version is bound only if a trusted key has signed its component. What was bound before, without one, goes on
+//! unless that is configured otherwise. Never decides what a signature is worth: `scry-signatures` does.
+
+use super::prepared::Prepared;
+use super::{ChangeError, Registry};
+use crate::serving::Routes;
+use scry_catalog::Catalog;
+use scry_names::{Digest, OciReference};
+use scry_signatures::{Envelope, KeyId, SignatureError, TrustedKeys};
+use scry_store::StoreError;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock};
+
+/// The keys that are trusted, and whose components are here.
+#[derive(Debug, Default)]
+pub(super) struct Signers {
+    keys: TrustedKeys,
+    of: RwLock<HashMap<Digest, KeyId>>,
+}
+
+/// An envelope that counts.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    envelope: Vec<u8>,
+    /// Nothing on a host that trusts no key in particular.
+    by: Option<KeyId>,
+}
+
+impl Signers {
+    pub(super) fn new(keys: TrustedKeys) -> Self {
+        Self { keys, of: RwLock::default() }
+    }
+
+    fn of(&self, component: &Digest) -> Option<KeyId> {
+        self.of.read().unwrap_or_else(PoisonError::into_inner).get(component).copied()
+    }
+
+    fn note(&self, component: Digest, by: KeyId) {
+        self.of.write().unwrap_or_else(PoisonError::into_inner).insert(component, by);
+    }
+
+    /// The first envelope that counts for a component. Without keys, one need only be about it: keys may be
+    /// configured later.
+    fn judge(&self, component: &Digest, envelopes: Vec<Vec<u8>>) -> Result<Option<Signed>, SignatureError> {
+        let mut found = if self.keys.is_empty() { Ok(None) } else { Err(SignatureError::Missing) };
+        for envelope in envelopes {
+            let judged = Envelope::read(&envelope).and_then(|read| match self.keys.is_empty() {
+                true => read.is_about(component).map(|()| None),
+                false => self.keys.signer(&read, component).map(Some),
+            });
+            match judged {
+                Ok(by) => return Ok(Some(Signed { envelope, by })),
+                Err(error) => found = Err(error),
+            }
+        }
+        found
+    }
+}
+
+impl Prepared {
+    /// What a change is, with the keys that signed what it brings along.
+    pub(super) fn told_signers(&self, what: String) -> String {
+        let signers: BTreeSet<_> = self.signed.values().filter_map(|signed| signed.by).collect();
+        let signers: Vec<_> = signers.iter().map(KeyId::to_string).collect();
+        if signers.is_empty() { what } else { format!("{what}, signed by {}", signers.join(" and ")) }
+    }
+}
+
+impl Registry {
+    /// Takes in the envelopes that come with a component, or refuses both.
+    pub(super) fn admit(
+        &self,
+        model: &str,
+        component: Digest,
+        envelopes: Vec<Vec<u8>>,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        if envelopes.is_empty() && self.has_signature(&component)? {
+            return Ok(());
+        }
+        let judged = self.signers.judge(&component, envelopes);
+        let judged = judged.map_err(|why| ChangeError::Unsigned { model: model.to_owned(), digest: component, why })?;
+        prepared.signed.extend(judged.map(|signed| (component, signed)));
+        Ok(())
+    }
+
+    /// The same for a component in a registry, where its envelopes are, too.
+    pub(super) fn admit_from(
+        &self,
+        model: &str,
+        component: Digest,
+        from: &OciReference,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        if self.signers.keys.is_empty() || self.has_signature(&component)? {
+            return Ok(());
+        }
+        let envelopes = self.reach(self.registries.signatures(from))?;
+        self.admit(model, component, envelopes, prepared)
+    }
+
+    /// Refuses a component that nobody who is trusted has signed; looks where it came from if need be.
+    pub(super) fn check_signed(
+        &self,
+        model: &str,
+        component: &Digest,
+        from: Option<&OciReference>,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        match from {
+            _ if prepared.signed.contains_key(component) || self.has_signature(component)? => Ok(()),
+            Some(from) => self.admit_from(model, *component, from, prepared),
+            None => self.admit(model, *component, Vec::new(), prepared),
+        }
+    }
+
+    /// Whether there is an envelope in the store that counts.
+    fn has_signature(&self, component: &Digest) -> Result<bool, StoreError> {
+        let envelope = self.store.signature(component)?;
+        Ok(envelope.is_some_and(|envelope| self.signers.judge(component, vec![envelope]).is_ok()))
+    }
+
+    /// Every version that a change binds needs a signature, whether or not anything leads to it yet.
+    pub(super) fn check_bound(
+        &self,
+        before: &Catalog,
+        after: &Catalog,
+        prepared: &mut Prepared,
+    ) -> Result<(), ChangeError> {
+        if self.signers.keys.is_empty() {
+            return Ok(());
+        }
+        for name in after.changed(before) {
+            let (was, model) = (before.models.get(&name), after.model(&name)?);
+            let is_new = |digest: &Digest| was.is_none_or(|was| was.all().all(|version| version.digest != *digest));
+            for bound in model.versions.values().filter(|bound| is_new(&bound.digest)) {
+                self.check_signed(&name, &bound.digest, bound.from.as_ref(), prepared)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the envelopes of a change in the store, beside their components.
+    pub(super) fn store_signatures(&self, prepared: &mut Prepared) -> Result<(), StoreError> {
+        for (component, signed) in &prepared.signed {
+            // Without its component it goes with the change, if that fails.
+            if !self.store.holds(component) {
+                prepared.stored.insert(*component);
+            }
+            self.store.put_signature(component, &signed.envelope)?;
+            if let Some(by) = signed.by {
+                self.signers.note(*component, by);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out who signed the versions that are here.
+    pub(super) fn read_signatures(&self, catalog: &Catalog) {
+        if self.signers.keys.is_empty() {
+            return;
+        }
+        let versions = catalog.models.values().flat_map(|model| model.all());
+        for component in versions.map(|version| version.digest).collect::<BTreeSet<_>>() {
+            let envelope = self.store.signature(&component).map_err(|error| error.to_string());
+            let judged = envelope.and_then(|envelope| match envelope {
+                Some(envelope) => self.signers.judge(&component, vec![envelope]).map_err(|error| error.to_string()),
+                None => Ok(None),
+            });
+            match judged {
+                Ok(signed) => {
+                    signed.and_then(|signed| signed.by).into_iter().for_each(|by| self.signers.note(component, by))
+                }
+                Err(error) => tracing::warn!(%component, %error, "a signature does not count"),
+            }
+        }
+    }
+
+    /// The key that signed a component, where that is asked of components.
+    pub fn signer(&self, component: &Digest) -> Option<Option<KeyId>> {
+        (!self.signers.keys.is_empty()).then(|| self.signers.of(component))
+    }
+
+    /// The keys that are trusted.
+    pub fn trusted_keys(&self) -> Vec<KeyId> {
+        self.signers.keys.ids().collect()
+    }
+
+    /// Whether what is not signed is not served.
+    pub fn serves_signed_only(&self) -> bool {
+        self.config.trust.enforce
+    }
+
+    /// The versions that requests are led to although nobody who is trusted has signed them, as `model@version`;
+    /// nothing on a host that trusts no key in particular.
+    pub fn unsigned(&self, routes: &Routes) -> Option<Vec<String>> {
+        if self.signers.keys.is_empty() {
+            return None;
+        }
+        let catalog = &routes.catalog;
+        let routed = catalog.warm(0).into_iter();
+        let unsigned = routed.flat_map(|(name, numbers)| {
+            let model = catalog.models.get(&name).cloned();
+            let bound = move |number: &u32| model.as_ref()?.versions.get(number).map(|bound| bound.digest);
+            let is_unsigned =
+                move |number: &u32| bound(number).is_some_and(|digest| self.signers.of(&digest).is_none());
+            numbers.into_iter().filter(is_unsigned).map(move |number| format!("{name}@{number}")).collect::<Vec<_>>()
+        });
+        Some(unsigned.collect())
+    }
+
+    /// Says at the start what goes on without a signature, or does not.
+    pub(super) fn warn_of_unsigned(&self) {
+        /// More are counted.
+        const NAMES_MAX: usize = 20;
+        let unsigned = self.unsigned(&self.routes.load()).unwrap_or_default();
+        if unsigned.is_empty() {
+            return;
+        }
+        let versions = unsigned.iter().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
+        let count = unsigned.len();
+        match self.serves_signed_only() {
+            true => tracing::error!(count, %versions, "not signed by a trusted key, and not served"),
+            false => tracing::warn!(count, %versions, "not signed by a trusted key, and served as before"),
+        }
+    }
+}
