@@ -47,6 +47,7 @@ mod profile;
 mod registries;
 mod restart;
 mod rollout;
+mod sbom;
 mod schemas;
 mod serving;
 mod standing;
