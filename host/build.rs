@@ -1,15 +1,18 @@
-//! Builds the runtimes that imported models run in, from source, so that they travel inside `scry`; beside them are the
-//! files of Swagger UI.
+//! Builds the runtimes that imported models run in, from source, so that they travel inside `scry` with their software
+//! bills of materials; beside them are the files of Swagger UI.
 //!
 //! The same sources give the same bytes, from any folder: `scry build` compiles guests alike.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[path = "build/src/packages.rs"]
+mod packages;
 #[path = "build/src/settings.rs"]
 mod settings;
 mod swagger_ui;
 
+use packages::Compiled;
 use settings::TARGET;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,8 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Below the target folder, so that the builds of all profiles share it.
     let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("runtimes");
     for runtime in ["tabular", "network"] {
-        let module = std::fs::read(compile(&root, &format!("scry-{runtime}"), &target_dir)?)?;
-        std::fs::write(out.join(format!("{runtime}.wasm.z")), miniz_oxide::deflate::compress_to_vec(&module, 9))?;
+        let (module, sbom) = compile(&root, runtime, &target_dir)?;
+        for (file, bytes) in [("wasm.z", std::fs::read(module)?), ("sbom.z", sbom)] {
+            std::fs::write(out.join(format!("{runtime}.{file}")), miniz_oxide::deflate::compress_to_vec(&bytes, 9))?;
+        }
     }
     Ok(())
 }
@@ -39,19 +44,30 @@ fn add_target() {
     }
 }
 
-/// Compiles a runtime to a core module; where it is.
-fn compile(root: &Path, package: &str, target_dir: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+/// Compiles a runtime to a core module; where it is, and what it is made of.
+fn compile(root: &Path, runtime: &str, target_dir: &Path) -> Result<(PathBuf, Vec<u8>), Box<dyn std::error::Error>> {
+    let program = |variable, usual: &str| std::env::var_os(variable).map_or_else(|| usual.into(), PathBuf::from);
+    let (cargo, rustc, package) = (program("CARGO", "cargo"), program("RUSTC", "rustc"), format!("scry-{runtime}"));
     let more = ["--locked", "--quiet"];
-    let mut command = settings::compile(cargo, root, package, target_dir, (root, "/scry"), &more);
-    if !command.status()?.success() {
+    let mut command = settings::compile(&cargo, root, &package, target_dir, (root, "/scry"), &more);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
         let advice = format!(
             "the runtime `{package}`, which travels inside scry, does not compile: it needs the target {TARGET}, \
              which `rustup target add {TARGET}` adds"
         );
         return Err(advice.into());
     }
-    Ok(settings::module(target_dir, &package.replace('-', "_")))
+    let compiled = Compiled {
+        cargo: &cargo,
+        rustc: &rustc,
+        manifest: &root.join("runtimes").join(runtime).join("Cargo.toml"),
+        workspace_root: root,
+        target_dir,
+        more: &more,
+        messages: &output.stdout,
+    };
+    Ok((settings::module(target_dir, &package.replace('-', "_")), compiled.document()?.to_json()?))
 }
 
 fn path(variable: &str) -> Result<PathBuf, String> {

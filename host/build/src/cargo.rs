@@ -1,11 +1,13 @@
 //! Driving cargo: what the crate says of itself, and its core module.
 
 use super::error::BuildError;
+use super::packages::Compiled;
 use super::request::Request;
 use super::settings::{self, TARGET};
 use scry_card::{Card, CardError, Checks, Schema, is_model_name};
 use scry_catalog::Freshness;
 use scry_component::wrong_date;
+use scry_sbom::Document;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,8 +100,8 @@ impl Crate {
         })
     }
 
-    /// Compiles the crate to a core module.
-    pub(super) fn compile(&self, request: &Request) -> Result<Vec<u8>, BuildError> {
+    /// Compiles the crate to a core module; with it, its software bill of materials.
+    pub(super) fn compile(&self, request: &Request) -> Result<(Vec<u8>, Document), BuildError> {
         ensure_target()?;
         // Guests have a folder of their own: cargo locks it while it builds.
         let target_dir = request.target_dir.clone().unwrap_or_else(|| self.target_directory.join("scry"));
@@ -107,10 +109,11 @@ impl Crate {
         let target_dir =
             std::path::absolute(&target_dir).map_err(|error| BuildError::Io { path: target_dir, error })?;
         let features = request.features.join(",");
-        let mut more = vec!["--features", &features];
-        more.extend((!request.show_cargo).then_some("--quiet"));
+        let with_features = ["--features", &features];
+        let more: Vec<_> = with_features.into_iter().chain((!request.show_cargo).then_some("--quiet")).collect();
+        let cargo = cargo();
         let root = (self.workspace_root.as_path(), "/model");
-        let mut command = settings::compile(cargo(), &self.dir, &self.package.name, &target_dir, root, &more);
+        let mut command = settings::compile(&cargo, &self.dir, &self.package.name, &target_dir, root, &more);
         let output = command.stderr(if request.show_cargo { Stdio::inherit() } else { Stdio::piped() }).output();
         let output = output.map_err(no_cargo)?;
         if !output.status.success() {
@@ -118,7 +121,17 @@ impl Crate {
             return Err(BuildError::Cargo(format!("the crate does not compile\n{said}").trim_end().to_owned()));
         }
         let path = settings::module(&target_dir, &self.library);
-        std::fs::read(&path).map_err(|error| BuildError::Io { path, error })
+        let module = std::fs::read(&path).map_err(|error| BuildError::Io { path, error })?;
+        let compiled = Compiled {
+            cargo: &cargo,
+            rustc: &rustc(),
+            manifest: &self.package.manifest_path,
+            workspace_root: &self.workspace_root,
+            target_dir: &target_dir,
+            more: &with_features,
+            messages: &output.stdout,
+        };
+        Ok((module, compiled.document().map_err(BuildError::Cargo)?))
     }
 
     /// The manifest's words, with all that can be said of them before there

@@ -5,6 +5,7 @@ use scry_card::{CardError, Invalid};
 use scry_catalog::FreshnessError;
 use scry_component::ComponentError;
 use scry_sandbox::snapshot::SnapshotError;
+use scry_sbom::SbomError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +80,9 @@ pub enum BuildError {
         /// What is wrong.
         message: String,
     },
+    /// More packages than a component may name.
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     /// The result is not what the host takes; a bug of ours.
     #[error("the finished component is refused: {0}")]
     Unfit(#[from] ComponentError),

@@ -12,6 +12,7 @@
 mod cargo;
 mod error;
 mod inert_wasi;
+mod packages;
 mod request;
 mod settings;
 
@@ -66,7 +67,7 @@ pub fn build(
     let krate = cargo::Crate::read(&request.dir)?;
     let words = Words::read(&krate)?;
     progress(Step::Compile);
-    let module = krate.compile(request)?;
+    let (module, sbom) = krate.compile(request)?;
     progress(Step::Encode);
     let unloaded = encode(&module)?;
     progress(Step::Snapshot);
@@ -90,6 +91,7 @@ pub fn build(
     let Words { card, golden, properties, references } = words.fit(&krate, schema)?;
     scry_component::embed(&mut sealed, &card, &golden, references.as_ref(), properties.as_ref())
         .map_err(|e| BuildError::Encode(e.to_string()))?;
+    scry_component::embed_sbom(&mut sealed, &sbom.to_json()?);
     let description = Description::read_new(&sealed)?;
     Ok((sealed, description))
 }

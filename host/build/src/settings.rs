@@ -40,6 +40,36 @@ pub(super) fn compile(
     (root, name): (&Path, &str),
     more: &[&str],
 ) -> Command {
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(dir)
+        .args(["rustc", "--release", "--lib", "--target", TARGET, "--package", package, "--target-dir"])
+        .arg(target_dir)
+        // What is compiled, on stdout, for the software bill of materials.
+        .arg("--message-format=json-render-diagnostics")
+        .args(more)
+        // Of two that fit, the last counts: the folder may be below the root.
+        .args(["--", &remapped(root, name), &remapped(target_dir, "/target")])
+        .stdin(Stdio::null());
+    inside(&mut command, target_dir);
+    command.envs(PROFILE.map(|(key, value)| (format!("CARGO_PROFILE_RELEASE_{key}"), value)));
+    command
+}
+
+/// The command that says what the packages of a guest are, as [`compile`] resolves them.
+pub(super) fn metadata(cargo: impl AsRef<OsStr>, manifest: &Path, target_dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(cargo);
+    command
+        .args(["metadata", "--format-version=1", "--filter-platform", TARGET, "--manifest-path"])
+        .arg(manifest)
+        .args(more)
+        .stdin(Stdio::null());
+    inside(&mut command, target_dir);
+    command
+}
+
+/// The environment of a build inside a build, or of none: the same either way.
+fn inside(command: &mut Command, target_dir: &Path) {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
     let flags = [
@@ -49,22 +79,10 @@ pub(super) fn compile(
         remapped(&home, "/cargo"),
         remapped(target_dir, "/target"),
     ];
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(dir)
-        .args(["rustc", "--release", "--lib", "--target", TARGET, "--package", package, "--target-dir"])
-        .arg(target_dir)
-        .args(more)
-        // Of two that fit, the last counts: the folder may be below the root.
-        .args(["--", &remapped(root, name), &remapped(target_dir, "/target")])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
     for key in OUTER {
         command.env_remove(key);
     }
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    command.envs(PROFILE.map(|(key, value)| (format!("CARGO_PROFILE_RELEASE_{key}"), value)));
-    command
 }
 
 /// Where the module of this library is then.

@@ -9,6 +9,7 @@ use scry_card::stats::{References, StatsError};
 use scry_card::{Card, CardError, Checker, Golden, GoldenError, Invalid, strict};
 use scry_catalog::{Freshness, FreshnessError};
 use scry_names::{Digest, PREDICTOR};
+use scry_sbom::{SbomError, Summary};
 use serde::de::DeserializeOwned;
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -20,6 +21,8 @@ const GOLDEN_SECTION: &str = "scry:golden";
 const REFERENCE_SECTION: &str = "scry:reference";
 /// Custom section of what its author claims of it; a model need not claim anything.
 const PROPERTIES_SECTION: &str = "scry:properties";
+/// Custom section of the software bill of materials; components of before have none.
+const SBOM_SECTION: &str = "scry:sbom";
 /// All that a model may import: the log, and the types it is described in.
 const GRANTED: [&str; 2] = ["scry:model/logging@0.1.0", "scry:model/types@0.1.0"];
 /// Bytes that are shown of what is no component.
@@ -84,6 +87,9 @@ pub enum ComponentError {
     /// The properties are of another model.
     #[error("the properties do not fit the schema: {0}")]
     OtherProperties(Invalid),
+    /// The software bill of materials is none, or too large.
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     /// A part of a new component is there more than once.
     #[error("the component has more than one `{0}` section")]
     SectionTwice(&'static str),
@@ -137,6 +143,10 @@ impl Description {
                 read.map_err(|error| ComponentError::Section(name, error))
             })
         };
+        if let Some(json) = outline.sbom {
+            Summary::of(json)?;
+            strict::check(json).map_err(|error| ComponentError::Section(SBOM_SECTION, error))?;
+        }
         strictly(Some(strict::check))?;
         // Within their limits, before anything is made of them.
         let readers =
@@ -215,6 +225,7 @@ struct Outline<'a> {
     golden: Option<&'a [u8]>,
     references: Option<&'a [u8]>,
     properties: Option<&'a [u8]>,
+    sbom: Option<&'a [u8]>,
     /// A section that came before; the last one counts.
     twice: Option<&'static str>,
     imports: Vec<String>,
@@ -255,6 +266,7 @@ impl<'a> Outline<'a> {
                         GOLDEN_SECTION => (GOLDEN_SECTION, &mut outline.golden),
                         REFERENCE_SECTION => (REFERENCE_SECTION, &mut outline.references),
                         PROPERTIES_SECTION => (PROPERTIES_SECTION, &mut outline.properties),
+                        SBOM_SECTION => (SBOM_SECTION, &mut outline.sbom),
                         _ => continue,
                     };
                     if place.replace(section.data()).is_some() {
@@ -301,6 +313,17 @@ pub fn embed(
 pub fn embed_references(component: &mut Vec<u8>, references: &References) -> Result<(), serde_json::Error> {
     append(component, REFERENCE_SECTION, &serde_json::to_vec(references)?);
     Ok(())
+}
+
+/// Adds to a component without one its software bill of materials.
+pub fn embed_sbom(component: &mut Vec<u8>, json: &[u8]) {
+    append(component, SBOM_SECTION, json);
+}
+
+/// A component's software bill of materials as it is embedded, with its summary; none where it has none.
+pub fn sbom(component: &[u8]) -> Result<Option<(&str, Summary)>, ComponentError> {
+    let Some(json) = Outline::read(component)?.sbom else { return Ok(None) };
+    Ok(Some(Summary::of(json)?))
 }
 
 fn append(component: &mut Vec<u8>, name: &str, json: &[u8]) {

@@ -3,6 +3,7 @@
 use crate::protobuf::Damaged;
 use scry_card::Interrupted;
 use scry_card::strict;
+use scry_tables::CsvError;
 
 /// Why a request could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum ProtocolError {
     /// Not JSON, or not of a form of rows.
     #[error("the request is not JSON with rows: {0}")]
     Records(strict::Error),
+    /// Not CSV, or without names of columns.
+    #[error("the request is not CSV with names of columns: {0}")]
+    Csv(#[from] CsvError),
     /// The JSON is said to be longer than the body.
     #[error(
         "header `inference-header-content-length`: expected at most the {body_bytes} bytes of the body, found {json_bytes}"

@@ -1,6 +1,7 @@
 //! The forms in which requests come and answers go.
 
 use crate::answer::Answer;
+use crate::csv::Table;
 use crate::error::ProtocolError;
 use crate::grpc;
 use crate::options::{InvalidRows, Options};
@@ -24,6 +25,8 @@ pub enum Format {
     Grpc,
     /// Rows in JSON, answered as records.
     Rows(Members),
+    /// Rows as CSV, answered as records.
+    Csv,
 }
 
 /// A request that was read, whatever its form.
@@ -80,6 +83,14 @@ impl Format {
                 sent: None,
             }),
             Self::Grpc => grpc::decode(body, interrupt),
+            Self::Csv => Ok(Decoded {
+                rows: Rows::Csv(Table::read(body, interrupt)?),
+                timeout: None,
+                key: None,
+                by_row: false,
+                reply: ReplyForm { rows: RowsAt::Lines, ..ReplyForm::default() },
+                sent: Some(Sent::Rows(RowsAt::Lines)),
+            }),
             Self::Rows(members) => {
                 let RowsRequest { rows, at, parameters } = RowsRequest::from_json_until(body, members, interrupt)?;
                 let Options { timeout, key, invalid_rows, .. } = parameters;
@@ -109,7 +120,7 @@ impl Format {
                 InferResponse { model_name: model, id, answer, outputs }.write(interrupt)
             }
             Self::Grpc => Ok(Written { bytes: grpc::encode(model, reply, answer, interrupt)?, json_bytes: None }),
-            Self::Rows(_) => {
+            Self::Rows(_) | Self::Csv => {
                 let bytes = RecordsResponse(answer, &reply.rows).to_json_until(interrupt)?;
                 Ok(Written { bytes, json_bytes: None })
             }
@@ -121,7 +132,7 @@ impl Format {
         match self {
             Self::V2 | Self::Rows(_) => body,
             Self::V2Binary(json_bytes) => body.get(..json_bytes).unwrap_or(body),
-            Self::V2Raw | Self::Grpc => &[],
+            Self::V2Raw | Self::Grpc | Self::Csv => &[],
         }
     }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod csv;
 mod describe;
 mod error;
 mod format;
@@ -18,6 +19,7 @@ mod sent_rows;
 mod v2;
 
 pub use answer::{Answer, Remarks};
+pub use csv::Table;
 pub use describe::{config, metadata};
 pub use error::ProtocolError;
 pub use format::{Decoded, Format, ReplyForm, Sent};

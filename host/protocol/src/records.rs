@@ -128,6 +128,10 @@ impl RowsAt {
     /// A finding's pointer into the request, and its `loc`.
     fn place(&self, invalid: &Invalid) -> (String, Vec<Value>) {
         let member = match self {
+            Self::Lines => {
+                let row = invalid.row.map(Value::from);
+                return (String::new(), row.into_iter().chain([invalid.field.as_str().into()]).collect());
+            }
             Self::Objects(member) | Self::Values(member) => *member,
             Self::Split(_) => "dataframe_split",
             Self::Columns => "inputs",
@@ -149,6 +153,7 @@ impl RowsAt {
                     }
                 }
                 Self::Columns if is_rule => {}
+                Self::Lines => {}
                 Self::Columns => pointer.push_str(&format!("/{}/{row}", escaped(&invalid.field))),
             }
         }

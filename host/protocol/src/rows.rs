@@ -2,6 +2,7 @@
 //!
 //! Never judges a value.
 
+use crate::csv::Table;
 use crate::v2::binary;
 use scry_card::{
     Batch, CheckKind, Detail, Field, Interrupt, Interrupted, Invalid, Misread, NamedTensor, Tensor, Unfit, Values,
@@ -27,6 +28,8 @@ pub enum Rows<'a> {
     Unordered,
     /// The bytes of the only column.
     Raw(&'a [u8]),
+    /// A table of text.
+    Csv(Table<'a>),
 }
 
 impl Rows<'_> {
@@ -51,6 +54,7 @@ impl Rows<'_> {
             }
             Self::Named(columns) => columns.retain(|(name, _)| is_known(name)),
             Self::Lists(_) | Self::Unordered => *self = Self::Unordered,
+            Self::Csv(table) => table.keep_only(is_known),
             Self::Raw(_) => {}
         }
     }
@@ -77,6 +81,10 @@ impl Rows<'_> {
             Self::Unordered => {
                 let expected = "rows with names, since the version whose order they have is not available";
                 return unfit(expected, "lists without names".into());
+            }
+            Self::Csv(table) => {
+                let (columns, rows) = table.values(fields, interrupt)?;
+                return batch_from_lists_until(fields, Some(&columns), &rows, detail, interrupt);
             }
             Self::Raw(bytes) => match fields {
                 [field] => match binary::read_rows(field, bytes, interrupt)? {

@@ -39,6 +39,8 @@ pub enum RowsAt {
     Split(Vec<String>),
     /// A list for each field in `inputs`.
     Columns,
+    /// Lines of CSV, into which no pointer leads.
+    Lines,
 }
 
 impl Default for RowsAt {

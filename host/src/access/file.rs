@@ -14,6 +14,9 @@ const SCOPES_MAX: usize = 100;
 /// A clock of a nanosecond counts no more requests than this in a second.
 const RATE_MAX: u32 = 1_000_000;
 
+/// Characters of an error of the file's form.
+const ERROR_MAX_CHARS: usize = 1000;
+
 /// The beginning of a file that `scry token` writes.
 pub const FILE_HEADER: &str = "\
 # The tokens of a Scry host, by name. Written by `scry token`, which leaves out other comments.
@@ -102,7 +105,9 @@ impl Entry {
 impl TokenFile {
     /// Reads a file's text.
     pub fn parse(text: &str) -> Result<Self, TokenFileError> {
-        let file: Self = toml::from_str(text).map_err(|error| TokenFileError::Unreadable(error.to_string()))?;
+        // The error shows its line, however long that is.
+        let unreadable = |error: toml::de::Error| error.to_string().chars().take(ERROR_MAX_CHARS).collect();
+        let file: Self = toml::from_str(text).map_err(|error| TokenFileError::Unreadable(unreadable(error)))?;
         file.check()?;
         Ok(file)
     }

@@ -7,6 +7,7 @@ use scry_card::Field;
 use scry_card::stats::References;
 use scry_component::Description;
 use scry_names::Digest;
+use scry_sbom::Summary;
 use scry_signatures::{Envelope, KeyId, SignatureError};
 use serde::Serialize;
 use serde_json::json;
@@ -14,8 +15,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Show what a component says of itself, without running it.
+///
+/// With `--sbom`, print its software bill of materials, a document of CycloneDX: the
+/// packages that are in it with versions, licenses, and checksums, for programs that
+/// look for known weaknesses.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  scry inspect churn.wasm")]
+#[command(after_help = "Examples:\n  scry inspect churn.wasm\n  scry inspect --sbom churn.wasm > churn.cdx.json")]
 pub(super) struct Args {
     /// The component.
     file: PathBuf,
@@ -25,13 +30,24 @@ pub(super) struct Args {
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Print the software bill of materials, as it is embedded.
+    #[arg(long, conflicts_with = "json")]
+    sbom: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let bytes = read_file(&args.file)?;
     let description = Description::read(&bytes).map_err(|e| in_file(&args.file, e))?;
+    let sbom = scry_component::sbom(&bytes).map_err(|e| in_file(&args.file, e))?;
+    if args.sbom {
+        let none = "the component has no SBOM: it was made by an older scry; build or import it again";
+        let (json, _) = sbom.ok_or_else(|| in_file(&args.file, none))?;
+        println!("{json}");
+        return Ok(());
+    }
     placeholder::warn(&description.card);
     let signature = Signature::beside(&args.file, &description.digest, &args.trust)?;
+    let sbom = sbom.map(|(_, summary)| summary);
     if args.json {
         return print_json(&json!({
             "digest": description.digest,
@@ -43,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
             "golden_examples": description.golden.examples.len(),
             "reference_rows": description.references.as_ref().map(|references| references.inputs.rows),
             "reference": description.references.map(References::without_samples),
+            "sbom": sbom,
         }));
     }
     let card = &description.card;
@@ -70,6 +87,8 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     line("golden", &format!("{} examples", description.golden.examples.len()));
     let rows = description.references.as_ref().map(|references| format!("{} rows", references.inputs.rows));
     line("reference", rows.as_deref().unwrap_or("-"));
+    line("packages", &sbom.as_ref().map_or("-".into(), packages));
+    line("built with", &sbom.map_or("-".into(), |sbom| cut(&sbom.built_with.join(", "), WIDTH)));
     for (side, fields) in
         [("inputs", &card.schema.inputs), ("features", &card.schema.features), ("outputs", &card.schema.outputs)]
     {
@@ -109,6 +128,13 @@ impl fmt::Display for Signature {
             Some(keyid) => write!(f, "by {keyid}, verified"),
             None => write!(f, "not verified; `--trust KEY.pub.pem` does"),
         }
+    }
+}
+
+fn packages(sbom: &Summary) -> String {
+    match sbom.excluded {
+        0 => sbom.packages.to_string(),
+        excluded => format!("{}, and {excluded} that only took part in making it", sbom.packages),
     }
 }
 

@@ -32,6 +32,7 @@ use scry_graph::{FileError, MAGIC, Parts};
 use scry_names::Digest;
 use scry_sandbox::snapshot::{self, SnapshotError};
 use scry_sandbox::{CallLimits, CodeCache, Sandbox, SandboxError};
+use scry_sbom::SbomError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -87,6 +88,9 @@ pub enum ImportError {
     /// The module did not become a component; a bug of ours.
     #[error(transparent)]
     Encode(Box<BuildError>),
+    /// What it is made of cannot be told; a bug of ours.
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     /// The result is not what the host takes.
     #[error("the finished component is refused: {0}")]
     Unfit(#[from] ComponentError),
@@ -160,6 +164,7 @@ pub fn import(
         return Err(ImportError::NoGolden);
     }
     let references = parts.reference.map(|json| read::<References>("reference", json)).transpose()?;
+    let sbom = runtime.sbom().map_err(ImportError::Runtime)?;
     let runtime = runtime.module().map_err(ImportError::Runtime)?;
     progress(Step::Snapshot);
     let module = place::place(&runtime, &parts.model).map_err(|e| ImportError::Runtime(e.to_string()))?;
@@ -182,6 +187,7 @@ pub fn import(
     }
     scry_component::embed(&mut sealed, &card, &golden, references.as_ref(), None)
         .map_err(|e| ImportError::Part("card", e.to_string()))?;
+    scry_component::embed_sbom(&mut sealed, &sbom.of_import(&made_of(&card)).to_json()?);
     let description = Description::read_new(&sealed)?;
     description.check_new()?;
     progress(Step::Prove);
@@ -195,6 +201,12 @@ pub fn import(
 /// What the runtime of networks gets of an ONNX file: for the fuzz target.
 pub fn placed(onnx: &[u8]) -> Result<Vec<u8>, OnnxError> {
     onnx::take_apart(onnx).map(|network| network.placed)
+}
+
+/// What the software bill of materials says of a model.
+fn made_of(card: &Card) -> scry_sbom::Model<'_> {
+    let Card { name, crate_version, license, labels, .. } = card;
+    scry_sbom::Model { name, version: crate_version.as_deref(), license: license.as_deref(), labels }
 }
 
 /// The runtime that a file needs, and the file's parts.

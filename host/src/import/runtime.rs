@@ -2,6 +2,7 @@
 
 use scry_build::encode;
 use scry_names::Digest;
+use scry_sbom::Document;
 use std::sync::OnceLock;
 
 /// Far above what a runtime is.
@@ -40,11 +41,24 @@ impl OwnRuntime {
             Self::Tabular => include_bytes!(concat!(env!("OUT_DIR"), "/tabular.wasm.z")),
             Self::Network => include_bytes!(concat!(env!("OUT_DIR"), "/network.wasm.z")),
         };
-        miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, MAX_BYTES).map_err(|error| error.to_string())
+        inflated(deflated)
+    }
+
+    /// What it is made of.
+    pub(super) fn sbom(self) -> Result<Document, String> {
+        let deflated: &[u8] = match self {
+            Self::Tabular => include_bytes!(concat!(env!("OUT_DIR"), "/tabular.sbom.z")),
+            Self::Network => include_bytes!(concat!(env!("OUT_DIR"), "/network.sbom.z")),
+        };
+        Document::from_json(&inflated(deflated)?).map_err(|error| error.to_string())
     }
 
     /// A component without a model: the functions are those of every model.
     pub fn component(self) -> Option<Vec<u8>> {
         encode(&self.module().ok()?).ok()
     }
+}
+
+fn inflated(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    miniz_oxide::inflate::decompress_to_vec_with_limit(bytes, MAX_BYTES).map_err(|error| error.to_string())
 }

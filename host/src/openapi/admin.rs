@@ -65,7 +65,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/v1/models", "list", "Every model, with its versions and how it is served", "Models"),
     Operation {
         parameters: PUBLISH,
-        body: Some(Body { media_type: "application/octet-stream", schema: "", is_required: true }),
+        body: Some(Body { media_type: "application/octet-stream", ..Body::json("") }),
         ..post("/v1/models", "publish", "Publish a component", "", "Changed")
     },
     get_one("/v1/models/{model}", "show", "A model, with its card", "Model"),
@@ -96,7 +96,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         method: "put",
         parameters: APPLY,
-        body: Some(Body { media_type: "application/toml", schema: "", is_required: true }),
+        body: Some(Body { media_type: "application/toml", ..Body::json("") }),
         ..post("/v1/desired", "apply", "Bring the host to a desired state", "", "Applied")
     },
     post("/v1/gc", "clean", "Remove what nothing refers to", "Clean", "Cleaned"),

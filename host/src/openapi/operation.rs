@@ -34,13 +34,15 @@ pub(super) struct Body {
     pub(super) media_type: &'static str,
     /// The name of its schema; bytes or text where it has none.
     pub(super) schema: &'static str,
+    /// A media type of text that is taken as well.
+    pub(super) text: Option<&'static str>,
     pub(super) is_required: bool,
 }
 
 impl Body {
     /// JSON that has to be there.
     pub(super) const fn json(schema: &'static str) -> Self {
-        Self { media_type: "application/json", schema, is_required: true }
+        Self { media_type: "application/json", schema, text: None, is_required: true }
     }
 
     /// JSON, or nothing.
@@ -84,7 +86,10 @@ impl Operation {
         if let Some(body) = &self.body {
             let text = || json!({ "type": "string" });
             let schema = if body.schema.is_empty() { text() } else { reference(body.schema) };
-            let content = json!({ body.media_type: { "schema": schema } });
+            let mut content = json!({ body.media_type: { "schema": schema } });
+            if let (Some(media_type), Some(content)) = (body.text, content.as_object_mut()) {
+                content.insert(media_type.into(), json!({ "schema": text() }));
+            }
             operation.insert("requestBody".into(), json!({ "required": body.is_required, "content": content }));
         }
         operation.into()

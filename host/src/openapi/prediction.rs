@@ -90,7 +90,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/v1/models/{model}/versions/{version}", "v1_version_status", "A version's state", "Status", &[404]),
     predict("/v1/models/{model}:predict", "v1_predict", "Predict rows with the version that is routed", V1, PREDICTING_ROWS),
     predict("/v1/models/{model}/versions/{version}:predict", "v1_version_predict", "Predict rows with a version", V1, PREDICTING_ROWS),
-    predict("/invocations", "invocations", "Predict rows with the default model", ["Invocation", "Predictions"], PREDICTING_ROWS),
+    Operation {
+        body: Some(Body { text: Some("text/csv"), ..Body::json("Invocation") }),
+        ..predict("/invocations", "invocations", "Predict rows with the default model", ["Invocation", "Predictions"], PREDICTING_ROWS)
+    },
     get("/ping", "ping", "Whether the host serves what it should", "Ready", &[]),
     Operation {
         parameters: &[Parameter { name: "model", place: "query", about: "The only model to describe.", kind: "string" }],

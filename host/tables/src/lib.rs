@@ -39,6 +39,7 @@ pub use column::{ColumnInfo, Kind};
 pub use error::{Place, TableError};
 pub use format::Format;
 pub use reader::{Batches, Position, Reader};
+pub use text::csv_text::{CsvError, CsvField, CsvText};
 pub use writer::Writer;
 
 /// What to do about a column that cannot be read.

@@ -7,9 +7,11 @@ version is published and live.
 import asyncio
 import json
 import sys
+from csv import QUOTE_ALL
 
 import httpx
 import numpy as np
+import pandas as pd
 import requests
 import tritonclient.http
 from kserve import InferenceRESTClient, RESTConfig
@@ -58,9 +60,42 @@ def mlflow():
         answer = requests.post(f"{prediction}/invocations", json=body)
         assert answer.status_code == 200, answer.text
         check_answers(answer.json()["predictions"])
+    csv(names, shuffled)
     assert requests.get(f"{prediction}/ping").status_code == 200
     refused = requests.post(f"{prediction}/invocations", data="a,b", headers={"content-type": "text/plain"})
     assert refused.status_code == 415 and "text/plain" in refused.json()["error"], refused.text
+
+
+def csv(names, shuffled):
+    """CSV as pandas writes it, with and without its index, and what is wrong with some."""
+    frame = pd.DataFrame(rows)
+
+    def post(text, media_type="text/csv"):
+        return requests.post(f"{prediction}/invocations", data=text.encode(), headers={"content-type": media_type})
+
+    for answer in [
+        post(frame.to_csv(index=False)),
+        post(frame[shuffled].to_csv(), "text/csv; charset=UTF-8"),
+        post(frame.to_csv(index=False, lineterminator="\r\n", quoting=QUOTE_ALL), "text/csv;header=present"),
+    ]:
+        assert answer.status_code == 200, answer.text
+        check_answers(answer.json()["predictions"])
+    # A missing number is nothing, by pandas, and `null` in JSON: the same answer.
+    frame.loc[0, "felt_temperature"] = np.nan
+    same = requests.post(f"{prediction}/invocations", json={"instances": [{**rows[0], "felt_temperature": None}, *rows[1:]]})
+    assert post(frame.to_csv(index=False)).json()["predictions"] == same.json()["predictions"]
+
+    wrong = post(",".join(names) + "\n" + "x," * (len(names) - 1) + "0.5\n")
+    found = wrong.json()["errors"][0]
+    assert wrong.status_code == 422 and found["loc"] == [0, "hour"], wrong.text
+    assert (found["field"], found["row"], found["input"]) == ("hour", 0, '"x"'), wrong.text
+    short = post("hour,weekday\n1,2\n3\n")
+    assert short.status_code == 400 and "line 3: expected 2 fields" in short.json()["error"], short.text
+    nameless = post(frame.to_csv(index=False, header=False))
+    assert nameless.status_code == 422 and "one of hour, weekday" in nameless.json()["error"], nameless.text
+    for media_type in ["text/csv; header=absent", "text/csv; charset=utf-16"]:
+        refused = post(frame.to_csv(index=False), media_type)
+        assert refused.status_code == 415 and media_type in refused.json()["error"], refused.text
 
 
 async def of_kserve():

@@ -48,6 +48,7 @@ mod profile;
 mod registries;
 mod restart;
 mod rollout;
+mod sbom;
 mod schemas;
 mod serving;
 mod signatures;

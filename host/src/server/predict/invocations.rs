@@ -12,6 +12,10 @@ use scry_protocol::{Format, Members};
 
 /// Media types of bodies that are JSON; the second is what curl says where it is told nothing.
 const JSON: [&str; 2] = ["application/json", "application/x-www-form-urlencoded"];
+/// The media type of rows as CSV, and what may stand beside it.
+const CSV: &str = "text/csv";
+const CSV_PARAMETERS: [&str; 5] = ["", "charset=utf-8", "charset=\"utf-8\"", "charset=us-ascii", "header=present"];
+const JSON_ROWS: Format = Format::Rows(Members::Any);
 /// Models that an error lists.
 const NAMES_MAX: usize = 20;
 /// Characters of a header that its refusal repeats.
@@ -19,21 +23,27 @@ const SHOWN_MAX_CHARS: usize = 80;
 
 /// Predicts rows with the default model.
 pub(super) async fn invoke(app: App, headers: HeaderMap, body: Body) -> Result<Response, Response> {
-    let model = json(&headers).and_then(|()| default_model(&app)).map_err(|error| error.unread().into_problem())?;
-    let answer = predict(&app, &model, None, &headers, body, Format::Rows(Members::Any)).await;
+    let asked = format(&headers).and_then(|format| Ok((format, default_model(&app)?)));
+    let (format, model) = asked.map_err(|error| error.unread().into_problem())?;
+    let answer = predict(&app, &model, None, &headers, body, format).await;
     answer.map_err(HttpError::into_problem)
 }
 
-/// Refuses what says that it is something other than JSON.
-fn json(headers: &HeaderMap) -> Result<(), HttpError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if JSON.contains(&media_type.as_str()) || media_type.ends_with("+json") {
-        return Ok(());
+/// The form of the rows: CSV, or JSON.
+fn format(headers: &HeaderMap) -> Result<Format, HttpError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(JSON_ROWS) };
+    let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+    let mut parts = text.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    if JSON.contains(&media_type) || media_type.ends_with("+json") {
+        return Ok(JSON_ROWS);
     }
+    if media_type == CSV && parts.all(|parameter| CSV_PARAMETERS.contains(&parameter)) {
+        return Ok(Format::Csv);
+    }
+    let expected = "`application/json`, or `text/csv` in UTF-8 whose first line names the columns";
     let found: String = text.chars().take(SHOWN_MAX_CHARS).collect();
-    let message = format!("header `content-type`: expected `application/json`, found `{found}`");
+    let message = format!("header `content-type`: expected {expected}, found `{found}`");
     Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
 }
 

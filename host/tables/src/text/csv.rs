@@ -225,11 +225,11 @@ fn push(builder: &mut ColumnBuilder, raw: Raw<'_>) -> Result<(), String> {
     }
 }
 
-fn trim(text: &str) -> &str {
+pub(super) fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn parse_bool(text: &str) -> Option<bool> {
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
@@ -238,7 +238,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 }
 
 /// A number that is too large is not infinite.
-fn parse_f64(text: &str) -> Option<f64> {
+pub(super) fn parse_f64(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| !value.is_infinite() || says_infinite(text))
 }
 

@@ -25,11 +25,24 @@ pub(crate) struct Records {
 
 /// Where one field lies in the rest of the input.
 #[derive(Debug, Clone, PartialEq)]
-struct Span {
+pub(super) struct Span {
     range: Range<usize>,
-    quoted: bool,
+    pub(super) quoted: bool,
     /// Whether it has quotes in it, each doubled.
     doubled: bool,
+}
+
+impl Span {
+    /// Whether nothing is there, not even quotes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.range.is_empty() && !self.quoted
+    }
+
+    /// The field in the bytes that the span is of.
+    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> Raw<'a> {
+        let bytes = bytes.get(self.range.clone()).unwrap_or_default();
+        Raw { bytes, quoted: self.quoted, doubled: self.doubled }
+    }
 }
 
 /// One field as the file has it.
@@ -48,7 +61,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-enum Split {
+pub(super) enum Split {
     /// A record of this many bytes.
     Record(usize),
     /// The record goes on beyond the bytes.
@@ -104,19 +117,18 @@ impl Records {
 
     /// Whether the record is an empty line.
     pub(crate) fn is_blank(&self) -> bool {
-        matches!(self.spans.as_slice(), [only] if only.range.is_empty() && !only.quoted)
+        matches!(self.spans.as_slice(), [only] if only.is_empty())
     }
 
     /// The record's `at`-th field.
     pub(crate) fn field(&self, at: usize) -> Option<Raw<'_>> {
         let span = self.spans.get(at)?;
-        let bytes = self.input.rest().get(span.range.clone())?;
-        Some(Raw { bytes, quoted: span.quoted, doubled: span.doubled })
+        Some(span.of(self.input.rest()))
     }
 }
 
 /// Finds the fields of the first record of `bytes`; `ended`: no more follow.
-fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Split {
+pub(super) fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Split {
     spans.clear();
     let mut at = 0;
     loop {

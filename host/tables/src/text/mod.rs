@@ -5,6 +5,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod csv_records;
+pub(crate) mod csv_text;
 mod input;
 pub(crate) mod json_row;
 pub(crate) mod json_scan;

@@ -60,6 +60,13 @@ pub(crate) fn example_with(name: &str, features: &str) -> Arc<Guest> {
 /// A component whose section of this name is another one.
 pub(crate) fn with_section(component: &[u8], name: &str, json: &str) -> Vec<u8> {
     use wasm_encoder::ComponentSection;
+    let mut bytes = without_section(component, name);
+    wasm_encoder::CustomSection { name: name.into(), data: json.as_bytes().into() }.append_to_component(&mut bytes);
+    bytes
+}
+
+/// A component without its sections of this name.
+pub(crate) fn without_section(component: &[u8], name: &str) -> Vec<u8> {
     let (header, mut rest) = component.split_at(8);
     let mut bytes = header.to_vec();
     while let [id, sized @ ..] = rest {
@@ -71,7 +78,6 @@ pub(crate) fn with_section(component: &[u8], name: &str, json: &str) -> Vec<u8> 
         }
         rest = after;
     }
-    wasm_encoder::CustomSection { name: name.into(), data: json.as_bytes().into() }.append_to_component(&mut bytes);
     bytes
 }
 

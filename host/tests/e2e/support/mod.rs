@@ -12,7 +12,7 @@ mod registry;
 pub(crate) use certificates::Certificates;
 pub(crate) use guests::{
     Guest, alone, authored_target_dir, build, built_in, example, example_with, features, guest, root, target,
-    with_section,
+    with_section, without_section,
 };
 pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
 pub(crate) use packages::ensure_installed;
