@@ -1,5 +1,7 @@
 //! What cargo says of a build becomes a document; what it does not say is an error.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use proptest::prelude::*;
 use scry_sbom::{Build, Document, Model, PACKAGES_MAX, SbomError, Summary};
 use serde_json::{Value, json};
