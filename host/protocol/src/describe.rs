@@ -40,7 +40,7 @@ fn fields_of(rule: &Rule, card: &Card) -> Vec<String> {
 }
 
 /// What a row of an input looks like to a client that Triton's configuration tells of `max_batch_size`: such a client
-/// knows no tensors without dimensions, and sends a scalar as `[1]`.
+/// knows no tensors without dimensions, and sends a scalar as `[1]`. Other clients see by `scalar` which one is.
 fn input_row(field: &Field) -> &[u64] {
     if field.shape.is_empty() { &[1] } else { &field.shape }
 }
@@ -49,7 +49,10 @@ fn tensor(field: &Field, row: &[u64], checks: Option<&FieldChecks>, rules: &[&st
     let dimension = |&size: &u64| i64::try_from(size).unwrap_or(i64::MAX);
     let shape: Vec<i64> = std::iter::once(-1).chain(row.iter().map(dimension)).collect();
     let mut told = json!({ "name": field.name, "datatype": field.datatype, "shape": shape });
-    let parameters = parameters(field, checks, rules);
+    let mut parameters = parameters(field, checks, rules);
+    if row != field.shape {
+        parameters.insert("scalar".into(), true.into());
+    }
     if let Some(map) = told.as_object_mut().filter(|_| !parameters.is_empty()) {
         map.insert("parameters".into(), parameters.into());
     }

@@ -212,7 +212,8 @@ impl Asked {
 /// A tensor's form as a field. Whether values may be missing, and which are
 /// allowed, is the host's to say.
 fn field(told: &Value) -> Result<Field, CliError> {
-    let shape = list(told, "shape").get(1..).unwrap_or_default();
+    let is_scalar = told.pointer("/parameters/scalar") == Some(&Value::Bool(true));
+    let shape = list(told, "shape").get(1..).filter(|_| !is_scalar).unwrap_or_default();
     let field = json!({ "name": told.get("name"), "datatype": told.get("datatype"), "shape": shape, "nullable": true });
     Ok(serde_json::from_value(field)?)
 }

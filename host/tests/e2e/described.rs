@@ -116,6 +116,14 @@ fn metadata_says_what_the_card_says_of_each_tensor() {
         for member in ["description", "nullable", "unit", "minimum", "maximum", "categories"] {
             assert_eq!(tensor["parameters"][member], field[member], "{member} of {field}");
         }
+        // Clients of Triton know no tensors without dimensions.
+        let row = field["shape"].as_array().filter(|shape| !shape.is_empty());
+        let shape: Vec<_> = std::iter::once(json!(-1)).chain(row.cloned().unwrap_or(vec![json!(1)])).collect();
+        assert_eq!(
+            (&tensor["shape"], tensor["parameters"]["scalar"] == true),
+            (&json!(shape), row.is_none()),
+            "{tensor}"
+        );
     }
     for (rule, told) in
         card["checks"]["rules"].as_array().unwrap().iter().zip(metadata["parameters"]["rules"].as_array().unwrap())

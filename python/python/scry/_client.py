@@ -124,6 +124,11 @@ def _counted_from(start: int) -> Iterator[None]:
         raise RejectedError(f"counted from row {start}: {error}", findings, error.unlisted, row) from None
 
 
+def _row_shape(told: dict[str, Any]) -> list[int]:
+    """Of one row of an input, by V2's metadata."""
+    return [] if told.get("parameters", {}).get("scalar") else told["shape"][1:]
+
+
 class _Asked:
     """A host as `_rows` asks: in place of a component of this process."""
 
@@ -135,7 +140,7 @@ class _Asked:
 
     def inputs(self) -> list[dict[str, Any]]:
         told = self.transport.json("GET", _path("v2", self.model, ""))
-        self.fields = [{**each, "shape": each["shape"][1:]} for each in told["inputs"]]
+        self.fields = [{**each, "shape": _row_shape(each)} for each in told["inputs"]]
         return self.fields
 
     def records(self, features: bool, rows: str) -> str:
