@@ -26,6 +26,7 @@ mod required_code;
 mod retire;
 mod rollouts;
 mod signed;
+mod signers;
 #[cfg(test)]
 mod tests;
 mod workbench;
@@ -56,7 +57,7 @@ use scry_os::ticker::Ticker;
 use scry_sandbox::{CodeCache, Sandbox};
 use scry_signatures::TrustedKeys;
 use scry_store::{Journal, Registries, Store, StoreError};
-use signed::Signers;
+use signers::Signers;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

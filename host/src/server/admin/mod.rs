@@ -8,8 +8,6 @@ mod signature;
 mod validation;
 mod views;
 
-pub(in crate::server) use views::scrape;
-
 use crate::access::{Audit, Caller};
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
