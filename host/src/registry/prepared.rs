@@ -90,8 +90,8 @@ impl Prepared {
     }
 
     /// What a change is, with the keys that signed what it brings along.
-    pub(super) fn told_signers(&self, what: String) -> String {
-        let signers: BTreeSet<_> = self.signed.values().filter_map(Signed::by).collect();
+    pub(super) fn with_signers(&self, what: String) -> String {
+        let signers: BTreeSet<_> = self.signed.values().filter_map(Signed::key).collect();
         let signers: Vec<_> = signers.iter().map(KeyId::to_string).collect();
         if signers.is_empty() { what } else { format!("{what}, signed by {}", signers.join(" and ")) }
     }

@@ -4,6 +4,7 @@
 //! unless that is configured otherwise. Never decides what a signature is worth: `scry-signatures` does.
 
 use super::prepared::Prepared;
+use super::signers::Signed;
 use super::{ChangeError, Registry};
 use crate::serving::Routes;
 use scry_catalog::Catalog;
@@ -21,7 +22,8 @@ impl Registry {
         envelopes: Vec<Vec<u8>>,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        if envelopes.is_empty() && self.has_signature(&component)? {
+        // Without keys the first one stays: nobody can tell yet which one counts.
+        if (envelopes.is_empty() || self.signers.is_open()) && self.has_signature(&component)? {
             return Ok(());
         }
         let judged = self.signers.judge(&component, envelopes);
@@ -86,17 +88,35 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts the envelopes of a change in the store, beside their components.
+    /// Puts the envelopes of a change in the store, beside their components. One that counts already stays until the
+    /// change is made.
     pub(super) fn store_signatures(&self, prepared: &mut Prepared) -> Result<(), StoreError> {
         for (component, signed) in &prepared.signed {
+            if self.has_signature(component)? {
+                continue;
+            }
             // Without its component it goes with the change, if that fails.
             if !self.store.holds(component) {
                 prepared.stored.insert(*component);
             }
-            self.store.put_signature(component, signed.envelope())?;
-            if let Some(by) = signed.by() {
-                self.signers.note(*component, by);
+            self.put_signature(component, signed)?;
+        }
+        Ok(())
+    }
+
+    /// Once a change is made, its envelopes take the place of those from before.
+    pub(super) fn replace_signatures(&self, prepared: &Prepared) {
+        for (component, signed) in &prepared.signed {
+            if let Err(error) = self.put_signature(component, signed) {
+                tracing::warn!(%component, %error, "the signature from before stays; publish the component again");
             }
+        }
+    }
+
+    fn put_signature(&self, component: &Digest, signed: &Signed) -> Result<(), StoreError> {
+        self.store.put_signature(component, signed.envelope())?;
+        if let Some(key) = signed.key() {
+            self.signers.note(*component, key);
         }
         Ok(())
     }
@@ -115,7 +135,7 @@ impl Registry {
             });
             match judged {
                 Ok(signed) => {
-                    signed.and_then(|signed| signed.by()).into_iter().for_each(|by| self.signers.note(component, by))
+                    signed.and_then(|signed| signed.key()).into_iter().for_each(|key| self.signers.note(component, key))
                 }
                 Err(error) => tracing::warn!(%component, %error, "a signature does not count"),
             }
@@ -124,7 +144,7 @@ impl Registry {
 
     /// The key that signed a component, where that is asked of components.
     pub fn signer(&self, component: &Digest) -> Option<Option<KeyId>> {
-        (!self.signers.is_open()).then(|| self.signers.of(component))
+        (!self.signers.is_open()).then(|| self.signers.signer_of(component))
     }
 
     /// The keys that are trusted.
@@ -149,7 +169,7 @@ impl Registry {
             let model = catalog.models.get(&name).cloned();
             let bound = move |number: &u32| model.as_ref()?.versions.get(number).map(|bound| bound.digest);
             let is_unsigned =
-                move |number: &u32| bound(number).is_some_and(|digest| self.signers.of(&digest).is_none());
+                move |number: &u32| bound(number).is_some_and(|digest| self.signers.signer_of(&digest).is_none());
             numbers.into_iter().filter(is_unsigned).map(move |number| format!("{name}@{number}")).collect::<Vec<_>>()
         });
         Some(unsigned.collect())

@@ -17,7 +17,7 @@ pub(super) struct Signers {
 pub(super) struct Signed {
     envelope: Vec<u8>,
     /// Nothing on a host that trusts no key in particular.
-    by: Option<KeyId>,
+    key: Option<KeyId>,
 }
 
 impl Signers {
@@ -36,13 +36,13 @@ impl Signers {
     }
 
     /// Who signed a component.
-    pub(super) fn of(&self, component: &Digest) -> Option<KeyId> {
+    pub(super) fn signer_of(&self, component: &Digest) -> Option<KeyId> {
         self.of.read().unwrap_or_else(PoisonError::into_inner).get(component).copied()
     }
 
     /// Notes who did.
-    pub(super) fn note(&self, component: Digest, by: KeyId) {
-        self.of.write().unwrap_or_else(PoisonError::into_inner).insert(component, by);
+    pub(super) fn note(&self, component: Digest, key: KeyId) {
+        self.of.write().unwrap_or_else(PoisonError::into_inner).insert(component, key);
     }
 
     /// The first envelope that counts for a component. Without keys, one need only be about it: keys may be
@@ -55,7 +55,7 @@ impl Signers {
                 false => self.keys.signer(&read, component).map(Some),
             });
             match judged {
-                Ok(by) => return Ok(Some(Signed { envelope, by })),
+                Ok(key) => return Ok(Some(Signed { envelope, key })),
                 Err(error) => found = Err(error),
             }
         }
@@ -70,7 +70,7 @@ impl Signed {
     }
 
     /// The key that it is signed with.
-    pub(super) fn by(&self) -> Option<KeyId> {
-        self.by
+    pub(super) fn key(&self) -> Option<KeyId> {
+        self.key
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
-    /// Who waits for it.
+    /// The request that waits for it.
     pub(super) request: Arc<Request>,
     pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,

@@ -11,7 +11,7 @@ use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
-use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
+use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
 use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
@@ -83,7 +83,7 @@ impl Predictor {
 
     /// Does work with about `bytes` bytes of a request beside its stages, in its model's time: here
     /// where that is short, else on the pool.
-    pub async fn beside<T: Send + 'static>(
+    pub async fn offload<T: Send + 'static>(
         &self,
         served: &Served,
         received: Instant,
@@ -137,7 +137,7 @@ impl Predictor {
             Placement::Inline(mut permit) => {
                 request.served.series.inline_call();
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
-                let (outcome, spent) = whole(request, stop, &self.services);
+                let (outcome, spent) = all_stages(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
                     permit.is_measured();
                     target.put_back(spent);
@@ -172,7 +172,7 @@ impl Predictor {
             if let Some(error) = refused_at_once(request) {
                 return (live, Err(error.into()));
             }
-            let done = self.whole_on_pool(request).await;
+            let done = self.all_on_pool(request).await;
             return match done {
                 Ok(outcome) => Box::pin(self.go_on(request, outcome)).await,
                 Err(error) => (live, Err(error.into())),
@@ -192,7 +192,7 @@ impl Predictor {
         }
     }
 
-    async fn whole_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
+    async fn all_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
         let (answer, answered) = oneshot::channel();
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
@@ -200,7 +200,7 @@ impl Predictor {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
-            let (outcome, spent) = whole(&theirs, stop, &services);
+            let (outcome, spent) = all_stages(&theirs, stop, &services);
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {

@@ -142,6 +142,11 @@ fn others_verify_what_scry_signs() {
     assert!(inspect(&["--trust", "ops.pub.pem"]).ok().stdout.contains(&format!("by {}, verified", desk.keyid("ops"))));
     assert_eq!(inspect(&["--json"]).ok().json()["signature"]["keyids"], json!([desk.keyid("ops")]));
     inspect(&["--trust", "other.pub.pem"]).code(1).says(&["none of its 1 signatures is by a trusted key"]);
+    // A component that was built again has a card all the same.
+    std::fs::write(&desk.component, features("steady", "triple").bytes()).unwrap();
+    let rebuilt = inspect(&[]).ok();
+    assert!(rebuilt.stdout.contains("does not count: it was signed for"), "{rebuilt:?}");
+    inspect(&["--trust", "ops.pub.pem"]).code(1).says(&["it was signed for"]);
 }
 
 #[test]

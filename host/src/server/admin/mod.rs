@@ -334,7 +334,7 @@ async fn drift(
     Parts(Path(model)): Parts<Path<String>>,
     Parts(Query(query)): Parts<Query<DriftQuery>>,
 ) -> Result<Response> {
-    let report = aside(&app, move |registry| {
+    let report = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::report(registry, &model, unix_ms())
     });
@@ -346,7 +346,7 @@ async fn drift(
 }
 
 async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
-    let export = aside(&app, move |registry| {
+    let export = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::export(&registry.routes().load(), &model)
     });
@@ -354,7 +354,7 @@ async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Resu
 }
 
 async fn state(app: App) -> Result<Response> {
-    let damage = aside(&app, Registry::damage).await?;
+    let damage = off_io_threads(&app, Registry::damage).await?;
     let routes = app.registry.routes().load_full();
     let mut state = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -396,10 +396,13 @@ async fn change<T: Serialize + Send + 'static>(
     app: App,
     change: impl FnOnce(&Registry) -> std::result::Result<T, ChangeError> + Send + 'static,
 ) -> Result<Response> {
-    reply(&aside(&app, change).await??)
+    reply(&off_io_threads(&app, change).await??)
 }
 
-async fn aside<T: Send + 'static>(app: &Shared, work: impl FnOnce(&Registry) -> T + Send + 'static) -> Result<T> {
+async fn off_io_threads<T: Send + 'static>(
+    app: &Shared,
+    work: impl FnOnce(&Registry) -> T + Send + 'static,
+) -> Result<T> {
     let registry = app.registry.clone();
     tokio::task::spawn_blocking(move || work(&registry)).await.map_err(|e| {
         tracing::error!(error = %e, "an operator's request panicked; this is a bug in scry");

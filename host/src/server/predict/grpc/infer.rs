@@ -6,9 +6,10 @@ use super::messages::Messages;
 use super::permit::Permit;
 use super::status::{refuse, refused, status_of};
 use crate::access::Need;
-use crate::server::compression::COMPRESSED_MIN_BYTES;
+use crate::server::compression::{COMPRESSED_MIN_BYTES, Wrong};
 use crate::server::edge::Answering;
 use crate::server::error::{HttpError, Refusal};
+use crate::server::head::shown;
 use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
@@ -131,6 +132,9 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
     let Message { bytes, coding } = message;
     let Some(coding) = coding else { return Ok(bytes) };
     let begun = coding.beginning(&bytes, BEGINNING_MAX_BYTES);
+    if begun.is_empty() {
+        return Err(Wrong::Damaged.to_error(coding, app.body_max_bytes));
+    }
     let model = model_of(&begun).ok_or_else(|| {
         let expected = format!("expected `model_name` within the first {BEGINNING_MAX_BYTES} bytes");
         let message = format!("the message is compressed: {expected}, found none");
@@ -204,12 +208,9 @@ fn call_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
         })
     });
     let wrong = || {
-        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        let found = shown(value);
         let expected = "a number of up to eight digits and one of H, M, S, m, u, n";
-        HttpError::new(
-            StatusCode::BAD_REQUEST,
-            format!("metadata `grpc-timeout`: expected {expected}, found `{found}`"),
-        )
+        HttpError::new(StatusCode::BAD_REQUEST, format!("metadata `grpc-timeout`: expected {expected}, found {found}"))
     };
     read.map(Some).ok_or_else(wrong)
 }
