@@ -130,7 +130,7 @@ fn only_a_posted_request_is_a_call() {
         // Which fails where its answer comes while it sends: a race that it loses now and then.
         (0..20).map(|_| Ran::of(&mut curl)).find(|ran| ran.code != Some(92)).unwrap().stdout
     };
-    let is_answered = |reply: &str| reply.contains("content-type: application/grpc") && reply.contains("scry");
+    let is_answered = |reply: &str| reply.contains("content-type: application/grpc") && reply.contains("steady");
     assert!(is_answered(&ask("POST", Some("one"))), "{}", ask("POST", Some("one")));
     assert!(ask("POST", None).contains("grpc-status: 16"), "{}", ask("POST", None));
     for method in ["OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"] {
