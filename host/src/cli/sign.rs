@@ -45,7 +45,10 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = SecretKey::from_pem(&read_file(&args.key)?).map_err(|error| in_file(&args.key, error))?;
     let (digest, signature) = match args.component.to_str().filter(|text| text.starts_with("oci://")) {
         Some(reference) => sign_pushed(args, &key, &reference.parse()?)?,
-        None => sign_file(&key, Path::new(&args.component))?,
+        None => {
+            args.reach.check_unused()?;
+            sign_file(&key, Path::new(&args.component))?
+        }
     };
     let keyid = key.public().id();
     if args.json {

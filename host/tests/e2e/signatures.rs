@@ -124,6 +124,10 @@ fn keys_are_those_of_openssl_and_only_their_owner_reads_the_private_one() {
         desk.scry(&["sign", "steady.wasm", "--key", key]).code(1).says(&[key, says]);
     }
     desk.scry(&["sign", "ops.pub.pem", "--key", "ops.key.pem"]).code(1).says(&["not a WebAssembly component"]);
+    desk.scry(&["sign", "steady.wasm", "--key", "ops.key.pem", "--plain-http", "lan"]).code(2).says(&["oci://"]);
+    // A tag is what a registry says it is.
+    let tag = "oci://127.0.0.1:1/steady:1";
+    desk.scry(&["sign", tag, "--key", "ops.key.pem"]).code(2).says(&["expected a digest", "found a tag"]);
 }
 
 #[test]
