@@ -22,13 +22,15 @@ impl Registry {
         envelopes: Vec<Vec<u8>>,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        // Without keys the first one stays: nobody can tell yet which one counts.
-        if (envelopes.is_empty() || self.signers.is_open()) && self.has_signature(&component)? {
+        if envelopes.is_empty() && self.has_signature(&component)? {
             return Ok(());
         }
         let judged = self.signers.judge(&component, envelopes);
         let judged = judged.map_err(|why| ChangeError::Unsigned { model: model.to_owned(), digest: component, why })?;
-        prepared.signed.extend(judged.map(|signed| (component, signed)));
+        // Without keys the first one stays: nobody can tell yet which one counts.
+        if !(self.signers.is_open() && self.has_signature(&component)?) {
+            prepared.signed.extend(judged.map(|signed| (component, signed)));
+        }
         Ok(())
     }
 

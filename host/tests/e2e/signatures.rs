@@ -336,6 +336,9 @@ fn without_keys_nothing_is_asked_and_nothing_said() {
     desk.sign("steady.wasm", "ops");
     host.scry(&["publish", desk.component()]).ok();
     publish(&host, "steady", &steady.bytes(), Some(b"{}")).error(422, &["the envelope is not readable"]);
+    // The first one stays: whoever may publish cannot take another's signature away.
+    desk.sign("steady.wasm", "other");
+    host.scry(&["publish", desk.component()]).ok();
     let host = host.restart(|data| {
         let config = data.parent().unwrap().join("scry.toml");
         let text = std::fs::read_to_string(&config).unwrap();
