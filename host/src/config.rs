@@ -6,6 +6,7 @@ mod clients;
 mod compute;
 mod defaults;
 mod listen;
+mod log;
 mod retired;
 mod security;
 mod trust;
@@ -14,6 +15,7 @@ pub use listen::resolve;
 
 pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
+pub use log::{AccessFormat, AccessLines, Log, LogFormat};
 pub use security::{Access, MetricsListener, Tls};
 pub use trust::Trust;
 
@@ -59,7 +61,7 @@ pub struct Config {
     pub limits: Limits,
     /// What is said of inputs that fail a check, and what live rows are compared with.
     pub validation: Validation,
-    /// The log on stderr.
+    /// The log on stderr, and the access log.
     pub log: Log,
     /// How a host ends.
     pub shutdown: Shutdown,
@@ -246,26 +248,6 @@ impl Validation {
     }
 }
 
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `text` or `json`. Default `text`.
-    pub format: LogFormat,
-    /// A level, or a filter such as `info,scry::store=debug`. Default `info`.
-    pub level: String,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// `[shutdown]`
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -387,6 +369,7 @@ impl Config {
         }
         prediction.check_clients()?;
         self.trust.check()?;
+        self.log.check()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

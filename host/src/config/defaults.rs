@@ -1,8 +1,8 @@
 //! What a key is that the file leaves out; `docs/reference/configuration.md` says the same.
 
 use super::{
-    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, LogFormat,
-    MetricsListener, Registries, Shutdown, Trust, Validation,
+    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, MetricsListener,
+    Registries, Shutdown, Trust, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -120,12 +120,6 @@ impl Default for Validation {
             skew_sample_percent: 1.5,
             drift_save_ms: 10_000,
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
     }
 }
 

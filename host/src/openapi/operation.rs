@@ -165,6 +165,8 @@ pub(super) fn prediction(schema: &Value, examples: &Map<String, Value>) -> Value
             "scry-degraded": header("Why a fallback answered."),
             "scry-warnings": header("How much the checks warn of."),
             "scry-refused-rows": header("How many rows were refused alone."),
+            "traceparent": header("The host's own span, in the caller's trace or in a new one."),
+            "x-request-id": header("The request's id: the caller's, or one that was made."),
         },
         "content": { "application/json": content(schema, examples) },
     })
@@ -194,6 +196,7 @@ pub(super) fn components(schemas: &str) -> Value {
             "properties": {
                 "error": { "type": "string", "description": "What is wrong, what was expected, and what was found." },
                 "errors": { "type": "array", "items": { "type": "object" } },
+                "request_id": { "type": "string", "description": "The request's, which the header `x-request-id` has, too." },
             },
         },
         "Problem": {
@@ -205,6 +208,7 @@ pub(super) fn components(schemas: &str) -> Value {
                 "error": { "type": "string", "description": "The same as `detail`, where some clients look for it." },
                 "errors": { "type": "array", "items": { "type": "object" } },
                 "reason": { "type": "string" },
+                "request_id": { "type": "string" },
                 "status": { "type": "integer" },
                 "title": { "type": ["string", "null"] },
                 "type": { "type": "string" },

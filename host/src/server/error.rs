@@ -1,12 +1,13 @@
 //! Every error's HTTP status, in this one place.
 //!
-//! A client reads what it can act on, as `{"error": "…"}`; causes that only
+//! A client reads what it can act on, as `{"error": "…", "request_id": "…"}`; causes that only
 //! operators can act on are in the log.
 
 mod access;
 
 use crate::registry::ChangeError;
 use crate::serving::PredictError;
+use crate::telemetry::with_current;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
@@ -175,13 +176,14 @@ impl HttpError {
             StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
             status => status,
         };
-        let mut error = Self { status, ..self };
+        let (mut error, request_id) = (Self { status, ..self }, request_id());
         let body = error.bounded(|error| {
             to_json(&Problem {
                 detail: &error.message,
                 error: &error.message,
                 errors: &error.details,
                 reason: error.reason,
+                request_id: request_id.as_deref(),
                 status: status.as_u16(),
                 title: status.canonical_reason(),
                 r#type: "about:blank",
@@ -230,8 +232,10 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut error = self;
-        let body = error.bounded(|error| to_json(&Plain { error: &error.message, errors: &error.details }));
+        let (mut error, request_id) = (self, request_id());
+        let body = error.bounded(|error| {
+            to_json(&Plain { error: &error.message, errors: &error.details, request_id: request_id.as_deref() })
+        });
         error.with_body(body)
     }
 }
@@ -242,6 +246,13 @@ struct Plain<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// The id of the request that is answered here.
+fn request_id() -> Option<Box<str>> {
+    with_current(|context| context.request_id().into())
 }
 
 /// An error with the members of a problem of RFC 9457.
@@ -254,6 +265,8 @@ struct Problem<'a> {
     errors: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     status: u16,
     title: Option<&'a str>,
     r#type: &'a str,

@@ -4,7 +4,7 @@ use crate::access::{Access, Audit, Head, Refusal, Surface};
 use crate::server::edge::App;
 use crate::server::error::HttpError;
 use crate::server::predict::grpc;
-use crate::telemetry::{Metrics, unix_ms};
+use crate::telemetry::{Metrics, unix_ms, with_current};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use axum::response::IntoResponse;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ impl Guard {
             Ok(admitted) => {
                 request.extensions_mut().insert(admitted.clone());
                 if let Some(caller) = admitted.0 {
+                    with_current(|context| context.note_token(|| caller.name().into()));
                     request.extensions_mut().insert(caller);
                 }
                 app(request)
@@ -49,6 +50,9 @@ impl Guard {
 
     fn note<B>(&self, surface: Surface, request: &Request<B>, refusal: &Refusal) {
         self.metrics.access_refused(surface.name(), refusal.reason());
+        if let Some(name) = refusal.by() {
+            with_current(|context| context.note_token(|| name.into()));
+        }
         if surface == Surface::Prediction {
             return;
         }

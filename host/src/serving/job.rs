@@ -8,7 +8,7 @@ use super::invoke::{Attempt, invoke};
 use super::request::Request;
 use super::stop::Stop;
 use super::version::ServedVersion;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, enter};
 use scry_card::Batch;
 use scry_sandbox::CallError;
 use scry_scheduler::{CancelToken, Lane, Pool, Work};
@@ -102,7 +102,12 @@ impl Call {
         self.request.taken.queue.took(waited);
     }
 
+    /// Its lines in the log are its request's.
     fn alone(self) {
+        enter(self.request.context.clone(), || self.answer());
+    }
+
+    fn answer(self) {
         let stop = Arc::new(Stop::Client(self.token));
         let (attempt, spent) = invoke(&self.target, &self.inputs, 1, self.until, self.fair, Some(stop), &self.metrics);
         // Before the answer: its receiver must see the circuit's new state.

@@ -7,7 +7,7 @@ use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated}
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
-use super::request::{Failure, PredictError, Reply, Request};
+use super::request::{ANSWERED, Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
@@ -16,7 +16,7 @@ use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
-use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
+use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, unix_ms, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -28,8 +28,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The outcome of a request that its version answered.
-const ANSWERED: &str = "ok";
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
@@ -96,7 +94,9 @@ impl Predictor {
     /// Counts a request that came no further than this.
     pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
         let error = PredictError::NoAnswer(error);
-        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
+        let number = served.serving.live;
+        with_current(|context| context.note(|| unanswered(served, Some(number), error.outcome())));
+        Asked { metrics: &self.services.metrics, served, received }.ended(number, error.outcome());
         error
     }
 
@@ -113,9 +113,17 @@ impl Predictor {
     pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
         let request = Arc::new(request);
         let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
+        let (served, live) = (&request.served, request.served.serving.live);
+        // It stays so where its client leaves.
+        request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
         let (number, ended) = self.answer(&request).await;
+        request.context.note(|| match &ended {
+            Ok(reply) => reply.prediction(),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
+            Err(Failure { error, .. }) => unanswered(served, Some(number), error.outcome()),
+        });
         match &ended {
-            Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
+            Ok(reply) if reply.degraded.is_some() => asked.ended(number, reply.outcome()),
             Ok(_) => asked.answered(number, &request.taken),
             Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
             Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
@@ -200,7 +208,7 @@ impl Predictor {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
-            let (outcome, spent) = all_stages(&theirs, stop, &services);
+            let (outcome, spent) = enter(theirs.context.clone(), || all_stages(&theirs, stop, &services));
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {

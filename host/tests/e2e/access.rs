@@ -1,6 +1,6 @@
 //! Who may do what, with which token, through which listener.
 
-mod guarded;
+pub(crate) mod guarded;
 mod pages;
 
 use crate::clients::{clients, environment};

@@ -17,7 +17,7 @@ use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
-use crate::telemetry::unix_ms;
+use crate::telemetry::{current, enter, unix_ms};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
@@ -403,8 +403,8 @@ async fn off_io_threads<T: Send + 'static>(
     app: &Shared,
     work: impl FnOnce(&Registry) -> T + Send + 'static,
 ) -> Result<T> {
-    let registry = app.registry.clone();
-    tokio::task::spawn_blocking(move || work(&registry)).await.map_err(|e| {
+    let (registry, context) = (app.registry.clone(), current());
+    tokio::task::spawn_blocking(move || enter(context, || work(&registry))).await.map_err(|e| {
         tracing::error!(error = %e, "an operator's request panicked; this is a bug in scry");
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
     })

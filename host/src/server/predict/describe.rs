@@ -7,6 +7,7 @@ use crate::server::predict::request::parse_version;
 use crate::server::predict::state::{App, Shared};
 use crate::server::repository;
 use crate::serving::{Served, ServedVersion, Sums, Timed};
+use crate::telemetry::{current, enter};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
@@ -207,10 +208,10 @@ pub(super) async fn off_io_threads<T: Send + 'static>(
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
     };
     let place = app.describing.clone().acquire_owned().await.map_err(|error| failed(error.to_string()))?;
-    let shared = app.clone();
+    let (shared, context) = (app.clone(), current());
     let made = tokio::task::spawn_blocking(move || {
         let _place = place;
-        work(&shared)
+        enter(context, || work(&shared))
     });
     made.await.map_err(|error| failed(error.to_string()))
 }

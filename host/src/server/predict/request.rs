@@ -8,6 +8,7 @@ use crate::server::error::{HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
 use crate::serving::{Failure, Reply, Request, Served, Taken};
+use crate::telemetry::current;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -67,6 +68,7 @@ pub(in crate::server) async fn predict(
         format,
         picked,
         taken: Taken::default(),
+        context: current(),
     };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),

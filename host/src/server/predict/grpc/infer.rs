@@ -14,6 +14,7 @@ use crate::server::predict::request::{self, describe, header_key, header_timeout
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
 use crate::serving::{Reply, Request as Predict, Served, Taken};
+use crate::telemetry::{Context, current, scope};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
@@ -35,6 +36,7 @@ struct Asked {
     key: Option<String>,
     codings: Codings,
     permit: Permit,
+    context: Arc<Context>,
 }
 
 /// What is inflated of a message to find its model, which clients write first.
@@ -45,7 +47,13 @@ impl Asked {
         let headers = request.headers();
         let timeouts = [call_timeout(headers)?, header_timeout(headers)?];
         let until = timeouts.into_iter().flatten().min().map(|timeout| Instant::now() + timeout);
-        Ok(Self { until, key: header_key(headers)?, codings: Codings::of(headers)?, permit: Permit::of(request) })
+        Ok(Self {
+            until,
+            key: header_key(headers)?,
+            codings: Codings::of(headers)?,
+            permit: Permit::of(request),
+            context: current(),
+        })
     }
 }
 
@@ -105,7 +113,7 @@ fn answers(
                 return Some((Err(Status::deadline_exceeded(message)), None));
             }
         };
-        let answer = answer_in_stream(&app, message, &asked).await;
+        let answer = scope(asked.context.clone(), answer_in_stream(&app, message, &asked)).await;
         Some((Ok(answer), Some((app, messages, asked))))
     })
 }
@@ -174,6 +182,7 @@ async fn infer(
         format: Format::Grpc,
         picked: OnceLock::new(),
         taken: Taken::default(),
+        context: asked.context.clone(),
     };
     let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
     Ok((served, reply))

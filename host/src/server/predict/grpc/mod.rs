@@ -10,6 +10,7 @@ mod messages;
 mod other_services;
 mod permit;
 mod status;
+mod told;
 
 pub(in crate::server) use status::{refuse, status_of};
 

@@ -7,6 +7,7 @@ use super::coding::{Codings, Message, USED};
 use super::health::Health;
 use super::messages::Messages;
 use super::status::refused;
+use super::told::Told;
 use crate::server::edge::Answering;
 use crate::server::predict::state::Shared;
 use axum::body::{Body, Bytes};
@@ -89,7 +90,7 @@ where
         let answering = service.clone().call(request);
         Box::pin(async {
             let Ok(response) = answering.await;
-            response.map(Body::new)
+            response.map(|body| Body::new(Told::new(body)))
         })
     });
     (S::NAME, call)
