@@ -1,6 +1,7 @@
 //! One request, from its bytes to its answer's, inside its deadline: where its stages run, and what
 //! answers when the version does not.
 
+use super::asked::Asked;
 use super::circuit::Pass;
 use super::deadline::Window;
 use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated};
@@ -12,11 +13,10 @@ use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
-use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
-use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
+use crate::telemetry::{Metrics, UNKNOWN};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -25,11 +25,9 @@ use scry_protocol::Answer;
 use scry_sandbox::CallError;
 use scry_scheduler::{Background, CancelToken, Lane, Pool};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// The outcome of a request that its version answered.
-const ANSWERED: &str = "ok";
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
@@ -96,7 +94,7 @@ impl Predictor {
     /// Counts a request that came no further than this.
     pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
         let error = PredictError::NoAnswer(error);
-        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
+        Asked::new(&self.services.metrics, served, received, None).ended(served.serving.live, error.outcome());
         error
     }
 
@@ -112,8 +110,12 @@ impl Predictor {
     /// Answers one request, within its deadline. Dropping the future stops it.
     pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
         let request = Arc::new(request);
-        let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
+        let asked = Asked::new(&self.services.metrics, &request.served, request.received, request.trace_id);
+        request.served.series.received(request.body.len());
         let (number, ended) = self.answer(&request).await;
+        if let Ok(reply) = &ended {
+            request.served.series.sent(reply.body.len());
+        }
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
             Ok(_) => asked.answered(number, &request.taken),
@@ -376,46 +378,4 @@ fn refused_at_once(request: &Request) -> Option<CallError> {
     let target = request.certain()?;
     let left = request.deadline(None).saturating_duration_since(Instant::now());
     target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
-}
-
-/// A request that is being answered. When it is dropped before, its client
-/// went away.
-struct Asked<'a> {
-    metrics: &'a Metrics,
-    served: &'a Served,
-    received: Instant,
-}
-
-impl Asked<'_> {
-    fn answered(self, number: u32, taken: &Taken) {
-        self.count(number, ANSWERED, |steps, took| steps.answered(taken, took, unix_ms()));
-        std::mem::forget(self);
-    }
-
-    fn ended(self, number: u32, outcome: &'static str) {
-        self.count(number, outcome, Steps::unanswered);
-        std::mem::forget(self);
-    }
-
-    /// There is no such version.
-    fn unknown(self) {
-        self.metrics.refused(&self.served.name);
-        std::mem::forget(self);
-    }
-
-    fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
-        // One that is not kept ready has no series of its own.
-        let version = self.served.versions.contains_key(&number).then_some(number);
-        let took = self.received.elapsed();
-        self.served.series.answered(version, outcome, took);
-        if let Some(Ok(target)) = self.served.versions.get(&number) {
-            add(target.stats.steps(), took);
-        }
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
-    }
 }

@@ -9,6 +9,7 @@ use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
 use scry_protocol::{Answer, Format, OutputError, ProtocolError, Sent, Written, may_have_timeout};
 use scry_sandbox::CallError;
+use std::num::NonZeroU128;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub struct Request {
     pub picked: OnceLock<u32>,
     /// What its steps took, as they are taken.
     pub taken: Taken,
+    /// The trace that its caller records, if it does.
+    pub trace_id: Option<NonZeroU128>,
 }
 
 /// An answer as it is sent.

@@ -15,6 +15,7 @@ use scry_card::Interrupt;
 use scry_catalog::VersionRef;
 use scry_names::text::whole_number;
 use scry_protocol::{Format, KEY_MAX_BYTES, Sent, Surface, sent_tensors};
+use std::num::NonZeroU128;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,7 @@ pub(in crate::server) async fn predict(
         format,
         picked,
         taken: Taken::default(),
+        trace_id: header_trace(headers),
     };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
@@ -230,6 +232,18 @@ pub(in crate::server) fn header_key(headers: &HeaderMap) -> Result<Option<String
             Err(HttpError::new(StatusCode::BAD_REQUEST, message))
         }
     }
+}
+
+/// `traceparent`: the trace, where its caller says that it records it. Whatever is malformed is no trace.
+pub(in crate::server) fn header_trace(headers: &HeaderMap) -> Option<NonZeroU128> {
+    const SAMPLED: u8 = 1;
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (_version, trace_id, _span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex(trace_id, 32) || !is_hex(flags, 2) || u8::from_str_radix(flags, 16).ok()? & SAMPLED == 0 {
+        return None;
+    }
+    NonZeroU128::new(u128::from_str_radix(trace_id, 16).ok()?)
 }
 
 impl From<HttpError> for Response {

@@ -10,7 +10,9 @@ use crate::server::compression::{COMPRESSED_MIN_BYTES, Wrong};
 use crate::server::edge::Answering;
 use crate::server::error::{HttpError, Refusal};
 use crate::server::head::shown;
-use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
+use crate::server::predict::request::{
+    self, describe, header_key, header_timeout, header_trace, parse_version, shorter,
+};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
 use crate::serving::{Reply, Request as Predict, Served, Taken};
@@ -22,6 +24,7 @@ use hyper::body::Incoming;
 use scry_names::text::whole_number;
 use scry_protocol::Format;
 use scry_protocol::grpc::{failed_in_stream, head, in_stream, model_of};
+use std::num::NonZeroU128;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -35,6 +38,7 @@ struct Asked {
     key: Option<String>,
     codings: Codings,
     permit: Permit,
+    trace_id: Option<NonZeroU128>,
 }
 
 /// What is inflated of a message to find its model, which clients write first.
@@ -45,7 +49,8 @@ impl Asked {
         let headers = request.headers();
         let timeouts = [call_timeout(headers)?, header_timeout(headers)?];
         let until = timeouts.into_iter().flatten().min().map(|timeout| Instant::now() + timeout);
-        Ok(Self { until, key: header_key(headers)?, codings: Codings::of(headers)?, permit: Permit::of(request) })
+        let (key, codings, permit) = (header_key(headers)?, Codings::of(headers)?, Permit::of(request));
+        Ok(Self { until, key, codings, permit, trace_id: header_trace(headers) })
     }
 }
 
@@ -174,6 +179,7 @@ async fn infer(
         format: Format::Grpc,
         picked: OnceLock::new(),
         taken: Taken::default(),
+        trace_id: asked.trace_id,
     };
     let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
     Ok((served, reply))
