@@ -2,7 +2,7 @@
 
 use super::{Ran, ensure_installed, eventually, root};
 use serde_json::Value;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -59,12 +59,12 @@ impl Prometheus {
         command.args(["--enable-feature=exemplar-storage", &format!("--web.listen-address={address}")]);
         command.current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().unwrap();
-        let mut ended = false;
+        let (mut ended, url) = (false, format!("http://{address}"));
         eventually("Prometheus", || {
             ended = child.try_wait().unwrap().is_some();
-            ended || TcpStream::connect(&address).is_ok()
+            ended || ureq::get(format!("{url}/-/ready")).call().is_ok()
         });
-        (!ended).then(|| (child, format!("http://{address}")))
+        (!ended).then_some((child, url))
     }
 
     /// What its interface answers.
