@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Blocks of commands that no test runs, by page and first line, and why not.
-const UNRUN: [(&str, &str, &str); 12] = [
+const UNRUN: [(&str, &str, &str); 13] = [
     ("README.md", "cargo run --release -- demo", "the page runs the demo below; the other command runs this test"),
     ("README.md", "pip install", INSTALLS),
     ("README.md", "cargo install", INSTALLS),
