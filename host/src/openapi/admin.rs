@@ -101,7 +101,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     post("/v1/gc", "clean", "Remove what nothing refers to", "Clean", "Cleaned"),
     get("/v1/state", "state", "The state, the watched file, damage", "HostState"),
-    Operation { answer: Answer::Text(&["text/plain"]), ..get("/metrics", "metrics", "Metrics for Prometheus", "") },
+    Operation { answer: Answer::Text(&["text/plain", "application/openmetrics-text"]), ..get("/metrics", "metrics", "Metrics for Prometheus", "") },
     post("/v2/repository/index", "repository_index", "Every version of every model, and whether it is loaded", "IndexRequest", "Index"),
     Operation {
         answer: Answer::Empty,

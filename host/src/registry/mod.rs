@@ -59,6 +59,7 @@ use scry_signatures::TrustedKeys;
 use scry_store::{Journal, Registries, Store, StoreError};
 use signers::Signers;
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -178,6 +179,11 @@ impl Registry {
     /// What is served, for the parts that answer requests.
     pub fn routes(&self) -> Arc<ArcSwap<Routes>> {
         self.routes.clone()
+    }
+
+    /// The folder that holds everything that the host keeps.
+    pub fn data_dir(&self) -> &Path {
+        &self.config.data_dir
     }
 
     /// The host's metrics.
@@ -311,6 +317,7 @@ impl Registry {
         // While no other change can bring them back.
         if before.has_more_than(&routes, &scope.names) {
             self.metrics.keep(|model, version| routes.has(model, version));
+            routes.served().for_each(|served| served.series.keep(|number| routes.has(&served.name, Some(number))));
         }
     }
 

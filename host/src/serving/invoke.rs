@@ -50,7 +50,7 @@ pub(super) fn invoke(
             Err(Interrupted) => report.outcome = Err(CallError::Overdue),
         }
     }
-    target.series.ran(report.duration);
+    target.series.ran(report.duration, report.memory_bytes, report.fuel);
     if report.was_put_back {
         target.series.put_back();
     }

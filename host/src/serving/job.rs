@@ -98,7 +98,7 @@ impl Call {
     fn begin(&self) {
         self.token.begin();
         let waited = self.queued.elapsed();
-        self.target.series.queued(waited);
+        self.target.series.model().queued(waited);
         self.request.taken.queue.took(waited);
     }
 

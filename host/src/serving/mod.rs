@@ -3,6 +3,7 @@
 //! Never sees HTTP or wasmtime types. `pipeline` is a request's way; its stages are plain functions
 //! in `stages`, and `placement` says where they run.
 
+mod asked;
 mod circuit;
 mod deadline;
 mod fallback;

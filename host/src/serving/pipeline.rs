@@ -1,22 +1,22 @@
 //! One request, from its bytes to its answer's, inside its deadline: where its stages run, and what
 //! answers when the version does not.
 
+use super::asked::Asked;
 use super::circuit::Pass;
 use super::deadline::Window;
 use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated};
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
-use super::request::{ANSWERED, Failure, PredictError, Reply, Request, unanswered};
+use super::request::{Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
-use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
-use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, unix_ms, with_current};
+use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -25,7 +25,7 @@ use scry_protocol::Answer;
 use scry_sandbox::CallError;
 use scry_scheduler::{Background, CancelToken, Lane, Pool};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A number in JSON with its comma, roughly.
@@ -96,7 +96,7 @@ impl Predictor {
         let error = PredictError::NoAnswer(error);
         let number = served.serving.live;
         with_current(|context| context.note(|| unanswered(served, Some(number), error.outcome())));
-        Asked { metrics: &self.services.metrics, served, received }.ended(number, error.outcome());
+        Asked::new(&self.services.metrics, served, received, None).ended(number, error.outcome());
         error
     }
 
@@ -112,11 +112,15 @@ impl Predictor {
     /// Answers one request, within its deadline. Dropping the future stops it.
     pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
         let request = Arc::new(request);
-        let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
         let (served, live) = (&request.served, request.served.serving.live);
+        let asked = Asked::new(&self.services.metrics, served, request.received, request.context.recorded_trace());
+        served.series.received(request.body.len());
         // It stays so where its client leaves.
         request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
         let (number, ended) = self.answer(&request).await;
+        if let Ok(reply) = &ended {
+            served.series.sent(reply.body.len());
+        }
         request.context.note(|| match &ended {
             Ok(reply) => reply.prediction(),
             Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
@@ -384,46 +388,4 @@ fn refused_at_once(request: &Request) -> Option<CallError> {
     let target = request.certain()?;
     let left = request.deadline(None).saturating_duration_since(Instant::now());
     target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
-}
-
-/// A request that is being answered. When it is dropped before, its client
-/// went away.
-struct Asked<'a> {
-    metrics: &'a Metrics,
-    served: &'a Served,
-    received: Instant,
-}
-
-impl Asked<'_> {
-    fn answered(self, number: u32, taken: &Taken) {
-        self.count(number, ANSWERED, |steps, took| steps.answered(taken, took, unix_ms()));
-        std::mem::forget(self);
-    }
-
-    fn ended(self, number: u32, outcome: &'static str) {
-        self.count(number, outcome, Steps::unanswered);
-        std::mem::forget(self);
-    }
-
-    /// There is no such version.
-    fn unknown(self) {
-        self.metrics.refused(&self.served.name);
-        std::mem::forget(self);
-    }
-
-    fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
-        // One that is not kept ready has no series of its own.
-        let version = self.served.versions.contains_key(&number).then_some(number);
-        let took = self.received.elapsed();
-        self.served.series.answered(version, outcome, took);
-        if let Some(Ok(target)) = self.served.versions.get(&number) {
-            add(target.stats.steps(), took);
-        }
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
-    }
 }

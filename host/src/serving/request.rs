@@ -4,7 +4,7 @@ use super::routes::Served;
 use super::steps::Taken;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
-use crate::telemetry::{Context, Prediction, UNKNOWN};
+use crate::telemetry::{ANSWERED, Context, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 /// Bodies that are searched for a deadline by the thread that received them.
 const SEARCHED_MAX_BYTES: usize = 256 << 10;
 
-/// The outcome of a request that its version answered, and of one that a fallback did.
-pub(super) const ANSWERED: &str = "ok";
+/// The outcome of a request that a fallback answered.
 const DEGRADED: &str = "degraded";
 
 /// A request to predict.

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Blocks of commands that no test runs, by page and first line, and why not.
-const UNRUN: [(&str, &str, &str); 12] = [
+const UNRUN: [(&str, &str, &str); 13] = [
     ("README.md", "cargo run --release -- demo", "the page runs the demo below; the other command runs this test"),
     ("README.md", "pip install", INSTALLS),
     ("README.md", "cargo install", INSTALLS),
@@ -28,6 +28,7 @@ const UNRUN: [(&str, &str, &str); 12] = [
         "scry publish bikeshare.wasm oci:",
         "`oci::` and `registries::` talk to a registry",
     ),
+    ("docs/guide/dashboards-and-alerts.md", "cp deploy/prometheus/", "`monitoring::` runs Prometheus on these files"),
     ("docs/guide/upgrade.md", "cargo install", INSTALLS),
     ("docs/guide/clients.md", "pip install", "the tests have an environment of their own with these packages"),
     ("docs/guide/clients.md", "perf_analyzer", "`load_generator::` runs it, in that environment"),
@@ -58,6 +59,7 @@ pages! {
     access: "docs/guide/access.md",
     signatures: "docs/guide/signatures.md",
     watch: "docs/guide/watch.md",
+    dashboards_and_alerts: "docs/guide/dashboards-and-alerts.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     upgrade: "docs/guide/upgrade.md",
     sizing: "docs/guide/sizing.md",

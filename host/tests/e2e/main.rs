@@ -41,6 +41,7 @@ mod joined;
 mod leaving;
 mod load_generator;
 mod messages;
+mod monitoring;
 mod networks;
 mod oci;
 mod ontime;

@@ -370,8 +370,8 @@ async fn state(app: App) -> Result<Response> {
     reply(&state)
 }
 
-async fn metrics(app: App) -> Result<Response> {
-    metrics_text(&app.registry)
+async fn metrics(app: App, headers: HeaderMap) -> Result<Response> {
+    metrics_text(app.registry.clone(), &headers).await
 }
 
 /// A JSON body; none at all is an empty object.

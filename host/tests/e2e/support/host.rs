@@ -285,6 +285,17 @@ impl Host {
         let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
     }
+
+    /// The values of all series of a metric that have this label, added up.
+    pub(crate) fn metric_sum(&self, name: &str, label: &str) -> f64 {
+        let text = self.admin_get("/metrics").status(200).text;
+        let labels = |line: &str| {
+            line.strip_prefix(name)?.strip_prefix('{')?.split_once('}').map(|(labels, _)| labels.to_owned())
+        };
+        let lines =
+            text.lines().filter(|line| labels(line).is_some_and(|labels| labels.split(',').any(|of| of == label)));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
 }
 
 impl Drop for Host {
