@@ -58,6 +58,7 @@ pages! {
     signatures: "docs/guide/signatures.md",
     watch: "docs/guide/watch.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
+    doctor: "docs/guide/doctor.md",
     upgrade: "docs/guide/upgrade.md",
     sizing: "docs/guide/sizing.md",
     container: "docs/guide/container.md",

@@ -5,6 +5,7 @@
 
 mod access;
 mod author;
+mod backup;
 mod bench;
 mod bounded;
 mod breaker;
@@ -20,6 +21,7 @@ mod crash;
 mod deployers;
 mod described;
 mod desired;
+mod doctor;
 mod documents;
 mod drift;
 mod echoes;
