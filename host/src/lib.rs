@@ -7,6 +7,7 @@
 pub mod access;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod drift;
 pub mod golden;
 pub mod import;

@@ -27,6 +27,10 @@ pub enum FileKind {
     Stale,
     /// What a command writes for its user, in no data folder.
     Build,
+    /// A backup: its owner's alone, as what is in it was.
+    Backup,
+    /// A whole data folder that was restored.
+    Restored,
 }
 
 /// One step of a write.
@@ -61,6 +65,8 @@ impl FileKind {
             Self::Quarantine => "quarantine",
             Self::Stale => "stale",
             Self::Build => "build",
+            Self::Backup => "backup",
+            Self::Restored => "restored",
         }
     }
 }

@@ -125,6 +125,7 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("PUT", "/v1/desired", "??------+++"),
         ("POST", "/v1/gc", "??-------++"),
         ("GET", "/v1/refusals", "??-------++"),
+        ("GET", "/v1/backup", "??-------++"),
         // Whatever no line of the table has.
         ("OPTIONS", "/v1/models", "??-------++"),
         ("DELETE", "/v1/models/fraud", "??-------++"),

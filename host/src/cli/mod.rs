@@ -7,6 +7,7 @@
 mod print;
 
 mod apply;
+mod backup;
 mod bench;
 mod build;
 mod cache;
@@ -17,6 +18,7 @@ mod compile_worker;
 mod completions;
 mod demo;
 mod deploy;
+mod doctor;
 mod drift;
 mod export;
 mod failure;
@@ -36,6 +38,7 @@ mod profile;
 mod progress;
 mod publish;
 mod reference;
+mod restore;
 mod rollback;
 mod schema;
 mod serve;
@@ -112,6 +115,9 @@ enum Command {
     Export(export::Args),
     Apply(apply::Args),
     Gc(gc::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Doctor(doctor::Args),
     Models(models::Args),
     Token(token::Args),
     Predict(predict::Args),
@@ -165,6 +171,9 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Gc(args) => gc::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -99,6 +99,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: Some(Body { media_type: "application/toml", ..Body::json("") }),
         ..post("/v1/desired", "apply", "Bring the host to a desired state", "", "Applied")
     },
+    Operation { answer: Answer::File("application/x-tar"), ..get("/v1/backup", "backup", "The state with all that it needs, for another machine", "") },
     post("/v1/gc", "clean", "Remove what nothing refers to", "Clean", "Cleaned"),
     get("/v1/state", "state", "The state, the watched file, damage", "HostState"),
     Operation { answer: Answer::Text(&["text/plain", "application/openmetrics-text"]), ..get("/metrics", "metrics", "Metrics for Prometheus", "") },

@@ -62,6 +62,8 @@ pub(super) enum Answer {
     Prediction(&'static str),
     /// Text of these media types.
     Text(&'static [&'static str]),
+    /// A file of this media type.
+    File(&'static str),
     /// Nothing.
     Empty,
 }
@@ -148,6 +150,7 @@ impl Answer {
                 let content: Map<_, _> = media_types.iter().map(|&name| (name.to_owned(), text.clone())).collect();
                 json!({ "description": summary, "content": content })
             }
+            Self::File(media_type) => json!({ "description": summary, "content": { media_type: {} } }),
             Self::Empty => json!({ "description": summary }),
         }
     }

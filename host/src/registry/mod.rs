@@ -4,6 +4,7 @@
 //! runs, passes its gates, is recorded, and only then takes over in one swap; a
 //! step that fails leaves everything as it was. Never answers a prediction.
 
+mod backup;
 mod checkpoints;
 mod clean;
 mod code;
@@ -27,10 +28,12 @@ mod retire;
 mod rollouts;
 mod signed;
 mod signers;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod workbench;
 
+pub use backup::{CopyError, back_up_stopped, restore};
 pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
 pub use drift::watch_drift;
@@ -40,6 +43,7 @@ pub use operations::{Changed, Source, Tried};
 pub use prepared::Gate;
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
+pub use survey::{Survey, survey};
 pub use workbench::limits_of_config;
 pub(crate) use workbench::metering;
 

@@ -30,5 +30,6 @@ mod tls;
 mod watchdog;
 
 pub use bound::{At, Bound, ServeError};
+pub use descriptors::open_files_wanted;
 pub use listen::serve;
 pub use shutdown::Stop;

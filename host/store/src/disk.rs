@@ -103,8 +103,13 @@ impl Store {
     }
 
     pub(super) fn component_path(&self, digest: &Digest) -> PathBuf {
-        self.path("components").join(format!("{}.wasm", digest.hex()))
+        component_path(&self.root, digest)
     }
+}
+
+/// Where a data folder has a component.
+pub fn component_path(root: &Path, digest: &Digest) -> PathBuf {
+    root.join("components").join(format!("{}.wasm", digest.hex()))
 }
 
 impl Drop for Store {

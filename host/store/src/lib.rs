@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod disk;
 mod drift;
 mod error;
 mod format;
+mod inspect;
 mod inventory;
 mod journal;
 mod lines;
@@ -20,10 +22,14 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use disk::Store;
+pub use backup::{
+    About, BackedUp, BackupError, BackupWriter, Contents, Entry as BackupEntry, Lacking, StagedFolder, read_backup, tar,
+};
+pub use disk::{Store, component_path};
 pub use drift::DriftFile;
 pub use error::StoreError;
 pub use format::FORMAT_NUMBER;
+pub use inspect::{Inspection, inspect};
 pub use inventory::CachedCode;
 pub use journal::{CheckpointFile, Journal, Replay};
 pub use lines::{DamagedLines, Lines, read_lines};

@@ -61,6 +61,7 @@ pages! {
     watch: "docs/guide/watch.md",
     dashboards_and_alerts: "docs/guide/dashboards-and-alerts.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
+    doctor: "docs/guide/doctor.md",
     upgrade: "docs/guide/upgrade.md",
     sizing: "docs/guide/sizing.md",
     container: "docs/guide/container.md",

@@ -6,6 +6,7 @@
 mod access;
 mod access_log;
 mod author;
+mod backup;
 mod bench;
 mod bounded;
 mod breaker;
@@ -21,6 +22,7 @@ mod crash;
 mod deployers;
 mod described;
 mod desired;
+mod doctor;
 mod documents;
 mod drift;
 mod echoes;

@@ -12,14 +12,14 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A folder with a component, keys and envelopes.
-struct Desk {
+pub(crate) struct Desk {
     dir: TempDir,
     component: PathBuf,
 }
 
 impl Desk {
     /// With the keys `ops` and `other`.
-    fn with(guest: &Guest) -> Self {
+    pub(crate) fn with(guest: &Guest) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let component = dir.path().join("steady.wasm");
         std::fs::write(&component, guest.bytes()).unwrap();
@@ -34,7 +34,7 @@ impl Desk {
         self.dir.path().join(name)
     }
 
-    fn component(&self) -> &str {
+    pub(crate) fn component(&self) -> &str {
         self.component.to_str().unwrap()
     }
 
@@ -42,12 +42,12 @@ impl Desk {
         Ran::of(scry().current_dir(self.dir.path()).args(args).env("DOCKER_CONFIG", "/nowhere"))
     }
 
-    fn sign(&self, what: &str, key: &str) -> Value {
+    pub(crate) fn sign(&self, what: &str, key: &str) -> Value {
         self.scry(&["sign", what, "--key", &format!("{key}.key.pem"), "--json"]).ok().json()
     }
 
     /// A configuration that trusts a key of this folder.
-    fn trusting(&self, key: &str, more: &str) -> String {
+    pub(crate) fn trusting(&self, key: &str, more: &str) -> String {
         format!("{PATIENT}[trust]\nkeys = [{:?}]\n{more}", self.file(&format!("{key}.pub.pem")))
     }
 

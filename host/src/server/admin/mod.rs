@@ -1,6 +1,7 @@
 //! The admin listener: everything that changes what is served, and what only
 //! operators may see. Nearly every path wants a token, which is the guard's to ask for.
 
+mod backup;
 mod drift;
 mod refusals;
 mod repository;
@@ -50,6 +51,8 @@ struct Shared {
     component_max_bytes: usize,
     /// Each publish holds a few copies of its component.
     publishing: Arc<Semaphore>,
+    /// Each backup holds a component.
+    backing_up: Arc<Semaphore>,
 }
 
 type App = State<Arc<Shared>>;
@@ -64,8 +67,9 @@ pub(in crate::server) fn router(
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
-    let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
-    let shared = Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing });
+    let (publishing, backing_up) = (Arc::new(Semaphore::new(PUBLISHES_MAX)), Arc::new(Semaphore::new(1)));
+    let shared =
+        Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing, backing_up });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -91,6 +95,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/history", get(history))
         .route("/v1/refusals", get(refusals::refusals))
         .route("/v1/desired", get(export).put(apply))
+        .route("/v1/backup", get(backup::backup))
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
