@@ -27,7 +27,13 @@ pub enum CopyError {
     Backup(#[from] BackupError),
     /// The state that it is of.
     #[error(transparent)]
-    State(#[from] ChangeError),
+    State(Box<ChangeError>),
+}
+
+impl From<ChangeError> for CopyError {
+    fn from(error: ChangeError) -> Self {
+        Self::State(error.into())
+    }
 }
 
 impl From<scry_files::FileError> for CopyError {
