@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter, Result as Written};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A record's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +21,17 @@ impl RecordId {
     pub fn new(at_ms: u64, random: u128) -> Self {
         let random = random & (u128::MAX >> 48) & !MARKS_MASK;
         Self(u128::from(at_ms) << 80 | random | MARKS)
+    }
+
+    /// Of a moment, with the system's randomness.
+    pub fn at(at_ms: u64) -> Self {
+        let mut random = [0; 16];
+        // Where the system has none, an id can be guessed, and still names one record.
+        if getrandom::fill(&mut random).is_err() {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            return Self::new(at_ms, u128::from(NEXT.fetch_add(1, Ordering::Relaxed)));
+        }
+        Self::new(at_ms, u128::from_le_bytes(random))
     }
 
     /// The moment.

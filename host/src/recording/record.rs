@@ -115,7 +115,7 @@ pub struct Call {
     /// Requests that it was for; its fuel and its memory are those of all of them.
     pub requests: usize,
     /// Why it did not answer.
-    pub failure: Option<Failure>,
+    pub failure: Option<Failed>,
 }
 
 /// What a call took.
@@ -142,7 +142,7 @@ pub struct Limits {
 
 /// Why a call did not answer.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct Failed {
     /// One of the fixed names.
     pub reason: &'static str,
     /// What happened, for people.

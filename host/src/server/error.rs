@@ -6,7 +6,8 @@
 mod access;
 
 use crate::registry::ChangeError;
-use crate::serving::PredictError;
+use crate::recording::RecordId;
+use crate::serving::{Failure, PredictError};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
@@ -21,6 +22,9 @@ use serde_json::{Value, json};
 
 /// The answer to inputs that a schema or a check refuses.
 const INVALID_INPUT: &str = "invalid-input";
+
+/// Where an answer names the record of what went wrong.
+pub(super) static ERROR_ID: HeaderName = HeaderName::from_static("scry-error-id");
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(super) struct HttpError {
     pub(super) is_lasting: bool,
     /// When a retry may succeed.
     pub(super) retry_after_s: Option<u64>,
+    /// Under which id there is a record of it, for operators.
+    pub(super) record: Option<RecordId>,
 }
 
 /// Why a request was not read to its end: a header's value and a metric's label.
@@ -113,6 +119,7 @@ impl HttpError {
             details: Vec::new(),
             is_lasting: false,
             retry_after_s: None,
+            record: None,
         }
     }
 
@@ -158,14 +165,14 @@ impl HttpError {
 
 impl HttpError {
     /// What became of a prediction, on a surface with pointers of its own.
-    pub(super) fn predicting(error: PredictError, surface: Surface<'_>) -> Self {
-        let details = match &error {
+    pub(super) fn predicting(failure: Failure, surface: Surface<'_>) -> Self {
+        let details = match &failure.error {
             PredictError::InvalidInput(refusal) | PredictError::Untrusted(_, refusal) => {
                 refusal.findings.iter().map(|found| detail(found, surface)).collect()
             }
             _ => Vec::new(),
         };
-        Self { details, ..error.into() }
+        Self { details, ..failure.into() }
     }
 
     /// The error with the members of a problem of RFC 9457, as plain JSON: the KServe SDK reads no other
@@ -180,6 +187,7 @@ impl HttpError {
             to_json(&Problem {
                 detail: &error.message,
                 error: &error.message,
+                error_id: error.record,
                 errors: &error.details,
                 reason: error.reason,
                 status: status.as_u16(),
@@ -211,6 +219,9 @@ impl HttpError {
         if let Some(reason) = self.reason {
             headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
         }
+        if let Some(value) = self.record.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+            headers.insert(&ERROR_ID, value);
+        }
         if self.is_unread {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -231,7 +242,7 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut error = self;
-        let body = error.bounded(|error| to_json(&Plain { error: &error.message, errors: &error.details }));
+        let body = error.bounded(|error| to_json(&Plain { error: &error.message, error_id: error.record, errors: &error.details }));
         error.with_body(body)
     }
 }
@@ -240,6 +251,8 @@ impl IntoResponse for HttpError {
 #[derive(Serialize)]
 struct Plain<'a> {
     error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
 }
@@ -250,6 +263,8 @@ struct Problem<'a> {
     detail: &'a str,
     /// The same, where clients of V1 look for it.
     error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,6 +329,12 @@ impl From<CatalogError> for HttpError {
             | CatalogError::Limit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<Failure> for HttpError {
+    fn from(failure: Failure) -> Self {
+        Self { record: failure.record, ..failure.error.into() }
     }
 }
 

@@ -15,6 +15,7 @@ mod limits;
 mod log_limits;
 mod pipeline;
 mod placement;
+mod recorded;
 mod request;
 mod routes;
 mod sampling;

@@ -7,6 +7,7 @@ use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated}
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
+use super::recorded;
 use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
@@ -16,6 +17,7 @@ use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
+use crate::recording::Recording;
 use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
@@ -53,11 +55,12 @@ impl Predictor {
         queue_max: usize,
         ticker: Arc<Ticker>,
         metrics: Arc<Metrics>,
+        recording: Arc<Recording>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
-        Ok(Self { routes, pool, services: Arc::new(Services { metrics, background: Background::start()? }) })
+        Ok(Self { routes, pool, services: Arc::new(Services { metrics, recording, background: Background::start()? }) })
     }
 
     /// What is served now.
@@ -94,15 +97,17 @@ impl Predictor {
     }
 
     /// Counts a request that came no further than this.
-    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
+    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> Failure {
+        let record = recorded::unreceived(&self.services.recording, served, received, &error);
         let error = PredictError::NoAnswer(error);
-        Asked { metrics: &self.services.metrics, served, received }.ended(served.serving.live, error.outcome());
-        error
+        Asked { services: &self.services, served, received, request: None }
+            .ended(served.serving.live, error.outcome());
+        Failure { record, ..error.into() }
     }
 
     /// Whether a request would find room; one that would not is counted, and
     /// worth no more time.
-    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
+    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), Failure> {
         if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
             return Ok(());
         }
@@ -110,10 +115,14 @@ impl Predictor {
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.
-    pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
+    pub async fn predict(&self, mut request: Request) -> Result<Reply, Failure> {
+        let services = &*self.services;
+        request.noted = services.recording.begins(&request.served.name);
         let request = Arc::new(request);
-        let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
-        let (number, ended) = self.answer(&request).await;
+        let (served, received) = (&*request.served, request.received);
+        let asked = Asked { services, served, received, request: Some(&request) };
+        let (number, mut ended) = self.answer(&request).await;
+        recorded::ended(&services.recording, &request, number, &mut ended);
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
             Ok(_) => asked.answered(number, &request.taken),
@@ -236,7 +245,10 @@ impl Predictor {
                     Err(error) => (number, Err(prepared.failure(PredictError::NoAnswer(error)))),
                 }
             }
-            Err(CallError::InvalidInput(message)) => (number, Err(prepared.failure(PredictError::Refused(message)))),
+            Err(CallError::InvalidInput(message)) => {
+                prepared.unanswered(request, message.clone());
+                (number, Err(prepared.failure(PredictError::Refused(message))))
+            }
             Err(error) => self.fall_back(request, prepared, error).await,
         }
     }
@@ -249,6 +261,7 @@ impl Predictor {
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
         let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
+        prepared.unanswered(request, prepared.checked.why());
         match self.fallback(request, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
@@ -261,6 +274,7 @@ impl Predictor {
     /// The version has not answered.
     async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
         let chain = request.served.chain(prepared.number);
+        prepared.unanswered(request, error.cause());
         match self.fallback(request, &prepared, chain, error.reason()).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
@@ -351,7 +365,10 @@ impl Predictor {
         let (theirs, written) = (request.clone(), answer.clone());
         let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
         let ended = match offload(&self.pool, &request.served, deadline, bytes, work).await {
-            Ok(Ok(written)) => Ok(Reply::new(written, &answer)),
+            Ok(Ok(written)) => {
+                request.noted.answered(|| answer.clone());
+                Ok(Reply::new(written, &answer))
+            }
             Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),
             Err(error) => Err(error.into()),
         };
@@ -381,9 +398,11 @@ fn refused_at_once(request: &Request) -> Option<CallError> {
 /// A request that is being answered. When it is dropped before, its client
 /// went away.
 struct Asked<'a> {
-    metrics: &'a Metrics,
+    services: &'a Services,
     served: &'a Served,
     received: Instant,
+    /// Where it was received.
+    request: Option<&'a Request>,
 }
 
 impl Asked<'_> {
@@ -399,7 +418,7 @@ impl Asked<'_> {
 
     /// There is no such version.
     fn unknown(self) {
-        self.metrics.refused(&self.served.name);
+        self.services.metrics.refused(&self.served.name);
         std::mem::forget(self);
     }
 
@@ -417,5 +436,8 @@ impl Asked<'_> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
+        if let Some(request) = self.request {
+            recorded::abandoned(&self.services.recording, request);
+        }
     }
 }

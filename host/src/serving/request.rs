@@ -4,6 +4,7 @@ use super::routes::Served;
 use super::steps::Taken;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
+use crate::recording::{Noted, RecordId};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -36,6 +37,8 @@ pub struct Request {
     pub picked: OnceLock<u32>,
     /// What its steps took, as they are taken.
     pub taken: Taken,
+    /// What its stages leave for its record.
+    pub noted: Noted,
 }
 
 /// An answer as it is sent.
@@ -57,6 +60,8 @@ pub struct Reply {
     pub warnings: usize,
     /// Rows that were refused.
     pub refused_rows: usize,
+    /// Under which id there is a record of why a fallback answered.
+    pub record: Option<RecordId>,
 }
 
 /// A request that has no answer.
@@ -66,6 +71,8 @@ pub struct Failure {
     pub error: PredictError,
     /// Where things are in it; a short one is read again for its tensors.
     pub sent: Option<Sent>,
+    /// Under which id there is a record of it.
+    pub record: Option<RecordId>,
 }
 
 /// Why there is no answer.
@@ -112,6 +119,7 @@ impl Reply {
             degraded: answer.degraded,
             warnings: answer.remarks.warnings.len(),
             refused_rows: answer.remarks.refused_rows.len(),
+            record: None,
         }
     }
 }
@@ -165,6 +173,14 @@ impl PredictError {
         matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
     }
 
+    /// Why, as operators see it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::NoAnswer(error) => error.cause(),
+            other => other.to_string(),
+        }
+    }
+
     /// How the request counts.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
@@ -190,7 +206,7 @@ impl From<Refused> for PredictError {
 
 impl From<PredictError> for Failure {
     fn from(error: PredictError) -> Self {
-        Self { error, sent: None }
+        Self { error, sent: None, record: None }
     }
 }
 
