@@ -165,6 +165,7 @@ pub(super) fn prediction(schema: &Value, examples: &Map<String, Value>) -> Value
             "scry-degraded": header("Why a fallback answered."),
             "scry-warnings": header("How much the checks warn of."),
             "scry-refused-rows": header("How many rows were refused alone."),
+            "scry-error-id": header("The record of why a fallback answered, for operators."),
         },
         "content": { "application/json": content(schema, examples) },
     })
@@ -193,6 +194,7 @@ pub(super) fn components(schemas: &str) -> Value {
             "required": ["error"],
             "properties": {
                 "error": { "type": "string", "description": "What is wrong, what was expected, and what was found." },
+                "error_id": { "type": "string", "description": "The record of it, for operators." },
                 "errors": { "type": "array", "items": { "type": "object" } },
             },
         },
@@ -203,6 +205,7 @@ pub(super) fn components(schemas: &str) -> Value {
             "properties": {
                 "detail": { "type": "string" },
                 "error": { "type": "string", "description": "The same as `detail`, where some clients look for it." },
+                "error_id": { "type": "string" },
                 "errors": { "type": "array", "items": { "type": "object" } },
                 "reason": { "type": "string" },
                 "status": { "type": "integer" },

@@ -151,4 +151,11 @@ pub struct Failed {
     pub backtrace: Vec<Frame>,
 }
 
+impl Record {
+    /// Whether nothing answered, or a fallback did.
+    pub fn is_error(&self) -> bool {
+        self.answered.as_ref().is_none_or(|answered| answered.degraded.is_some())
+    }
+}
+
 pub use scry_sandbox::Frame;

@@ -5,6 +5,7 @@ mod sockets;
 
 use crate::access::Surface;
 use crate::config::{Config, Shutdown};
+use crate::recording::Recording;
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::server::bound::{At, Bound, ServeError};
 use crate::server::descriptors::prediction_connections;
@@ -26,6 +27,7 @@ const METRICS_CONNECTIONS_MAX: usize = 16;
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
+    recording: Arc<Recording>,
     admin_token: &str,
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
@@ -34,7 +36,7 @@ pub async fn serve(
     let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
     let (stage, stopping) = Stopping::new();
-    let edges = edges(config, &registry, &secure, bound.prediction, &stopping)?;
+    let edges = edges(config, &registry, &recording, &secure, bound.prediction, &stopping)?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
@@ -59,7 +61,11 @@ pub async fn serve(
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
     serving.abort();
-    tokio::task::spawn_blocking(move || keeper.close()).await.map_err(std::io::Error::other)?;
+    tokio::task::spawn_blocking(move || {
+        keeper.close();
+        recording.close();
+    })
+    .await.map_err(std::io::Error::other)?;
     Ok(())
 }
 
@@ -67,13 +73,15 @@ pub async fn serve(
 fn edges(
     config: &Config,
     registry: &Arc<Registry>,
+    recording: &Arc<Recording>,
     secure: &Secure,
     prediction: At,
     stopping: &Stopping,
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let (routes, ticker) = (registry.routes(), registry.ticker());
+    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, recording.clone())?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
@@ -85,7 +93,8 @@ fn edges(
         metrics: registry.shared_metrics(),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
-    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let kept = (audit, recording.clone());
+    let router = admin::router(registry.clone(), kept, prediction, stopping.clone(), component_max_bytes);
     let admin_edge = Edge {
         listener: "admin",
         app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),

@@ -6,7 +6,7 @@ use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::Served;
 use super::validation::INVALID_INPUT;
 use crate::recording::record::{Answered, Record, Sent, Steps};
-use crate::recording::{Kept, RecordId, Recording};
+use crate::recording::{Kept, Noted, RecordId, Recording};
 use crate::telemetry::unix_ms;
 use bytes::Bytes;
 use scry_sandbox::CallError;
@@ -17,7 +17,7 @@ use std::time::Instant;
 /// failed or is a fallback's.
 pub(super) fn ended(recording: &Recording, request: &Request, number: u32, ended: &mut Result<Reply, Failure>) {
     let is_ordinary = matches!(ended, Ok(reply) if reply.degraded.is_none());
-    if is_ordinary && !request.noted.is_whole() {
+    if !recording.wants(&request.noted, !is_ordinary) {
         return;
     }
     let Kept { cause, inputs, answer, calls } = request.noted.take();
@@ -55,7 +55,7 @@ pub(super) fn ended(recording: &Recording, request: &Request, number: u32, ended
 
 /// A request whose client has left. That is no error, unless a guest failed before.
 pub(super) fn abandoned(recording: &Recording, request: &Request) {
-    let Some(cause) = request.noted.failure() else { return };
+    let Some(cause) = request.noted.failure().filter(|_| recording.wants(&request.noted, true)) else { return };
     let Kept { inputs, calls, .. } = request.noted.take();
     let record = Record {
         outcome: CallError::Abandoned.reason(),
@@ -76,6 +76,9 @@ pub(super) fn unreceived(
     received: Instant,
     error: &CallError,
 ) -> Option<RecordId> {
+    if !recording.wants(&Noted::default(), true) {
+        return None;
+    }
     let record = of(served, received, Some(served.serving.live));
     let record = Record { outcome: error.reason(), cause: Some(error.cause()), ..record };
     let id = record.id;

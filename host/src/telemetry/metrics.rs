@@ -47,6 +47,8 @@ pub struct Metrics {
     swap_seconds: Histogram,
     canaries_rolled_back: IntCounterVec,
     circuit_transitions: IntCounterVec,
+    records_lost: IntCounterVec,
+    records_unwritten: IntGaugeVec,
     /// Without a series until a file is watched.
     file_applied: IntGaugeVec,
 }
@@ -177,6 +179,15 @@ impl Metrics {
                 Opts::new("scry_circuit_transitions_total", "Changes of versions' circuits, by the new state."),
                 &["model", "to"],
             )?,
+            records_lost: counters(
+                "scry_records_lost_total",
+                "Records of predictions that are not kept, by what is recorded and why.",
+                &["kind", "reason"],
+            )?,
+            records_unwritten: IntGaugeVec::new(
+                Opts::new("scry_records_unwritten", "Records of predictions that are not on the disk yet."),
+                &["kind"],
+            )?,
             file_applied: IntGaugeVec::new(
                 Opts::new(
                     "scry_desired_state_applied",
@@ -191,7 +202,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 25] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 27] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -217,6 +228,8 @@ impl Metrics {
             Box::new(self.swap_seconds.clone()),
             Box::new(self.canaries_rolled_back.clone()),
             Box::new(self.circuit_transitions.clone()),
+            Box::new(self.records_lost.clone()),
+            Box::new(self.records_unwritten.clone()),
             Box::new(self.file_applied.clone()),
         ]
     }
@@ -360,6 +373,16 @@ impl Metrics {
     /// A circuit that came to a state.
     pub fn circuit_changed(&self, model: &str, to: &str) {
         self.circuit_transitions.with_label_values(&[model, to]).inc();
+    }
+
+    /// Records that are not kept.
+    pub fn records_lost(&self, kind: &str, reason: &str, count: u64) {
+        self.records_lost.with_label_values(&[kind, reason]).inc_by(count);
+    }
+
+    /// Records that are not on the disk yet.
+    pub fn records_unwritten(&self, kind: &str, count: u64) {
+        self.records_unwritten.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the watched file could be applied.

@@ -2,6 +2,7 @@
 //! operators may see. Nearly every path wants a token, which is the guard's to ask for.
 
 mod drift;
+mod errors;
 mod refusals;
 mod repository;
 mod signature;
@@ -11,6 +12,7 @@ mod views;
 pub(in crate::server) use views::scrape;
 
 use crate::access::{Audit, Caller};
+use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
@@ -47,6 +49,7 @@ const PUBLISHES_MAX: usize = 8;
 struct Shared {
     registry: Arc<Registry>,
     audit: Arc<Audit>,
+    recording: Arc<Recording>,
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
@@ -61,13 +64,13 @@ type Result<T> = std::result::Result<T, HttpError>;
 /// The listener's routes.
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
-    audit: Arc<Audit>,
+    (audit, recording): (Arc<Audit>, Arc<Recording>),
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
     let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
-    let shared = Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing });
+    let shared = Arc::new(Shared { registry, audit, recording, prediction, stopping, component_max_bytes, publishing });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -92,6 +95,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/refusals", get(refusals::refusals))
+        .merge(errors::routes())
         .route("/v1/desired", get(export).put(apply))
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
