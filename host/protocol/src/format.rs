@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn a_form_reads_as_it_is_written() {
         let rows = [Format::Rows(Members::Any), Format::Rows(Members::Instances)];
-        for format in [Format::V2, Format::V2Binary(17), Format::V2Raw, Format::Grpc, Format::Csv].into_iter().chain(rows) {
+        for format in
+            [Format::V2, Format::V2Binary(17), Format::V2Raw, Format::Grpc, Format::Csv].into_iter().chain(rows)
+        {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
         for wrong in ["", "V2", "v2-binary", "v2-binary:", "v2-binary:+1", "v2-binary:01", "json"] {

@@ -12,7 +12,9 @@ use serde_json::Value;
 /// The causes with the newest error come first. Of each cause the first and the last errors are kept, as long as there
 /// is room: their ids are in the answers that clients got.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  scry errors --model fraud --since 1h\n  scry errors 019385e8-7c1a-7b52-9d0e-3f6f1a2b4c5d")]
+#[command(
+    after_help = "Example:\n  scry errors --model fraud --since 1h\n  scry errors 019385e8-7c1a-7b52-9d0e-3f6f1a2b4c5d"
+)]
 pub(super) struct Args {
     /// One error, by its id: the header `scry-error-id` of the answer, or `error_id` in it.
     #[arg(conflicts_with_all = ["model", "since", "limit"])]
@@ -64,7 +66,10 @@ fn list_groups(told: &Value) {
         line(&[
             (Tone::Plain, &format!("{at}Z  {count:>12}  {who:<16} ")),
             (tone(group), &text(group, "reason")),
-            (Tone::Plain, if group.get("is_degraded") == Some(&Value::Bool(true)) { ", a fallback answered" } else { "" }),
+            (
+                Tone::Plain,
+                if group.get("is_degraded") == Some(&Value::Bool(true)) { ", a fallback answered" } else { "" },
+            ),
         ]);
         println!("       {}", text(group, "cause"));
         let newest = records.last().map(|record| text(record, "id")).unwrap_or_default();
@@ -124,7 +129,10 @@ fn show(told: &Value) {
     row("cause seen", &format!("{} since {since}Z", counted(whole(group, "count"), "time")));
     match is_kept {
         true => row("next", &format!("scry replay {id}")),
-        false => row("next", &format!("keep what is sent to repeat it: `errors.input_models = [\"{}\"]`", text(record, "model"))),
+        false => row(
+            "next",
+            &format!("keep what is sent to repeat it: `errors.input_models = [\"{}\"]`", text(record, "model")),
+        ),
     }
 }
 

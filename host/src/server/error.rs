@@ -5,8 +5,8 @@
 
 mod access;
 
-use crate::registry::ChangeError;
 use crate::recording::RecordId;
+use crate::registry::ChangeError;
 use crate::serving::{Failure, PredictError};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -242,7 +242,8 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut error = self;
-        let body = error.bounded(|error| to_json(&Plain { error: &error.message, error_id: error.record, errors: &error.details }));
+        let body = error
+            .bounded(|error| to_json(&Plain { error: &error.message, error_id: error.record, errors: &error.details }));
         error.with_body(body)
     }
 }

@@ -65,7 +65,8 @@ pub async fn serve(
         keeper.close();
         recording.close();
     })
-    .await.map_err(std::io::Error::other)?;
+    .await
+    .map_err(std::io::Error::other)?;
     Ok(())
 }
 

@@ -125,11 +125,7 @@ fn note(target: &ServedVersion, requests: &[&Noted], report: &CallReport, had: D
             version: target.version.number,
             digest: target.digest_text.clone(),
             used: Used { fuel: report.fuel, memory_bytes: report.memory_bytes, duration: report.duration },
-            limits: Limits {
-                fuel: target.limits.fuel,
-                memory_max_bytes: target.limits.memory_max_bytes,
-                time: had,
-            },
+            limits: Limits { fuel: target.limits.fuel, memory_max_bytes: target.limits.memory_max_bytes, time: had },
             requests: requests.len(),
             failure: failure.map(|error| Failed {
                 reason: error.reason(),

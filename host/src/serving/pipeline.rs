@@ -100,8 +100,7 @@ impl Predictor {
     pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> Failure {
         let record = recorded::unreceived(&self.services.recording, served, received, &error);
         let error = PredictError::NoAnswer(error);
-        Asked { services: &self.services, served, received, request: None }
-            .ended(served.serving.live, error.outcome());
+        Asked { services: &self.services, served, received, request: None }.ended(served.serving.live, error.outcome());
         Failure { record, ..error.into() }
     }
 

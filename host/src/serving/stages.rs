@@ -167,8 +167,7 @@ fn call(
     let inputs = &prepared.checked.batch;
     let stop: Arc<dyn Client> = stop.clone();
     let requests = [&request.noted];
-    let (attempt, spent) =
-        invoke(target, inputs, &requests, window.until, window.fair, Some(stop), &services.metrics);
+    let (attempt, spent) = invoke(target, inputs, &requests, window.until, window.fair, Some(stop), &services.metrics);
     pass.tell(&attempt);
     (attempt, Some(spent))
 }

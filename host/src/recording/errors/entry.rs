@@ -21,7 +21,8 @@ const CAUSE_MAX_BYTES: usize = 4 << 10;
 const NAME_MAX_BYTES: usize = 256;
 /// Functions of the standard library, in which every panic ends.
 const LIBRARY: [&str; 12] = [
-    "core::", "std::", "alloc::", "<core::", "<std::", "<alloc::", "rust_", "__rust", "panic", "abort", "__", "dlmalloc",
+    "core::", "std::", "alloc::", "<core::", "<std::", "<alloc::", "rust_", "__rust", "panic", "abort", "__",
+    "dlmalloc",
 ];
 
 /// Whose fault an error is.
@@ -193,11 +194,12 @@ impl Entry {
         }
     }
 
-    /// Of which errors it is one: those of the same version, reason and pattern.
+    /// Of which errors it is one: those of the same version, reason, fault and pattern.
     pub fn group(&self, pattern: &str) -> GroupId {
         let version = self.version.map(|number| number.to_string()).unwrap_or_default();
         let answered = if self.answered_by.is_some() { "degraded" } else { "" };
-        let key = [&*self.model, &*version, &*self.reason, answered, pattern].join("\0");
+        let fault = if self.fault == Fault::Client { "client" } else { "host" };
+        let key = [&*self.model, &*version, &*self.reason, fault, answered, pattern].join("\0");
         let hex = Digest::of(key.as_bytes()).hex();
         GroupId(hex.get(..GROUP_DIGITS).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default())
     }

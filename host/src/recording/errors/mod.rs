@@ -139,10 +139,8 @@ impl Errors {
             bytes_max: usize::try_from(kept_bytes).unwrap_or(usize::MAX),
             age_max_ms: settings.retention_days.saturating_mul(86_400_000),
         };
-        let inputs = KeptInputs {
-            models: settings.input_models.iter().cloned().collect(),
-            max_bytes: settings.input_max_bytes,
-        };
+        let inputs =
+            KeptInputs { models: settings.input_models.iter().cloned().collect(), max_bytes: settings.input_max_bytes };
         let (log, logged) = store.open_errors();
         let is_damaged = logged.lost > 0;
         let state = Arc::new(Mutex::new(State::replayed(Groups::new(bounds), logged, &metrics)));

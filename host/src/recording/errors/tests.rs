@@ -58,7 +58,10 @@ fn entry(record: &Record) -> Entry {
 #[test]
 fn an_error_says_what_was_known_of_it() {
     let told = entry(&record(5, "index 7 is out of bounds"));
-    assert_eq!((told.reason.as_str(), told.fault, told.took_us, told.deadline_us), ("trap", Fault::Host, 2000, 300_000));
+    assert_eq!(
+        (told.reason.as_str(), told.fault, told.took_us, told.deadline_us),
+        ("trap", Fault::Host, 2000, 300_000)
+    );
     let [call] = &told.calls[..] else { panic!("one call failed") };
     assert_eq!((call.fuel, call.fuel_max, call.ran_us, call.ran_max_us), (Some(17), Some(100), 1500, 200_000));
     assert_eq!(told.pattern(), "index # is out of bounds in `m::predict`", "not the library's own function");
@@ -100,7 +103,10 @@ fn a_group_has_its_first_and_its_last_errors_and_counts_all() {
     all.iter().for_each(|record| groups.add(&entry(record)));
     let shown = groups.shown();
     let [group] = &shown[..] else { panic!("{shown:?}") };
-    assert_eq!((group.count, group.first_ms, group.last_ms, group.cause.as_str()), (100, 0, 99, "row # is wrong in `m::predict`"));
+    assert_eq!(
+        (group.count, group.first_ms, group.last_ms, group.cause.as_str()),
+        (100, 0, 99, "row # is wrong in `m::predict`")
+    );
     let kept: Vec<_> = groups.records(group.group).map(|(_, at_ms)| at_ms).collect();
     assert_eq!(kept, [0, 1, 94, 95, 96, 97, 98, 99]);
     let (json, _) = groups.find(all[99].id).unwrap();
@@ -238,12 +244,14 @@ fn errors_survive_a_restart_and_damage_costs_what_was_damaged() {
     let (store, settings) = (Store::open(dir.path()).unwrap(), config::Errors::default());
     let errors = started(&store, &settings);
     let now_ms = crate::telemetry::unix_ms();
-    let ids: Vec<_> = ["a", "b", "c"].map(|cause| {
-        let record = record(now_ms, cause);
-        let id = record.id;
-        assert!(errors.has_room() && errors.take(Arc::new(record)));
-        id
-    }).into();
+    let ids: Vec<_> = ["a", "b", "c"]
+        .map(|cause| {
+            let record = record(now_ms, cause);
+            let id = record.id;
+            assert!(errors.has_room() && errors.take(Arc::new(record)));
+            id
+        })
+        .into();
     assert!(errors.settle(true, Duration::from_secs(60)));
     drop(errors);
 
@@ -255,7 +263,11 @@ fn errors_survive_a_restart_and_damage_costs_what_was_damaged() {
     let path = dir.path().join("errors.log");
     let log = std::fs::read_to_string(&path).unwrap();
     let line = log.lines().position(|line| line.contains(&ids[1].to_string())).unwrap();
-    let damaged: Vec<_> = log.lines().enumerate().map(|(n, text)| text.replace("\"model\"", if n == line { "\"medal\"" } else { "\"model\"" })).collect();
+    let damaged: Vec<_> = log
+        .lines()
+        .enumerate()
+        .map(|(n, text)| text.replace("\"model\"", if n == line { "\"medal\"" } else { "\"model\"" }))
+        .collect();
     std::fs::write(&path, damaged.join("\n") + "\n").unwrap();
     let errors = started(&store, &settings);
     assert_eq!(kept(&errors), (3, Lost { damage: 1, ..Lost::default() }), "how many there were is in another line");
@@ -279,7 +291,11 @@ fn a_disk_that_takes_nothing_costs_no_record_until_there_is_no_room() {
     let (count, lost) = kept(&errors);
     assert_eq!((count, lost.unwritten, lost.disk), (1, 1, 0));
     assert!(lost.error.is_some());
-    (0..200).for_each(|n| while !errors.take(Arc::new(record(now_ms + n, "a"))) { std::thread::yield_now() });
+    (0..200).for_each(|n| {
+        while !errors.take(Arc::new(record(now_ms + n, "a"))) {
+            std::thread::yield_now()
+        }
+    });
     assert!(errors.settle(true, Duration::from_secs(60)));
     let (count, lost) = kept(&errors);
     assert_eq!((count, lost.unwritten, lost.disk), (201, 16, 201 - 16));
@@ -299,7 +315,8 @@ fn a_queue_without_room_makes_nobody_wait() {
     // The thread waits for this lock.
     let held = errors.state.lock().unwrap();
     let began = Instant::now();
-    let taken = (0..2 * WAITING_MAX).filter(|&n| errors.has_room() && errors.take(Arc::new(record(n as u64, "a")))).count();
+    let taken =
+        (0..2 * WAITING_MAX).filter(|&n| errors.has_room() && errors.take(Arc::new(record(n as u64, "a")))).count();
     assert!((WAITING_MAX..=WAITING_MAX + READERS_MAX + 1).contains(&taken), "{taken}");
     assert!(began.elapsed() < Duration::from_secs(5));
     drop(held);

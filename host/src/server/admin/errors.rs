@@ -67,7 +67,8 @@ async fn settled<T: Send + 'static>(app: &App, read: impl FnOnce(&Errors) -> T +
         })
     };
     let read = tokio::task::spawn_blocking(read).await;
-    let read = read.map_err(|_| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host"));
+    let read =
+        read.map_err(|_| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host"));
     let off = || HttpError::new(StatusCode::CONFLICT, "no errors are kept: `errors.groups_max` is 0");
     read?.ok_or_else(off)
 }

@@ -2,9 +2,9 @@
 //!
 //! Nothing here changes state.
 
+use crate::recording::Noted;
 use crate::server::body::{SentBody, read_body, read_parts};
 use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding};
-use crate::recording::Noted;
 use crate::server::error::{ERROR_ID, HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
