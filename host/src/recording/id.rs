@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{Display, Formatter, Result as Written};
+use std::num::NonZeroU128;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A record's name.
+/// A record's name. Never zero: its version is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordId(u128);
+pub struct RecordId(NonZeroU128);
 
 /// The version and the variant that RFC 9562 asks for, and where they are.
 const MARKS: u128 = 0x7 << 76 | 0b10 << 62;
@@ -20,7 +21,8 @@ impl RecordId {
     /// Of a moment of Unix time, in milliseconds, and random bits.
     pub fn new(at_ms: u64, random: u128) -> Self {
         let random = random & (u128::MAX >> 48) & !MARKS_MASK;
-        Self(u128::from(at_ms) << 80 | random | MARKS)
+        let bits = u128::from(at_ms) << 80 | random | MARKS;
+        Self(NonZeroU128::new(bits).unwrap_or(NonZeroU128::MIN))
     }
 
     /// Of a moment, with the system's randomness.
@@ -36,13 +38,13 @@ impl RecordId {
 
     /// The moment.
     pub fn at_ms(self) -> u64 {
-        (self.0 >> 80) as u64
+        (self.0.get() >> 80) as u64
     }
 }
 
 impl Display for RecordId {
     fn fmt(&self, f: &mut Formatter<'_>) -> Written {
-        let Self(bits) = *self;
+        let bits = self.0.get();
         let part = |shift: u32, bits_len: u32| (bits >> shift) & ((1 << bits_len) - 1);
         let parts = [part(96, 32), part(80, 16), part(64, 16), part(48, 16), part(0, 48)];
         let [time, time_low, version, variant, random] = parts;
@@ -72,7 +74,7 @@ impl FromStr for RecordId {
                 _ => return Err(NoRecordId),
             }
         }
-        if bits & MARKS_MASK == MARKS { Ok(Self(bits)) } else { Err(NoRecordId) }
+        NonZeroU128::new(bits).filter(|_| bits & MARKS_MASK == MARKS).map(Self).ok_or(NoRecordId)
     }
 }
 

@@ -104,13 +104,10 @@ impl Predictor {
         Failure { record, ..error.into() }
     }
 
-    /// Whether a request would find room; one that would not is counted, and
-    /// worth no more time.
-    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), Failure> {
-        if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
-            return Ok(());
-        }
-        Err(self.unanswered(served, received, CallError::Overload))
+    /// Why a request would find no room: it is counted, and worth no more time.
+    pub fn refusal(&self, served: &Served, received: Instant) -> Option<Failure> {
+        let has_room = !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading);
+        (!has_room).then(|| self.unanswered(served, received, CallError::Overload))
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.

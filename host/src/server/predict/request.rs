@@ -43,7 +43,7 @@ pub(in crate::server) async fn predict(
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
     let coding = Coding::of(headers)?;
     if !is_small(headers)
-        && let Err(refused) = app.predictor.admit(&served, received)
+        && let Some(refused) = app.predictor.refusal(&served, received)
     {
         // Its connection is good for another request then.
         read_parts(body, app.body_max_bytes, app.body_timeout, drop).await?;

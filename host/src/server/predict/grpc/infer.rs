@@ -147,8 +147,10 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
 fn asked_for(app: &Shared, model: &str, asked: &Asked, received: Instant) -> Result<Arc<Served>, HttpError> {
     asked.permit.check(app, Need::Predict(model.to_owned()))?;
     let served = app.predictor.asked(model)?;
-    app.predictor.admit(&served, received)?;
-    Ok(served)
+    match app.predictor.refusal(&served, received) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(served),
+    }
 }
 
 /// The answer of the model that a message names.
