@@ -7,6 +7,7 @@ mod compute;
 mod defaults;
 mod errors;
 mod listen;
+mod log;
 mod retired;
 mod security;
 mod trust;
@@ -16,6 +17,7 @@ pub use listen::resolve;
 pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
 pub use errors::Errors;
+pub use log::{AccessFormat, AccessLines, Log, LogFormat};
 pub use security::{Access, MetricsListener, Tls};
 pub use trust::Trust;
 
@@ -63,7 +65,7 @@ pub struct Config {
     pub validation: Validation,
     /// What is kept of predictions that fail.
     pub errors: Errors,
-    /// The log on stderr.
+    /// The log on stderr, and the access log.
     pub log: Log,
     /// How a host ends.
     pub shutdown: Shutdown,
@@ -250,26 +252,6 @@ impl Validation {
     }
 }
 
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `text` or `json`. Default `text`.
-    pub format: LogFormat,
-    /// A level, or a filter such as `info,scry::store=debug`. Default `info`.
-    pub level: String,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// `[shutdown]`
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -393,6 +375,7 @@ impl Config {
         self.errors.check()?;
         prediction.check_clients()?;
         self.trust.check()?;
+        self.log.check()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

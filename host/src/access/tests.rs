@@ -179,7 +179,8 @@ fn without_a_token_file_only_the_admin_listener_asks() {
     assert!(!access.guards(Surface::Prediction) && access.guards(Surface::Admin));
     let by = |token: &str| {
         let bearer = format!("Bearer {token}");
-        let caller = access.admit(Surface::Admin, head("POST", "/v1/gc", Some(&bearer))).ok().flatten();
+        let caller =
+            access.admit(Surface::Admin, head("POST", "/v1/gc", Some(&bearer))).ok().and_then(|admitted| admitted.0);
         caller.map(|caller| caller.name().to_owned())
     };
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What a key is that the file leaves out; `docs/reference/configuration.md` says the same.
 
 use super::{
-    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, Errors, History, Limits, Listener, Log, LogFormat,
+    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, Errors, History, Limits, Listener, Log,
     MetricsListener, Registries, Shutdown, Trust, Validation,
 };
 use std::collections::BTreeMap;
@@ -121,12 +121,6 @@ impl Default for Validation {
             skew_sample_percent: 1.5,
             drift_save_ms: 10_000,
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
     }
 }
 

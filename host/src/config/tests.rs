@@ -27,6 +27,11 @@ fn every_key_is_optional_and_an_unknown_one_is_refused() {
     }
     assert!(parse("[validation]\ndrift_alpha = 0").unwrap_err().contains("`validation.drift_alpha`: expected 1e-9 to"));
     assert!(parse("[validation]\nskew_sample_percent = -1").unwrap_err().contains("expected 0 to 100, found -1"));
+    let refused = parse("[log]\naccess_sample_percent = 101").unwrap_err();
+    assert!(refused.contains("`log.access_sample_percent`: expected 0 to 100, found 101"), "{refused}");
+    assert!(
+        parse("[log]\naccess = \"some\"").unwrap_err().contains("expected one of `off`, `errors`, `sampled`, `all`")
+    );
     assert!(
         parse("[registries]\nplain_http = [\"http://lan\"]")
             .unwrap_err()
@@ -71,6 +76,7 @@ fn the_documented_configuration_is_the_default_one() {
     documented.metrics.listen = None;
     documented.prediction.tls = None;
     documented.admin.tls = None;
+    documented.log.access_file = None;
     assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
 }
 

@@ -166,6 +166,8 @@ pub(super) fn prediction(schema: &Value, examples: &Map<String, Value>) -> Value
             "scry-warnings": header("How much the checks warn of."),
             "scry-refused-rows": header("How many rows were refused alone."),
             "scry-error-id": header("The record of why a fallback answered, for operators."),
+            "traceparent": header("The host's own span, in the caller's trace or in a new one."),
+            "x-request-id": header("The request's id: the caller's, or one that was made."),
         },
         "content": { "application/json": content(schema, examples) },
     })
@@ -196,6 +198,7 @@ pub(super) fn components(schemas: &str) -> Value {
                 "error": { "type": "string", "description": "What is wrong, what was expected, and what was found." },
                 "error_id": { "type": "string", "description": "The record of it, for operators." },
                 "errors": { "type": "array", "items": { "type": "object" } },
+                "request_id": { "type": "string", "description": "The request's, which the header `x-request-id` has, too." },
             },
         },
         "Problem": {
@@ -208,6 +211,7 @@ pub(super) fn components(schemas: &str) -> Value {
                 "error_id": { "type": "string" },
                 "errors": { "type": "array", "items": { "type": "object" } },
                 "reason": { "type": "string" },
+                "request_id": { "type": "string" },
                 "status": { "type": "integer" },
                 "title": { "type": ["string", "null"] },
                 "type": { "type": "string" },

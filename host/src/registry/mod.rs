@@ -26,6 +26,7 @@ mod required_code;
 mod retire;
 mod rollouts;
 mod signed;
+mod signers;
 #[cfg(test)]
 mod tests;
 mod workbench;
@@ -56,7 +57,7 @@ use scry_os::ticker::Ticker;
 use scry_sandbox::{CodeCache, Sandbox};
 use scry_signatures::TrustedKeys;
 use scry_store::{Journal, Registries, Store, StoreError};
-use signed::Signers;
+use signers::Signers;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -218,7 +219,10 @@ impl Registry {
         let under_way = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
         let made = self.try_change(prepared, decide);
         match &made {
-            Ok(committed) => self.cache_compiled(&committed.after, prepared),
+            Ok(committed) => {
+                self.cache_compiled(&committed.after, prepared);
+                self.replace_signatures(prepared);
+            }
             // The next start may find its record, and need its component.
             Err(ChangeError::Store(StoreError::Poisoned { .. })) => {}
             Err(_) => self.leave(prepared),
@@ -272,7 +276,7 @@ impl Registry {
         // A file is remembered even when it says what is so already: it is not applied again.
         if is_changed || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
-            let what = prepared.told_signers(what);
+            let what = prepared.with_signers(what);
             let number = state.history.last() + 1;
             let change = Change { number, at_ms, by, what, restored, file, models };
             let record = Record::Change(change);

@@ -35,6 +35,14 @@ pub enum ServeError {
     /// The token file or a certificate does not read.
     #[error("{0}")]
     Secure(String),
+    /// The access log has no file.
+    #[error("configuration key `log.access_file`: expected a file that can be written, found {}: {error}", path.display())]
+    AccessLog {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// The system refused something else.
     #[error("cannot serve: {0}")]
     Io(#[from] std::io::Error),

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +51,8 @@ impl Edge {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, _)) => match places.clone().try_acquire_owned() {
-                    Ok(place) => drop(tokio::spawn(edge.clone().keep(tcp, stopping.clone(), place))),
+                Ok((tcp, remote)) => match places.clone().try_acquire_owned() {
+                    Ok(place) => drop(tokio::spawn(edge.clone().keep(tcp, remote.ip(), stopping.clone(), place))),
                     Err(_) => {
                         edge.metrics.connection_refused(edge.listener);
                         if full.is_due() {
@@ -82,7 +83,7 @@ impl Edge {
     }
 
     /// One connection, from its first byte to its end.
-    async fn keep(self: Arc<Self>, tcp: TcpStream, stopping: Stopping, _place: OwnedSemaphorePermit) {
+    async fn keep(self: Arc<Self>, tcp: TcpStream, remote: IpAddr, stopping: Stopping, _place: OwnedSemaphorePermit) {
         let _open = self.metrics.connection(self.listener);
         // Answers are one write each; waiting to join them only adds latency.
         let _ = tcp.set_nodelay(true);
@@ -92,7 +93,7 @@ impl Edge {
             Ok(stream) => stream,
             Err(ended) => return self.metrics.connection_ended(self.listener, ended.name()),
         };
-        let ended = self.converse(&mut tcp, &seen, watchdog, &is_unread, stopping).await;
+        let ended = self.converse(&mut tcp, remote, &seen, watchdog, &is_unread, stopping).await;
         if let Some(ended) = ended {
             self.metrics.connection_ended(self.listener, ended.name());
         }
@@ -118,6 +119,7 @@ impl Edge {
     async fn converse(
         self: &Arc<Self>,
         tcp: &mut Stream,
+        remote: IpAddr,
         seen: &Seen,
         mut watchdog: Watchdog<'_>,
         is_unread: &AtomicBool,
@@ -131,10 +133,10 @@ impl Edge {
             phase = watchdog.overdue() => return Ended::overdue(phase),
         };
         if is_http2 {
-            return Box::pin(http2::converse(self.clone(), tcp, stopping)).await;
+            return Box::pin(http2::converse(self.clone(), tcp, remote, stopping)).await;
         }
         let is_leaving = AtomicBool::new(false);
-        let service = service_fn(|request| self.answer(request, seen, is_unread, &is_leaving));
+        let service = service_fn(|request| self.answer(remote, request, seen, is_unread, &is_leaving));
         let io = TokioIo::new(Watched::new(tcp, seen));
         // Hyper's own timeout knows no difference between a head and silence, and sets a timer for each request.
         // A client that has closed its writing side gets its answer; `Watched` finds out whether it is there.
@@ -161,13 +163,14 @@ impl Edge {
 
     async fn answer(
         &self,
+        remote: IpAddr,
         request: Request<Incoming>,
         seen: &Seen,
         is_unread: &AtomicBool,
         is_leaving: &AtomicBool,
     ) -> Result<Response, Infallible> {
         seen.begins(request.version());
-        let mut response = self.respond(request).await;
+        let mut response = self.respond(remote, request).await;
         seen.is_answered();
         if is_leaving.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

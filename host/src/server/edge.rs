@@ -1,14 +1,15 @@
 //! What the connections of one listener share, however they speak. Knows no socket.
 
 use crate::server::error::Unread;
-use crate::server::head;
 use crate::server::tls::Tls;
 use crate::server::watchdog::{Phase, Timeouts};
-use crate::telemetry::Metrics;
+use crate::server::{followed, head, identity};
+use crate::telemetry::{AccessLog, Metrics, enter, scope};
 use axum::Router;
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,19 +43,31 @@ pub(super) struct Edge {
     pub(super) connections_max: usize,
     pub(super) timeouts: Timeouts,
     pub(super) metrics: Arc<Metrics>,
+    /// Where requests are logged, if they are.
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 impl Edge {
-    /// The answer to a request, whatever it asks for.
-    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response {
-        let response = match head::refuse(&request) {
-            Some(refused) => refused.into_response(),
-            None => (self.app)(request).await,
-        };
+    /// The answer to a request, whatever it asks for. Both have one identity.
+    pub(super) async fn respond(&self, remote: IpAddr, request: Request<Incoming>) -> Response {
+        let context = Arc::new(identity::of(request.headers(), self.access_log.is_some()));
+        let log = self.access_log.as_ref();
+        let entry = log.map(|log| followed::begin(log, self.listener, remote, &context, &request));
+        let answering = enter(context.clone(), || -> Answering {
+            match head::refuse(&request) {
+                Some(refused) => Box::pin(std::future::ready(refused.into_response())),
+                None => (self.app)(request),
+            }
+        });
+        let mut response = scope(context.clone(), answering).await;
         if let Some(Unread(Some(refusal))) = response.extensions().get() {
             self.metrics.request_refused(refusal.name());
         }
-        response
+        identity::tell(&context, response.headers_mut());
+        match entry {
+            None => response,
+            Some(entry) => followed::follow(entry, response),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every error's HTTP status, in this one place.
 //!
-//! A client reads what it can act on, as `{"error": "…"}`; causes that only
+//! A client reads what it can act on, as `{"error": "…", "request_id": "…"}`; causes that only
 //! operators can act on are in the log.
 
 mod access;
@@ -8,6 +8,7 @@ mod access;
 use crate::recording::RecordId;
 use crate::registry::ChangeError;
 use crate::serving::{Failure, PredictError};
+use crate::telemetry::with_current;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
@@ -182,7 +183,7 @@ impl HttpError {
             StatusCode::BAD_REQUEST if self.reason == Some(INVALID_INPUT) => StatusCode::UNPROCESSABLE_ENTITY,
             status => status,
         };
-        let mut error = Self { status, ..self };
+        let (mut error, request_id) = (Self { status, ..self }, request_id());
         let body = error.bounded(|error| {
             to_json(&Problem {
                 detail: &error.message,
@@ -190,6 +191,7 @@ impl HttpError {
                 error_id: error.record,
                 errors: &error.details,
                 reason: error.reason,
+                request_id: request_id.as_deref(),
                 status: status.as_u16(),
                 title: status.canonical_reason(),
                 r#type: "about:blank",
@@ -241,9 +243,15 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut error = self;
-        let body = error
-            .bounded(|error| to_json(&Plain { error: &error.message, error_id: error.record, errors: &error.details }));
+        let (mut error, request_id) = (self, request_id());
+        let body = error.bounded(|error| {
+            to_json(&Plain {
+                error: &error.message,
+                error_id: error.record,
+                errors: &error.details,
+                request_id: request_id.as_deref(),
+            })
+        });
         error.with_body(body)
     }
 }
@@ -252,10 +260,17 @@ impl IntoResponse for HttpError {
 #[derive(Serialize)]
 struct Plain<'a> {
     error: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// The id of the request that is answered here.
+fn request_id() -> Option<Box<str>> {
+    with_current(|context| context.request_id().into())
 }
 
 /// An error with the members of a problem of RFC 9457.
@@ -264,12 +279,14 @@ struct Problem<'a> {
     detail: &'a str,
     /// The same, where clients of V1 look for it.
     error: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
     #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     status: u16,
     title: Option<&'a str>,
     r#type: &'a str,

@@ -4,7 +4,7 @@ use crate::access::{Access, Audit, Head, Refusal, Surface};
 use crate::server::edge::App;
 use crate::server::error::HttpError;
 use crate::server::predict::grpc;
-use crate::telemetry::{Metrics, unix_ms};
+use crate::telemetry::{Metrics, unix_ms, with_current};
 use axum::http::{HeaderMap, HeaderName, Request, header};
 use axum::response::IntoResponse;
 use std::sync::Arc;
@@ -29,8 +29,10 @@ impl Guard {
         }
         let guard = self.clone();
         Box::new(move |mut request| match guard.access.admit(surface, head_of(&request)) {
-            Ok(caller) => {
-                if let Some(caller) = caller {
+            Ok(admitted) => {
+                request.extensions_mut().insert(admitted.clone());
+                if let Some(caller) = admitted.0 {
+                    with_current(|context| context.note_token(|| caller.name().into()));
                     request.extensions_mut().insert(caller);
                 }
                 app(request)
@@ -48,6 +50,9 @@ impl Guard {
 
     fn note<B>(&self, surface: Surface, request: &Request<B>, refusal: &Refusal) {
         self.metrics.access_refused(surface.name(), refusal.reason());
+        if let Some(name) = refusal.by() {
+            with_current(|context| context.note_token(|| name.into()));
+        }
         if surface == Surface::Prediction {
             return;
         }

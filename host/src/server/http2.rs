@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,7 @@ pub(super) async fn begins(stream: &Stream) -> bool {
 /// What the requests of a connection share.
 struct Shared {
     edge: Arc<Edge>,
+    remote: IpAddr,
     seen: Seen,
     is_leaving: AtomicBool,
     /// A request was answered while the host was leaving.
@@ -70,10 +72,15 @@ struct Shared {
 }
 
 /// Requests and answers, until there are no more.
-pub(super) async fn converse(edge: Arc<Edge>, stream: &mut Stream, mut stopping: Stopping) -> Option<Ended> {
+pub(super) async fn converse(
+    edge: Arc<Edge>,
+    stream: &mut Stream,
+    remote: IpAddr,
+    mut stopping: Stopping,
+) -> Option<Ended> {
     let timeouts = edge.timeouts;
-    let shared =
-        Arc::new(Shared { edge, seen: Seen::shared(), is_leaving: AtomicBool::new(false), last_answer: Notify::new() });
+    let (seen, is_leaving, last_answer) = (Seen::shared(), AtomicBool::new(false), Notify::new());
+    let shared = Arc::new(Shared { edge, remote, seen, is_leaving, last_answer });
     let asked = shared.clone();
     let service = service_fn(move |request| answer(asked.clone(), request));
     let io = TokioIo::new(Watched::new(stream, &shared.seen));
@@ -118,7 +125,7 @@ fn builder(shared: Arc<Shared>) -> http2::Builder<Streams> {
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<TakenBody>, Infallible> {
-    let mut response = shared.edge.respond(request).await;
+    let mut response = shared.edge.respond(shared.remote, request).await;
     // The connection is not its to close: what was not read of the body is reset.
     response.headers_mut().remove(header::CONNECTION);
     if shared.is_leaving.load(Ordering::Relaxed) {

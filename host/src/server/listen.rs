@@ -14,6 +14,7 @@ use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
 use crate::server::{admin, metrics, predict};
 use crate::serving::Predictor;
+use crate::telemetry::AccessLog;
 use secure::Secure;
 use sockets::Sockets;
 use std::sync::Arc;
@@ -36,7 +37,12 @@ pub async fn serve(
     let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
     let (stage, stopping) = Stopping::new();
-    let edges = edges(config, &registry, &recording, &secure, bound.prediction, &stopping)?;
+    let access_log =
+        AccessLog::open(&config.log, registry.shared_metrics()).map_err(|error| match &config.log.access_file {
+            Some(path) => ServeError::AccessLog { path: path.clone(), error },
+            None => error.into(),
+        })?;
+    let edges = edges(config, &registry, &recording, &secure, bound.prediction, &stopping, access_log.as_ref())?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
@@ -61,12 +67,12 @@ pub async fn serve(
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
     serving.abort();
-    tokio::task::spawn_blocking(move || {
+    let close = move || {
         keeper.close();
         recording.close();
-    })
-    .await
-    .map_err(std::io::Error::other)?;
+        access_log.iter().for_each(|log| log.close());
+    };
+    tokio::task::spawn_blocking(close).await.map_err(std::io::Error::other)?;
     Ok(())
 }
 
@@ -78,6 +84,7 @@ fn edges(
     secure: &Secure,
     prediction: At,
     stopping: &Stopping,
+    access_log: Option<&Arc<AccessLog>>,
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
@@ -92,6 +99,7 @@ fn edges(
         connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
+        access_log: access_log.cloned(),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
     let kept = (audit, recording.clone());
@@ -103,6 +111,7 @@ fn edges(
         connections_max: changes.connections_max,
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
+        access_log: access_log.cloned(),
     };
     let router = metrics::router(registry.clone());
     let metrics_edge = Edge {
@@ -112,6 +121,7 @@ fn edges(
         connections_max: METRICS_CONNECTIONS_MAX,
         timeouts: admin_edge.timeouts,
         metrics: registry.shared_metrics(),
+        access_log: access_log.cloned(),
     };
     Ok([prediction_edge, admin_edge, metrics_edge])
 }

@@ -8,7 +8,7 @@ use super::invoke::{Attempt, invoke};
 use super::request::Request;
 use super::stop::Stop;
 use super::version::ServedVersion;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, enter};
 use scry_card::Batch;
 use scry_sandbox::CallError;
 use scry_scheduler::{CancelToken, Lane, Pool, Work};
@@ -26,7 +26,7 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
-    /// Who waits for it.
+    /// The request that waits for it.
     pub(super) request: Arc<Request>,
     pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,
@@ -102,7 +102,12 @@ impl Call {
         self.request.taken.queue.took(waited);
     }
 
+    /// Its lines in the log are its request's.
     fn alone(self) {
+        enter(self.request.context.clone(), || self.answer());
+    }
+
+    fn answer(self) {
         let stop = Arc::new(Stop::Client(self.token));
         let requests = [&self.request.noted];
         let (attempt, spent) =

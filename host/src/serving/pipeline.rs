@@ -8,17 +8,17 @@ use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
 use super::recorded;
-use super::request::{Failure, PredictError, Reply, Request};
+use super::request::{ANSWERED, Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
-use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
+use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
 use super::steps::{Steps, Taken};
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
 use crate::recording::Recording;
-use crate::telemetry::{Metrics, UNKNOWN, unix_ms};
+use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, unix_ms, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -30,8 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The outcome of a request that its version answered.
-const ANSWERED: &str = "ok";
 /// A number in JSON with its comma, roughly.
 const ELEMENT_BYTES: usize = 12;
 
@@ -86,7 +84,7 @@ impl Predictor {
 
     /// Does work with about `bytes` bytes of a request beside its stages, in its model's time: here
     /// where that is short, else on the pool.
-    pub async fn beside<T: Send + 'static>(
+    pub async fn offload<T: Send + 'static>(
         &self,
         served: &Served,
         received: Instant,
@@ -100,7 +98,9 @@ impl Predictor {
     pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> Failure {
         let record = recorded::unreceived(&self.services.recording, served, received, &error);
         let error = PredictError::NoAnswer(error);
-        Asked { services: &self.services, served, received, request: None }.ended(served.serving.live, error.outcome());
+        let number = served.serving.live;
+        with_current(|context| context.note(|| unanswered(served, Some(number), error.outcome())));
+        Asked { services: &self.services, served, received, request: None }.ended(number, error.outcome());
         Failure { record, ..error.into() }
     }
 
@@ -117,10 +117,18 @@ impl Predictor {
         let request = Arc::new(request);
         let (served, received) = (&*request.served, request.received);
         let asked = Asked { services, served, received, request: Some(&request) };
+        let live = served.serving.live;
+        // It stays so where its client leaves.
+        request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
         let (number, mut ended) = self.answer(&request).await;
         recorded::ended(&services.recording, &request, number, &mut ended);
+        request.context.note(|| match &ended {
+            Ok(reply) => reply.prediction(),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
+            Err(Failure { error, .. }) => unanswered(served, Some(number), error.outcome()),
+        });
         match &ended {
-            Ok(reply) if reply.degraded.is_some() => asked.ended(number, "degraded"),
+            Ok(reply) if reply.degraded.is_some() => asked.ended(number, reply.outcome()),
             Ok(_) => asked.answered(number, &request.taken),
             Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
             Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
@@ -142,7 +150,7 @@ impl Predictor {
             Placement::Inline(mut permit) => {
                 request.served.series.inline_call();
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
-                let (outcome, spent) = whole(request, stop, &self.services);
+                let (outcome, spent) = all_stages(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
                     permit.is_measured();
                     target.put_back(spent);
@@ -177,7 +185,7 @@ impl Predictor {
             if let Some(error) = refused_at_once(request) {
                 return (live, Err(error.into()));
             }
-            let done = self.whole_on_pool(request).await;
+            let done = self.all_on_pool(request).await;
             return match done {
                 Ok(outcome) => Box::pin(self.go_on(request, outcome)).await,
                 Err(error) => (live, Err(error.into())),
@@ -197,7 +205,7 @@ impl Predictor {
         }
     }
 
-    async fn whole_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
+    async fn all_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
         let (answer, answered) = oneshot::channel();
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
@@ -205,7 +213,7 @@ impl Predictor {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
-            let (outcome, spent) = whole(&theirs, stop, &services);
+            let (outcome, spent) = enter(theirs.context.clone(), || all_stages(&theirs, stop, &services));
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {

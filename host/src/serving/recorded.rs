@@ -7,7 +7,7 @@ use super::routes::Served;
 use super::validation::INVALID_INPUT;
 use crate::recording::record::{Answered, Record, Sent, Steps};
 use crate::recording::{Kept, Noted, RecordId, Recording};
-use crate::telemetry::unix_ms;
+use crate::telemetry::{Context, unix_ms, with_current};
 use bytes::Bytes;
 use scry_sandbox::CallError;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) fn ended(recording: &Recording, request: &Request, number: u32, ended
         Err(Failure { error: PredictError::Unknown(_), .. }) => None,
         _ => Some(number),
     };
-    let record = of(&request.served, request.received, version);
+    let record = of(&request.served, request.received, version, Some(&request.context));
     let (outcome, answered, cause) = match ended {
         Ok(reply) => {
             let outcome = if is_ordinary { "ok" } else { "degraded" };
@@ -64,7 +64,7 @@ pub(super) fn abandoned(recording: &Recording, request: &Request) {
         sent: Sent { body: request.body.clone(), format: Some(request.format) },
         inputs,
         calls,
-        ..of(&request.served, request.received, Some(request.served.serving.live))
+        ..of(&request.served, request.received, Some(request.served.serving.live), Some(&request.context))
     };
     recording.ended(Arc::new(record));
 }
@@ -79,22 +79,23 @@ pub(super) fn unreceived(
     if !recording.wants(&Noted::default(), true) {
         return None;
     }
-    let record = of(served, received, Some(served.serving.live));
+    let context = with_current(Arc::clone);
+    let record = of(served, received, Some(served.serving.live), context.as_deref());
     let record = Record { outcome: error.reason(), cause: Some(error.cause()), ..record };
     let id = record.id;
     recording.ended(Arc::new(record)).then_some(id)
 }
 
 /// What every record has.
-fn of(served: &Served, received: Instant, version: Option<u32>) -> Record {
+fn of(served: &Served, received: Instant, version: Option<u32>, context: Option<&Context>) -> Record {
     let (now_ms, took) = (unix_ms(), received.elapsed());
     let at_ms = now_ms.saturating_sub(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     let target = version.and_then(|number| served.versions.get(&number)?.as_ref().ok());
     Record {
         id: RecordId::at(at_ms),
         at_ms,
-        request_id: None,
-        trace_id: None,
+        request_id: context.map(|context| context.request_id().into()),
+        trace_id: context.map(Context::trace_id),
         model: served.name.as_str().into(),
         version,
         digest: target.map(|target| target.digest_text.clone()),

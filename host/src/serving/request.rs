@@ -5,6 +5,7 @@ use super::steps::Taken;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
 use crate::recording::{Noted, RecordId};
+use crate::telemetry::{Context, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -15,6 +16,10 @@ use std::time::{Duration, Instant};
 
 /// Bodies that are searched for a deadline by the thread that received them.
 const SEARCHED_MAX_BYTES: usize = 256 << 10;
+
+/// The outcome of a request that its version answered, and of one that a fallback did.
+pub(super) const ANSWERED: &str = "ok";
+const DEGRADED: &str = "degraded";
 
 /// A request to predict.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub struct Request {
     pub taken: Taken,
     /// What its stages leave for its record.
     pub noted: Noted,
+    /// Whose it is, for whatever tells of it.
+    pub context: Arc<Context>,
 }
 
 /// An answer as it is sent.
@@ -121,6 +128,34 @@ impl Reply {
             refused_rows: answer.remarks.refused_rows.len(),
             record: None,
         }
+    }
+
+    /// How the request counts.
+    pub(super) fn outcome(&self) -> &'static str {
+        if self.degraded.is_some() { DEGRADED } else { ANSWERED }
+    }
+
+    /// What the access log says of it.
+    pub(super) fn prediction(&self) -> Prediction {
+        Prediction {
+            model: self.model.clone(),
+            version: self.version.clone(),
+            digest: self.digest.clone(),
+            outcome: self.outcome(),
+            degraded: self.degraded,
+        }
+    }
+}
+
+/// What the access log says of a request that nothing answered; the version is the one that was asked.
+pub(super) fn unanswered(served: &Served, number: Option<u32>, outcome: &'static str) -> Prediction {
+    let target = number.and_then(|number| served.versions.get(&number)?.as_ref().ok());
+    Prediction {
+        model: served.name.clone(),
+        version: number.map_or_else(|| UNKNOWN.to_owned(), |number| number.to_string()),
+        digest: target.map(|target| target.digest_text.clone()),
+        outcome,
+        degraded: None,
     }
 }
 

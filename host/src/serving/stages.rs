@@ -3,7 +3,7 @@
 //!
 //! Never decides where that is, and never waits.
 
-use super::deadline::{Behind, Window};
+use super::deadline::{Next, Window};
 use super::fallback::FallbackLink;
 use super::invoke::{Attempt, invoke};
 use super::request::{Failure, PredictError, Reply, Request};
@@ -136,8 +136,8 @@ fn mismatch(served: &Served, target: &ServedVersion) {
 /// The window of a component that `rest` stands behind.
 pub(super) fn window(served: &Served, rest: &[FallbackLink], deadline: Instant) -> Window {
     let behind = rest.iter().filter_map(|link| match link {
-        FallbackLink::Constant(_) => Some(Behind::Constant),
-        FallbackLink::Version { target, .. } => Some(Behind::Component(target.stats.p99())),
+        FallbackLink::Constant(_) => Some(Next::Constant),
+        FallbackLink::Version { target, .. } => Some(Next::Component(target.stats.p99())),
         FallbackLink::Unavailable(_) => None,
     });
     Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
@@ -190,7 +190,7 @@ pub(super) fn answered(
 }
 
 /// Everything that a request needs, on one thread, and what is left of the call.
-pub(super) fn whole(
+pub(super) fn all_stages(
     request: &Request,
     stop: Stop,
     services: &Services,

@@ -148,7 +148,7 @@ impl Steps {
 
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, Sums> {
-        // Whoever panics with it has added nothing.
+        // A thread that panicked while it held the lock has added nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

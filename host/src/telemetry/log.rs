@@ -1,7 +1,8 @@
 //! Structured logs on stderr. A line is one event, as text or as JSON: whatever
 //! guests and clients put into its fields is escaped and cut here, for all of
-//! them, and so is what a panic says.
+//! them, and so is what a panic says. A line that is of a request says of which.
 
+use super::with_current;
 use crate::config::{Log, LogFormat};
 use anstream::{AutoStream, ColorChoice};
 use scry_names::text::Escaping;
@@ -64,11 +65,20 @@ fn filter(given: &str) -> Result<String, String> {
     given.split(',').map(directive).collect::<Result<Vec<_>, _>>().map(|all| all.join(","))
 }
 
+/// The names of what is said of a line's request.
+const REQUEST_ID: &str = "request_id";
+const TRACE_ID: &str = "trace_id";
+
+/// What a line says of the request whose work the thread does.
+fn of_request() -> Option<[(&'static str, Box<str>); 2]> {
+    with_current(|context| [(REQUEST_ID, context.request_id().into()), (TRACE_ID, context.trace_id().into())])
+}
+
 /// `message name=value …`, each on the line that it is on.
 struct OneLineFields;
 
 impl<'w> FormatFields<'w> for OneLineFields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> Written {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> Written {
         let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
             let mut line = Escaping::line(writer, FIELD_MAX_BYTES);
             match field.name() {
@@ -76,7 +86,8 @@ impl<'w> FormatFields<'w> for OneLineFields {
                 name => write!(line, "{name}={value:?}"),
             }
         };
-        debug_fn(field).delimited(" ").format_fields(writer, fields)
+        debug_fn(field).delimited(" ").format_fields(writer.by_ref(), fields)?;
+        of_request().into_iter().flatten().try_for_each(|(name, value)| write!(writer, " {name}={value}"))
     }
 }
 
@@ -96,6 +107,9 @@ where
         let (level, target) = (event.metadata().level().as_str(), event.metadata().target());
         for (name, value) in [("timestamp", timestamp.as_str()), ("level", level), ("target", target)] {
             fields.0.insert(name.into(), value.into());
+        }
+        for (name, value) in of_request().into_iter().flatten() {
+            fields.0.insert(name.into(), (*value).into());
         }
         writeln!(writer, "{}", Value::Object(fields.0))
     }
@@ -142,6 +156,8 @@ impl Visit for JsonFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::context::{Context, Given};
+    use crate::telemetry::enter;
     use std::io;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::fmt::MakeWriter;
@@ -168,6 +184,12 @@ mod tests {
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -208,6 +230,28 @@ mod tests {
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{line}");
     }
 
+    #[test]
+    fn a_line_says_of_which_request_it_is() {
+        let context = Arc::new(Context::new(Given { request_id: Some("order-7"), span: None }, false, || 7));
+        let say = || {
+            enter(context.clone(), || tracing::info!(count = 7, "theirs"));
+            tracing::info!("nobody's");
+        };
+        let kept = Kept::default();
+        let text = tracing_subscriber::fmt().with_writer(kept.clone()).with_ansi(false).fmt_fields(OneLineFields);
+        tracing::subscriber::with_default(text.finish(), say);
+        let log = kept.text();
+        assert!(log.contains("theirs count=7 request_id=order-7 trace_id=00000000000000070000000000000007\n"), "{log}");
+        assert!(log.ends_with("nobody's\n"), "{log}");
+        let kept = Kept::default();
+        let json = tracing_subscriber::fmt().with_writer(kept.clone()).event_format(JsonLine).finish();
+        tracing::subscriber::with_default(json, say);
+        let lines: Vec<Value> = kept.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["request_id"], &lines[0]["count"]), (&"order-7".into(), &7.into()));
+        assert_eq!(lines[0]["trace_id"], "00000000000000070000000000000007");
+        assert_eq!(lines[1].get("request_id"), None);
+    }
+
     /// What is logged of all that could forge a line.
     fn logged<S: Subscriber + Send + Sync + 'static>(subscriber: impl Fn(Kept) -> S) -> String {
         let kept = Kept::default();
@@ -219,7 +263,7 @@ mod tests {
             tracing::info!(error = &error as &dyn std::error::Error, "said");
             tracing::info!("{}", "x".repeat(1 << 20));
         });
-        let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let log = kept.text();
         assert_eq!(log.lines().count(), 4, "{log}");
         assert!(log.chars().all(|c| c == '\n' || !c.is_control()), "{log}");
         assert!(!log.contains(['\u{2028}', '\u{202e}']), "{log}");

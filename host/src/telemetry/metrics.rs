@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// The label of a model or version that is not there.
 pub const UNKNOWN: &str = "unknown";
+/// The outcome of a request for one.
+pub const NOT_FOUND: &str = "not-found";
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Metrics {
     connections_ended: IntCounterVec,
     requests_refused: IntCounterVec,
     access_refused: IntCounterVec,
+    access_lines_dropped: IntCounter,
     files_in_use: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
@@ -104,6 +107,10 @@ impl Metrics {
                 "scry_access_refused_total",
                 "Requests that their client may not make, by reason.",
                 &["listener", "reason"],
+            )?,
+            access_lines_dropped: IntCounter::new(
+                "scry_access_log_dropped_total",
+                "Lines of the access log for which there was no room, or that could not be written.",
             )?,
             files_in_use: IntGaugeVec::new(
                 Opts::new("scry_file_in_use", "1 when a file's content is in use, 0 when it cannot be."),
@@ -202,13 +209,14 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 27] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 28] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
             Box::new(self.connections_ended.clone()),
             Box::new(self.requests_refused.clone()),
             Box::new(self.access_refused.clone()),
+            Box::new(self.access_lines_dropped.clone()),
             Box::new(self.files_in_use.clone()),
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
@@ -299,6 +307,11 @@ impl Metrics {
         self.access_refused.with_label_values(&[listener, reason]).inc();
     }
 
+    /// Lines of the access log that are lost.
+    pub(super) fn access_lines_dropped(&self, lines: u64) {
+        self.access_lines_dropped.inc_by(lines);
+    }
+
     /// Whether what a followed file holds is in use.
     pub fn file_in_use(&self, file: &str, is_in_use: bool) {
         self.files_in_use.with_label_values(&[file]).set(i64::from(is_in_use));
@@ -306,7 +319,7 @@ impl Metrics {
 
     /// A request that named no model or version that exists.
     pub fn refused(&self, model: &str) {
-        self.requests.with_label_values(&[model, UNKNOWN, "not-found"]).inc();
+        self.requests.with_label_values(&[model, UNKNOWN, NOT_FOUND]).inc();
     }
 
     /// The series of one model that every request of it counts in.

@@ -1,13 +1,21 @@
-//! Metrics and logs. Observes, never decides; label values are bounded by the
+//! Metrics and logs, and whose request they are of. Observes, never decides; label values are bounded by the
 //! catalog's own limits.
 
+mod access;
+pub mod context;
+mod current;
 mod log;
 mod metrics;
 mod scrape;
 mod series;
+pub mod trace_parent;
+pub mod trace_state;
 
+pub use access::{AccessLog, Entry, Head};
+pub use context::{Context, Prediction};
+pub use current::{current, enter, random, scope, with_current};
 pub use log::init as init_log;
-pub use metrics::{Metrics, UNKNOWN};
+pub use metrics::{Metrics, NOT_FOUND, UNKNOWN};
 pub use scrape::Scrape;
 pub use series::ModelSeries;
 

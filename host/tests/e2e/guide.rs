@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Blocks of commands that no test runs, by page and first line, and why not.
-const UNRUN: [(&str, &str, &str); 11] = [
+const UNRUN: [(&str, &str, &str); 12] = [
     ("README.md", "cargo run --release -- demo", "the page runs the demo below; the other command runs this test"),
     ("README.md", "pip install", INSTALLS),
     ("README.md", "cargo install", INSTALLS),
@@ -32,6 +32,7 @@ const UNRUN: [(&str, &str, &str); 11] = [
     ("docs/guide/clients.md", "pip install", "the tests have an environment of their own with these packages"),
     ("docs/guide/clients.md", "perf_analyzer", "`load_generator::` runs it, in that environment"),
     ("docs/guide/container.md", "docker build", "there is no container engine"),
+    ("docs/guide/signatures.md", "scry sign oci:", "`signatures::` signs in a registry"),
 ];
 const INSTALLS: &str = "it builds for minutes and changes the user's folder";
 

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod access;
+mod access_log;
 mod author;
 mod bench;
 mod bounded;
@@ -33,6 +34,7 @@ mod guide;
 mod hostile;
 mod http1;
 mod http2;
+mod identity;
 mod import;
 mod import_boosters;
 mod import_onnxml;

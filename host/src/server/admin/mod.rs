@@ -9,8 +9,6 @@ mod signature;
 mod validation;
 mod views;
 
-pub(in crate::server) use views::scrape;
-
 use crate::access::{Audit, Caller};
 use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
@@ -21,7 +19,7 @@ use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
-use crate::telemetry::unix_ms;
+use crate::telemetry::{current, enter, unix_ms};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Query, Request, State};
@@ -340,7 +338,7 @@ async fn drift(
     Parts(Path(model)): Parts<Path<String>>,
     Parts(Query(query)): Parts<Query<DriftQuery>>,
 ) -> Result<Response> {
-    let report = aside(&app, move |registry| {
+    let report = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::report(registry, &model, unix_ms())
     });
@@ -352,7 +350,7 @@ async fn drift(
 }
 
 async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
-    let export = aside(&app, move |registry| {
+    let export = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::export(&registry.routes().load(), &model)
     });
@@ -360,7 +358,7 @@ async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Resu
 }
 
 async fn state(app: App) -> Result<Response> {
-    let damage = aside(&app, Registry::damage).await?;
+    let damage = off_io_threads(&app, Registry::damage).await?;
     let routes = app.registry.routes().load_full();
     let mut state = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -402,12 +400,15 @@ async fn change<T: Serialize + Send + 'static>(
     app: App,
     change: impl FnOnce(&Registry) -> std::result::Result<T, ChangeError> + Send + 'static,
 ) -> Result<Response> {
-    reply(&aside(&app, change).await??)
+    reply(&off_io_threads(&app, change).await??)
 }
 
-async fn aside<T: Send + 'static>(app: &Shared, work: impl FnOnce(&Registry) -> T + Send + 'static) -> Result<T> {
-    let registry = app.registry.clone();
-    tokio::task::spawn_blocking(move || work(&registry)).await.map_err(|e| {
+async fn off_io_threads<T: Send + 'static>(
+    app: &Shared,
+    work: impl FnOnce(&Registry) -> T + Send + 'static,
+) -> Result<T> {
+    let (registry, context) = (app.registry.clone(), current());
+    tokio::task::spawn_blocking(move || enter(context, || work(&registry))).await.map_err(|e| {
         tracing::error!(error = %e, "an operator's request panicked; this is a bug in scry");
         HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed inside the host; see its log")
     })

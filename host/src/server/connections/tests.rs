@@ -44,6 +44,7 @@ async fn pending() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<&'static st
         connections_max: 2,
         timeouts: TIMEOUTS,
         metrics: Arc::new(Metrics::new().unwrap()),
+        access_log: None,
     };
     tokio::spawn(edge.serve(socket, stopping));
     (address, said, stop)

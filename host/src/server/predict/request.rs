@@ -9,6 +9,7 @@ use crate::server::error::{ERROR_ID, HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
 use crate::serving::{Reply, Request, Served, Taken};
+use crate::telemetry::current;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -69,6 +70,7 @@ pub(in crate::server) async fn predict(
         picked,
         taken: Taken::default(),
         noted: Noted::default(),
+        context: current(),
     };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
@@ -110,9 +112,9 @@ pub(in crate::server) async fn inflated(
 ) -> Result<Bytes, HttpError> {
     let (bytes, max_bytes) = (body.len(), app.body_max_bytes);
     let work = move |interrupt: &mut Interrupt<'_>| coding.inflate(&body, max_bytes, interrupt);
-    match app.predictor.beside(served, received, bytes, work).await {
+    match app.predictor.offload(served, received, bytes, work).await {
         Ok(Ok(body)) => Ok(body.into()),
-        Ok(Err(wrong)) => Err(wrong.told(coding, max_bytes)),
+        Ok(Err(wrong)) => Err(wrong.to_error(coding, max_bytes)),
         Err(error) => Err(app.predictor.unanswered(served, received, error).into()),
     }
 }
@@ -151,7 +153,7 @@ pub(in crate::server) async fn shorter(
 ) -> Option<Bytes> {
     let whole = body.clone();
     let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
-    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten()?;
+    let shorter = app.predictor.offload(served, received, body.len(), work).await.ok().flatten()?;
     (shorter.len() < body.len()).then(|| shorter.into())
 }
 
@@ -216,10 +218,10 @@ pub(in crate::server) fn header_timeout(headers: &HeaderMap) -> Result<Option<Du
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
     let millis = value.to_str().ok().and_then(whole_number);
     let wrong = || {
-        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        let found = shown(value);
         HttpError::new(
             StatusCode::BAD_REQUEST,
-            format!("header `x-request-timeout-ms`: expected milliseconds as a whole number, found `{found}`"),
+            format!("header `x-request-timeout-ms`: expected milliseconds as a whole number, found {found}"),
         )
     };
     millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)

@@ -11,7 +11,7 @@ use super::fallback::{fallback_inputs, fallback_outputs};
 use super::invoke::invoke;
 use super::version::ServedVersion;
 use crate::drift::{Arm, Paired};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, current, enter};
 use scry_card::{Batch, Field, Interrupt};
 use scry_catalog::{spread, takes};
 use scry_scheduler::Background;
@@ -73,7 +73,9 @@ impl ShadowArm {
             return;
         }
         let (arm, metrics, inputs, answer) = (self.clone(), metrics.clone(), inputs.clone(), answer.clone());
-        if !background.submit(move || arm.compare(&metrics, &inputs, &answer, live_took)) {
+        let context = current();
+        let compare = move || enter(context, || arm.compare(&metrics, &inputs, &answer, live_took));
+        if !background.submit(compare) {
             self.seen.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

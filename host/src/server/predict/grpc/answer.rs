@@ -2,6 +2,8 @@
 
 use super::coding::{Message, USED};
 use crate::server::compression::Coding;
+use crate::server::identity;
+use crate::telemetry::{self, current};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -9,15 +11,17 @@ use futures_util::stream::Stream;
 use hyper::body::Frame;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tonic::Status;
 
-/// Messages, with metadata before them; those that are compressed, in this way. An error is the last.
+/// Messages, with metadata before them; those that are compressed, in this way. An error is the last. What ends them says
+/// of which request they were.
 pub(super) fn answer<M>(metadata: HeaderMap, coding: Option<Coding>, messages: M) -> Response
 where
     M: Stream<Item = Result<Message, Status>> + Send + Unpin + 'static,
 {
-    let mut response = Response::new(Body::new(Answer { messages, has_ended: false }));
+    let mut response = Response::new(Body::new(Answer { messages, context: current(), has_ended: false }));
     *response.headers_mut() = metadata;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -29,6 +33,7 @@ where
 
 struct Answer<M> {
     messages: M,
+    context: Arc<telemetry::Context>,
     has_ended: bool,
 }
 
@@ -51,6 +56,7 @@ impl<M: Stream<Item = Result<Message, Status>> + Unpin> HttpBody for Answer<M> {
         if let Err(status) = status.add_header(&mut trailers) {
             trailers.insert(Status::GRPC_STATUS, HeaderValue::from(i32::from(status.code())));
         }
+        identity::tell(&self.context, &mut trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 

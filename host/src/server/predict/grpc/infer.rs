@@ -7,13 +7,15 @@ use super::permit::Permit;
 use super::status::{refuse, refused, status_of};
 use crate::access::Need;
 use crate::recording::Noted;
-use crate::server::compression::COMPRESSED_MIN_BYTES;
+use crate::server::compression::{COMPRESSED_MIN_BYTES, Wrong};
 use crate::server::edge::Answering;
 use crate::server::error::{HttpError, Refusal};
+use crate::server::head::shown;
 use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
 use crate::serving::{Reply, Request as Predict, Served, Taken};
+use crate::telemetry::{Context, current, scope};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
@@ -35,6 +37,7 @@ struct Asked {
     key: Option<String>,
     codings: Codings,
     permit: Permit,
+    context: Arc<Context>,
 }
 
 /// What is inflated of a message to find its model, which clients write first.
@@ -45,7 +48,13 @@ impl Asked {
         let headers = request.headers();
         let timeouts = [call_timeout(headers)?, header_timeout(headers)?];
         let until = timeouts.into_iter().flatten().min().map(|timeout| Instant::now() + timeout);
-        Ok(Self { until, key: header_key(headers)?, codings: Codings::of(headers)?, permit: Permit::of(request) })
+        Ok(Self {
+            until,
+            key: header_key(headers)?,
+            codings: Codings::of(headers)?,
+            permit: Permit::of(request),
+            context: current(),
+        })
     }
 }
 
@@ -105,7 +114,7 @@ fn answers(
                 return Some((Err(Status::deadline_exceeded(message)), None));
             }
         };
-        let answer = answer_in_stream(&app, message, &asked).await;
+        let answer = scope(asked.context.clone(), answer_in_stream(&app, message, &asked)).await;
         Some((Ok(answer), Some((app, messages, asked))))
     })
 }
@@ -134,6 +143,9 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
     let Message { bytes, coding } = message;
     let Some(coding) = coding else { return Ok(bytes) };
     let begun = coding.beginning(&bytes, BEGINNING_MAX_BYTES);
+    if begun.is_empty() {
+        return Err(Wrong::Damaged.to_error(coding, app.body_max_bytes));
+    }
     let model = model_of(&begun).ok_or_else(|| {
         let expected = format!("expected `model_name` within the first {BEGINNING_MAX_BYTES} bytes");
         let message = format!("the message is compressed: {expected}, found none");
@@ -176,6 +188,7 @@ async fn infer(
         picked: OnceLock::new(),
         taken: Taken::default(),
         noted: Noted::default(),
+        context: asked.context.clone(),
     };
     let reply = app.predictor.predict(request).await?;
     Ok((served, reply))
@@ -210,12 +223,9 @@ fn call_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
         })
     });
     let wrong = || {
-        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        let found = shown(value);
         let expected = "a number of up to eight digits and one of H, M, S, m, u, n";
-        HttpError::new(
-            StatusCode::BAD_REQUEST,
-            format!("metadata `grpc-timeout`: expected {expected}, found `{found}`"),
-        )
+        HttpError::new(StatusCode::BAD_REQUEST, format!("metadata `grpc-timeout`: expected {expected}, found {found}"))
     };
     read.map(Some).ok_or_else(wrong)
 }

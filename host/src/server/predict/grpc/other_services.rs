@@ -7,6 +7,7 @@ use super::coding::{Codings, Message, USED};
 use super::health::Health;
 use super::messages::Messages;
 use super::status::refused;
+use super::told::Told;
 use crate::server::edge::Answering;
 use crate::server::predict::state::Shared;
 use axum::body::{Body, Bytes};
@@ -26,12 +27,12 @@ use tower_service::Service;
 type Call = Box<dyn Fn(Request<Body>) -> Answering + Send + Sync>;
 
 /// The services by name.
-pub(super) struct Beside {
+pub(super) struct OtherServices {
     app: Arc<Shared>,
     services: Vec<(&'static str, Call)>,
 }
 
-impl Beside {
+impl OtherServices {
     /// Fails only where the descriptors that the host was built with do not read.
     pub(super) fn new(app: Arc<Shared>) -> Result<Self, Error> {
         let described = || {
@@ -89,7 +90,7 @@ where
         let answering = service.clone().call(request);
         Box::pin(async {
             let Ok(response) = answering.await;
-            response.map(Body::new)
+            response.map(|body| Body::new(Told::new(body)))
         })
     });
     (S::NAME, call)
