@@ -93,6 +93,12 @@ fn each_failure_is_recorded_under_the_id_that_its_answer_names() {
     assert!(trap["cause"].as_str().unwrap().contains("as told"), "{trap}");
     assert!(!trap["cause"].as_str().unwrap().contains("backtrace"), "{trap}");
     assert_eq!(group["count"], 2);
+    let url = format!("{}/v2/models/hostile/infer", host.prediction);
+    let traced = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [("x-request-id", "order-7"), ("traceparent", traced)];
+    let reply = host.send("POST", &url, &headers, rows("failed", &[1.0]).to_string().as_bytes());
+    let (named, _) = record(&host, &id(&reply));
+    assert_eq!((&named["request_id"], &named["trace_id"]), (&json!("order-7"), &json!(&traced[3..35])));
 }
 
 #[test]
