@@ -13,6 +13,7 @@ pub mod golden;
 pub mod import;
 pub mod offline;
 pub mod openapi;
+pub mod recording;
 pub mod registry;
 pub mod server;
 pub mod serving;

@@ -21,6 +21,8 @@ pub enum FileKind {
     Checkpoint,
     /// Counts of live rows, which no state depends on.
     Drift,
+    /// What is kept of errors, which no state depends on.
+    Errors,
     /// What is kept of a damaged file.
     Quarantine,
     /// What a crash left of an unfinished write.
@@ -62,6 +64,7 @@ impl FileKind {
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
             Self::Drift => "drift",
+            Self::Errors => "errors",
             Self::Quarantine => "quarantine",
             Self::Stale => "stale",
             Self::Build => "build",

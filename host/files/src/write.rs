@@ -1,7 +1,7 @@
 //! Every write in the data folder, step by step.
 //!
 //! A file is replaced as a whole: written beside, synced, renamed, its folder
-//! synced. Only the journal grows in place. Each step passes a failpoint.
+//! synced. Only the journal and the log of errors grow in place. Each step passes a failpoint.
 //! Never knows what is in a file.
 
 use super::FileError;

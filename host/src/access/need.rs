@@ -116,7 +116,7 @@ fn admin(method: &str, path: &[&str]) -> Need {
         // They are the same on every host, and a browser that shows the page has no token yet.
         ("GET", ["openapi.json" | "docs"] | ["docs", _]) => Need::Nothing,
         ("GET", ["metrics"]) => Need::Metrics,
-        ("GET", ["v1", "models" | "history" | "desired" | "state"]) => Need::Read,
+        ("GET", ["v1", "models" | "history" | "desired" | "state" | "errors"] | ["v1", "errors", _]) => Need::Read,
         ("GET", ["v1", "models", _] | ["v1", "models", _, "circuit" | "validation" | "drift"]) => Need::Read,
         ("GET", ["v1", "models", _, "drift", "counts"]) | ("POST", ["v2", "repository", "index"]) => Need::Read,
         ("POST", ["v1", "models"]) => Need::Publish,

@@ -112,6 +112,8 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("GET", "/v1/models/fraud/drift", "??---+---++"),
         ("GET", "/v1/models/fraud/drift/counts", "??---+---++"),
         ("GET", "/v1/history", "??---+---++"),
+        ("GET", "/v1/errors", "??---+---++"),
+        ("GET", "/v1/errors/019385e8-7c1a-7b52-9d0e-3f6f1a2b4c5d", "??---+---++"),
         ("GET", "/v1/desired", "??---+---++"),
         ("GET", "/v1/state", "??---+---++"),
         ("POST", "/v2/repository/index", "??---+---++"),

@@ -20,6 +20,7 @@ mod demo;
 mod deploy;
 mod doctor;
 mod drift;
+mod errors;
 mod export;
 mod failure;
 mod form;
@@ -110,6 +111,7 @@ enum Command {
     Rollback(rollback::Args),
     History(history::Args),
     Circuit(circuit::Args),
+    Errors(errors::Args),
     Drift(drift::Args),
     Withdraw(withdraw::Args),
     Export(export::Args),
@@ -166,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::run(&args),
         Command::History(args) => history::run(&args),
         Command::Circuit(args) => circuit::run(&args),
+        Command::Errors(args) => errors::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Withdraw(args) => withdraw::run(&args),
         Command::Export(args) => export::run(&args),

@@ -39,6 +39,12 @@ const HISTORY: &[Parameter] = &[
 
 const REFUSALS: &[Parameter] = &[query("limit", "integer", "The most; 20 without it, and never more than 1,000.")];
 
+const ERRORS: &[Parameter] = &[
+    query("model", "string", "Only errors of this model."),
+    query("since_ms", "integer", "Only causes with an error since then, in milliseconds of Unix time."),
+    query("limit", "integer", "The most causes; 20 without it, and never more than 1,000."),
+];
+
 const fn get(path: &'static str, id: &'static str, summary: &'static str, schema: &'static str) -> Operation {
     let answer = Answer::Json(schema);
     Operation { method: "get", path, id, summary, parameters: &[], body: None, answer, errors: LOOK }
@@ -88,6 +94,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     post("/v1/rollback", "restore", "Serve everything as at a state", "State", "Restored"),
     Operation { parameters: HISTORY, errors: LOOK_AT_ONE, ..get("/v1/history", "history", "Who changed what", "History") },
     Operation { parameters: REFUSALS, ..get("/v1/refusals", "refusals", "What this listener has refused lately", "Refusals") },
+    Operation { parameters: ERRORS, errors: LOOK_AT_ONE, ..get("/v1/errors", "errors", "Predictions that failed, by cause", "Errors") },
+    get_one("/v1/errors/{id}", "error", "A prediction that failed", "KeptError"),
     Operation {
         answer: Answer::Text(&["application/toml"]),
         errors: CHANGE,

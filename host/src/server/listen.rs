@@ -5,6 +5,7 @@ mod sockets;
 
 use crate::access::Surface;
 use crate::config::{Config, Shutdown};
+use crate::recording::Recording;
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::server::bound::{At, Bound, ServeError};
 use crate::server::descriptors::prediction_connections;
@@ -27,6 +28,7 @@ const METRICS_CONNECTIONS_MAX: usize = 16;
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
+    recording: Arc<Recording>,
     admin_token: &str,
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
@@ -40,7 +42,7 @@ pub async fn serve(
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let edges = edges(config, &registry, &secure, bound.prediction, &stopping, access_log.as_ref())?;
+    let edges = edges(config, &registry, &recording, &secure, bound.prediction, &stopping, access_log.as_ref())?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
@@ -67,6 +69,7 @@ pub async fn serve(
     serving.abort();
     let close = move || {
         keeper.close();
+        recording.close();
         access_log.iter().for_each(|log| log.close());
     };
     tokio::task::spawn_blocking(close).await.map_err(std::io::Error::other)?;
@@ -77,6 +80,7 @@ pub async fn serve(
 fn edges(
     config: &Config,
     registry: &Arc<Registry>,
+    recording: &Arc<Recording>,
     secure: &Secure,
     prediction: At,
     stopping: &Stopping,
@@ -84,7 +88,8 @@ fn edges(
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let (routes, ticker) = (registry.routes(), registry.ticker());
+    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, recording.clone())?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
@@ -97,7 +102,8 @@ fn edges(
         access_log: access_log.cloned(),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
-    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let kept = (audit, recording.clone());
+    let router = admin::router(registry.clone(), kept, prediction, stopping.clone(), component_max_bytes);
     let admin_edge = Edge {
         listener: "admin",
         app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),

@@ -1,32 +1,34 @@
 //! A request while it is being answered: counted once, by what became of it. Never answers one.
 
+use super::recorded;
+use super::request::Request;
 use super::routes::Served;
+use super::services::Services;
 use super::steps::{Steps, Taken};
-use crate::telemetry::{ANSWERED, Metrics, unix_ms};
+use crate::telemetry::{ANSWERED, unix_ms};
 use scry_sandbox::CallError;
-use std::num::NonZeroU128;
 use std::time::{Duration, Instant};
 
 /// A request that is being answered. When it is dropped before, its client
 /// went away.
 pub(super) struct Asked<'a> {
-    metrics: &'a Metrics,
+    services: &'a Services,
     served: &'a Served,
     received: Instant,
-    /// The trace that its caller records, which its time is an example of.
-    trace_id: Option<NonZeroU128>,
+    /// Where it was received.
+    request: Option<&'a Request>,
 }
 
 impl<'a> Asked<'a> {
     /// In flight from here on, until it is counted or dropped.
     pub(super) fn new(
-        metrics: &'a Metrics,
+        services: &'a Services,
         served: &'a Served,
         received: Instant,
-        trace_id: Option<NonZeroU128>,
+        request: Option<&'a Request>,
     ) -> Self {
         served.series.began();
-        Self { metrics, served, received, trace_id }
+        Self { services, served, received, request }
     }
 
     pub(super) fn answered(self, number: u32, taken: &Taken) {
@@ -41,13 +43,15 @@ impl<'a> Asked<'a> {
 
     /// There is no such version.
     pub(super) fn unknown(self) {
-        self.metrics.refused(&self.served.name);
+        self.services.metrics.refused(&self.served.name);
         self.served.series.ended();
         std::mem::forget(self);
     }
 
     fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
-        let (took, trace_id) = (self.received.elapsed(), self.trace_id);
+        let took = self.received.elapsed();
+        // Its time is an example of the trace that its caller records.
+        let trace_id = self.request.and_then(|request| request.context.recorded_trace());
         match self.served.versions.get(&number) {
             Some(Ok(target)) => {
                 target.series.answered(outcome, took, trace_id);
@@ -64,5 +68,8 @@ impl<'a> Asked<'a> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
+        if let Some(request) = self.request {
+            recorded::abandoned(&self.services.recording, request);
+        }
     }
 }

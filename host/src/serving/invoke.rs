@@ -5,9 +5,11 @@
 
 use super::stats::LastError;
 use super::version::ServedVersion;
+use crate::recording::Noted;
+use crate::recording::record::{Call, Failed, Limits, Used};
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
-use scry_sandbox::{CallError, CallLimits, Client, Spent};
+use scry_sandbox::{CallError, CallLimits, CallReport, Client, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 pub(super) fn invoke(
     target: &ServedVersion,
     inputs: &Batch,
-    requests: usize,
+    requests: &[&Noted],
     until: Instant,
     fair: Duration,
     stop: Option<Arc<dyn Client>>,
@@ -54,6 +56,7 @@ pub(super) fn invoke(
     if report.was_put_back {
         target.series.put_back();
     }
+    note(target, requests, &report, had);
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
         if let Some(unsaid) = target.log_limits.guest.take(now) {
@@ -73,9 +76,10 @@ pub(super) fn invoke(
             target.lane.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
             target.stats.steps().called(inputs.rows);
-            (0..requests).for_each(|_| target.stats.record(report.duration, None));
+            requests.iter().for_each(|_| target.stats.record(report.duration, None));
         }
-        Err(error) if requests > 1 => {
+        Err(error) if requests.len() > 1 => {
+            let requests = requests.len();
             tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
         }
         // That says nothing about the version.
@@ -107,4 +111,27 @@ pub(super) fn invoke(
         }
     }
     (report.outcome.map(|outputs| (outputs, report.duration)), report.spent)
+}
+
+/// Leaves a call where its requests' records find it: one that failed, or any where a record is to have all.
+fn note(target: &ServedVersion, requests: &[&Noted], report: &CallReport, had: Duration) {
+    let failure = report.outcome.as_ref().err().filter(|error| {
+        // Each is made again: alone, or on the pool.
+        requests.len() == 1 && !matches!(error, CallError::Abandoned)
+    });
+    for noted in requests {
+        noted.called(failure.is_some(), || Call {
+            model: target.model.as_str().into(),
+            version: target.version.number,
+            digest: target.digest_text.clone(),
+            used: Used { fuel: report.fuel, memory_bytes: report.memory_bytes, duration: report.duration },
+            limits: Limits { fuel: target.limits.fuel, memory_max_bytes: target.limits.memory_max_bytes, time: had },
+            requests: requests.len(),
+            failure: failure.map(|error| Failed {
+                reason: error.reason(),
+                cause: error.cause(),
+                backtrace: report.backtrace.clone(),
+            }),
+        });
+    }
 }

@@ -109,7 +109,9 @@ impl Call {
 
     fn answer(self) {
         let stop = Arc::new(Stop::Client(self.token));
-        let (attempt, spent) = invoke(&self.target, &self.inputs, 1, self.until, self.fair, Some(stop), &self.metrics);
+        let requests = [&self.request.noted];
+        let (attempt, spent) =
+            invoke(&self.target, &self.inputs, &requests, self.until, self.fair, Some(stop), &self.metrics);
         // Before the answer: its receiver must see the circuit's new state.
         self.pass.tell(&attempt);
         // The receiver is gone when the request has gone on without this job.
@@ -132,7 +134,8 @@ fn together(calls: Vec<Call>) {
     let stop = Arc::new(Stop::Clients(calls.iter().map(|call| call.token.clone()).collect()));
     calls.iter().for_each(Call::begin);
     if let Some(inputs) = inputs {
-        let (attempt, spent) = invoke(&target, &inputs, calls.len(), until, Duration::ZERO, Some(stop), &metrics);
+        let requests: Vec<_> = calls.iter().map(|call| &call.request.noted).collect();
+        let (attempt, spent) = invoke(&target, &inputs, &requests, until, Duration::ZERO, Some(stop), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;
             Ok(parts.into_iter().map(move |part| (part, took)))

@@ -16,6 +16,7 @@ mod limits;
 mod log_limits;
 mod pipeline;
 mod placement;
+mod recorded;
 mod request;
 mod routes;
 mod sampling;

@@ -8,6 +8,7 @@ use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated}
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
 use super::placement::{Placement, SLICE, offload, place};
+use super::recorded;
 use super::request::{Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
@@ -16,6 +17,7 @@ use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_ver
 use super::stop::Stop;
 use super::validation::Bypass;
 use super::version::ServedVersion;
+use crate::recording::Recording;
 use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
@@ -51,11 +53,12 @@ impl Predictor {
         queue_max: usize,
         ticker: Arc<Ticker>,
         metrics: Arc<Metrics>,
+        recording: Arc<Recording>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
-        Ok(Self { routes, pool, services: Arc::new(Services { metrics, background: Background::start()? }) })
+        Ok(Self { routes, pool, services: Arc::new(Services { metrics, recording, background: Background::start()? }) })
     }
 
     /// What is served now.
@@ -92,35 +95,36 @@ impl Predictor {
     }
 
     /// Counts a request that came no further than this.
-    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
+    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> Failure {
+        let record = recorded::unreceived(&self.services.recording, served, received, &error);
         let error = PredictError::NoAnswer(error);
         let number = served.serving.live;
         with_current(|context| context.note(|| unanswered(served, Some(number), error.outcome())));
-        Asked::new(&self.services.metrics, served, received, None).ended(number, error.outcome());
-        error
+        Asked::new(&self.services, served, received, None).ended(number, error.outcome());
+        Failure { record, ..error.into() }
     }
 
-    /// Whether a request would find room; one that would not is counted, and
-    /// worth no more time.
-    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
-        if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
-            return Ok(());
-        }
-        Err(self.unanswered(served, received, CallError::Overload))
+    /// Why a request would find no room: it is counted, and worth no more time.
+    pub fn refusal(&self, served: &Served, received: Instant) -> Option<Failure> {
+        let has_room = !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading);
+        (!has_room).then(|| self.unanswered(served, received, CallError::Overload))
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.
-    pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
+    pub async fn predict(&self, mut request: Request) -> Result<Reply, Failure> {
+        let services = &*self.services;
+        request.noted = services.recording.begins(&request.served.name);
         let request = Arc::new(request);
-        let (served, live) = (&request.served, request.served.serving.live);
-        let asked = Asked::new(&self.services.metrics, served, request.received, request.context.recorded_trace());
+        let (served, live) = (&*request.served, request.served.serving.live);
+        let asked = Asked::new(services, served, request.received, Some(&request));
         served.series.received(request.body.len());
         // It stays so where its client leaves.
         request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
-        let (number, ended) = self.answer(&request).await;
+        let (number, mut ended) = self.answer(&request).await;
         if let Ok(reply) = &ended {
             served.series.sent(reply.body.len());
         }
+        recorded::ended(&services.recording, &request, number, &mut ended);
         request.context.note(|| match &ended {
             Ok(reply) => reply.prediction(),
             Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
@@ -248,7 +252,10 @@ impl Predictor {
                     Err(error) => (number, Err(prepared.failure(PredictError::NoAnswer(error)))),
                 }
             }
-            Err(CallError::InvalidInput(message)) => (number, Err(prepared.failure(PredictError::Refused(message)))),
+            Err(CallError::InvalidInput(message)) => {
+                prepared.unanswered(request, message.clone());
+                (number, Err(prepared.failure(PredictError::Refused(message))))
+            }
             Err(error) => self.fall_back(request, prepared, error).await,
         }
     }
@@ -261,6 +268,7 @@ impl Predictor {
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
         let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
+        prepared.unanswered(request, prepared.checked.why());
         match self.fallback(request, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
@@ -273,6 +281,7 @@ impl Predictor {
     /// The version has not answered.
     async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
         let chain = request.served.chain(prepared.number);
+        prepared.unanswered(request, error.cause());
         match self.fallback(request, &prepared, chain, error.reason()).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
@@ -363,7 +372,10 @@ impl Predictor {
         let (theirs, written) = (request.clone(), answer.clone());
         let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
         let ended = match offload(&self.pool, &request.served, deadline, bytes, work).await {
-            Ok(Ok(written)) => Ok(Reply::new(written, &answer)),
+            Ok(Ok(written)) => {
+                request.noted.answered(|| answer.clone());
+                Ok(Reply::new(written, &answer))
+            }
             Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),
             Err(error) => Err(error.into()),
         };

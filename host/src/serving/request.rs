@@ -4,6 +4,7 @@ use super::routes::Served;
 use super::steps::Taken;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
+use crate::recording::{Noted, RecordId};
 use crate::telemetry::{ANSWERED, Context, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
@@ -40,6 +41,8 @@ pub struct Request {
     pub picked: OnceLock<u32>,
     /// What its steps took, as they are taken.
     pub taken: Taken,
+    /// What its stages leave for its record.
+    pub noted: Noted,
     /// Whose it is, for whatever tells of it.
     pub context: Arc<Context>,
 }
@@ -63,6 +66,8 @@ pub struct Reply {
     pub warnings: usize,
     /// Rows that were refused.
     pub refused_rows: usize,
+    /// Under which id there is a record of why a fallback answered.
+    pub record: Option<RecordId>,
 }
 
 /// A request that has no answer.
@@ -72,6 +77,8 @@ pub struct Failure {
     pub error: PredictError,
     /// Where things are in it; a short one is read again for its tensors.
     pub sent: Option<Sent>,
+    /// Under which id there is a record of it.
+    pub record: Option<RecordId>,
 }
 
 /// Why there is no answer.
@@ -118,6 +125,7 @@ impl Reply {
             degraded: answer.degraded,
             warnings: answer.remarks.warnings.len(),
             refused_rows: answer.remarks.refused_rows.len(),
+            record: None,
         }
     }
 
@@ -199,6 +207,14 @@ impl PredictError {
         matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
     }
 
+    /// Why, as operators see it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::NoAnswer(error) => error.cause(),
+            other => other.to_string(),
+        }
+    }
+
     /// How the request counts.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
@@ -224,7 +240,7 @@ impl From<Refused> for PredictError {
 
 impl From<PredictError> for Failure {
     fn from(error: PredictError) -> Self {
-        Self { error, sent: None }
+        Self { error, sent: None, record: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the stages of every request share.
 
+use crate::recording::Recording;
 use crate::telemetry::Metrics;
 use scry_scheduler::Background;
 use std::sync::Arc;
@@ -8,5 +9,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
+    pub(super) recording: Arc<Recording>,
     pub(super) background: Background,
 }

@@ -14,6 +14,7 @@ use super::stats::LastError;
 use super::stop::Stop;
 use super::validation::{Checked, by_schema};
 use super::version::ServedVersion;
+use crate::recording::record::Inputs;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
@@ -106,9 +107,10 @@ pub(super) fn prepare(
         Ok(checked) => {
             let took = began.elapsed();
             request.taken.read.took(took);
+            request.noted.read(|| Inputs { card: card.clone(), batch: checked.batch.clone() });
             Ok(Prepared { number, target, card, checked, deadline, reply, sent, took })
         }
-        Err(error) => Err((number, Failure { error, sent })),
+        Err(error) => Err((number, Failure { sent, ..error.into() })),
     })
 }
 
@@ -164,7 +166,8 @@ fn call(
     };
     let inputs = &prepared.checked.batch;
     let stop: Arc<dyn Client> = stop.clone();
-    let (attempt, spent) = invoke(target, inputs, 1, window.until, window.fair, Some(stop), &services.metrics);
+    let requests = [&request.noted];
+    let (attempt, spent) = invoke(target, inputs, &requests, window.until, window.fair, Some(stop), &services.metrics);
     pass.tell(&attempt);
     (attempt, Some(spent))
 }
@@ -216,8 +219,14 @@ pub(super) fn all_stages(
             written(request, prepared, answer, &stop)
         }
         Err(CallError::Abandoned) if is_slice => Outcome::Uncalled(prepared),
-        Err(CallError::InvalidInput(message)) => Outcome::Done(number, Err(PredictError::Refused(message).into())),
-        Err(error) if request.served.chain(number).is_empty() => Outcome::Done(number, Err(error.into())),
+        Err(CallError::InvalidInput(message)) => {
+            prepared.unanswered(request, message.clone());
+            Outcome::Done(number, Err(PredictError::Refused(message).into()))
+        }
+        Err(error) if request.served.chain(number).is_empty() => {
+            prepared.unanswered(request, error.cause());
+            Outcome::Done(number, Err(error.into()))
+        }
         Err(error) => Outcome::Failed(prepared, error),
     };
     (outcome, spent)
@@ -232,7 +241,11 @@ fn written(request: &Request, mut prepared: Box<Prepared>, answer: Answer, stop:
         Err(error) => return Outcome::Done(number, Err(error.into())),
     };
     match write(request, &prepared, &answer, &mut Interrupt::when(&is_over)) {
-        Ok(Ok(written)) => Outcome::Done(number, Ok(Reply::new(written, &answer))),
+        Ok(Ok(written)) => {
+            let reply = Reply::new(written, &answer);
+            request.noted.answered(|| Arc::new(answer));
+            Outcome::Done(number, Ok(reply))
+        }
         Ok(Err(error)) => Outcome::Done(number, Err(PredictError::Unwritten(error).into())),
         Err(Interrupted) if matches!(stop, Stop::Slice(_)) => Outcome::Unwritten(prepared, answer),
         Err(Interrupted) => Outcome::Done(number, Err(CallError::Overdue.into())),
@@ -258,7 +271,12 @@ pub(super) fn write(
 impl Prepared {
     /// No answer, though it could be read.
     pub(super) fn failure(self, error: PredictError) -> Failure {
-        Failure { error, sent: self.sent }
+        Failure { sent: self.sent, ..error.into() }
+    }
+
+    /// Leaves for the record why the version does not answer.
+    pub(super) fn unanswered(&self, request: &Request, cause: String) {
+        request.noted.unanswered(cause, Inputs { card: self.card.clone(), batch: self.checked.batch.clone() });
     }
 }
 

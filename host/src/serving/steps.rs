@@ -1,6 +1,7 @@
 //! How often each step of a version's requests was taken, and how long that took: sums, which statistics in the form of
 //! Triton's are made of. Never judges, never reads a clock.
 
+use crate::recording::record;
 use scry_os::threads::thread_index;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -63,6 +64,14 @@ pub struct Taken {
 /// Nanoseconds; 0 until it was taken.
 #[derive(Debug, Default)]
 pub(super) struct Step(AtomicU64);
+
+impl Taken {
+    /// As a record has it.
+    pub(super) fn recorded(&self) -> record::Steps {
+        let Self { queue, read, call, write } = self;
+        record::Steps { queue_ns: queue.ns(), read_ns: read.ns(), call_ns: call.ns(), write_ns: write.ns() }
+    }
+}
 
 impl Step {
     pub(super) fn took(&self, time: Duration) {

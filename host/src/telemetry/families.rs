@@ -62,6 +62,8 @@ pub(super) struct HostFamilies {
     pub(super) loads: IntCounterVec,
     pub(super) compile_seconds: Histogram,
     pub(super) swap_seconds: Histogram,
+    pub(super) records_lost: IntCounterVec,
+    pub(super) records_unwritten: IntGaugeVec,
     /// Without a series until a file is watched.
     pub(super) file_applied: IntGaugeVec,
 }
@@ -263,6 +265,16 @@ impl HostFamilies {
             )?,
             compile_seconds: seconds("scry_compile_seconds", "Loading a component: from the cache or by compiling.")?,
             swap_seconds: seconds("scry_swap_seconds", "From a change's request to its being served.")?,
+            records_lost: counters(
+                "scry_records_lost_total",
+                "Records of predictions that are not kept, by what is recorded and why.",
+                &["kind", "reason"],
+            )?,
+            records_unwritten: gauges(
+                "scry_records_unwritten",
+                "Records of predictions that are not on the disk yet.",
+                &["kind"],
+            )?,
             file_applied: gauges(
                 "scry_desired_state_applied",
                 "1 when the watched file is what was applied last, 0 when it could not be.",
@@ -271,7 +283,7 @@ impl HostFamilies {
         })
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 7] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 9] {
         [
             Box::new(self.instances.clone()),
             Box::new(self.put_back_mappings.clone()),
@@ -279,6 +291,8 @@ impl HostFamilies {
             Box::new(self.loads.clone()),
             Box::new(self.compile_seconds.clone()),
             Box::new(self.swap_seconds.clone()),
+            Box::new(self.records_lost.clone()),
+            Box::new(self.records_unwritten.clone()),
             Box::new(self.file_applied.clone()),
         ]
     }

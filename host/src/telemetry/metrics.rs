@@ -265,6 +265,16 @@ impl Metrics {
         self.models.circuit_transitions.with_label_values(&[model, to]).inc();
     }
 
+    /// Records that are not kept.
+    pub fn records_lost(&self, kind: &str, reason: &str, count: u64) {
+        self.host.records_lost.with_label_values(&[kind, reason]).inc_by(count);
+    }
+
+    /// Records that are not on the disk yet.
+    pub fn records_unwritten(&self, kind: &str, count: u64) {
+        self.host.records_unwritten.with_label_values(&[kind]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// Whether the watched file could be applied.
     pub fn file_applied(&self, applied: bool) {
         self.host.file_applied.with_label_values::<&str>(&[]).set(i64::from(applied));

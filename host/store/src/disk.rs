@@ -7,6 +7,7 @@
 //! cache.key                        authenticates the compile cache
 //! history.log                      every change, in sealed lines
 //! checkpoint.json                  a copy of the state after some change
+//! errors.log                       what is kept of errors, in sealed lines
 //! components/<hex>.wasm            components, by digest
 //! components/<hex>.wasm.dsse.json  who signed one
 //! cache/<engine>/<hex>-<model>.cwasm  compiled code

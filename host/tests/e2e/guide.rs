@@ -60,6 +60,7 @@ pages! {
     signatures: "docs/guide/signatures.md",
     watch: "docs/guide/watch.md",
     dashboards_and_alerts: "docs/guide/dashboards-and-alerts.md",
+    errors: "docs/guide/errors.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     doctor: "docs/guide/doctor.md",
     upgrade: "docs/guide/upgrade.md",

@@ -28,6 +28,7 @@ mod drift;
 mod echoes;
 mod edge;
 mod ends;
+mod errors;
 mod failures;
 mod files;
 mod grpc;

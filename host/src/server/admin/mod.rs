@@ -3,6 +3,7 @@
 
 mod backup;
 mod drift;
+mod errors;
 mod refusals;
 mod repository;
 mod signature;
@@ -10,6 +11,7 @@ mod validation;
 mod views;
 
 use crate::access::{Audit, Caller};
+use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
@@ -46,6 +48,7 @@ const PUBLISHES_MAX: usize = 8;
 struct Shared {
     registry: Arc<Registry>,
     audit: Arc<Audit>,
+    recording: Arc<Recording>,
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
@@ -62,14 +65,15 @@ type Result<T> = std::result::Result<T, HttpError>;
 /// The listener's routes.
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
-    audit: Arc<Audit>,
+    (audit, recording): (Arc<Audit>, Arc<Recording>),
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
     let (publishing, backing_up) = (Arc::new(Semaphore::new(PUBLISHES_MAX)), Arc::new(Semaphore::new(1)));
     let shared =
-        Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing, backing_up });
+        Shared { registry, audit, recording, prediction, stopping, component_max_bytes, publishing, backing_up };
+    let shared = Arc::new(shared);
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -94,6 +98,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/refusals", get(refusals::refusals))
+        .merge(errors::routes())
         .route("/v1/desired", get(export).put(apply))
         .route("/v1/backup", get(backup::backup))
         .route("/v1/gc", post(clean))

@@ -83,7 +83,7 @@ impl ShadowArm {
     fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration) {
         let columns = fallback_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
         let until = Instant::now() + self.target.limits.deadline;
-        let (outcome, _spent) = invoke(&self.target, &columns, 1, until, Duration::ZERO, None, metrics);
+        let (outcome, _spent) = invoke(&self.target, &columns, &[], until, Duration::ZERO, None, metrics);
         let mut differences = self.seen.differences();
         match outcome {
             Ok((outputs, took)) => {

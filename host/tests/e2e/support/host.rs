@@ -362,7 +362,9 @@ impl Reply {
         assert_eq!(reply.header("content-type"), Some("application/json"), "{}", reply.exchange);
         let json = reply.json();
         let message = json["error"].as_str().unwrap_or_else(|| panic!("{}", reply.exchange));
-        let is_known = |name: &String| name == "error" || name == "request_id" || (name == "errors" && status == 400);
+        let is_known = |name: &String| {
+            ["error", "error_id", "request_id"].contains(&name.as_str()) || (name == "errors" && status == 400)
+        };
         assert!(json.as_object().unwrap().keys().all(is_known), "{}", reply.exchange);
         for part in parts {
             assert!(message.contains(part), "no {part:?} in {}", reply.exchange);

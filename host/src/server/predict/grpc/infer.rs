@@ -6,6 +6,7 @@ use super::messages::Messages;
 use super::permit::Permit;
 use super::status::{refuse, refused, status_of};
 use crate::access::Need;
+use crate::recording::Noted;
 use crate::server::compression::{COMPRESSED_MIN_BYTES, Wrong};
 use crate::server::edge::Answering;
 use crate::server::error::{HttpError, Refusal};
@@ -129,7 +130,9 @@ async fn answer_in_stream(app: &Shared, message: Message, asked: &Asked) -> Mess
     match answered.await {
         Ok((served, reply)) => compressed(app, &served, received, in_stream(&reply.body), asked).await,
         Err(error) => {
-            let told = failed_in_stream(&plain, refused(app, error).message());
+            // A message in a stream has no metadata of its own.
+            let record = error.record.map(|id| format!(" (error id {id})")).unwrap_or_default();
+            let told = failed_in_stream(&plain, &format!("{}{record}", refused(app, error).message()));
             Message { bytes: told.into(), coding: None }
         }
     }
@@ -156,8 +159,10 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
 fn asked_for(app: &Shared, model: &str, asked: &Asked, received: Instant) -> Result<Arc<Served>, HttpError> {
     asked.permit.check(app, Need::Predict(model.to_owned()))?;
     let served = app.predictor.asked(model)?;
-    app.predictor.admit(&served, received)?;
-    Ok(served)
+    match app.predictor.refusal(&served, received) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(served),
+    }
 }
 
 /// The answer of the model that a message names.
@@ -182,9 +187,10 @@ async fn infer(
         format: Format::Grpc,
         picked: OnceLock::new(),
         taken: Taken::default(),
+        noted: Noted::default(),
         context: asked.context.clone(),
     };
-    let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
+    let reply = app.predictor.predict(request).await?;
     Ok((served, reply))
 }
 
