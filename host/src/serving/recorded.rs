@@ -95,7 +95,7 @@ fn of(served: &Served, received: Instant, version: Option<u32>, context: Option<
         id: RecordId::at(at_ms),
         at_ms,
         request_id: context.map(|context| context.request_id().into()),
-        trace_id: context.map(Context::trace_id),
+        trace_id: context.map(|context| context.trace_id().into()),
         model: served.name.as_str().into(),
         version,
         digest: target.map(|target| target.digest_text.clone()),
