@@ -11,8 +11,9 @@ use crate::server::descriptors::prediction_connections;
 use crate::server::edge::{Edge, routed};
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
-use crate::server::{admin, metrics, predict};
+use crate::server::{admin, dashboard, metrics, predict};
 use crate::serving::Predictor;
+use crate::telemetry::Hour;
 use secure::Secure;
 use sockets::Sockets;
 use std::sync::Arc;
@@ -34,13 +35,15 @@ pub async fn serve(
     let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
     let (stage, stopping) = Stopping::new();
-    let edges = edges(config, &registry, &secure, bound.prediction, &stopping)?;
+    let hour = Arc::new(Hour::default());
+    let edges = edges(config, &registry, &secure, &hour, bound.prediction, &stopping)?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
+        tokio::spawn(dashboard::sample(registry.clone(), hour)),
         tokio::spawn(refetch(registry)),
         tokio::spawn(secure.follow()),
     ];
@@ -68,6 +71,7 @@ fn edges(
     config: &Config,
     registry: &Arc<Registry>,
     secure: &Secure,
+    hour: &Arc<Hour>,
     prediction: At,
     stopping: &Stopping,
 ) -> std::io::Result<[Edge; 3]> {
@@ -85,7 +89,8 @@ fn edges(
         metrics: registry.shared_metrics(),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
-    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let router =
+        admin::router(registry.clone(), audit, hour.clone(), prediction, stopping.clone(), component_max_bytes);
     let admin_edge = Edge {
         listener: "admin",
         app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),

@@ -1,11 +1,14 @@
-//! Metrics and logs. Observes, never decides; label values are bounded by the
+//! Metrics, their last hour, and logs. Observes, never decides; label values are bounded by the
 //! catalog's own limits.
 
+mod counted;
+mod hour;
 mod log;
 mod metrics;
 mod scrape;
 mod series;
 
+pub use hour::{Brief, Calls, Counted, Ends, Fallbacks, Hour, Reason, Requests, VersionHour, WholeHour};
 pub use log::init as init_log;
 pub use metrics::{Metrics, UNKNOWN};
 pub use scrape::Scrape;

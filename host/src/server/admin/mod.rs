@@ -8,21 +8,23 @@ mod signature;
 mod validation;
 mod views;
 
-pub(in crate::server) use views::scrape;
+pub(in crate::server) use drift::{Staleness, role};
+pub(in crate::server) use views::{drifting, scrape};
 
 use crate::access::{Audit, Caller};
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
 use crate::server::compression::uncompressed;
+use crate::server::dashboard::{self, Dashboard};
 use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
-use crate::telemetry::unix_ms;
+use crate::telemetry::{Hour, unix_ms};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -48,10 +50,17 @@ struct Shared {
     registry: Arc<Registry>,
     audit: Arc<Audit>,
     prediction: At,
+    dashboard: Dashboard,
     stopping: Stopping,
     component_max_bytes: usize,
     /// Each publish holds a few copies of its component.
     publishing: Arc<Semaphore>,
+}
+
+impl FromRef<Arc<Shared>> for Dashboard {
+    fn from_ref(shared: &Arc<Shared>) -> Self {
+        shared.dashboard.clone()
+    }
 }
 
 type App = State<Arc<Shared>>;
@@ -62,12 +71,14 @@ type Result<T> = std::result::Result<T, HttpError>;
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
     audit: Arc<Audit>,
+    hour: Arc<Hour>,
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
     let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
-    let shared = Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing });
+    let dashboard = Dashboard::new(registry.clone(), hour, prediction, stopping.clone());
+    let shared = Arc::new(Shared { registry, audit, prediction, dashboard, stopping, component_max_bytes, publishing });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -98,6 +109,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/metrics", get(metrics))
         .merge(repository::routes())
         .merge(docs::routes())
+        .merge(dashboard::routes())
 }
 
 /// Refuses changes while the host ends: they could be lost or left half done.
@@ -221,7 +233,9 @@ struct HistoryQuery {
     limit: Option<usize>,
 }
 
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
+pub(in crate::server) fn count<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     whole_number(&text).map(Some).ok_or_else(|| D::Error::custom("limit: expected a whole number"))
 }
