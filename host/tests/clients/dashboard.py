@@ -247,13 +247,13 @@ def views(play, admin, token, failing, watched, folder):
         shown.close(expected=["/v1/errors?"])
 
 
-def dialog(shown, button, verb, command, fill=lambda page: None):
+def dialog(shown, button, verb, command, fill=lambda asked: None):
     """Presses a button, checks what the dialog says, and goes through with it."""
     page = shown.page
     page.get_by_role("button", name=button, exact=True).first.click()
     asked = page.get_by_role("dialog")
     expect(asked).to_be_visible()
-    fill(page)
+    fill(asked)
     expect(asked.locator("code")).to_have_text(command)
     shown.is_fit()
     asked.get_by_role("button", name=verb, exact=True).click()
@@ -276,11 +276,11 @@ def actions(play, admin, token, name, folder):
     def model():
         return shown.api(f"/v1/models/{name}")
 
-    def canary(page):
-        page.get_by_label("Version").select_option("2")
-        page.get_by_label("as a canary").check()
-        page.get_by_label("Share, %").fill("25")
-        page.get_by_label("Hold before it goes live, min").fill("30")
+    def canary(asked):
+        asked.get_by_label("Version").select_option("2")
+        asked.get_by_label("as a canary").check()
+        asked.get_by_label("Share, %").fill("25")
+        asked.get_by_label("Hold before it goes live, min").fill("30")
 
     asked = dialog(shown, "Deploy…", "Deploy", f"scry deploy {name} --to 2 --canary 25:30m,100", canary)
     expect(asked.locator(".outcome")).to_contain_text("golden")
@@ -297,19 +297,19 @@ def actions(play, admin, token, name, folder):
     assert model()["live"] == 2
     expect(page.locator(".serves")).to_contain_text("@2 live")
 
-    def shadow(page):
-        page.get_by_label("Version").select_option("1")
-        page.get_by_label("as a shadow").check()
-        page.get_by_label("Share, %").fill("50")
+    def shadow(asked):
+        asked.get_by_label("Version").select_option("1")
+        asked.get_by_label("as a shadow").check()
+        asked.get_by_label("Share, %").fill("50")
 
     done(shown, dialog(shown, "Deploy…", "Deploy", f"scry deploy {name} --shadow 1:50", shadow))
     assert model()["shadow"]["to"] == 1 and model()["shadow"]["percent"] == 50
     done(shown, dialog(shown, "End shadow…", "End the shadow", f"scry deploy {name} --no-shadow"))
     assert model()["shadow"] is None
 
-    def live(page):
-        page.get_by_label("Version").select_option("1")
-        page.get_by_label("live, for all requests").check()
+    def live(asked):
+        asked.get_by_label("Version").select_option("1")
+        asked.get_by_label("live, for all requests").check()
 
     done(shown, dialog(shown, "Deploy…", "Deploy", f"scry deploy {name} --to 1", live))
     assert model()["live"] == 1
@@ -327,8 +327,8 @@ def actions(play, admin, token, name, folder):
     assert not circuit()["forced"]
 
     # What the host refuses is said in its words, and nothing is changed.
-    def broken(page):
-        page.get_by_label("Version").select_option("3")
+    def broken(asked):
+        asked.get_by_label("Version").select_option("3")
 
     before = model()["live"]
     asked = dialog(shown, "Deploy…", "Deploy", f"scry deploy {name} --to 3", broken)
@@ -405,32 +405,33 @@ def many(play, admin, token, count):
     table = page.get_by_role("table", name="Models")
     assert int(table.get_attribute("aria-rowcount")) == int(count) + 1
     client = page.context.new_cdp_session(page)
-    client.send("Performance.enable")
+    # What the page itself uses of the processor, whatever else the machine does.
+    client.send("Performance.enable", {"timeDomain": "threadTicks"})
 
-    def cost():
+    def cost_ms():
         found = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
-        return sum(found[name] for name in ["ScriptDuration", "LayoutDuration", "RecalcStyleDuration"])
+        return 1000 * sum(found[name] for name in ["ScriptDuration", "LayoutDuration", "RecalcStyleDuration"])
 
-    began, start = cost(), time.monotonic()
-    frames = page.evaluate(
+    began = cost_ms()
+    page.evaluate(
         """async () => {
-          const gaps = [];
-          let last = performance.now();
+          const step = document.body.scrollHeight / 60;
           for (let i = 0; i < 60; i += 1) {
-            scrollBy(0, document.body.scrollHeight / 60);
+            scrollBy(0, step);
             await new Promise(requestAnimationFrame);
-            gaps.push(performance.now() - last);
-            last = performance.now();
           }
-          return gaps.sort((a, b) => a - b);
         }"""
     )
-    # Of the 60 frames of a way from top to bottom, half are drawn in time on any machine.
-    assert frames[30] < 50, frames
     expect(page.locator(f".rows .row[aria-rowindex='{int(count) + 1}']")).to_be_visible()
-    page.wait_for_timeout(11_000)
-    busy = (cost() - began) / (time.monotonic() - start)
-    assert busy < 0.25, f"{busy:.0%} of the time is spent on drawing"
+    # The whole list in a second, at three new rows a frame: hardly a frame is missed, even where nothing helps drawing.
+    frame_ms = (cost_ms() - began) / 60
+    assert frame_ms < 30, f"{frame_ms:.1f} ms a frame"
+    before = page.locator("#link").inner_text()
+    began = cost_ms()
+    expect(page.locator("#link")).not_to_have_text(before)
+    event_ms = cost_ms() - began
+    assert event_ms < 50, f"{event_ms:.1f} ms for what changes at once"
+    print(f"{frame_ms:.1f} ms a frame, {event_ms:.1f} ms an event")
     # Every row has its own link, in the order in which rows are seen.
     page.evaluate("scrollTo(0, 0)")
     page.locator("#only").focus()

@@ -80,7 +80,7 @@ fn the_last_hour_has_what_the_metrics_counted() {
     let host = failing();
     host.deploy(&["hostile", "--fallback", "steady"]).ok();
     (0..30).for_each(|_| drop(host.predict("steady", "", 1.0).status(200)));
-    (0..9).for_each(|_| drop(host.predict("hostile", "", 1.0).status(200)));
+    (0..9).for_each(|_| drop(host.predict("hostile", "well", 1.0).status(200)));
     for _ in 0..20 {
         assert!(host.predict("hostile", "trap", 1.0).status(200).header("scry-degraded").is_some());
     }
@@ -152,11 +152,15 @@ fn histograms_have_the_counts_of_the_training_data_and_of_live_rows() {
     // A canary is drawn beside the live version, in the same bins.
     publish(&host, &with(&features("steady", "triple"), &references, &Value::Null));
     host.deploy(&["steady", "--to", "2", "--canary", "50", "--allow-breaking"]).ok();
-    random.normal(400, 0.0).iter().for_each(|x| send(&host, &[*x]));
+    let ask = |x: f64| host.post("/v2/models/steady/infer", &rows("", &[x])).status(200);
+    let answered: Vec<_> = random.normal(400, 0.0).into_iter().map(ask).collect();
+    let of = |version| answered.iter().filter(|reply| reply.header("scry-version") == Some(version)).count();
+    let (live, tried) = (of("1"), of("2"));
+    assert!(live + tried == 400 && live.abs_diff(tried) < 10, "{live} {tried}");
     let drawn = host.admin_get("/v1/models/steady/drift/histograms?limit=1").status(200).json();
     let canary = drawn["versions"].as_array().unwrap().iter().find(|shown| shown["role"] == "canary").unwrap();
     let outputs = &canary["beside"]["outputs"];
-    assert_eq!((&outputs["before_rows"], &outputs["after_rows"]), (&json!(200), &json!(200)), "{outputs:#}");
+    assert_eq!((&outputs["before_rows"], &outputs["after_rows"]), (&json!(live), &json!(tried)), "{outputs:#}");
     let sum = |side: &str| {
         outputs["columns"][0][side]["counts"]
             .as_array()
@@ -165,7 +169,7 @@ fn histograms_have_the_counts_of_the_training_data_and_of_live_rows() {
             .map(|count| count.as_u64().unwrap())
             .sum::<u64>()
     };
-    assert_eq!((sum("before"), sum("after")), (200, 200));
+    assert_eq!((sum("before"), sum("after")), (live as u64, tried as u64));
     let none = host.admin_get("/v1/models/steady/drift/histograms?limit=0").status(200).json();
     let side = &none["versions"][0]["sides"]["inputs"];
     assert_eq!((&side["columns"], &side["column_count"]), (&json!([]), &json!(1)));

@@ -71,7 +71,8 @@ mod tests {
         sleep(2 * SAMPLE).await;
         // The first ones are an hour old by now, or nearly.
         assert!((59 * 6..=60 * 6).contains(&total()), "{}", total());
-        assert_eq!(hour.samples(), 3_610 / 5 + 1);
+        // One may be under way.
+        assert!((3_610 / 5..=3_610 / 5 + 1).contains(&hour.samples()), "{}", hour.samples());
         sleep(Duration::from_secs(3_600)).await;
         assert_eq!(total(), 0);
         sampling.abort();

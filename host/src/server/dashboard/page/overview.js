@@ -77,6 +77,15 @@ const dataOf = (model) => {
   return [live.data_age_days < 1 ? "< 1 day" : `${count(live.data_age_days)} days`, live.stale && "warn"];
 };
 
+/** Why versions did not answer in the last five minutes, whoever answered then. */
+const reasonsOf = (model) => {
+  const sums = new Map();
+  for (const { kind, reason, count: times } of model.hour?.reasons ?? []) {
+    if (kind !== "refused") sums.set(reason, (sums.get(reason) ?? 0) + times);
+  }
+  return [...sums].sort(([, a], [, b]) => b - a);
+};
+
 /** One row; `draw` changes what differs. */
 const row = (name) => {
   const cell = (kind, ...children) => el("div", { role: "cell", class: kind }, children);
@@ -112,9 +121,9 @@ const row = (name) => {
     late.draw(model.hour?.p50_us, model.hour?.p99_us, model.deadline_ms);
     const limit = model.deadline_ms ? ` of ${time(1000 * model.deadline_ms)}` : "";
     say(times, model.hour?.p99_us ? `${time(model.hour.p50_us)} · ${time(model.hour.p99_us)}${limit}` : `–${limit}`);
-    const reasons = (model.hour?.reasons ?? []).filter((reason) => reason.kind !== "refused");
+    const reasons = reasonsOf(model);
     const [said, more] = [problems[0]?.text ?? "", problems.length - 1];
-    say(why, reasons.length > 0 ? reasons.map((one) => `${one.reason} ${count(one.count)}`).join(", ") : more > 0 ? `${said} +${more}` : said);
+    say(why, reasons.length > 0 ? reasons.map(([reason, times]) => `${reason} ${count(times)}`).join(", ") : more > 0 ? `${said} +${more}` : said);
     mark(why, "title", problems.map((problem) => problem.text).join("\n"));
     for (const [at, [text, bad]] of [[circuit, circuitOf(model)], [data, dataOf(model)]]) {
       say(at, text);
@@ -139,11 +148,18 @@ export const overview = (state) => {
       el("label", { class: "check" }, only, "Only what needs a look"), found), list);
   const made = new Map();
   let shown = [];
+  let size = null;
+
+  /** Reads what scrolling does not change, so that it costs no layout. */
+  const measure = () => {
+    const height = parseFloat(getComputedStyle(body).getPropertyValue("--row"));
+    size = { height, begins: body.getBoundingClientRect().top + scrollY };
+  };
 
   /** Puts the rows in sight where they belong, in the order in which they are read. */
   const place = () => {
-    const height = parseFloat(getComputedStyle(body).getPropertyValue("--row"));
-    const top = body.getBoundingClientRect().top;
+    const { height, begins } = size;
+    const top = begins - scrollY;
     const from = Math.max(0, Math.floor(-top / height) - AHEAD);
     const to = Math.min(shown.length, Math.ceil((innerHeight - top) / height) + AHEAD);
     const focused = document.activeElement;
@@ -178,6 +194,7 @@ export const overview = (state) => {
     say(found, text || only.checked ? `${count(shown.length)} of ${count(all.length)}` : "");
     body.style.setProperty("--count", shown.length);
     mark(list, "aria-rowcount", shown.length + 1);
+    measure();
     place();
   };
 
@@ -199,11 +216,12 @@ export const overview = (state) => {
     }
   };
   addEventListener("scroll", onScroll, { passive: true });
-  addEventListener("resize", onScroll);
+  const onResize = () => { measure(); onScroll(); };
+  addEventListener("resize", onResize);
   addEventListener("keydown", onKey);
   const close = () => {
     removeEventListener("scroll", onScroll);
-    removeEventListener("resize", onScroll);
+    removeEventListener("resize", onResize);
     removeEventListener("keydown", onKey);
   };
   return { node, draw, close, title: "Scry" };
