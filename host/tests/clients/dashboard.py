@@ -142,11 +142,12 @@ class Browser:
         shifts = self.page.evaluate("shifts")
         assert sum(value for value, _ in shifts) < 0.001, shifts
 
-    def image(self, folder, name, full=False):
+    def image(self, folder, name, of=None):
         """As WebP, which the browser itself makes of its picture."""
         import base64
 
-        png = base64.b64encode(self.page.screenshot(full_page=full)).decode()
+        self.page.mouse.move(0, 0)
+        png = base64.b64encode((of or self.page).screenshot()).decode()
         maker = self.browser.new_page()
         convert = """async (png) => {
           const image = new Image();
@@ -226,10 +227,12 @@ def views(play, admin, token, failing, watched, folder):
         page.locator(".chart").first.focus()
         page.keyboard.press("ArrowLeft")
         expect(page.locator(".when").first).to_contain_text(re.compile(r"^\d\d:\d\d"))
-        page.locator(".brand").focus()
+        page.locator("main").focus()
         shown.is_fit()
-        if name != "phone":
-            shown.image(folder, f"dashboard-model-{name}")
+        if name == "light":
+            page.evaluate("scrollTo(0, 0)")
+            shown.image(folder, "dashboard-model")
+            shown.image(folder, "dashboard-drift", page.locator("section.drift"))
         shown.model(failing)
         expect(page.locator(".error-list .reason").first).to_contain_text("trap")
         shown.is_fit()
@@ -315,7 +318,7 @@ def actions(play, admin, token, name, folder):
     assert model()["live"] == 1
     done(shown, dialog(shown, "Roll back…", "Roll back", f"scry rollback {name}"))
     assert model()["live"] == 2
-    expect(page.locator(".changes li").first).to_contain_text("rollback")
+    expect(page.locator(".changes li").first).to_contain_text(f"roll back {name}")
 
     def circuit():
         return shown.api(f"/v1/models/{name}/circuit")

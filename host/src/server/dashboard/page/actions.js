@@ -1,6 +1,6 @@
 // What an operator can do: each in a dialog that says what will happen and which command does the same.
 
-import { copyable, count, el, say } from "./dom.js";
+import { copyable, count, el, say, short } from "./dom.js";
 import { change } from "./host.js";
 
 /** Asks, does, and shows what became of it. `plan` gives path, body and command of the form as it stands. */
@@ -25,7 +25,7 @@ const confirm = ({ title, about, fields, verb, danger, name, plan, act }) => {
     say(outcome, "The host proves the change before it makes it …");
     try {
       const made = await change(name, path, body);
-      const gates = (made.gates ?? []).map((gate) => el("li", {}, `${gate.gate} @${gate.version} `, el("small", { class: "num" }, `${gate.ms} ms ${gate.note ?? ""}`)));
+      const gates = (made.gates ?? []).map((gate) => el("li", {}, `${gate.gate} @${gate.version} `, el("small", { class: "num" }, `${short(gate.ms)} ms ${gate.note ?? ""}`)));
       outcome.replaceChildren(el("p", {}, made.number ? `Done: state ${made.number}.` : `Done: ${made.state}.`), gates.length > 0 ? el("ul", {}, gates) : "");
       go.dataset.done = "true";
       go.className = "strong";

@@ -7,7 +7,8 @@ const line = (values, x, y) => {
   let isOpen = false;
   values.forEach((value, i) => {
     if (value === null) { isOpen = false; return; }
-    path += `${isOpen ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
+    // A point alone is a dot.
+    path += `${isOpen ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}${isOpen ? "" : "h0"}`;
     isOpen = true;
   });
   return path;

@@ -14,6 +14,18 @@ const DRIFT_EVERY = 3;
 const VERSIONS = 8;
 const CHANGES = 50;
 
+// Of a host that is younger than an hour less is drawn, but not less than this.
+const SLOTS_MIN = 40;
+
+/** The hour from when the host began to count. */
+const sinceBegun = (hour) => {
+  if (!hour.began_ms) return hour;
+  const left = Math.min(hour.slots - SLOTS_MIN, Math.floor((hour.began_ms - hour.from_ms) / hour.slot_ms));
+  const cut = (version) => Object.fromEntries(Object.entries(version)
+    .map(([name, values]) => [name, Array.isArray(values) ? values.slice(left) : values]));
+  return { ...hour, slots: hour.slots - left, from_ms: hour.from_ms + left * hour.slot_ms, versions: hour.versions.map(cut) };
+};
+
 const perSlot = (hour, of) => Array.from({ length: hour.slots }, (_, i) =>
   (hour.began_ms && hour.from_ms + (i + 1) * hour.slot_ms <= hour.began_ms ? null : of(i)));
 
@@ -157,7 +169,7 @@ export const modelPage = (state, name) => {
     const model = state.models.get(name);
     if (!isOpen || !model) return;
     const changes = history?.changes ?? [];
-    if (hour) drawCharts(hour, model, changes);
+    if (hour) drawCharts(sinceBegun(hour), model, changes);
     if (detail) {
       act.detail = detail;
       parts.versions.draw([detail.versions, model.versions, detail.aliases], () => versionRows(detail, model, act));

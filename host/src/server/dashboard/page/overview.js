@@ -207,7 +207,7 @@ export const overview = (state) => {
     requestAnimationFrame(() => { isPlacing = false; place(); });
   };
   const onKey = (event) => {
-    if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
+    if (event.key === "/" && event.target !== search) {
       event.preventDefault();
       search.focus();
     } else if (event.key === "Escape" && event.target === search) {
