@@ -3,7 +3,7 @@
 //! A browser's `EventSource` sends no token, so the page reads the stream by `fetch`. A stream ends after a while, so that a
 //! token that is taken away ends with it, and when the host does.
 
-use super::overview::Overview;
+use super::overview::{Overview, ShownHost};
 use super::sampler::SAMPLE;
 use super::{Dashboard, Result};
 use crate::server::error::HttpError;
@@ -14,16 +14,33 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 /// After this a client has to ask, and be asked for its token, again.
 const STREAM_MAX: Duration = Duration::from_secs(300);
+/// For as long streams tell the same, so that many of them cost little more than one.
+const SHARED_MAX: Duration = Duration::from_secs(1);
+
+/// Everything as it is told, made once for all streams.
+#[derive(Debug)]
+struct Made {
+    at: Instant,
+    host: ShownHost,
+    /// Each with its hash, by its name.
+    models: HashMap<String, (u64, Box<RawValue>)>,
+}
+
+/// What was made last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared(Arc<Mutex<Option<Arc<Made>>>>);
 
 /// One client's stream.
 struct Told {
@@ -34,6 +51,17 @@ struct Told {
     /// What it was told of each model last.
     models: HashMap<String, u64>,
     _place: OwnedSemaphorePermit,
+}
+
+/// What one event has.
+#[derive(Serialize)]
+struct Change<'a> {
+    #[serde(flatten)]
+    host: &'a ShownHost,
+    /// Whether it has every model.
+    whole: bool,
+    models: Vec<&'a RawValue>,
+    gone: Vec<&'a String>,
 }
 
 /// Everything at once, then whatever changes.
@@ -51,6 +79,30 @@ pub(super) async fn events(State(dashboard): State<Dashboard>) -> Result<Respons
     Ok(Sse::new(events).into_response())
 }
 
+impl Shared {
+    /// What was made just now, else made anew. Whoever asks meanwhile waits for it.
+    async fn get(&self, dashboard: &Dashboard) -> Option<Arc<Made>> {
+        let mut last = self.0.lock().await;
+        if let Some(made) = last.as_ref().filter(|made| made.at.elapsed() < SHARED_MAX) {
+            return Some(made.clone());
+        }
+        let made = dashboard.aside(|dashboard| Made::of(Overview::of(dashboard, unix_ms()))).await.ok()?;
+        Some(last.insert(Arc::new(made.ok()?)).clone())
+    }
+}
+
+impl Made {
+    fn of(overview: Overview) -> serde_json::Result<Self> {
+        let models = overview.models.into_iter().map(|model| {
+            let json = serde_json::value::to_raw_value(&model)?;
+            let mut hasher = DefaultHasher::new();
+            json.get().hash(&mut hasher);
+            Ok((model.model, (hasher.finish(), json)))
+        });
+        Ok(Self { at: Instant::now(), host: overview.host, models: models.collect::<serde_json::Result<_>>()? })
+    }
+}
+
 impl Told {
     async fn next(&mut self) -> Option<Event> {
         tokio::select! {
@@ -60,34 +112,17 @@ impl Told {
             // The first one is at once.
             _ = self.ticks.tick() => {}
         }
-        let made = self.dashboard.aside(|dashboard| serde_json::to_value(Overview::of(dashboard, unix_ms()))).await;
-        let json = self.changed(made.ok()?.ok()?);
-        Some(Event::default().event("overview").data(json.to_string()))
+        let made = self.dashboard.shared.get(&self.dashboard).await?;
+        let json = self.changed(&made).ok()?;
+        self.models = made.models.iter().map(|(name, (hash, _))| (name.clone(), *hash)).collect();
+        Some(Event::default().event("overview").data(json))
     }
 
-    /// The same without the models that are as they were, and with the names of those that are gone.
-    fn changed(&mut self, mut overview: Value) -> Value {
-        let (mut models, is_whole) = (HashMap::new(), self.models.is_empty());
-        if let Some(list) = overview.get_mut("models").and_then(Value::as_array_mut) {
-            list.retain(|model| {
-                let name = model.get("model").and_then(Value::as_str).unwrap_or_default();
-                let now = hash(model);
-                models.insert(name.to_owned(), now);
-                self.models.get(name) != Some(&now)
-            });
-        }
-        let gone: Vec<_> = self.models.keys().filter(|name| !models.contains_key(*name)).cloned().collect();
-        if let Some(members) = overview.as_object_mut() {
-            members.insert("whole".into(), is_whole.into());
-            members.insert("gone".into(), gone.into());
-        }
-        self.models = models;
-        overview
+    /// The models that are not as they were told, and the names of those that are gone.
+    fn changed(&self, made: &Made) -> serde_json::Result<String> {
+        let is_new = |(name, (hash, _)): &(&String, &(u64, Box<RawValue>))| self.models.get(*name) != Some(hash);
+        let models = made.models.iter().filter(is_new).map(|(_, (_, json))| &**json).collect();
+        let gone = self.models.keys().filter(|name| !made.models.contains_key(*name)).collect();
+        serde_json::to_string(&Change { host: &made.host, whole: self.models.is_empty(), models, gone })
     }
-}
-
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

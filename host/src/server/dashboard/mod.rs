@@ -43,11 +43,13 @@ pub(super) struct Dashboard {
     prediction: At,
     stopping: Stopping,
     streams: Arc<Semaphore>,
+    shared: events::Shared,
 }
 
 impl Dashboard {
     pub(super) fn new(registry: Arc<Registry>, hour: Arc<Hour>, prediction: At, stopping: Stopping) -> Self {
-        Self { registry, hour, prediction, stopping, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { registry, hour, prediction, stopping, streams, shared: events::Shared::default() }
     }
 
     /// Has something made that grows with the models or columns, off the threads that do I/O.

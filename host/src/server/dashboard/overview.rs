@@ -8,10 +8,19 @@ use crate::serving::{CircuitState, Routes, Served};
 use crate::telemetry::Brief;
 use scry_catalog::{Model, Phase};
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 /// Everything that is served, in brief.
 #[derive(Debug, Serialize)]
 pub(super) struct Overview {
+    #[serde(flatten)]
+    pub(super) host: ShownHost,
+    pub(super) models: Vec<ShownModel>,
+}
+
+/// The host itself.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownHost {
     /// Unix time.
     at_ms: u64,
     /// The host's version.
@@ -22,13 +31,12 @@ pub(super) struct Overview {
     prediction: String,
     /// Whether the host serves what it should.
     ready: bool,
-    models: Vec<ShownModel>,
 }
 
 /// One model.
 #[derive(Debug, Serialize)]
-struct ShownModel {
-    model: String,
+pub(super) struct ShownModel {
+    pub(super) model: String,
     live: Option<u32>,
     deadline_ms: Option<u64>,
     /// Links of its fallback chain.
@@ -87,14 +95,14 @@ impl Overview {
             ShownModel { hour, ..of_model(registry, &routes, name, model, now_ms) }
         });
         let models = models.collect();
-        Self {
+        let host = ShownHost {
             at_ms: now_ms,
             version: env!("CARGO_PKG_VERSION"),
             number: routes.number,
             prediction: dashboard.prediction.to_string(),
-            ready: registry.ready().load(std::sync::atomic::Ordering::Relaxed),
-            models,
-        }
+            ready: registry.ready().load(Ordering::Relaxed),
+        };
+        Self { host, models }
     }
 }
 
