@@ -104,6 +104,15 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("GET", "/docs", "+++++++++++"),
         ("GET", "/docs/start.js", "+++++++++++"),
         ("GET", "/docs/start.js/", "??-------++"),
+        ("GET", "/", "+++++++++++"),
+        ("POST", "/", "??-------++"),
+        ("GET", "/dashboard", "+++++++++++"),
+        ("GET", "/dashboard/app.js", "+++++++++++"),
+        ("GET", "/dashboard/page/app.js", "??-------++"),
+        ("GET", "/v1/overview", "??---+---++"),
+        ("GET", "/v1/events", "??---+---++"),
+        ("GET", "/v1/models/fraud/hour", "??---+---++"),
+        ("GET", "/v1/models/fraud/drift/histograms", "??---+---++"),
         ("POST", "/docs", "??-------++"),
         ("GET", "/v1/models", "??---+---++"),
         ("GET", "/v1/models/fraud", "??---+---++"),
@@ -134,7 +143,7 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("POST", "/v1/models/fraud/deploy/", "??-------++"),
         ("GET", "//v1/models", "??-------++"),
         ("GET", "/v1/nothing", "??-------++"),
-        ("GET", "/", "??-------++"),
+        ("GET", "//", "??-------++"),
         ("GET", "*", "??-------++"),
     ] {
         assert_eq!(outcomes(Surface::Admin, method, path), expected, "{method} {path}");
@@ -369,7 +378,8 @@ proptest! {
     #[test]
     fn no_path_is_open_by_accident(method in "[A-Z]{3,7}", path in "(/[a-z0-9.%:]{0,8}){0,6}") {
         let need = Need::of(Surface::Admin, &method, &path);
-        let is_page = path == "/openapi.json" || path == "/docs" || path.starts_with("/docs/");
+        let is_file = path.starts_with("/docs/") || path.starts_with("/dashboard/");
+        let is_page = is_file || ["/", "/openapi.json", "/docs", "/dashboard"].contains(&path.as_str());
         prop_assert!((need != Need::Nothing || method == "GET" && is_page) && need != Need::Token);
         let is_listed = method == "OPTIONS" || ["/ping", "/v2/health/live", "/v2/health/ready"].contains(&path.as_str());
         prop_assert!(is_listed || Need::of(Surface::Prediction, &method, &path) != Need::Nothing);

@@ -3,10 +3,10 @@
 use super::operation::{Answer, Body, Operation, Parameter};
 
 pub(super) const ABOUT: &str = "Everything that changes what this host serves, and what only operators may see. Every \
-                                request but those for this document needs `Authorization: Bearer TOKEN`.";
+                                request but those for this document and for the dashboard's page needs `Authorization: Bearer TOKEN`.";
 
 /// What is open to everyone.
-pub(super) const OPEN: [&str; 3] = ["/openapi.json", "/docs", "/docs/{file}"];
+pub(super) const OPEN: [&str; 5] = ["/openapi.json", "/docs", "/docs/{file}", "/dashboard", "/dashboard/{file}"];
 
 /// The schemas that they name.
 pub(super) const SCHEMAS: &str = include_str!("admin.json");
@@ -32,6 +32,7 @@ const APPLY: &[Parameter] = &[
     query("dry_run", "boolean", "Only say what would change."),
     query("allow_breaking", "boolean", "Let callers of a model be broken."),
 ];
+const HISTOGRAMS: &[Parameter] = &[query("limit", "integer", "The most columns of each side; 24 without it.")];
 const HISTORY: &[Parameter] = &[
     query("model", "string", "Only changes of this model."),
     query("limit", "integer", "The most changes; 20 without it, and never more than 1,000."),
@@ -90,6 +91,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: Answer::JsonOrText("Drift"),
         ..get_one("/v1/models/{model}/drift", "drift", "Live rows beside the training data", "Drift")
     },
+    Operation {
+        parameters: HISTOGRAMS,
+        ..get_one("/v1/models/{model}/drift/histograms", "histograms", "Where live values and the training data fall", "Histograms")
+    },
+    get_one("/v1/models/{model}/hour", "hour", "What became of a model's requests in the last hour", "Hour"),
     get_one("/v1/models/{model}/drift/counts", "drift_counts", "The counts themselves", "Counts"),
     post("/v1/rollback", "restore", "Serve everything as at a state", "State", "Restored"),
     Operation { parameters: HISTORY, errors: LOOK_AT_ONE, ..get("/v1/history", "history", "Who changed what", "History") },
@@ -120,8 +126,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: Answer::Empty,
         ..post("/v2/repository/models/{model}/unload", "unload", "Withdraw a model", "Unload", "")
     },
+    get("/v1/overview", "overview", "Every model in brief", "Overview"),
+    Operation {
+        answer: Answer::Text(&["text/event-stream"]),
+        ..get("/v1/events", "events", "The same as a stream: events `overview`, each with the models that changed", "")
+    },
     get("/openapi.json", "openapi", "This document", "Document"),
     Operation { answer: Answer::Text(&["text/html"]), ..get("/docs", "docs", "This document as a page", "") },
+    Operation { answer: Answer::Text(&["text/html"]), ..get("/dashboard", "dashboard", "The dashboard; the same as `/`", "") },
+    Operation {
+        answer: Answer::Text(&["text/javascript", "text/css"]),
+        errors: LOOK_AT_ONE,
+        ..get("/dashboard/{file}", "dashboard_file", "A file of the dashboard", "")
+    },
     Operation {
         answer: Answer::Text(&["text/javascript", "text/css"]),
         errors: LOOK_AT_ONE,

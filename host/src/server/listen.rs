@@ -12,9 +12,9 @@ use crate::server::descriptors::prediction_connections;
 use crate::server::edge::{Edge, routed};
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
-use crate::server::{admin, metrics, predict};
+use crate::server::{admin, dashboard, metrics, predict};
 use crate::serving::Predictor;
-use crate::telemetry::AccessLog;
+use crate::telemetry::{AccessLog, Hour};
 use secure::Secure;
 use sockets::Sockets;
 use std::sync::Arc;
@@ -42,13 +42,15 @@ pub async fn serve(
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let edges = edges(config, &registry, &recording, &secure, bound.prediction, &stopping, access_log.as_ref())?;
+    let hour = Arc::new(Hour::default());
+    let edges = edges(config, &registry, &recording, &secure, &hour, bound.prediction, &stopping, access_log.as_ref())?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
+        tokio::spawn(dashboard::sample(registry.clone(), hour)),
         tokio::spawn(refetch(registry)),
         tokio::spawn(secure.follow()),
     ];
@@ -82,6 +84,7 @@ fn edges(
     registry: &Arc<Registry>,
     recording: &Arc<Recording>,
     secure: &Secure,
+    hour: &Arc<Hour>,
     prediction: At,
     stopping: &Stopping,
     access_log: Option<&Arc<AccessLog>>,
@@ -103,7 +106,7 @@ fn edges(
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
     let kept = (audit, recording.clone());
-    let router = admin::router(registry.clone(), kept, prediction, stopping.clone(), component_max_bytes);
+    let router = admin::router(registry.clone(), kept, hour.clone(), prediction, stopping.clone(), component_max_bytes);
     let admin_edge = Edge {
         listener: "admin",
         app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),

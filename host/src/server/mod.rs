@@ -7,6 +7,7 @@ mod bound;
 mod compression;
 mod connections;
 mod cors;
+mod dashboard;
 mod descriptors;
 mod docs;
 #[cfg(test)]

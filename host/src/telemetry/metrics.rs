@@ -25,7 +25,7 @@ pub const NOT_FOUND: &str = "not-found";
 pub struct Metrics {
     registry: Registry,
     listeners: ListenerFamilies,
-    models: ModelFamilies,
+    pub(super) models: ModelFamilies,
     calls: CallFamilies,
     host: HostFamilies,
 }

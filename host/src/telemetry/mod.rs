@@ -1,12 +1,14 @@
-//! Metrics and logs, and whose request they are of. Observes, never decides; label values are bounded by the
-//! catalog's own limits.
+//! Metrics, their last hour, and logs, and whose request they are of. Observes, never decides; label values are bounded
+//! by the catalog's own limits.
 
 mod access;
 pub mod context;
+mod counted;
 mod current;
 mod exemplars;
 mod exposition;
 mod families;
+mod hour;
 mod log;
 mod metrics;
 mod process;
@@ -19,6 +21,7 @@ pub use access::{AccessLog, Entry, Head};
 pub use context::{Context, Prediction};
 pub use current::{current, enter, random, scope, with_current};
 pub use exposition::TextForm;
+pub use hour::{Brief, Calls, Counted, Ends, Fallbacks, Hour, Reason, Requests, VersionHour, WholeHour};
 pub use log::init as init_log;
 pub use metrics::{Metrics, NOT_FOUND, UNKNOWN};
 pub use scrape::Scrape;

@@ -51,9 +51,15 @@ const PREDICTIONS: [(&str, &str, &str); 19] = [
     ("GET", "/v2/nothing", "??---4---44"),
 ];
 
-const CHANGES: [(&str, &str, &str, &str); 26] = [
+const CHANGES: [(&str, &str, &str, &str); 32] = [
     ("GET", "/docs", "", "22222222222"),
     ("GET", "/docs/start.js", "", "22222222222"),
+    ("GET", "/", "", "22222222222"),
+    ("GET", "/dashboard", "", "22222222222"),
+    ("GET", "/dashboard/app.js", "", "22222222222"),
+    ("GET", "/v1/overview", "", "??---2---22"),
+    ("GET", "/v1/models/steady/hour", "", "??---2---22"),
+    ("GET", "/v1/models/steady/drift/histograms", "", "??---2---22"),
     ("GET", "/openapi.json", "", "22222222222"),
     ("GET", "/metrics", "", "??----2--22"),
     ("GET", "/v1/models", "", "??---2---22"),
@@ -76,7 +82,7 @@ const CHANGES: [(&str, &str, &str, &str); 26] = [
     ("GET", "/v1/refusals", "", "??-------22"),
     ("DELETE", "/v1/models/steady", "", "??-------55"),
     ("GET", "/v1/nothing", "", "??-------44"),
-    ("GET", "/", "", "??-------44"),
+    ("GET", "//", "", "??-------44"),
     ("POST", "/v2/models/steady/infer", "{}", "??-------44"),
 ];
 

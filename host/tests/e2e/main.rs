@@ -19,6 +19,7 @@ mod comparisons;
 mod compiling;
 mod contract;
 mod crash;
+mod dashboard;
 mod deployers;
 mod described;
 mod desired;

@@ -10,20 +10,24 @@ mod signature;
 mod validation;
 mod views;
 
+pub(in crate::server) use drift::{Staleness, role};
+pub(in crate::server) use views::drifting;
+
 use crate::access::{Audit, Caller};
 use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
 use crate::server::compression::uncompressed;
+use crate::server::dashboard::{self, Dashboard};
 use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
-use crate::telemetry::{current, enter, unix_ms};
+use crate::telemetry::{Hour, current, enter, unix_ms};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -50,12 +54,19 @@ struct Shared {
     audit: Arc<Audit>,
     recording: Arc<Recording>,
     prediction: At,
+    dashboard: Dashboard,
     stopping: Stopping,
     component_max_bytes: usize,
     /// Each publish holds a few copies of its component.
     publishing: Arc<Semaphore>,
     /// Each backup holds a component.
     backing_up: Arc<Semaphore>,
+}
+
+impl FromRef<Arc<Shared>> for Dashboard {
+    fn from_ref(shared: &Arc<Shared>) -> Self {
+        shared.dashboard.clone()
+    }
 }
 
 type App = State<Arc<Shared>>;
@@ -66,14 +77,24 @@ type Result<T> = std::result::Result<T, HttpError>;
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
     (audit, recording): (Arc<Audit>, Arc<Recording>),
+    hour: Arc<Hour>,
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
     let (publishing, backing_up) = (Arc::new(Semaphore::new(PUBLISHES_MAX)), Arc::new(Semaphore::new(1)));
-    let shared =
-        Shared { registry, audit, recording, prediction, stopping, component_max_bytes, publishing, backing_up };
-    let shared = Arc::new(shared);
+    let dashboard = Dashboard::new(registry.clone(), hour, prediction, stopping.clone());
+    let shared = Arc::new(Shared {
+        registry,
+        audit,
+        recording,
+        prediction,
+        dashboard,
+        stopping,
+        component_max_bytes,
+        publishing,
+        backing_up,
+    });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -106,6 +127,7 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/metrics", get(metrics))
         .merge(repository::routes())
         .merge(docs::routes())
+        .merge(dashboard::routes())
 }
 
 /// Refuses changes while the host ends: they could be lost or left half done.
@@ -229,7 +251,9 @@ struct HistoryQuery {
     limit: Option<usize>,
 }
 
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
+pub(in crate::server) fn count<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     whole_number(&text).map(Some).ok_or_else(|| D::Error::custom("limit: expected a whole number"))
 }

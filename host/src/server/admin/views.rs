@@ -193,6 +193,7 @@ fn share(served: &Served, number: u32) -> f64 {
     }
 }
 
-fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
+/// Sides in whose running epoch columns drift.
+pub(in crate::server) fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
     watch.sides().map(Series::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
 }
