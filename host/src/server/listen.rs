@@ -42,15 +42,15 @@ pub async fn serve(
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let hour = Arc::new(Hour::default());
-    let edges = edges(config, &registry, &recording, &secure, &hour, bound.prediction, &stopping, access_log.as_ref())?;
+    let observers = Observers { recording, hour: Arc::default(), access_log };
+    let edges = edges(config, &registry, &secure, &observers, bound.prediction, &stopping)?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
-        tokio::spawn(dashboard::sample(registry.clone(), hour)),
+        tokio::spawn(dashboard::sample(registry.clone(), observers.hour.clone())),
         tokio::spawn(refetch(registry)),
         tokio::spawn(secure.follow()),
     ];
@@ -71,27 +71,33 @@ pub async fn serve(
     serving.abort();
     let close = move || {
         keeper.close();
-        recording.close();
-        access_log.iter().for_each(|log| log.close());
+        observers.recording.close();
+        observers.access_log.iter().for_each(|log| log.close());
     };
     tokio::task::spawn_blocking(close).await.map_err(std::io::Error::other)?;
     Ok(())
+}
+
+/// What keeps something of requests, beside the metrics.
+struct Observers {
+    recording: Arc<Recording>,
+    hour: Arc<Hour>,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 /// What answers on the listeners for predictions, changes, and metrics.
 fn edges(
     config: &Config,
     registry: &Arc<Registry>,
-    recording: &Arc<Recording>,
     secure: &Secure,
-    hour: &Arc<Hour>,
+    observers: &Observers,
     prediction: At,
     stopping: &Stopping,
-    access_log: Option<&Arc<AccessLog>>,
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
     let (routes, ticker) = (registry.routes(), registry.ticker());
+    let Observers { recording, hour, access_log } = observers;
     let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, recording.clone())?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
@@ -102,7 +108,7 @@ fn edges(
         connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
     let kept = (audit, recording.clone());
@@ -114,7 +120,7 @@ fn edges(
         connections_max: changes.connections_max,
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
     };
     let router = metrics::router(registry.clone());
     let metrics_edge = Edge {
@@ -124,7 +130,7 @@ fn edges(
         connections_max: METRICS_CONNECTIONS_MAX,
         timeouts: admin_edge.timeouts,
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
     };
     Ok([prediction_edge, admin_edge, metrics_edge])
 }
