@@ -128,10 +128,10 @@ fn show(told: &Value) {
     let since = time(group.get("first_ms"));
     row("cause seen", &format!("{} since {since}Z", counted(whole(group, "count"), "time")));
     match is_kept {
-        true => row("next", &format!("scry replay {id}")),
+        true => row("next", &format!("scry errors {id} --json has the input")),
         false => row(
             "next",
-            &format!("keep what is sent to repeat it: `errors.input_models = [\"{}\"]`", text(record, "model")),
+            &format!("keep what is sent, to repeat it: `errors.input_models = [\"{}\"]`", text(record, "model")),
         ),
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn invoke(
                 target.lane.failed();
             }
             let (digest, cause) = (target.version.digest, error.to_string());
-            let last = LastError::new(unix_ms(), error.reason(), &cause);
+            let last = LastError::new(unix_ms(), error.reason(), &error.cause());
             match is_awaited {
                 true => {
                     target.stats.inline().failed();

@@ -234,7 +234,7 @@ def views(play, admin, token, failing, watched, folder):
             shown.image(folder, "dashboard-model")
             shown.image(folder, "dashboard-drift", page.locator("section.drift"))
         shown.model(failing)
-        expect(page.locator(".error-list .reason").first).to_contain_text("trap")
+        expect(page.locator(".error-list .reason").filter(has_text="trap").first).to_be_visible()
         shown.is_fit()
         # Two further events change numbers, and move nothing.
         before = page.locator("#link").inner_text()
@@ -246,8 +246,7 @@ def views(play, admin, token, failing, watched, folder):
         cookies = page.context.cookies()
         kept = page.evaluate("[JSON.stringify(localStorage), document.cookie]")
         assert not cookies and token not in kept[0] and not kept[1], (cookies, kept)
-        # A host that keeps no errors has no such path.
-        shown.close(expected=["/v1/errors?"])
+        shown.close()
 
 
 def dialog(shown, button, verb, command, fill=lambda asked: None):

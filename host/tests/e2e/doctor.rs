@@ -28,10 +28,8 @@ fn says(told: &Value, about: &str, level: &str, parts: &[&str], next: &str) {
 /// Of a folder without a host, with ports that are free.
 fn doctor(data: &Path) -> Command {
     let mut command = scry();
-    command
-        .args(["doctor", "--json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-        .arg("--data")
-        .arg(data);
+    command.env("SCRY_LISTEN", "127.0.0.1:0").args(["doctor", "--json", "--admin-listen", "127.0.0.1:0"]);
+    command.arg("--data").arg(data);
     command
 }
 

@@ -90,7 +90,7 @@ fn each_failure_is_recorded_under_the_id_that_its_answer_names() {
         );
     }
     let (trap, group) = record(&host, &id(&host.predict("hostile", "trap", 1.5)));
-    assert!(trap["cause"].as_str().unwrap().contains("as told"), "{trap}");
+    assert!(trap["cause"].as_str().unwrap().contains("unreachable"), "{trap}");
     assert!(!trap["cause"].as_str().unwrap().contains("backtrace"), "{trap}");
     assert_eq!(group["count"], 2);
     let url = format!("{}/v2/models/hostile/infer", host.prediction);
@@ -232,12 +232,12 @@ fn the_command_shows_causes_and_one_error_with_what_to_do_next() {
     host.scry(&["errors"]).ok();
     let reply = host.predict("hostile", "trap", 1.0);
     let listed = host.scry(&["errors", "--model", "hostile", "--since", "1h"]).ok();
-    shows(&listed, &["1 error", "hostile@1", "trap", "as told", &format!("newest {}, 1 record kept", id(&reply))]);
+    shows(&listed, &["1 error", "hostile@1", "trap", "unreachable", &format!("newest {}, 1 record kept", id(&reply))]);
     assert_eq!(host.scry(&["errors", "--model", "other"]).ok().stdout, "");
     let shown = host.scry(&["errors", &id(&reply)]).ok();
     shows(
         &shown,
-        &["hostile@1 sha256:", "as told", "fuel ", "memory ", "backtrace", "1 time since", "errors.input_models"],
+        &["hostile@1 sha256:", "unreachable", "fuel ", "memory ", "backtrace", "1 time since", "errors.input_models"],
     );
     host.scry(&["errors", "1"]).code(2).says(&["expected a record's id"]);
     host.scry(&["errors", "--since", "soon"]).code(2).says(&["30m"]);

@@ -460,5 +460,5 @@ fn of_a_body_that_comes_after_its_deadline() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let says = "the request came too late: it was not there and read within its deadline of 1 ms";
-    assert!(answer.starts_with("HTTP/1.1 504") && answer.ends_with(&format!("{{\"error\":\"{says}\"}}")), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 504") && answer.contains(&format!("{{\"error\":\"{says}\",")), "{answer}");
 }

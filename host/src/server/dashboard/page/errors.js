@@ -1,4 +1,4 @@
-// The last errors of a model, each with the command that repeats it where the host has kept its input.
+// The last errors of a model, each with the command that shows all of it where the host has kept it.
 
 import { clock, copyable, count, el } from "./dom.js";
 import { Refused, look } from "./host.js";
@@ -32,7 +32,7 @@ const line = (error) => el("li", {},
   el("p", {}, el("b", { class: "reason" }, error.reason), error.version && el("span", { class: "num" }, ` @${error.version}`),
     error.count > 1 && el("span", { class: "num" }, ` × ${count(error.count)}`), el("small", { class: "num" }, ` ${new Date(error.at_ms).toLocaleDateString("en-CA")} ${clock(error.at_ms)}`)),
   el("p", { class: "message" }, error.message),
-  error.id && el("p", {}, el("span", { class: "unseen" }, "Repeat this: "), copyable(`scry replay ${error.id}`)));
+  error.id && el("p", {}, el("span", { class: "unseen" }, "Show all of it: "), copyable(`scry errors ${error.id}`)));
 
 export const errorsSection = () => {
   const part = section("Last errors", "errors");
