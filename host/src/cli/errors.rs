@@ -127,12 +127,9 @@ fn show(told: &Value) {
     let is_kept = show_input(record.get("input").unwrap_or(&none));
     let since = time(group.get("first_ms"));
     row("cause seen", &format!("{} since {since}Z", counted(whole(group, "count"), "time")));
-    match is_kept {
-        true => row("next", &format!("scry errors {id} --json has the input")),
-        false => row(
-            "next",
-            &format!("keep what is sent, to repeat it: `errors.input_models = [\"{}\"]`", text(record, "model")),
-        ),
+    if !is_kept {
+        let model = text(record, "model");
+        row("next", &format!("keep what is sent, to repeat it: `errors.input_models = [\"{model}\"]`"));
     }
 }
 
@@ -150,8 +147,8 @@ fn show_call(call: &Value) {
 
 /// Whether all of it is kept.
 fn show_input(input: &Value) -> bool {
-    let (bytes, form, rows) = (counted(whole(input, "bytes"), "byte"), text(input, "format"), text(input, "rows"));
-    let rows = if rows.is_empty() { rows } else { format!(", {rows} rows") };
+    let (bytes, form) = (counted(whole(input, "bytes"), "byte"), text(input, "format"));
+    let rows = input.get("rows").map(|_| format!(", {}", counted(whole(input, "rows"), "row"))).unwrap_or_default();
     match text(input, "sha256") {
         none if none.is_empty() => row("input", "not received"),
         sha256 => {
