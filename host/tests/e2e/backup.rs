@@ -250,7 +250,7 @@ fn what_a_host_lacks_is_named_by_both() {
     back_up(&host, &file).ok().says(&["warning: the backup lacks", &gone.digest]);
     restore(&file, &dir.path().join("data")).ok().says(&["warning: the backup lacks", &gone.digest]);
     let other = host_on(dir);
-    assert_eq!(other.predict("steady", "", 10.0).status(200).y(), 0.5, "the fallback");
+    other.predict("steady", "", 10.0).error(503, &["is not in the store"]);
     other.publish(&gone);
     assert_eq!(other.predict("steady", "", 10.0).status(200).y(), 30.0);
 }

@@ -145,7 +145,7 @@ fn models_shows_what_people_ask_of_a_model() {
         "steady  (live: 1, deadline 9000 ms)",
         &format!("@1    {first}  ready  99.5 %  2 requests, 0 failed  circuit closed"),
         &format!("@2    {second}  ready  0.5 %  1 requests, 1 failed  circuit closed"),
-        ": too large for a fragile model\n",
+        ": too large for a fragile model wasm trap: ",
         "@champion = 1",
         "canary: version 2 on 0.5 % (step 1 of 1): waits for --promote;",
         "falls back to steady@3",
