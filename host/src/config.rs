@@ -9,6 +9,7 @@ mod listen;
 mod log;
 mod retired;
 mod security;
+mod traces;
 mod trust;
 
 pub use listen::resolve;
@@ -17,6 +18,7 @@ pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
 pub use log::{AccessFormat, AccessLines, Log, LogFormat};
 pub use security::{Access, MetricsListener, Tls};
+pub use traces::{TraceEnvironment, TraceProtocol, Traces};
 pub use trust::Trust;
 
 use retired::{RETIRED, Retired, take_out};
@@ -63,6 +65,8 @@ pub struct Config {
     pub validation: Validation,
     /// The log on stderr, and the access log.
     pub log: Log,
+    /// Where the spans of predictions go.
+    pub traces: Traces,
     /// How a host ends.
     pub shutdown: Shutdown,
     /// Warnings about the file, for the log.
@@ -370,6 +374,7 @@ impl Config {
         prediction.check_clients()?;
         self.trust.check()?;
         self.log.check()?;
+        self.traces.check()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

@@ -2,7 +2,7 @@
 
 use super::{
     Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, MetricsListener,
-    Registries, Shutdown, Trust, Validation,
+    Registries, Shutdown, Traces, Trust, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -26,6 +26,7 @@ impl Default for Config {
             limits: Limits::default(),
             validation: Validation::default(),
             log: Log::default(),
+            traces: Traces::default(),
             shutdown: Shutdown::default(),
             warnings: Vec::new(),
         }

@@ -14,6 +14,7 @@ use crate::server::watchdog::Timeouts;
 use crate::server::{admin, metrics, predict};
 use crate::serving::Predictor;
 use crate::telemetry::AccessLog;
+use crate::telemetry::traces::{Sampler, Traces};
 use secure::Secure;
 use sockets::Sockets;
 use std::sync::Arc;
@@ -34,13 +35,14 @@ pub async fn serve(
     let sockets = Sockets::bind(config).await?;
     let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
+    let traces = Traces::open(&config.traces, registry.shared_metrics())?.map(Arc::new);
     let (stage, stopping) = Stopping::new();
     let access_log =
         AccessLog::open(&config.log, registry.shared_metrics()).map_err(|error| match &config.log.access_file {
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let edges = edges(config, &registry, &secure, bound.prediction, &stopping, access_log.as_ref())?;
+    let edges = edges(config, &registry, &secure, bound.prediction, &stopping, access_log.as_ref(), traces.clone())?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
@@ -59,8 +61,16 @@ pub async fn serve(
     tracing::info!(how = ?first, grace_ms, drain_ms, "stopping: not ready, each connection has its last answer");
     watching.iter().for_each(tokio::task::JoinHandle::abort);
     let times = Times { grace: Duration::from_millis(grace_ms), drain: Duration::from_millis(drain_ms) };
-    match shutdown::end(first, times, &stage, stop(), &mut serving).await {
+    // What was traced goes out in what is left of the time.
+    let finishing = async {
+        let _ = (&mut serving).await;
+        if let Some(traces) = traces {
+            traces.flush().await;
+        }
+    };
+    match shutdown::end(first, times, &stage, stop(), finishing).await {
         Ended::Drained => {}
+        Ended::Overdue if serving.is_finished() => tracing::warn!("the drain time is over; spans that wait are lost"),
         Ended::Overdue => tracing::warn!("the drain time is over; open requests are dropped"),
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
@@ -81,10 +91,12 @@ fn edges(
     prediction: At,
     stopping: &Stopping,
     access_log: Option<&Arc<AccessLog>>,
+    traces: Option<Arc<Traces>>,
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
-    let predictor = Predictor::new(registry.routes(), threads, compute.queue_max, registry.ticker(), metrics)?;
+    let (routes, ticker) = (registry.routes(), registry.ticker());
+    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, traces)?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
@@ -95,6 +107,7 @@ fn edges(
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
         access_log: access_log.cloned(),
+        sampler: Sampler::new(&config.traces),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
     let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
@@ -106,6 +119,7 @@ fn edges(
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
         access_log: access_log.cloned(),
+        sampler: Sampler::default(),
     };
     let router = metrics::router(registry.clone());
     let metrics_edge = Edge {
@@ -116,6 +130,7 @@ fn edges(
         timeouts: admin_edge.timeouts,
         metrics: registry.shared_metrics(),
         access_log: access_log.cloned(),
+        sampler: Sampler::default(),
     };
     Ok([prediction_edge, admin_edge, metrics_edge])
 }

@@ -4,6 +4,7 @@
 //! Never decides what follows from a failure.
 
 use super::stats::LastError;
+use super::trail::{Ran, Track};
 use super::version::ServedVersion;
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
@@ -15,19 +16,20 @@ use std::time::{Duration, Instant};
 pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
 /// Runs a version; operators see what the client won't. With less time than
-/// `fair`, running out of it is not the version's fault. A call for several
-/// `requests` that fails has no culprit yet: each request is made again alone.
+/// `fair`, running out of it is not the version's fault. Each request has a track;
+/// a call for several that fails has no culprit yet: each request is made again alone.
 pub(super) fn invoke(
     target: &ServedVersion,
     inputs: &Batch,
-    requests: usize,
+    tracks: &[Track<'_>],
     until: Instant,
     fair: Duration,
     stop: Option<Arc<dyn Client>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
-    let is_awaited = stop.is_some();
-    let limits = CallLimits { deadline: until, client: stop.clone(), ..target.limits.of_call() };
+    let (is_awaited, requests) = (stop.is_some(), tracks.len());
+    let is_timed = tracks.iter().any(|track| track.is_on());
+    let limits = CallLimits { deadline: until, client: stop.clone(), is_timed, ..target.limits.of_call() };
     let has_gone = || stop.as_ref().is_some_and(|stop| stop.has_gone());
     let is_over = || has_gone() || Instant::now() >= until;
     let mut interrupt = Interrupt::when(&is_over);
@@ -49,6 +51,20 @@ pub(super) fn invoke(
             Err(Interrupted) if has_gone() => report.outcome = Err(CallError::Abandoned),
             Err(Interrupted) => report.outcome = Err(CallError::Overdue),
         }
+    }
+    if is_timed {
+        let ran = Ran {
+            target,
+            began: now,
+            instantiated: report.instantiated.unwrap_or_default(),
+            took: report.duration,
+            was_put_back: report.was_put_back,
+            fuel: report.fuel,
+            memory_bytes: report.memory_bytes,
+            requests,
+            error: report.outcome.as_ref().err().map(CallError::reason),
+        };
+        tracks.iter().for_each(|track| track.ran(ran));
     }
     target.series.ran(report.duration);
     if report.was_put_back {

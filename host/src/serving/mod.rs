@@ -24,6 +24,8 @@ mod stages;
 mod stats;
 mod steps;
 mod stop;
+mod traced;
+mod trail;
 mod validation;
 mod version;
 

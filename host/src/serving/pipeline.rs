@@ -14,9 +14,12 @@ use super::services::Services;
 use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
 use super::steps::{Steps, Taken};
 use super::stop::Stop;
+use super::traced::Traced;
+use super::trail::{Track, Trail};
 use super::validation::Bypass;
 use super::version::ServedVersion;
-use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, unix_ms, with_current};
+use crate::telemetry::traces::{StepKind, Traces};
+use crate::telemetry::{Metrics, UNKNOWN, enter, unix_ms, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -44,18 +47,20 @@ type Ended = (u32, Result<Reply, Failure>);
 
 impl Predictor {
     /// A predictor on the given routes; starts the threads that run guests. At most `queue_max`
-    /// calls wait, over all models.
+    /// calls wait, over all models. Traced requests are handed over to `traces`.
     pub fn new(
         routes: Arc<ArcSwap<Routes>>,
         threads: usize,
         queue_max: usize,
         ticker: Arc<Ticker>,
         metrics: Arc<Metrics>,
+        traces: Option<Arc<Traces>>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
-        Ok(Self { routes, pool, services: Arc::new(Services { metrics, background: Background::start()? }) })
+        let services = Services { metrics, background: Background::start()?, traces };
+        Ok(Self { routes, pool, services: Arc::new(services) })
     }
 
     /// What is served now.
@@ -110,18 +115,22 @@ impl Predictor {
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.
-    pub async fn predict(&self, request: Request) -> Result<Reply, Failure> {
+    pub async fn predict(&self, mut request: Request) -> Result<Reply, Failure> {
+        let traces = self.services.traces.as_deref().filter(|_| request.context.span().is_sampled);
+        if traces.is_some() {
+            request.taken.trail = Trail::begin();
+        }
         let request = Arc::new(request);
+        let traced = traces.map(|traces| Traced::begin(traces, &request));
         let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
         let (served, live) = (&request.served, request.served.serving.live);
         // It stays so where its client leaves.
         request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
         let (number, ended) = self.answer(&request).await;
-        request.context.note(|| match &ended {
-            Ok(reply) => reply.prediction(),
-            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
-            Err(Failure { error, .. }) => unanswered(served, Some(number), error.outcome()),
-        });
+        request.context.note(|| request.told(number, &ended));
+        if let Some(traced) = traced {
+            traced.ended(number, &ended);
+        }
         match &ended {
             Ok(reply) if reply.degraded.is_some() => asked.ended(number, reply.outcome()),
             Ok(_) => asked.answered(number, &request.taken),
@@ -208,6 +217,7 @@ impl Predictor {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
+            theirs.track(false).took(StepKind::Queue, queued, waited, None);
             let (outcome, spent) = enter(theirs.context.clone(), || whole(&theirs, stop, &services));
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
@@ -222,7 +232,8 @@ impl Predictor {
         let deadline = request.deadline(None);
         let job = Job::Task { deadline, token: token.clone(), run: work };
         let give_up = window(&request.served, &[], deadline).give_up;
-        run(&self.pool, &request.served.lane, job, answered, token, give_up).await
+        let done = run(&self.pool, &request.served.lane, job, answered, token, give_up).await;
+        done.inspect_err(|error| unqueued(request.track(false), queued, error))
     }
 
     /// Has the version called that is asked.
@@ -230,7 +241,7 @@ impl Predictor {
         let (served, number) = (&request.served, prepared.number);
         let Some(target) = prepared.target.clone() else { return self.bypass(request, prepared).await };
         let window = window(served, served.chain(number), prepared.deadline);
-        match self.attempt(request, &target, &prepared.checked.batch, window).await {
+        match self.attempt(request, false, &target, &prepared.checked.batch, window).await {
             Ok((outputs, took)) => {
                 answered(request, &prepared, &target, (&outputs, took), &self.services);
                 let (before, began) = (prepared.took + took, Instant::now());
@@ -275,7 +286,7 @@ impl Predictor {
         }
     }
 
-    /// Walks the chain until a link answers.
+    /// Asks the fallbacks of a chain, if there are any.
     async fn fallback(
         &self,
         request: &Arc<Request>,
@@ -283,10 +294,25 @@ impl Predictor {
         chain: &[FallbackLink],
         reason: &'static str,
     ) -> Option<Answer> {
-        let served = &request.served;
-        if !chain.is_empty() {
-            self.services.metrics.fell_back(&served.name, reason);
+        if chain.is_empty() {
+            return None;
         }
+        self.services.metrics.fell_back(&request.served.name, reason);
+        let (track, began) = (request.track(false), request.track(false).now());
+        let answer = self.walk(request, prepared, chain, reason).await;
+        track.fell_back(began, reason, answer.is_none().then_some(reason));
+        answer
+    }
+
+    /// Walks a chain until a link answers.
+    async fn walk(
+        &self,
+        request: &Arc<Request>,
+        prepared: &Prepared,
+        chain: &[FallbackLink],
+        reason: &'static str,
+    ) -> Option<Answer> {
+        let served = &request.served;
         let (inputs, card) = (&prepared.checked.batch, &prepared.card);
         for (i, link) in chain.iter().enumerate() {
             match link {
@@ -299,7 +325,7 @@ impl Predictor {
                     let columns = Arc::new(fallback_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, prepared.deadline);
-                    if let Ok((answer, _)) = self.attempt(request, target, &columns, window).await {
+                    if let Ok((answer, _)) = self.attempt(request, true, target, &columns, window).await {
                         return Some(of_version(
                             target,
                             card.clone(),
@@ -317,6 +343,7 @@ impl Predictor {
     async fn attempt(
         &self,
         request: &Arc<Request>,
+        is_fallback: bool,
         target: &Arc<ServedVersion>,
         inputs: &Arc<Batch>,
         window: Window,
@@ -328,6 +355,7 @@ impl Predictor {
         let ((answer, answered), token) = (oneshot::channel(), CancelToken::default());
         let call = Call {
             request: request.clone(),
+            is_fallback,
             pass,
             target: target.clone(),
             inputs: inputs.clone(),
@@ -338,7 +366,9 @@ impl Predictor {
             answer,
             metrics: self.services.metrics.clone(),
         };
-        run(&self.pool, &target.lane, Job::Call(Box::new(call)), answered, token, window.give_up).await?
+        let job = Job::Call(Box::new(call));
+        let done = run(&self.pool, &target.lane, job, answered, token, window.give_up).await;
+        done.inspect_err(|error| unqueued(request.track(is_fallback), queued, error))?
     }
 
     async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {
@@ -375,6 +405,13 @@ fn too_long(request: &Request, outcome: &Outcome) {
             prepared.target.iter().for_each(|target| target.stats.inline().failed());
         }
         Outcome::Done(..) | Outcome::Bypassed(_) | Outcome::Failed(..) => {}
+    }
+}
+
+/// What waited in vain for a thread is recorded as well.
+fn unqueued(track: Track<'_>, queued: Instant, error: &CallError) {
+    if matches!(error, CallError::Overload) {
+        track.lap(StepKind::Queue, queued, Some(error.reason()));
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::routes::Served;
 use super::steps::Taken;
+use super::trail::Track;
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
-use crate::telemetry::{Context, Prediction, UNKNOWN};
+use crate::telemetry::{Context, NOT_FOUND, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -19,6 +20,8 @@ const SEARCHED_MAX_BYTES: usize = 256 << 10;
 /// The outcome of a request that its version answered, and of one that a fallback did.
 pub(super) const ANSWERED: &str = "ok";
 const DEGRADED: &str = "degraded";
+/// The outcome of a request whose answer cannot be written.
+pub(super) const UNWRITTEN: &str = "failed";
 
 /// A request to predict.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Reply {
     }
 }
 
-/// What the access log says of a request that nothing answered; the version is the one that was asked.
+/// What the access log and traces say of a request that nothing answered; the version is the one that was asked.
 pub(super) fn unanswered(served: &Served, number: Option<u32>, outcome: &'static str) -> Prediction {
     let target = number.and_then(|number| served.versions.get(&number)?.as_ref().ok());
     Prediction {
@@ -152,11 +155,25 @@ pub(super) fn unanswered(served: &Served, number: Option<u32>, outcome: &'static
 }
 
 impl Request {
+    /// What became of it; the number is that of the version that was asked.
+    pub(super) fn told(&self, number: u32, ended: &Result<Reply, Failure>) -> Prediction {
+        match ended {
+            Ok(reply) => reply.prediction(),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(&self.served, None, NOT_FOUND),
+            Err(Failure { error, .. }) => unanswered(&self.served, Some(number), error.outcome()),
+        }
+    }
+
     /// Until when there is to be an answer; `own` is what its body asks for.
     pub(super) fn deadline(&self, own: Option<Duration>) -> Instant {
         let longest = self.served.limits.deadline;
         let asked = self.timeout.into_iter().chain(own).min();
         self.received + asked.map_or(longest, |timeout| timeout.min(longest))
+    }
+
+    /// Where steps are recorded, if it is traced.
+    pub(super) fn track(&self, is_fallback: bool) -> Track<'_> {
+        if is_fallback { self.taken.trail.of_fallback() } else { self.taken.trail.track() }
     }
 
     /// The versions that may be asked: the one that is named, or those that are routed.
@@ -200,6 +217,17 @@ impl PredictError {
         matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
     }
 
+    /// Whether its caller can do nothing about it.
+    pub(super) fn is_fault(&self) -> bool {
+        match self {
+            Self::Unread(_) | Self::Unknown(_) | Self::WrongOutput(_) | Self::InvalidInput(_) | Self::Refused(_) => {
+                false
+            }
+            Self::NoAnswer(error) => !matches!(error, CallError::InvalidInput(_) | CallError::Abandoned),
+            Self::Untrusted(..) | Self::Unavailable(_) | Self::Unwritten(_) => true,
+        }
+    }
+
     /// How the request counts.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
@@ -208,7 +236,7 @@ impl PredictError {
             Self::Untrusted(check, _) => check.name(),
             Self::NoAnswer(error) => error.reason(),
             Self::Unavailable(_) => "unavailable",
-            Self::Unwritten(_) => "failed",
+            Self::Unwritten(_) => UNWRITTEN,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the stages of every request share.
 
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Traces;
 use scry_scheduler::Background;
 use std::sync::Arc;
 
@@ -9,4 +10,6 @@ use std::sync::Arc;
 pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
     pub(super) background: Background,
+    /// Where traced requests are handed over, if any are.
+    pub(super) traces: Option<Arc<Traces>>,
 }

@@ -1,6 +1,7 @@
 //! How often each step of a version's requests was taken, and how long that took: sums, which statistics in the form of
 //! Triton's are made of. Never judges, never reads a clock.
 
+use super::trail::Trail;
 use scry_os::threads::thread_index;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -58,6 +59,8 @@ pub struct Taken {
     pub(super) read: Step,
     pub(super) call: Step,
     pub(super) write: Step,
+    /// The same of one that is traced, one by one.
+    pub(super) trail: Trail,
 }
 
 /// Nanoseconds; 0 until it was taken.

@@ -52,6 +52,8 @@ pub struct Metrics {
     circuit_transitions: IntCounterVec,
     /// Without a series until a file is watched.
     file_applied: IntGaugeVec,
+    spans_exported: IntCounter,
+    spans_lost: IntCounterVec,
 }
 
 /// What every request of one model counts in.
@@ -191,6 +193,12 @@ impl Metrics {
                 ),
                 &[],
             )?,
+            spans_exported: IntCounter::new("scry_spans_exported_total", "Spans that the collector has taken.")?,
+            spans_lost: counters(
+                "scry_spans_lost_total",
+                "Spans that no collector has taken, by reason.",
+                &["reason"],
+            )?,
         };
         for collector in metrics.collectors() {
             metrics.registry.register(collector)?;
@@ -198,7 +206,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 26] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 28] {
         [
             Box::new(self.connections.clone()),
             Box::new(self.connections_refused.clone()),
@@ -226,6 +234,8 @@ impl Metrics {
             Box::new(self.canaries_rolled_back.clone()),
             Box::new(self.circuit_transitions.clone()),
             Box::new(self.file_applied.clone()),
+            Box::new(self.spans_exported.clone()),
+            Box::new(self.spans_lost.clone()),
         ]
     }
 
@@ -378,6 +388,16 @@ impl Metrics {
     /// Whether the watched file could be applied.
     pub fn file_applied(&self, applied: bool) {
         self.file_applied.with_label_values::<&str>(&[]).set(i64::from(applied));
+    }
+
+    /// Spans that a collector has taken.
+    pub(super) fn spans_exported(&self, spans: usize) {
+        self.spans_exported.inc_by(spans as u64);
+    }
+
+    /// Spans that none has taken.
+    pub(super) fn spans_lost(&self, reason: &str, spans: usize) {
+        self.spans_lost.with_label_values(&[reason]).inc_by(spans as u64);
     }
 
     /// A change that is now served.

@@ -57,6 +57,7 @@ pages! {
     access: "docs/guide/access.md",
     signatures: "docs/guide/signatures.md",
     watch: "docs/guide/watch.md",
+    traces: "docs/guide/traces.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     upgrade: "docs/guide/upgrade.md",
     sizing: "docs/guide/sizing.md",
