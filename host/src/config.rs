@@ -5,6 +5,7 @@
 mod clients;
 mod compute;
 mod defaults;
+mod errors;
 mod listen;
 mod log;
 mod retired;
@@ -16,6 +17,7 @@ pub use listen::resolve;
 
 pub use clients::ANY_ORIGIN;
 pub use compute::{Compile, Compute};
+pub use errors::Errors;
 pub use log::{AccessFormat, AccessLines, Log, LogFormat};
 pub use security::{Access, MetricsListener, Tls};
 pub use traces::{TraceEnvironment, TraceProtocol, Traces};
@@ -63,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is said of inputs that fail a check, and what live rows are compared with.
     pub validation: Validation,
+    /// What is kept of predictions that fail.
+    pub errors: Errors,
     /// The log on stderr, and the access log.
     pub log: Log,
     /// Where the spans of predictions go.
@@ -367,10 +371,12 @@ impl Config {
         ]
         .into_iter()
         .chain(self.compile.ranges())
+        .chain(self.errors.ranges())
         {
             let expected = if max == u64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
             check((min..=max).contains(&found), key, &expected, found.to_string())?;
         }
+        self.errors.check()?;
         prediction.check_clients()?;
         self.trust.check()?;
         self.log.check()?;

@@ -7,11 +7,13 @@
 pub mod access;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod drift;
 pub mod golden;
 pub mod import;
 pub mod offline;
 pub mod openapi;
+pub mod recording;
 pub mod registry;
 pub mod server;
 pub mod serving;

@@ -67,6 +67,11 @@ impl ColumnBuilder {
         Self { echo, ..self }
     }
 
+    /// How much of what was found its errors repeat.
+    pub fn echo(&self) -> Echo {
+        self.echo
+    }
+
     /// Number of elements so far.
     pub fn len(&self) -> usize {
         self.values.len()

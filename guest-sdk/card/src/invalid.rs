@@ -185,7 +185,7 @@ pub struct Unfit {
 
 impl Unfit {
     /// Nothing else is known.
-    pub(crate) fn of(errors: Vec<Invalid>) -> Self {
+    pub fn of(errors: Vec<Invalid>) -> Self {
         Self { errors, unlisted: 0, is_by_row: false, rest: None }
     }
 

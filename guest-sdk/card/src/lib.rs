@@ -11,6 +11,7 @@ mod card;
 mod checks;
 mod fit;
 mod form;
+mod gather;
 mod golden;
 mod interrupt;
 mod invalid;
@@ -36,10 +37,11 @@ pub use checks::{
 #[cfg(feature = "rules")]
 pub use checks::{Checker, Finding, Tally, Verdict};
 pub use form::check_form;
+pub use gather::Gatherer;
 pub use golden::{Difference, Example, Golden, GoldenError, differences};
 pub use interrupt::{Interrupt, Interrupted};
 pub use invalid::{Detail, Echo, Found, Invalid, Misread, ShownShape, Unfit, shortened};
-pub use lists::{batch_from_columns_until, batch_from_lists_until};
+pub use lists::{batch_from_columns_until, batch_from_lists_until, places};
 #[cfg(feature = "schema")]
 pub use published::json_schema;
 pub use records::{Records, batch_from_records, batch_from_records_all, batch_from_records_until};

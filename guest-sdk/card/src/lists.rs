@@ -23,7 +23,7 @@ pub fn batch_from_lists_until(
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
     let places = match columns {
         None => None,
-        Some(columns) => match places(fields, columns.iter(), interrupt)? {
+        Some(columns) => match places(fields, columns.iter().map(String::as_str).enumerate(), interrupt)? {
             Ok(places) => Some(places),
             Err(error) => return Ok(Err(Unfit::of(vec![error]))),
         },
@@ -42,7 +42,7 @@ pub fn batch_from_columns_until(
     detail: &Detail,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
-    let places = match places(fields, columns.iter().map(|(name, _)| name), interrupt)? {
+    let places = match places(fields, columns.iter().map(|(name, _)| name.as_str()).enumerate(), interrupt)? {
         Ok(places) => places,
         Err(error) => return Ok(Err(Unfit::of(vec![error]))),
     };
@@ -54,16 +54,16 @@ pub fn batch_from_columns_until(
     batch_of(fields, &Columns { columns, places, rows }, detail, interrupt)
 }
 
-/// For each field, where its column is; no column twice, none that is no field's.
-fn places<'a>(
+/// For each field, where its column is, of columns with their places and names; no column twice, none that is no field's.
+pub fn places<'a>(
     fields: &[Field],
-    names: impl Iterator<Item = &'a String>,
+    columns: impl Iterator<Item = (usize, &'a str)>,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Vec<Option<usize>>, Invalid>, Interrupted> {
     let mut named = BTreeMap::new();
-    for (at, name) in names.enumerate() {
+    for (at, name) in columns {
         interrupt.spend_text(name)?;
-        if named.insert(name.as_str(), at).is_some() {
+        if named.insert(name, at).is_some() {
             return Ok(Err(Invalid::new(CheckKind::Form, name, "the column once", "the column twice")));
         }
     }

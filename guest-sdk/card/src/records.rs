@@ -3,7 +3,7 @@
 //! Never fills in or converts: a missing member is missing, and must be
 //! nullable.
 
-use crate::assemble::{MISSING_MAX_ELEMENTS, REST_MAX_ELEMENTS};
+use crate::gather::Gatherer;
 use crate::schema::unknown_field;
 use crate::{
     Batch, CheckKind, ColumnBuilder, Detail, Echo, Field, Interrupt, Interrupted, Invalid, ShownShape, Tensor, Unfit,
@@ -73,60 +73,30 @@ pub(crate) fn batch_of(
     detail: &Detail,
     interrupt: &mut Interrupt<'_>,
 ) -> Result<Result<Batch, Unfit>, Interrupted> {
-    let (errors_max, rows) = (detail.errors_max.max(1), cells.rows());
-    // An empty row takes three bytes of a body, and as much of each column as any other.
-    let members: usize = (0..rows).map(|row| cells.members(row)).sum();
-    let missing = rows.saturating_mul(fields.len()).saturating_sub(members);
-    if missing > MISSING_MAX_ELEMENTS {
-        let expected = format!("at most {MISSING_MAX_ELEMENTS} missing values");
-        return Ok(Err(Unfit::of(vec![Invalid::new(CheckKind::Shape, "*", expected, missing.to_string())])));
-    }
-    let (mut errors, mut unlisted, mut left) = (Vec::new(), 0, Some(REST_MAX_ELEMENTS));
-    let column = |field: &Field| ColumnBuilder::new(field.datatype, rows).with_echo(detail.echo);
-    let mut columns: Vec<_> = fields.iter().map(column).collect();
+    let rows = cells.rows();
+    let members = (0..rows).map(|row| cells.members(row)).sum();
+    let mut gatherer = match Gatherer::new(fields, rows, members, detail) {
+        Ok(gatherer) => gatherer,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
     for row in 0..rows {
         let mut known = 0;
-        for (place, (field, column)) in fields.iter().zip(&mut columns).enumerate() {
+        gatherer.row(row, interrupt, |place, field, column, interrupt| {
             let value = cells.value(row, place, field);
             known += usize::from(value.is_some());
-            let begin = column.len();
-            if let Err(error) = push_row(column, field, value.unwrap_or(&Value::Null), detail.echo, interrupt)? {
-                interrupt.spend(ERROR_STEPS)?;
-                // A value that does not fit is missing in what is checked beside.
-                let per_row = field.elements_per_row().unwrap_or(usize::MAX);
-                left = left.and_then(|left| left.checked_sub(per_row));
-                column.truncate(begin);
-                if left.is_some() {
-                    (0..per_row).for_each(|_| drop(column.push_null()));
-                }
-                if errors.len() < errors_max { errors.push(error.at_row(row)) } else { unlisted += 1 }
-            }
-        }
+            push_row(column, field, value.unwrap_or(&Value::Null), detail.echo, interrupt)
+        })?;
         if known < cells.members(row) {
             interrupt.spend(cells.members(row).saturating_mul(fields.len()))?;
-            let mut unknown = cells.names(row).filter(|name| fields.iter().all(|field| field.name != **name));
-            let room = errors_max.saturating_sub(errors.len());
-            errors.extend(unknown.by_ref().take(room).map(|name| unknown_field(fields, name).at_row(row)));
-            unlisted += unknown.count();
+            let unknown = cells.names(row).filter(|name| fields.iter().all(|field| field.name != **name));
+            gatherer.wrong(unknown, |name| unknown_field(fields, name).at_row(row));
         }
     }
-    let columns = fields.iter().zip(columns).map(|(field, column)| {
-        let column = column.finish();
-        Tensor { shape: field.batch_shape(rows as u64), values: column.values, validity: column.validity }
-    });
-    let is_whole = unlisted == 0 && left.is_some();
-    let batch = is_whole.then(|| Batch { rows, columns: columns.collect() });
-    Ok(match batch {
-        Some(batch) if errors.is_empty() => Ok(batch),
-        rest => Err(Unfit { errors, unlisted, is_by_row: true, rest }),
-    })
+    Ok(gatherer.finish(rows))
 }
 
 /// Steps that finding and appending a value take.
 const VALUE_STEPS: usize = 4;
-
-/// Steps that saying what is wrong with one takes beside.
-const ERROR_STEPS: usize = 64;
 
 /// Appends one row's value; the error has no row yet.
 fn push_row(

@@ -21,12 +21,18 @@ pub enum FileKind {
     Checkpoint,
     /// Counts of live rows, which no state depends on.
     Drift,
+    /// What is kept of errors, which no state depends on.
+    Errors,
     /// What is kept of a damaged file.
     Quarantine,
     /// What a crash left of an unfinished write.
     Stale,
     /// What a command writes for its user, in no data folder.
     Build,
+    /// A backup: its owner's alone, as what is in it was.
+    Backup,
+    /// A whole data folder that was restored.
+    Restored,
 }
 
 /// One step of a write.
@@ -58,9 +64,12 @@ impl FileKind {
             Self::Journal => "journal",
             Self::Checkpoint => "checkpoint",
             Self::Drift => "drift",
+            Self::Errors => "errors",
             Self::Quarantine => "quarantine",
             Self::Stale => "stale",
             Self::Build => "build",
+            Self::Backup => "backup",
+            Self::Restored => "restored",
         }
     }
 }

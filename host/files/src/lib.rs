@@ -15,5 +15,6 @@ pub use error::FileError;
 pub use failpoint::{arm, reached};
 pub use kind::FileKind;
 pub use write::{
-    append, is_beside_name, open_empty, remove_file, rename, settle, truncate, write_atomically, write_steps,
+    append, create_folder, is_beside_name, open_empty, remove_file, rename, settle, truncate, write_atomically,
+    write_parts, write_steps,
 };

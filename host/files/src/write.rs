@@ -1,7 +1,7 @@
 //! Every write in the data folder, step by step.
 //!
 //! A file is replaced as a whole: written beside, synced, renamed, its folder
-//! synced. Only the journal grows in place. Each step passes a failpoint.
+//! synced. Only the journal and the log of errors grow in place. Each step passes a failpoint.
 //! Never knows what is in a file.
 
 use super::FileError;
@@ -38,11 +38,51 @@ pub fn write_atomically(kind: FileKind, path: &Path, bytes: &[u8]) -> Result<(),
     replace(kind, path, bytes).map_err(FileError::at(path))
 }
 
+/// The same for a file that is written in parts: what fails in between, as `fill` does, leaves the old one.
+pub fn write_parts<T, E: From<FileError>>(
+    kind: FileKind,
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let at = || FileError::at(path);
+    let beside = beside(path).map_err(at())?;
+    let write = || -> Result<T, E> {
+        let mut file = create_beside(kind, path, &beside).map_err(at())?;
+        let filled = fill(&mut Parts { kind, path, file: &mut file })?;
+        step(kind, Step::Sync, || file.sync_all()).map_err(at())?;
+        step(kind, Step::Rename, || fs::rename(&beside, path)).map_err(at())?;
+        Ok(filled)
+    };
+    let written = write();
+    if written.is_err() {
+        // Best effort: the error that matters is the first.
+        let _ = fs::remove_file(&beside);
+    }
+    let filled = written?;
+    step(kind, Step::Folder, || sync_folder(folder_of(path))).map_err(at())?;
+    Ok(filled)
+}
+
+/// A file on its way; an error names it.
+struct Parts<'a> {
+    kind: FileKind,
+    path: &'a Path,
+    file: &'a mut File,
+}
+
+impl Write for Parts<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = step(self.kind, Step::Half, || self.file.write(bytes));
+        written.map_err(|error| io::Error::new(error.kind(), FileError::at(self.path)(error)))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 fn replace(kind: FileKind, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = folder_of(path);
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let beside = folder.join(beside_name(u64::from_le_bytes(random)));
+    let beside = beside(path)?;
     let written =
         write_beside(kind, path, &beside, bytes).and_then(|()| step(kind, Step::Rename, || fs::rename(&beside, path)));
     if written.is_err() {
@@ -50,13 +90,27 @@ fn replace(kind: FileKind, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written?;
-    step(kind, Step::Folder, || sync_folder(folder))
+    step(kind, Step::Folder, || sync_folder(folder_of(path)))
+}
+
+/// A name in the same folder that no file has.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(folder_of(path).join(beside_name(u64::from_le_bytes(random))))
 }
 
 fn write_beside(kind: FileKind, path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<()> {
     let (half, rest) = bytes.split_at(bytes.len() / 2);
-    let mut file = step(kind, Step::Create, || {
-        create_folder(folder_of(beside))?;
+    let mut file = create_beside(kind, path, beside)?;
+    step(kind, Step::Half, || file.write_all(half))?;
+    step(kind, Step::Rest, || file.write_all(rest))?;
+    step(kind, Step::Sync, || file.sync_all())
+}
+
+fn create_beside(kind: FileKind, path: &Path, beside: &Path) -> io::Result<File> {
+    step(kind, Step::Create, || {
+        make_folder(folder_of(beside))?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         let (file, permissions) = match kind {
@@ -66,10 +120,7 @@ fn write_beside(kind: FileKind, path: &Path, beside: &Path, bytes: &[u8]) -> io:
         };
         permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;
         Ok(file)
-    })?;
-    step(kind, Step::Half, || file.write_all(half))?;
-    step(kind, Step::Rest, || file.write_all(rest))?;
-    step(kind, Step::Sync, || file.sync_all())
+    })
 }
 
 fn beside_name(random: u64) -> String {
@@ -108,7 +159,7 @@ pub fn settle(kind: FileKind, path: &Path) -> Result<(), FileError> {
 /// Moves a file to another folder.
 pub fn rename(kind: FileKind, from: &Path, to: &Path) -> Result<(), FileError> {
     let moved = step(kind, Step::Rename, || {
-        create_folder(folder_of(to))?;
+        make_folder(folder_of(to))?;
         fs::rename(from, to)
     });
     let synced = moved.and_then(|()| {
@@ -133,19 +184,24 @@ pub fn remove_file(kind: FileKind, path: &Path) -> Result<(), FileError> {
 /// Opens a file whose content does not matter.
 pub fn open_empty(kind: FileKind, path: &Path) -> Result<File, FileError> {
     let create = || {
-        create_folder(folder_of(path))?;
+        make_folder(folder_of(path))?;
         File::create(path)
     };
     step(kind, Step::Create, create).map_err(FileError::at(path))
 }
 
+/// Makes a folder, and those that it is in, as far as they are not there.
+pub fn create_folder(folder: &Path) -> Result<(), FileError> {
+    make_folder(folder).map_err(FileError::at(folder))
+}
+
 /// A new folder is on the disk only when its parent is synced.
-fn create_folder(folder: &Path) -> io::Result<()> {
+fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let parent: PathBuf = folder_of(folder).to_owned();
-    create_folder(&parent)?;
+    make_folder(&parent)?;
     match fs::create_dir(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),

@@ -10,6 +10,9 @@ use crate::rows::Rows;
 use crate::sent_rows::{Members, RowsAt, RowsRequest};
 use crate::v2::{InferRequest, InferResponse, Outputs, SentTensor, Written};
 use scry_card::Interrupt;
+use scry_names::text::whole_number;
+use std::fmt::{Display, Formatter};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A form of requests and answers.
@@ -137,6 +140,45 @@ impl Format {
     }
 }
 
+/// A text that names no form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of v2, v2-binary:BYTES, v2-raw, grpc, rows, instances and csv")]
+pub struct NoFormat;
+
+/// As records name it.
+impl Display for Format {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::V2 => f.write_str("v2"),
+            Self::V2Binary(json_bytes) => write!(f, "v2-binary:{json_bytes}"),
+            Self::V2Raw => f.write_str("v2-raw"),
+            Self::Grpc => f.write_str("grpc"),
+            Self::Rows(Members::Any) => f.write_str("rows"),
+            Self::Rows(Members::Instances) => f.write_str("instances"),
+            Self::Csv => f.write_str("csv"),
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = NoFormat;
+
+    fn from_str(text: &str) -> Result<Self, NoFormat> {
+        Ok(match text {
+            "v2" => Self::V2,
+            "v2-raw" => Self::V2Raw,
+            "grpc" => Self::Grpc,
+            "rows" => Self::Rows(Members::Any),
+            "instances" => Self::Rows(Members::Instances),
+            "csv" => Self::Csv,
+            other => {
+                let json_bytes = other.strip_prefix("v2-binary:").and_then(whole_number);
+                Self::V2Binary(json_bytes.ok_or(NoFormat)?)
+            }
+        })
+    }
+}
+
 impl Decoded<'_> {
     fn of_v2(mut request: InferRequest) -> Self {
         let sent = request.take_sent().map(Sent::Tensors);
@@ -147,6 +189,24 @@ impl Decoded<'_> {
             rows: Rows::Columns(request.inputs, request.misread),
             reply: ReplyForm { id: request.id, outputs: request.outputs, ..ReplyForm::default() },
             sent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_reads_as_it_is_written() {
+        let rows = [Format::Rows(Members::Any), Format::Rows(Members::Instances)];
+        for format in
+            [Format::V2, Format::V2Binary(17), Format::V2Raw, Format::Grpc, Format::Csv].into_iter().chain(rows)
+        {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        for wrong in ["", "V2", "v2-binary", "v2-binary:", "v2-binary:+1", "v2-binary:01", "json"] {
+            assert_eq!(wrong.parse::<Format>(), Err(NoFormat), "{wrong}");
         }
     }
 }

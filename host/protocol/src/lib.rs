@@ -22,7 +22,7 @@ pub use answer::{Answer, Remarks};
 pub use csv::Table;
 pub use describe::{config, metadata};
 pub use error::ProtocolError;
-pub use format::{Decoded, Format, ReplyForm, Sent};
+pub use format::{Decoded, Format, NoFormat, ReplyForm, Sent};
 pub use options::{InvalidRows, KEY_MAX_BYTES, Options, may_have_timeout};
 pub use records::{RecordsResponse, Surface, detail};
 pub use rows::Rows;

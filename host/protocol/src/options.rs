@@ -1,6 +1,5 @@
 //! What a request may ask for beside its rows, the same in every protocol.
 
-use crate::v2::truth;
 use scry_card::strict::{self, Error, Walker};
 use serde_json::Value;
 
@@ -91,4 +90,9 @@ impl Options {
             _ => Ok(()),
         }
     }
+}
+
+/// A truth value.
+pub(crate) fn truth(value: &Value) -> Result<bool, Error> {
+    value.as_bool().ok_or_else(|| Error::wrong("true or false", strict::found(value)))
 }

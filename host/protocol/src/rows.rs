@@ -82,10 +82,7 @@ impl Rows<'_> {
                 let expected = "rows with names, since the version whose order they have is not available";
                 return unfit(expected, "lists without names".into());
             }
-            Self::Csv(table) => {
-                let (columns, rows) = table.values(fields, interrupt)?;
-                return batch_from_lists_until(fields, Some(&columns), &rows, detail, interrupt);
-            }
+            Self::Csv(table) => return table.in_order(fields, detail, interrupt),
             Self::Raw(bytes) => match fields {
                 [field] => match binary::read_rows(field, bytes, interrupt)? {
                     Ok(named) => (vec![named], Vec::new()),

@@ -12,7 +12,6 @@ mod plain;
 mod response;
 mod tensor;
 
-pub(crate) use outputs::truth;
 pub use outputs::{CLASSES_MAX, OutputError, OutputForm, Outputs};
 pub(crate) use place::placed;
 pub use response::{InferResponse, Written};

@@ -4,6 +4,7 @@
 //! snapshot or dropped. One that is ready ahead of need has run nothing.
 
 use super::abi;
+use super::backtrace::Frame;
 use super::engine::Loaded;
 use super::epochs::Epochs;
 use super::error::{CallError, classify};
@@ -31,6 +32,8 @@ pub struct CallReport {
     pub duration: Duration,
     /// How much of it the instance took, where the limits ask for that.
     pub instantiated: Option<Duration>,
+    /// Where the guest was when it was stopped, the innermost function first.
+    pub backtrace: Vec<Frame>,
     /// What the guest logged, within limits.
     pub logs: Vec<LogLine>,
     /// Lines beyond the limit.
@@ -220,6 +223,7 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Co
         memory_bytes: context.memory_bytes,
         duration: started.elapsed(),
         instantiated: None,
+        backtrace: std::mem::take(&mut context.backtrace),
         logs: std::mem::take(&mut context.logs),
         logs_dropped: std::mem::take(&mut context.logs_dropped),
         was_put_back: false,

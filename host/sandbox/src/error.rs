@@ -1,5 +1,6 @@
 //! Why a component was not compiled, not loaded, or has not answered.
 
+use super::backtrace::{Frame, backtrace, trapped, with_backtrace, without_backtrace};
 use super::limits::Stopped;
 use scry_card::shortened;
 use std::time::Duration;
@@ -76,6 +77,14 @@ impl CallError {
             Self::CircuitOpen => "circuit-open",
         }
     }
+
+    /// What happened, without the backtrace of a trap.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Trap(text) => Self::Trap(without_backtrace(text).to_owned()).to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Why a component cannot be run at all.
@@ -145,10 +154,17 @@ pub enum CompileError {
     Start(std::io::Error),
 }
 
-/// The longest backtrace, in bytes: the component chooses its names.
+/// The longest text of an error, in bytes: the component chooses its names.
 const ERROR_MAX_BYTES: usize = 4096;
 
+/// Why a guest stopped.
 pub(super) fn classify(error: wasmtime::Error) -> CallError {
+    let frames = backtrace(&error);
+    classify_at(error, &frames)
+}
+
+/// The same, of one that stopped in these functions.
+pub(super) fn classify_at(error: wasmtime::Error, frames: &[Frame]) -> CallError {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         return match stopped {
             Stopped::Deadline => CallError::Timeout,
@@ -162,7 +178,7 @@ pub(super) fn classify(error: wasmtime::Error) -> CallError {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => CallError::Fuel,
         Some(Trap::Interrupt) => CallError::Timeout,
-        Some(_) => CallError::Trap(shortened(format!("{error:?}"), ERROR_MAX_BYTES)),
+        Some(_) => CallError::Trap(shortened(with_backtrace(trapped(&error), frames), ERROR_MAX_BYTES)),
         // Not a trap: the host could not read what the guest gave it.
         None => CallError::InvalidOutput(shortened(format!("{error:#}"), ERROR_MAX_BYTES)),
     }

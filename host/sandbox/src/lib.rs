@@ -5,6 +5,7 @@
 //! there is no WASI in the host at all.
 
 mod abi;
+mod backtrace;
 mod cache;
 mod call;
 mod canonical;
@@ -35,6 +36,7 @@ mod bindings {
 }
 
 pub use abi::lift;
+pub use backtrace::Frame;
 pub use cache::{CacheOf, CodeCache, CodeSource, Runtime};
 pub use call::{CallReport, Session, Spent};
 pub use canonical::{CanonicalError, canonical};

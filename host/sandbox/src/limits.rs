@@ -1,5 +1,6 @@
 //! What one call may use, and the state that enforces it inside a store.
 
+use super::backtrace::Frame;
 use super::bindings::scry::model::{logging, types};
 use super::core_module::MEMORY;
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub(super) struct Context {
     pub(super) memory_bytes: u64,
     pub(super) logs: Vec<LogLine>,
     pub(super) logs_dropped: u64,
+    /// Where the guest was when it was stopped.
+    pub(super) backtrace: Vec<Frame>,
 }
 
 impl Context {
@@ -63,7 +66,7 @@ impl Context {
     const LOG_LINE_MAX_BYTES: usize = 1024;
 
     pub(super) fn new(memory_max_bytes: u64) -> Self {
-        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0 }
+        Self { memory_max_bytes, memory_bytes: 0, logs: Vec::new(), logs_dropped: 0, backtrace: Vec::new() }
     }
 
     /// Keeps a line, cut to the limit; what is not UTF-8 in it is replaced.

@@ -196,7 +196,7 @@ impl Package {
             reference: Some(self.reference()),
             scope: Some(scope),
             hashes: checksum.map(Hash::sha256).into_iter().collect(),
-            licenses: self.license.as_deref().map(License::of).into_iter().collect(),
+            licenses: self.license.as_deref().map(License::of_crate).into_iter().collect(),
             purl: self.purl(),
             ..Part::new(Kind::Library, &self.name, Some(self.version.clone()))
         }

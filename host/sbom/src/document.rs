@@ -171,10 +171,15 @@ impl Hash {
 }
 
 impl License {
-    /// Of a manifest's or a card's `license`.
+    /// Of a crate's `license`. Those of before 2018 separate licenses by a slash.
+    pub(crate) fn of_crate(text: &str) -> Self {
+        let joined = text.split('/').map(str::trim).collect::<Vec<_>>().join(" OR ");
+        if is_expression(&joined) { Self::Expression(joined) } else { Self::of(text) }
+    }
+
+    /// Of a text that says which.
     pub(crate) fn of(text: &str) -> Self {
-        // Manifests of before 2018 separate licenses by a slash.
-        let text = text.split('/').map(str::trim).collect::<Vec<_>>().join(" OR ");
+        let text = text.to_owned();
         if is_expression(&text) { Self::Expression(text) } else { Self::License(Named { name: text }) }
     }
 }
@@ -206,7 +211,6 @@ mod tests {
     fn a_license_is_an_expression_where_it_has_the_form_of_one() {
         for (text, expression) in [
             ("MIT", "MIT"),
-            ("MIT/Apache-2.0", "MIT OR Apache-2.0"),
             ("(MIT OR Apache-2.0) AND Unicode-3.0", "(MIT OR Apache-2.0) AND Unicode-3.0"),
             ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception"),
             ("LicenseRef-acme", "LicenseRef-acme"),
@@ -216,5 +220,11 @@ mod tests {
         for text in ["", "All rights reserved", "MIT OR", "(MIT", "MIT)", "AND MIT", "see LICENSE.txt", "ours, only"] {
             assert_eq!(License::of(text), License::License(Named { name: text.into() }));
         }
+        assert_eq!(License::of_crate("MIT / Apache-2.0"), License::Expression("MIT OR Apache-2.0".into()));
+        let address = "https://acme.example/license";
+        for license in [License::of(address), License::of_crate(address)] {
+            assert_eq!(license, License::License(Named { name: address.into() }));
+        }
+        assert_eq!(License::of("Ours/Internal"), License::License(Named { name: "Ours/Internal".into() }));
     }
 }

@@ -98,7 +98,12 @@ impl Lane {
 
     /// Whether a call waits in the queue.
     pub fn is_waited_for(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0
+        self.waiting() > 0
+    }
+
+    /// Calls that wait in the queue.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// The queue says how many wait.

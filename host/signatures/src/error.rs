@@ -19,6 +19,9 @@ pub enum KeyError {
         /// What to do about what was found, where that is known.
         hint: &'static str,
     },
+    /// More than one.
+    #[error("expected one key, found {0}; give each a file of its own")]
+    Several(usize),
     /// A key of another kind.
     #[error("expected an Ed25519 key, found a key of another kind; `scry keygen` makes one")]
     Algorithm,

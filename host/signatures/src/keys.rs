@@ -22,6 +22,7 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 
 const PRIVATE: &str = "PRIVATE KEY";
 const PUBLIC: &str = "PUBLIC KEY";
+const BEGIN_PUBLIC: &[u8] = b"-----BEGIN PUBLIC KEY-----";
 
 /// A key by its SHA-256: of the public key in DER, as `openssl pkey -pubin -outform DER | sha256sum` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,10 +51,14 @@ impl Serialize for KeyId {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Reads the first public key of a text.
+    /// Reads the one public key of a text.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         bounded(pem)?;
-        let hint = if holds(pem, PRIVATE) { "; this is a private key, which belongs to who signs" } else { "" };
+        let count = pem.windows(BEGIN_PUBLIC.len()).filter(|text| *text == BEGIN_PUBLIC).count();
+        if count > 1 {
+            return Err(KeyError::Several(count));
+        }
+        let hint = if holds(pem, PRIVATE) { "; this is a private key, which stays with the signer" } else { "" };
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyError::Pem { expected: PUBLIC, hint })?;
         after(&SPKI_PREFIX, &der).map(Self).ok_or(KeyError::Algorithm)
     }

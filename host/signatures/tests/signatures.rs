@@ -34,8 +34,10 @@ fn keys_are_those_of_the_rfc() {
     assert_eq!((key.to_pem().as_str(), key.public().to_pem().as_str()), (RFC_PRIVATE, RFC_PUBLIC));
     assert_eq!(PublicKey::from_pem(RFC_PUBLIC.as_bytes()).unwrap(), *key.public());
     assert!(!format!("{key:?}").contains("d4ee72db"), "a secret is not shown");
-    let commented = format!("a comment\n{RFC_PUBLIC}{THEIR_KEY}");
-    assert_eq!(PublicKey::from_pem(commented.as_bytes()).unwrap(), *key.public(), "the first counts");
+    let commented = format!("a comment\n{RFC_PUBLIC}");
+    assert_eq!(PublicKey::from_pem(commented.as_bytes()).unwrap(), *key.public());
+    let both = format!("{RFC_PUBLIC}{THEIR_KEY}");
+    assert_eq!(PublicKey::from_pem(both.as_bytes()), Err(KeyError::Several(2)));
 }
 
 #[test]

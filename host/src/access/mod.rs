@@ -41,6 +41,10 @@ pub struct Head<'a> {
     pub origin: Option<&'a str>,
 }
 
+/// A request that was let through, by whose token; by none where none is needed. A request without it was not checked.
+#[derive(Debug, Clone)]
+pub struct Admitted(pub Option<Caller>);
+
 /// The tokens that are known, and everything else that a decision depends on.
 #[derive(Debug)]
 pub struct Access {
@@ -66,20 +70,20 @@ impl Access {
         self.has_file || surface == Surface::Admin
     }
 
-    /// Whose request it is, if it may be answered. `None` is a request without a token, where none is needed.
-    pub fn admit(&self, surface: Surface, head: Head<'_>) -> Result<Option<Caller>, Refusal> {
+    /// Whose request it is, if it may be answered.
+    pub fn admit(&self, surface: Surface, head: Head<'_>) -> Result<Admitted, Refusal> {
         if surface == Surface::Admin {
             self.hosts.check(head.host, head.origin)?;
         }
         let need = Need::of(surface, head.method, head.path);
         if need == Need::Nothing {
-            return Ok(None);
+            return Ok(Admitted(None));
         }
         let caller = head.authorization.and_then(bearer).and_then(|token| self.tokens.load().find(token));
         let caller = caller.ok_or(Refusal::Unauthenticated(surface))?;
         caller.one_more()?;
         caller.check(need)?;
-        Ok(Some(caller))
+        Ok(Admitted(Some(caller)))
     }
 }
 

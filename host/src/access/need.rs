@@ -115,10 +115,14 @@ fn admin(method: &str, path: &[&str]) -> Need {
     match (method, path) {
         // They are the same on every host, and a browser that shows the page has no token yet.
         ("GET", ["openapi.json" | "docs"] | ["docs", _]) => Need::Nothing,
+        ("GET", [""] | ["dashboard"] | ["dashboard", _]) => Need::Nothing,
         ("GET", ["metrics"]) => Need::Metrics,
-        ("GET", ["v1", "models" | "history" | "desired" | "state"]) => Need::Read,
-        ("GET", ["v1", "models", _] | ["v1", "models", _, "circuit" | "validation" | "drift"]) => Need::Read,
-        ("GET", ["v1", "models", _, "drift", "counts"]) | ("POST", ["v2", "repository", "index"]) => Need::Read,
+        ("GET", ["v1", "models" | "history" | "desired" | "state" | "errors" | "overview" | "events"]) => Need::Read,
+        ("GET", ["v1", "errors", _]) => Need::Read,
+        ("GET", ["v1", "models", _] | ["v1", "models", _, "circuit" | "validation" | "drift" | "hour"]) => Need::Read,
+        ("GET", ["v1", "models", _, "drift", "counts" | "histograms"]) | ("POST", ["v2", "repository", "index"]) => {
+            Need::Read
+        }
         ("POST", ["v1", "models"]) => Need::Publish,
         ("POST", ["v1", "models", _, "deploy" | "rollback" | "withdraw" | "circuit"]) => Need::Deploy,
         ("POST", ["v2", "repository", "models", _, "load" | "unload"]) => Need::Deploy,

@@ -104,6 +104,15 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("GET", "/docs", "+++++++++++"),
         ("GET", "/docs/start.js", "+++++++++++"),
         ("GET", "/docs/start.js/", "??-------++"),
+        ("GET", "/", "+++++++++++"),
+        ("POST", "/", "??-------++"),
+        ("GET", "/dashboard", "+++++++++++"),
+        ("GET", "/dashboard/app.js", "+++++++++++"),
+        ("GET", "/dashboard/page/app.js", "??-------++"),
+        ("GET", "/v1/overview", "??---+---++"),
+        ("GET", "/v1/events", "??---+---++"),
+        ("GET", "/v1/models/fraud/hour", "??---+---++"),
+        ("GET", "/v1/models/fraud/drift/histograms", "??---+---++"),
         ("POST", "/docs", "??-------++"),
         ("GET", "/v1/models", "??---+---++"),
         ("GET", "/v1/models/fraud", "??---+---++"),
@@ -112,6 +121,8 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("GET", "/v1/models/fraud/drift", "??---+---++"),
         ("GET", "/v1/models/fraud/drift/counts", "??---+---++"),
         ("GET", "/v1/history", "??---+---++"),
+        ("GET", "/v1/errors", "??---+---++"),
+        ("GET", "/v1/errors/019385e8-7c1a-7b52-9d0e-3f6f1a2b4c5d", "??---+---++"),
         ("GET", "/v1/desired", "??---+---++"),
         ("GET", "/v1/state", "??---+---++"),
         ("POST", "/v2/repository/index", "??---+---++"),
@@ -125,13 +136,14 @@ fn each_token_may_what_its_scopes_say_on_each_admin_path() {
         ("PUT", "/v1/desired", "??------+++"),
         ("POST", "/v1/gc", "??-------++"),
         ("GET", "/v1/refusals", "??-------++"),
+        ("GET", "/v1/backup", "??-------++"),
         // Whatever no line of the table has.
         ("OPTIONS", "/v1/models", "??-------++"),
         ("DELETE", "/v1/models/fraud", "??-------++"),
         ("POST", "/v1/models/fraud/deploy/", "??-------++"),
         ("GET", "//v1/models", "??-------++"),
         ("GET", "/v1/nothing", "??-------++"),
-        ("GET", "/", "??-------++"),
+        ("GET", "//", "??-------++"),
         ("GET", "*", "??-------++"),
     ] {
         assert_eq!(outcomes(Surface::Admin, method, path), expected, "{method} {path}");
@@ -177,7 +189,8 @@ fn without_a_token_file_only_the_admin_listener_asks() {
     assert!(!access.guards(Surface::Prediction) && access.guards(Surface::Admin));
     let by = |token: &str| {
         let bearer = format!("Bearer {token}");
-        let caller = access.admit(Surface::Admin, head("POST", "/v1/gc", Some(&bearer))).ok().flatten();
+        let caller =
+            access.admit(Surface::Admin, head("POST", "/v1/gc", Some(&bearer))).ok().and_then(|admitted| admitted.0);
         caller.map(|caller| caller.name().to_owned())
     };
     assert_eq!(
@@ -365,7 +378,8 @@ proptest! {
     #[test]
     fn no_path_is_open_by_accident(method in "[A-Z]{3,7}", path in "(/[a-z0-9.%:]{0,8}){0,6}") {
         let need = Need::of(Surface::Admin, &method, &path);
-        let is_page = path == "/openapi.json" || path == "/docs" || path.starts_with("/docs/");
+        let is_file = path.starts_with("/docs/") || path.starts_with("/dashboard/");
+        let is_page = is_file || ["/", "/openapi.json", "/docs", "/dashboard"].contains(&path.as_str());
         prop_assert!((need != Need::Nothing || method == "GET" && is_page) && need != Need::Token);
         let is_listed = method == "OPTIONS" || ["/ping", "/v2/health/live", "/v2/health/ready"].contains(&path.as_str());
         prop_assert!(is_listed || Need::of(Surface::Prediction, &method, &path) != Need::Nothing);

@@ -3,18 +3,23 @@
 use super::failure::{Refused, Unreachable};
 use super::tls::{Tls, plain_agent};
 use super::{CliError, list, suggest, text};
+use crate::config::Config;
 use scry_signatures::Envelope;
 use scry_store::admin_token_path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use ureq::http::Response;
 use ureq::typestate::WithBody;
 use ureq::{Agent, RequestBuilder, SendBody};
 
 /// Where a host's admin listener is by default.
 const ADMIN_URL: &str = "http://127.0.0.1:8081";
+/// Where its data folder is by default.
+const DATA: &str = "scry-data";
 
 /// Which host, and the right to change it.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,7 +31,7 @@ pub(super) struct Host {
     #[arg(long, value_name = "TOKEN", env = "SCRY_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
     /// The data folder of a host on this machine, for its token.
-    #[arg(long, value_name = "DIR", default_value = "scry-data")]
+    #[arg(long, value_name = "DIR", default_value = DATA)]
     data: PathBuf,
     #[command(flatten)]
     tls: Tls,
@@ -43,6 +48,30 @@ impl Host {
     /// Whether an admin listener is named, not assumed.
     pub(super) fn is_named(&self) -> bool {
         self.admin != ADMIN_URL
+    }
+
+    /// The host of a configuration, on this machine, where the command line names no other.
+    pub(super) fn described_by(&self, config: &Config) -> Self {
+        let mut host = self.clone();
+        if host.data == Path::new(DATA) {
+            host.data.clone_from(&config.data_dir);
+        }
+        let (listen, is_tls) = (config.admin.listen, config.admin.tls.is_some());
+        if !host.is_named() && listen.port() != 0 {
+            let ip = match listen.ip() {
+                ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            host.admin = format!("{}://{ip}:{}", if is_tls { "https" } else { "http" }, listen.port());
+        }
+        host.admin_token = host.admin_token.or_else(|| config.admin.token.clone());
+        host
+    }
+
+    /// The data folder of a host on this machine.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// A client, where the right to be one is at hand.
@@ -140,6 +169,19 @@ impl Client {
             return read::<Value>(response).map(|value| value.to_string()).map_err(|error| self.explained(error));
         }
         Ok(response.into_body().read_to_string()?)
+    }
+
+    /// An answer that is read as it comes, however long it is.
+    pub(super) fn stream(&self, path: &str) -> Result<impl Read + use<>, CliError> {
+        /// Longer than a host makes one.
+        const STREAM_MAX: Duration = Duration::from_secs(2 * 3600);
+        let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", self.bearer());
+        let response = request.config().timeout_global(Some(STREAM_MAX)).build().call();
+        let response = response.map_err(|e| self.unreachable(&e))?;
+        match response.status().is_success() {
+            true => Ok(response.into_body().into_reader()),
+            false => Err(self.explained(refused(response)?)),
+        }
     }
 
     /// Where the host answers predictions.
@@ -305,20 +347,28 @@ fn asking_first(request: RequestBuilder<WithBody>, body: &[u8]) -> RequestBuilde
 
 /// A good answer's JSON, or the error that the host gave.
 pub(super) fn read<T: DeserializeOwned>(response: Response<ureq::Body>) -> Result<T, CliError> {
-    const ANSWER_MAX_BYTES: u64 = 256 << 20;
+    if !response.status().is_success() {
+        return Err(refused(response)?);
+    }
+    let body = response.into_body().into_with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// The longest answer that is held as a whole.
+const ANSWER_MAX_BYTES: u64 = 256 << 20;
+
+/// The error that a host gave.
+fn refused(response: Response<ureq::Body>) -> Result<CliError, CliError> {
     let status = response.status();
     let reason = response.headers().get("scry-reason").and_then(|reason| reason.to_str().ok()).map(str::to_owned);
     let body = response.into_body().into_with_config().limit(ANSWER_MAX_BYTES).read_to_vec()?;
-    if status.is_success() {
-        return Ok(serde_json::from_slice(&body)?);
-    }
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = match answer.get("error").and_then(Value::as_str) {
         Some(message) => message.to_owned(),
         None => String::from_utf8_lossy(&body).into_owned(),
     };
     let errors = list(&answer, "errors").to_vec();
-    Err(Refused { status: status.as_u16(), reason, message, errors }.into())
+    Ok(Refused { status: status.as_u16(), reason, message, errors }.into())
 }
 
 /// A model's name as part of a path.

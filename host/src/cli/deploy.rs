@@ -4,7 +4,7 @@ use super::client::{Client, Host, segment};
 use super::failure::{Refused, Usage};
 use super::predict::card;
 use super::progress::Progress;
-use super::standing::Health;
+use super::served_models::ServedModels;
 use super::{CliError, number, print_gates, print_json, suggest, text};
 use crate::registry::Source;
 use scry_card::{Card, CheckKind, ChecksPatch, Policy, strict};
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         fields.insert("to".into(), serde_json::to_value(to)?);
     }
     let path = format!("/v1/models/{}/deploy", segment(&args.model));
-    let before = Health::of(&client)?;
+    let before = ServedModels::of(&client)?;
     let progress = Progress::waiting("the host proves the change before it makes it");
     let changed = client.post(&path, request.to_string().as_bytes());
     let changed: Value = changed.map_err(|error| args.explained(&client, error))?;

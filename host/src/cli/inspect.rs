@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         return Ok(());
     }
     placeholder::warn(&description.card);
-    let signature = Signature::beside(&args.file, &description.digest, &args.trust)?;
+    let signature = Signature::of(&args.file, &description.digest, &args.trust)?;
     let sbom = sbom.map(|(_, summary)| summary);
     if args.json {
         return print_json(&json!({
@@ -106,27 +106,37 @@ struct Signature {
     keyids: Vec<String>,
     /// The key that has, of those that were given.
     verified_by: Option<KeyId>,
+    /// Why it cannot count, whatever the keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Signature {
-    fn beside(file: &Path, component: &Digest, keys: &[PathBuf]) -> Result<Option<Self>, CliError> {
+    /// What is beside a file. With keys, one that does not count is an error; without them it is shown as it is.
+    fn of(file: &Path, component: &Digest, keys: &[PathBuf]) -> Result<Option<Self>, CliError> {
         let keys = Trust { keys: keys.to_vec(), enforce: false }.read()?;
-        let Some(json) = sign::envelope(file, None, component)? else {
+        let path = sign::signature_path(file);
+        if !path.exists() {
             return if keys.is_empty() { Ok(None) } else { Err(in_file(file, SignatureError::Missing)) };
-        };
-        let path = sign::beside(file);
-        let envelope = Envelope::read(&json).map_err(|error| in_file(&path, error))?;
-        let signer = (!keys.is_empty()).then(|| keys.signer(&envelope, component)).transpose();
-        let verified_by = signer.map_err(|error| in_file(&path, error))?;
-        Ok(Some(Self { keyids: envelope.claimed().to_vec(), verified_by }))
+        }
+        let read = Envelope::read(&read_file(&path)?);
+        if keys.is_empty() {
+            let error = read.as_ref().map_or_else(|error| Some(error.clone()), |read| read.is_about(component).err());
+            let keyids = read.map(|read| read.claimed().to_vec()).unwrap_or_default();
+            return Ok(Some(Self { keyids, verified_by: None, error: error.map(|error| error.to_string()) }));
+        }
+        let verified = read.and_then(|read| Ok((keys.signer(&read, component)?, read)));
+        let (signer, read) = verified.map_err(|error| in_file(&path, error))?;
+        Ok(Some(Self { keyids: read.claimed().to_vec(), verified_by: Some(signer), error: None }))
     }
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.verified_by {
-            Some(keyid) => write!(f, "by {keyid}, verified"),
-            None => write!(f, "not verified; `--trust KEY.pub.pem` does"),
+        match (&self.error, self.verified_by) {
+            (Some(error), _) => write!(f, "does not count: {error}; `scry sign` makes a new one"),
+            (None, Some(keyid)) => write!(f, "by {keyid}, verified"),
+            (None, None) => write!(f, "not verified; `--trust KEY.pub.pem` does"),
         }
     }
 }

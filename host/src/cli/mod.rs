@@ -7,6 +7,7 @@
 mod print;
 
 mod apply;
+mod backup;
 mod bench;
 mod build;
 mod cache;
@@ -17,7 +18,9 @@ mod compile_worker;
 mod completions;
 mod demo;
 mod deploy;
+mod doctor;
 mod drift;
+mod errors;
 mod export;
 mod failure;
 mod form;
@@ -36,11 +39,12 @@ mod profile;
 mod progress;
 mod publish;
 mod reference;
+mod restore;
 mod rollback;
 mod schema;
 mod serve;
+mod served_models;
 mod sign;
-mod standing;
 mod suggest;
 mod table;
 mod test;
@@ -107,11 +111,15 @@ enum Command {
     Rollback(rollback::Args),
     History(history::Args),
     Circuit(circuit::Args),
+    Errors(errors::Args),
     Drift(drift::Args),
     Withdraw(withdraw::Args),
     Export(export::Args),
     Apply(apply::Args),
     Gc(gc::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Doctor(doctor::Args),
     Models(models::Args),
     Token(token::Args),
     Predict(predict::Args),
@@ -160,11 +168,15 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => rollback::run(&args),
         Command::History(args) => history::run(&args),
         Command::Circuit(args) => circuit::run(&args),
+        Command::Errors(args) => errors::run(&args),
         Command::Drift(args) => drift::run(&args),
         Command::Withdraw(args) => withdraw::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Gc(args) => gc::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Predict(args) => predict::run(&args),

@@ -1,6 +1,7 @@
 //! What commands do with registries, with Docker's credentials.
 
 use super::CliError;
+use super::failure::Usage;
 use crate::config::Config;
 use scry_store::{OciError, Registries};
 
@@ -13,6 +14,16 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// Refuses what is said of a registry where none is named.
+    pub(super) fn check_unused(&self) -> Result<(), CliError> {
+        match self.plain_http.as_slice() {
+            [] => Ok(()),
+            [host, ..] => {
+                Err(Usage(format!("`--plain-http {host}` is for a registry: expected `oci://…` beside it")).into())
+            }
+        }
+    }
+
     /// Asks registries, to the end or to the limit of time.
     pub(super) fn ask<T>(&self, asking: impl AsyncFnOnce(Registries) -> Result<T, OciError>) -> Result<T, CliError> {
         // A large component on a slow line takes its time.

@@ -55,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     if let Some(to) = &args.to {
         return push(args, to, bytes);
     }
+    args.reach.check_unused()?;
     // What is no component is the host's to refuse.
     if let Ok(component) = Description::read(&bytes) {
         placeholder::warn(&component.card);

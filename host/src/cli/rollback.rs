@@ -1,7 +1,7 @@
 //! `scry rollback`
 
 use super::client::{Host, segment};
-use super::standing::Health;
+use super::served_models::ServedModels;
 use super::{CliError, number, print_gates, print_json, text};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
     };
     let body = json!({ "to": args.to }).to_string();
     let client = args.host.client()?;
-    let before = Health::of(&client)?;
+    let before = ServedModels::of(&client)?;
     let changed: Value = client.post(&path, body.as_bytes())?;
     if args.json {
         return print_json(&changed);

@@ -2,6 +2,7 @@
 
 use super::{CliError, compile_settings};
 use crate::config::{Config, resolve};
+use crate::recording::Recording;
 use crate::registry::Registry;
 use crate::server::{Bound, Stop, serve};
 use crate::telemetry::{Metrics, init_log};
@@ -128,6 +129,7 @@ pub(super) async fn host(
         is_embedded: false,
     };
     let metrics = Arc::new(Metrics::new()?);
+    let recording = Arc::new(Recording::start(config, &store, metrics.clone())?);
     let opening = config.clone();
     let open = move || Registry::open(opening, keys, store, Sandbox::new(settings)?, metrics);
     let registry = tokio::select! {
@@ -135,7 +137,7 @@ pub(super) async fn host(
         // Nothing is served yet, and what is written may end at any point.
         _ = stop() => return Ok(()),
     };
-    serve(config, registry, &token, ready, stop).await?;
+    serve(config, registry, recording, &token, ready, stop).await?;
     Ok(())
 }
 

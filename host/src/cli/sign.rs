@@ -1,5 +1,6 @@
 //! `scry sign`, and the signatures that lie beside components.
 
+use super::failure::Usage;
 use super::oci::Reach;
 use super::{CliError, in_file, print_json, read_file};
 use scry_component::Description;
@@ -20,8 +21,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The component: a file, or `oci://host/repository:tag`.
-    #[arg(value_name = "FILE|oci://HOST/REPOSITORY:TAG")]
+    /// The component: a file, or `oci://host/repository@sha256:…`, as `scry publish` prints it.
+    #[arg(value_name = "FILE|oci://HOST/REPOSITORY@DIGEST")]
     component: OsString,
     /// The private key, an Ed25519 key in PEM: `scry keygen` makes one, and so does `openssl genpkey`.
     #[arg(long, value_name = "KEY.pem")]
@@ -38,13 +39,16 @@ Examples:
   scry keygen ops
   scry sign churn.wasm --key ops.key.pem
   scry publish churn.wasm
-  scry sign oci://registry.example/models/churn:1.4 --key ops.key.pem";
+  scry sign oci://registry.example/models/churn@sha256:4f0c… --key ops.key.pem";
 
 pub(super) fn run(args: &Args) -> Result<(), CliError> {
     let key = SecretKey::from_pem(&read_file(&args.key)?).map_err(|error| in_file(&args.key, error))?;
     let (digest, signature) = match args.component.to_str().filter(|text| text.starts_with("oci://")) {
         Some(reference) => sign_pushed(args, &key, &reference.parse()?)?,
-        None => sign_file(&key, Path::new(&args.component))?,
+        None => {
+            args.reach.check_unused()?;
+            sign_file(&key, Path::new(&args.component))?
+        }
     };
     let keyid = key.public().id();
     if args.json {
@@ -59,13 +63,19 @@ fn sign_file(key: &SecretKey, file: &Path) -> Result<(Digest, String), CliError>
     let component = Description::read(&read_file(file)?).map_err(|error| in_file(file, error))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let envelope = signed(key, &name, &component.digest)?;
-    let path = beside(file);
+    let path = signature_path(file);
     write_atomically(FileKind::Build, &path, &envelope)?;
     Ok((component.digest, path.display().to_string()))
 }
 
 fn sign_pushed(args: &Args, key: &SecretKey, reference: &OciReference) -> Result<(Digest, String), CliError> {
+    // A registry says what is under a tag, and may say something else than what was pushed.
+    if !reference.is_pinned() {
+        let error = "expected a digest (`@sha256:…`), found a tag; `scry publish` prints the digest of what it pushed";
+        return Err(Usage(format!("{reference}: {error}")).into());
+    }
     let pulled = args.reach.ask(async |registries| registries.pull(reference).await)?;
+    Description::read(&pulled.bytes).map_err(|error| format!("{reference}: {error}"))?;
     let name = reference.repository().rsplit('/').next().unwrap_or_default();
     let envelope = signed(key, name, &pulled.digest)?;
     let pushed = args.reach.ask(async |registries| registries.attach(&pulled.pinned, envelope).await)?;
@@ -84,7 +94,7 @@ fn signed(key: &SecretKey, name: &str, component: &Digest) -> Result<Vec<u8>, Cl
 pub(super) fn envelope(file: &Path, named: Option<&Path>, component: &Digest) -> Result<Option<Vec<u8>>, CliError> {
     let path = match named {
         Some(path) => path.to_owned(),
-        None if beside(file).exists() => beside(file),
+        None if signature_path(file).exists() => signature_path(file),
         None => return Ok(None),
     };
     let envelope = read_file(&path)?;
@@ -94,7 +104,7 @@ pub(super) fn envelope(file: &Path, named: Option<&Path>, component: &Digest) ->
 }
 
 /// Where the signature of a file is.
-pub(super) fn beside(file: &Path) -> PathBuf {
+pub(super) fn signature_path(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ENVELOPE_SUFFIX);
     name.into()

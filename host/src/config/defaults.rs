@@ -1,8 +1,8 @@
 //! What a key is that the file leaves out; `docs/reference/configuration.md` says the same.
 
 use super::{
-    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, History, Limits, Listener, Log, MetricsListener,
-    Registries, Shutdown, Traces, Trust, Validation,
+    Access, Admin, Catalog, Compile, Compute, Config, DesiredState, Errors, History, Limits, Listener, Log,
+    MetricsListener, Registries, Shutdown, Traces, Trust, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,6 +25,7 @@ impl Default for Config {
             compile: Compile::default(),
             limits: Limits::default(),
             validation: Validation::default(),
+            errors: Errors::default(),
             log: Log::default(),
             traces: Traces::default(),
             shutdown: Shutdown::default(),

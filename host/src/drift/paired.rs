@@ -6,7 +6,7 @@
 
 use super::shards::Shards;
 use super::{INPUTS, OUTPUTS};
-use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, compare_live};
+use scry_card::stats::{Counter, Counts, DriftReport, Reference, References, ShownColumn, compare_live};
 use scry_card::{Batch, Field, Interrupt, Invalid, Schema};
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
@@ -86,6 +86,18 @@ impl Paired {
                 pair.tally(arm).saw(batch, interrupt);
             }
         }
+    }
+
+    /// Side by side: how the two differ so far, and where the values of both fell.
+    pub fn drawn(&self, alpha: f64) -> Vec<(&'static str, DriftReport, Vec<ShownColumn>)> {
+        let sides = [(INPUTS, &self.inputs), (OUTPUTS, &self.outputs)];
+        let drawn = sides.into_iter().filter_map(|(name, pair)| {
+            let pair = pair.as_ref()?;
+            let (live, other) = (pair.live.counts(), pair.other.counts());
+            let report = compare_live(&pair.reference, &live, &other, alpha).ok()?;
+            Some((name, report, pair.reference.shown_both(&live, &other)))
+        });
+        drawn.collect()
     }
 
     /// How the two differ so far.

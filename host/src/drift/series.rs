@@ -2,7 +2,7 @@
 
 use super::shards::Shards;
 use super::{Alarm, Epoch, Epochs};
-use scry_card::stats::{Counter, DriftReport, Reference, Statistic, Verdict, watch};
+use scry_card::stats::{Counter, Counts, DriftReport, Reference, Statistic, Verdict, watch};
 use scry_card::{Batch, Field, Interrupt, Invalid};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,6 +94,16 @@ impl Series {
 
     pub(super) fn epochs(&self) -> Epochs {
         self.merged().clone()
+    }
+
+    /// The counts of the epoch that runs and of the one before, together.
+    pub fn drawn(&self) -> Counts {
+        let Epochs { mut current, last, .. } = self.epochs();
+        if let Some(last) = last {
+            // Both are of this reference.
+            let _ = current.counts.merge(&last.counts);
+        }
+        current.counts
     }
 
     pub(super) fn mark(&self) -> (u64, u64, u64) {

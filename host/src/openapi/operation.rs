@@ -62,6 +62,8 @@ pub(super) enum Answer {
     Prediction(&'static str),
     /// Text of these media types.
     Text(&'static [&'static str]),
+    /// A file of this media type.
+    File(&'static str),
     /// Nothing.
     Empty,
 }
@@ -148,6 +150,7 @@ impl Answer {
                 let content: Map<_, _> = media_types.iter().map(|&name| (name.to_owned(), text.clone())).collect();
                 json!({ "description": summary, "content": content })
             }
+            Self::File(media_type) => json!({ "description": summary, "content": { media_type: {} } }),
             Self::Empty => json!({ "description": summary }),
         }
     }
@@ -165,6 +168,7 @@ pub(super) fn prediction(schema: &Value, examples: &Map<String, Value>) -> Value
             "scry-degraded": header("Why a fallback answered."),
             "scry-warnings": header("How much the checks warn of."),
             "scry-refused-rows": header("How many rows were refused alone."),
+            "scry-error-id": header("The record of why a fallback answered, for operators."),
             "traceparent": header("The host's own span, in the caller's trace or in a new one."),
             "x-request-id": header("The request's id: the caller's, or one that was made."),
         },
@@ -195,6 +199,7 @@ pub(super) fn components(schemas: &str) -> Value {
             "required": ["error"],
             "properties": {
                 "error": { "type": "string", "description": "What is wrong, what was expected, and what was found." },
+                "error_id": { "type": "string", "description": "The record of it, for operators." },
                 "errors": { "type": "array", "items": { "type": "object" } },
                 "request_id": { "type": "string", "description": "The request's, which the header `x-request-id` has, too." },
             },
@@ -206,6 +211,7 @@ pub(super) fn components(schemas: &str) -> Value {
             "properties": {
                 "detail": { "type": "string" },
                 "error": { "type": "string", "description": "The same as `detail`, where some clients look for it." },
+                "error_id": { "type": "string" },
                 "errors": { "type": "array", "items": { "type": "object" } },
                 "reason": { "type": "string" },
                 "request_id": { "type": "string" },

@@ -4,6 +4,7 @@
 //! runs, passes its gates, is recorded, and only then takes over in one swap; a
 //! step that fails leaves everything as it was. Never answers a prediction.
 
+mod backup;
 mod checkpoints;
 mod clean;
 mod code;
@@ -26,10 +27,13 @@ mod required_code;
 mod retire;
 mod rollouts;
 mod signed;
+mod signers;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod workbench;
 
+pub use backup::{CopyError, back_up_stopped, restore};
 pub use clean::Cleaned;
 pub use desired::{Applied, FileStatus, watch_file};
 pub use drift::watch_drift;
@@ -39,6 +43,7 @@ pub use operations::{Changed, Source, Tried};
 pub use prepared::Gate;
 pub use refetch::refetch;
 pub use rollouts::{Rollout, watch_rollouts};
+pub use survey::{Survey, survey};
 pub use workbench::limits_of_config;
 pub(crate) use workbench::metering;
 
@@ -56,8 +61,9 @@ use scry_os::ticker::Ticker;
 use scry_sandbox::{CodeCache, Sandbox};
 use scry_signatures::TrustedKeys;
 use scry_store::{Journal, Registries, Store, StoreError};
-use signed::Signers;
+use signers::Signers;
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -179,6 +185,11 @@ impl Registry {
         self.routes.clone()
     }
 
+    /// The folder that holds everything that the host keeps.
+    pub fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+
     /// The host's metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -218,7 +229,10 @@ impl Registry {
         let under_way = self.cleaning.read().unwrap_or_else(PoisonError::into_inner);
         let made = self.try_change(prepared, decide);
         match &made {
-            Ok(committed) => self.cache_compiled(&committed.after, prepared),
+            Ok(committed) => {
+                self.cache_compiled(&committed.after, prepared);
+                self.replace_signatures(prepared);
+            }
             // The next start may find its record, and need its component.
             Err(ChangeError::Store(StoreError::Poisoned { .. })) => {}
             Err(_) => self.leave(prepared),
@@ -272,7 +286,7 @@ impl Registry {
         // A file is remembered even when it says what is so already: it is not applied again.
         if is_changed || entry.file.is_some() {
             let Entry { by, what, restored, file } = entry;
-            let what = prepared.told_signers(what);
+            let what = prepared.with_signers(what);
             let number = state.history.last() + 1;
             let change = Change { number, at_ms, by, what, restored, file, models };
             let record = Record::Change(change);
@@ -307,6 +321,7 @@ impl Registry {
         // While no other change can bring them back.
         if before.has_more_than(&routes, &scope.names) {
             self.metrics.keep(|model, version| routes.has(model, version));
+            routes.served().for_each(|served| served.series.keep(|number| routes.has(&served.name, Some(number))));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::serving::{
     CalledVersion, Circuit, FallbackError, FallbackLink, LogLimits, Routes, Served, ServedVersion, ShadowArm,
     Validation,
 };
-use crate::telemetry::{ModelSeries, unix_ms};
+use crate::telemetry::{ModelSeries, VersionSeries, unix_ms};
 use scry_card::Card;
 use scry_catalog::{Catalog, Fallback, LimitsPatch, Model, Serving, Version};
 use scry_scheduler::{Lane, LaneLimits};
@@ -205,7 +205,7 @@ impl Workbench {
             loaded: code.loaded,
             limits,
             lane,
-            series,
+            series: VersionSeries::new(series, number),
             validation,
             log_limits: LogLimits::default(),
             paired,

@@ -1,11 +1,12 @@
 //! What a change brings along, and what it has proved so far.
 
 use super::code::{Code, CodeKey, Proof};
-use super::signed::Signed;
+use super::signers::Signed;
 use scry_card::Card;
 use scry_catalog::{Catalog, Version, VersionRef};
 use scry_names::{Digest, OciReference};
 use scry_sandbox::Loaded;
+use scry_signatures::KeyId;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -86,6 +87,13 @@ impl Prepared {
             let (model, Version { number: version, digest }) = (model.to_owned(), version);
             self.gates.push(Gate { gate: "fetch", model, version, ms, note, digest });
         }
+    }
+
+    /// What a change is, with the keys that signed what it brings along.
+    pub(super) fn with_signers(&self, what: String) -> String {
+        let signers: BTreeSet<_> = self.signed.values().filter_map(Signed::key).collect();
+        let signers: Vec<_> = signers.iter().map(KeyId::to_string).collect();
+        if signers.is_empty() { what } else { format!("{what}, signed by {}", signers.join(" and ")) }
     }
 
     /// Renumbers the gates' versions as the committed state does.

@@ -8,7 +8,7 @@
 use super::record::{line, read};
 use super::{ChangeError, Registry};
 use scry_catalog::{Catalog, History, HistoryError, Record};
-use scry_store::{Journal, Quarantined, Store};
+use scry_store::{Journal, Quarantined, Replay, Store};
 
 /// What was found.
 #[derive(Debug)]
@@ -20,10 +20,20 @@ pub(super) struct Recovered {
     pub(super) damage: Vec<String>,
 }
 
-/// Reads history and checkpoint; repairs the one from the other.
-pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
-    // Nothing is touched until it is clear where it leads.
-    let mut replay = store.read_journal()?;
+/// Where the files of a folder lead, and how.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) history: History,
+    pub(super) catalog: Catalog,
+    records: Vec<Record>,
+    checkpoint: Option<Record>,
+    /// Whether the history told it alone, in order.
+    is_whole: bool,
+    is_in_order: bool,
+}
+
+/// Follows what was read to its state. Touches nothing.
+pub(super) fn follow(replay: &Replay) -> Result<Followed, ChangeError> {
     let found = replay.lines.iter().map(|line| read(line)).collect::<Result<Vec<_>, _>>()?;
     let records = in_order(&found);
     let is_in_order = records == found;
@@ -39,7 +49,13 @@ pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
         );
         ChangeError::Recovery(message)
     })?;
-    let is_whole = is_whole && is_in_order;
+    Ok(Followed { history, catalog, records, checkpoint, is_whole: is_whole && is_in_order, is_in_order })
+}
+
+/// Reads history and checkpoint, and when it is clear where they lead, repairs the one from the other.
+pub(super) fn recover(store: &Store) -> Result<Recovered, ChangeError> {
+    let mut replay = store.read_journal()?;
+    let Followed { history, catalog, records, checkpoint, is_whole, is_in_order } = follow(&replay)?;
     let mut journal = store.open_journal(&mut replay, !is_whole)?;
     let mut damage = replay.damage;
     if !is_in_order {

@@ -20,6 +20,10 @@ impl Registry {
             let same = |before: &_| Ok::<_, ChangeError>((Clone::clone(before), Entry::default()));
             match self.change(&mut prepared, same) {
                 Ok(_) => tracing::info!(model = %name, %digest, "fetched again"),
+                // What is not signed was told at the start; it may be any time.
+                Err(error @ ChangeError::Unsigned { .. }) => {
+                    tracing::debug!(model = %name, %digest, %error, "still not signed");
+                }
                 Err(error) => tracing::error!(model = %name, %digest, %error, "could not be fetched again"),
             }
         }

@@ -4,69 +4,14 @@
 //! unless that is configured otherwise. Never decides what a signature is worth: `scry-signatures` does.
 
 use super::prepared::Prepared;
+use super::signers::Signed;
 use super::{ChangeError, Registry};
 use crate::serving::Routes;
 use scry_catalog::Catalog;
 use scry_names::{Digest, OciReference};
-use scry_signatures::{Envelope, KeyId, SignatureError, TrustedKeys};
+use scry_signatures::KeyId;
 use scry_store::StoreError;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
-
-/// The keys that are trusted, and whose components are here.
-#[derive(Debug, Default)]
-pub(super) struct Signers {
-    keys: TrustedKeys,
-    of: RwLock<HashMap<Digest, KeyId>>,
-}
-
-/// An envelope that counts.
-#[derive(Debug, Clone)]
-pub(super) struct Signed {
-    envelope: Vec<u8>,
-    /// Nothing on a host that trusts no key in particular.
-    by: Option<KeyId>,
-}
-
-impl Signers {
-    pub(super) fn new(keys: TrustedKeys) -> Self {
-        Self { keys, of: RwLock::default() }
-    }
-
-    fn of(&self, component: &Digest) -> Option<KeyId> {
-        self.of.read().unwrap_or_else(PoisonError::into_inner).get(component).copied()
-    }
-
-    fn note(&self, component: Digest, by: KeyId) {
-        self.of.write().unwrap_or_else(PoisonError::into_inner).insert(component, by);
-    }
-
-    /// The first envelope that counts for a component. Without keys, one need only be about it: keys may be
-    /// configured later.
-    fn judge(&self, component: &Digest, envelopes: Vec<Vec<u8>>) -> Result<Option<Signed>, SignatureError> {
-        let mut found = if self.keys.is_empty() { Ok(None) } else { Err(SignatureError::Missing) };
-        for envelope in envelopes {
-            let judged = Envelope::read(&envelope).and_then(|read| match self.keys.is_empty() {
-                true => read.is_about(component).map(|()| None),
-                false => self.keys.signer(&read, component).map(Some),
-            });
-            match judged {
-                Ok(by) => return Ok(Some(Signed { envelope, by })),
-                Err(error) => found = Err(error),
-            }
-        }
-        found
-    }
-}
-
-impl Prepared {
-    /// What a change is, with the keys that signed what it brings along.
-    pub(super) fn told_signers(&self, what: String) -> String {
-        let signers: BTreeSet<_> = self.signed.values().filter_map(|signed| signed.by).collect();
-        let signers: Vec<_> = signers.iter().map(KeyId::to_string).collect();
-        if signers.is_empty() { what } else { format!("{what}, signed by {}", signers.join(" and ")) }
-    }
-}
+use std::collections::BTreeSet;
 
 impl Registry {
     /// Takes in the envelopes that come with a component, or refuses both.
@@ -82,7 +27,10 @@ impl Registry {
         }
         let judged = self.signers.judge(&component, envelopes);
         let judged = judged.map_err(|why| ChangeError::Unsigned { model: model.to_owned(), digest: component, why })?;
-        prepared.signed.extend(judged.map(|signed| (component, signed)));
+        // Without keys the first one stays: nobody can tell yet which one counts.
+        if !(self.signers.is_open() && self.has_signature(&component)?) {
+            prepared.signed.extend(judged.map(|signed| (component, signed)));
+        }
         Ok(())
     }
 
@@ -94,7 +42,7 @@ impl Registry {
         from: &OciReference,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        if self.signers.keys.is_empty() || self.has_signature(&component)? {
+        if self.signers.is_open() || self.has_signature(&component)? {
             return Ok(());
         }
         let envelopes = self.reach(self.registries.signatures(from))?;
@@ -129,7 +77,7 @@ impl Registry {
         after: &Catalog,
         prepared: &mut Prepared,
     ) -> Result<(), ChangeError> {
-        if self.signers.keys.is_empty() {
+        if self.signers.is_open() {
             return Ok(());
         }
         for name in after.changed(before) {
@@ -142,24 +90,42 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts the envelopes of a change in the store, beside their components.
+    /// Puts the envelopes of a change in the store, beside their components. One that counts already stays until the
+    /// change is made.
     pub(super) fn store_signatures(&self, prepared: &mut Prepared) -> Result<(), StoreError> {
         for (component, signed) in &prepared.signed {
+            if self.has_signature(component)? {
+                continue;
+            }
             // Without its component it goes with the change, if that fails.
             if !self.store.holds(component) {
                 prepared.stored.insert(*component);
             }
-            self.store.put_signature(component, &signed.envelope)?;
-            if let Some(by) = signed.by {
-                self.signers.note(*component, by);
+            self.put_signature(component, signed)?;
+        }
+        Ok(())
+    }
+
+    /// Once a change is made, its envelopes take the place of those from before.
+    pub(super) fn replace_signatures(&self, prepared: &Prepared) {
+        for (component, signed) in &prepared.signed {
+            if let Err(error) = self.put_signature(component, signed) {
+                tracing::warn!(%component, %error, "the signature from before stays; publish the component again");
             }
+        }
+    }
+
+    fn put_signature(&self, component: &Digest, signed: &Signed) -> Result<(), StoreError> {
+        self.store.put_signature(component, signed.envelope())?;
+        if let Some(key) = signed.key() {
+            self.signers.note(*component, key);
         }
         Ok(())
     }
 
     /// Finds out who signed the versions that are here.
     pub(super) fn read_signatures(&self, catalog: &Catalog) {
-        if self.signers.keys.is_empty() {
+        if self.signers.is_open() {
             return;
         }
         let versions = catalog.models.values().flat_map(|model| model.all());
@@ -171,7 +137,7 @@ impl Registry {
             });
             match judged {
                 Ok(signed) => {
-                    signed.and_then(|signed| signed.by).into_iter().for_each(|by| self.signers.note(component, by))
+                    signed.and_then(|signed| signed.key()).into_iter().for_each(|key| self.signers.note(component, key))
                 }
                 Err(error) => tracing::warn!(%component, %error, "a signature does not count"),
             }
@@ -180,12 +146,12 @@ impl Registry {
 
     /// The key that signed a component, where that is asked of components.
     pub fn signer(&self, component: &Digest) -> Option<Option<KeyId>> {
-        (!self.signers.keys.is_empty()).then(|| self.signers.of(component))
+        (!self.signers.is_open()).then(|| self.signers.signer_of(component))
     }
 
     /// The keys that are trusted.
     pub fn trusted_keys(&self) -> Vec<KeyId> {
-        self.signers.keys.ids().collect()
+        self.signers.keys().collect()
     }
 
     /// Whether what is not signed is not served.
@@ -196,7 +162,7 @@ impl Registry {
     /// The versions that requests are led to although nobody who is trusted has signed them, as `model@version`;
     /// nothing on a host that trusts no key in particular.
     pub fn unsigned(&self, routes: &Routes) -> Option<Vec<String>> {
-        if self.signers.keys.is_empty() {
+        if self.signers.is_open() {
             return None;
         }
         let catalog = &routes.catalog;
@@ -205,7 +171,7 @@ impl Registry {
             let model = catalog.models.get(&name).cloned();
             let bound = move |number: &u32| model.as_ref()?.versions.get(number).map(|bound| bound.digest);
             let is_unsigned =
-                move |number: &u32| bound(number).is_some_and(|digest| self.signers.of(&digest).is_none());
+                move |number: &u32| bound(number).is_some_and(|digest| self.signers.signer_of(&digest).is_none());
             numbers.into_iter().filter(is_unsigned).map(move |number| format!("{name}@{number}")).collect::<Vec<_>>()
         });
         Some(unsigned.collect())

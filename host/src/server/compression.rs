@@ -39,7 +39,7 @@ pub(super) enum Wrong {
 
 impl Wrong {
     /// The error of a body that was to be inflated.
-    pub(super) fn told(self, coding: Coding, max_bytes: usize) -> HttpError {
+    pub(super) fn to_error(self, coding: Coding, max_bytes: usize) -> HttpError {
         match self {
             Self::TooLong => {
                 let message = format!("the body is longer than {max_bytes} bytes when it is inflated");

@@ -14,8 +14,8 @@ const MAX_AGE_S: &str = "600";
 const METHODS: &str = "GET, POST";
 const ASKED: &str = "authorization, content-encoding, content-type, inference-header-content-length, scry-key, \
                      traceparent, tracestate, x-request-id, x-request-timeout-ms";
-const SHOWN: &str = "inference-header-content-length, retry-after, scry-degraded, scry-digest, scry-model, scry-reason, \
-                     scry-refused-rows, scry-version, scry-warnings, traceparent, tracestate, x-request-id";
+const SHOWN: &str = "inference-header-content-length, retry-after, scry-degraded, scry-digest, scry-error-id, scry-model, \
+                     scry-reason, scry-refused-rows, scry-version, scry-warnings, traceparent, tracestate, x-request-id";
 
 /// The sites whose pages may ask.
 #[derive(Debug, Clone)]

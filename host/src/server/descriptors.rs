@@ -7,10 +7,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// connections that it refuses.
 const OTHER_FILES_MAX: u64 = 512;
 
+/// How many files a host with all its connections opens.
+pub fn open_files_wanted(prediction_max: usize, admin_max: usize) -> u64 {
+    prediction_max as u64 + admin_max as u64 + OTHER_FILES_MAX
+}
+
 /// How many connections the prediction listener can have, of those it may have.
 /// Raises the process's own limit where that helps.
 pub(super) fn prediction_connections(prediction_max: usize, admin_max: usize) -> usize {
-    let wanted = prediction_max as u64 + admin_max as u64 + OTHER_FILES_MAX;
+    let wanted = open_files_wanted(prediction_max, admin_max);
     let open_files = raised(wanted);
     let fit = fit(prediction_max, admin_max, open_files);
     if fit < prediction_max {

@@ -5,8 +5,9 @@
 
 mod access;
 
+use crate::recording::RecordId;
 use crate::registry::ChangeError;
-use crate::serving::PredictError;
+use crate::serving::{Failure, PredictError};
 use crate::telemetry::with_current;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -22,6 +23,9 @@ use serde_json::{Value, json};
 
 /// The answer to inputs that a schema or a check refuses.
 const INVALID_INPUT: &str = "invalid-input";
+
+/// Where an answer names the record of what went wrong.
+pub(super) static ERROR_ID: HeaderName = HeaderName::from_static("scry-error-id");
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub(super) struct HttpError {
     pub(super) is_lasting: bool,
     /// When a retry may succeed.
     pub(super) retry_after_s: Option<u64>,
+    /// Under which id there is a record of it, for operators.
+    pub(super) record: Option<RecordId>,
 }
 
 /// Why a request was not read to its end: a header's value and a metric's label.
@@ -114,6 +120,7 @@ impl HttpError {
             details: Vec::new(),
             is_lasting: false,
             retry_after_s: None,
+            record: None,
         }
     }
 
@@ -159,14 +166,14 @@ impl HttpError {
 
 impl HttpError {
     /// What became of a prediction, on a surface with pointers of its own.
-    pub(super) fn predicting(error: PredictError, surface: Surface<'_>) -> Self {
-        let details = match &error {
+    pub(super) fn predicting(failure: Failure, surface: Surface<'_>) -> Self {
+        let details = match &failure.error {
             PredictError::InvalidInput(refusal) | PredictError::Untrusted(_, refusal) => {
                 refusal.findings.iter().map(|found| detail(found, surface)).collect()
             }
             _ => Vec::new(),
         };
-        Self { details, ..error.into() }
+        Self { details, ..failure.into() }
     }
 
     /// The error with the members of a problem of RFC 9457, as plain JSON: the KServe SDK reads no other
@@ -181,6 +188,7 @@ impl HttpError {
             to_json(&Problem {
                 detail: &error.message,
                 error: &error.message,
+                error_id: error.record,
                 errors: &error.details,
                 reason: error.reason,
                 request_id: request_id.as_deref(),
@@ -213,6 +221,9 @@ impl HttpError {
         if let Some(reason) = self.reason {
             headers.insert(HeaderName::from_static("scry-reason"), HeaderValue::from_static(reason));
         }
+        if let Some(value) = self.record.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+            headers.insert(&ERROR_ID, value);
+        }
         if self.is_unread {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -234,7 +245,12 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (mut error, request_id) = (self, request_id());
         let body = error.bounded(|error| {
-            to_json(&Plain { error: &error.message, errors: &error.details, request_id: request_id.as_deref() })
+            to_json(&Plain {
+                error: &error.message,
+                error_id: error.record,
+                errors: &error.details,
+                request_id: request_id.as_deref(),
+            })
         });
         error.with_body(body)
     }
@@ -246,6 +262,8 @@ struct Plain<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
@@ -263,6 +281,8 @@ struct Problem<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     errors: &'a [Value],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +347,12 @@ impl From<CatalogError> for HttpError {
             | CatalogError::Limit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<Failure> for HttpError {
+    fn from(failure: Failure) -> Self {
+        Self { record: failure.record, ..failure.error.into() }
     }
 }
 

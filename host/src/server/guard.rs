@@ -29,8 +29,9 @@ impl Guard {
         }
         let guard = self.clone();
         Box::new(move |mut request| match guard.access.admit(surface, head_of(&request)) {
-            Ok(caller) => {
-                if let Some(caller) = caller {
+            Ok(admitted) => {
+                request.extensions_mut().insert(admitted.clone());
+                if let Some(caller) = admitted.0 {
                     with_current(|context| context.note_token(|| caller.name().into()));
                     request.extensions_mut().insert(caller);
                 }

@@ -5,16 +5,17 @@ mod sockets;
 
 use crate::access::Surface;
 use crate::config::{Config, Shutdown};
+use crate::recording::Recording;
 use crate::registry::{Registry, refetch, watch_drift, watch_file, watch_rollouts};
 use crate::server::bound::{At, Bound, ServeError};
 use crate::server::descriptors::prediction_connections;
 use crate::server::edge::{Edge, routed};
 use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
-use crate::server::{admin, metrics, predict};
+use crate::server::{admin, dashboard, metrics, predict};
 use crate::serving::Predictor;
-use crate::telemetry::AccessLog;
 use crate::telemetry::traces::{Sampler, Traces};
+use crate::telemetry::{AccessLog, Hour};
 use secure::Secure;
 use sockets::Sockets;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ const METRICS_CONNECTIONS_MAX: usize = 16;
 pub async fn serve(
     config: &Config,
     registry: Arc<Registry>,
+    recording: Arc<Recording>,
     admin_token: &str,
     ready: impl FnOnce(Bound),
     mut stop: impl AsyncFnMut() -> Stop,
@@ -42,13 +44,15 @@ pub async fn serve(
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let edges = edges(config, &registry, &secure, bound.prediction, &stopping, access_log.as_ref(), traces.clone())?;
+    let observers = Observers { recording, hour: Arc::default(), access_log, traces };
+    let edges = edges(config, &registry, &secure, &observers, bound.prediction, &stopping)?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
     let watching = [
         tokio::spawn(watch_drift(registry.clone())),
         tokio::spawn(watch_rollouts(registry.clone())),
         tokio::spawn(watch_file(registry.clone())),
+        tokio::spawn(dashboard::sample(registry.clone(), observers.hour.clone())),
         tokio::spawn(refetch(registry)),
         tokio::spawn(secure.follow()),
     ];
@@ -64,7 +68,7 @@ pub async fn serve(
     // What was traced goes out in what is left of the time.
     let finishing = async {
         let _ = (&mut serving).await;
-        if let Some(traces) = traces {
+        if let Some(traces) = &observers.traces {
             traces.flush().await;
         }
     };
@@ -77,10 +81,19 @@ pub async fn serve(
     serving.abort();
     let close = move || {
         keeper.close();
-        access_log.iter().for_each(|log| log.close());
+        observers.recording.close();
+        observers.access_log.iter().for_each(|log| log.close());
     };
     tokio::task::spawn_blocking(close).await.map_err(std::io::Error::other)?;
     Ok(())
+}
+
+/// What keeps something of requests, beside the metrics.
+struct Observers {
+    recording: Arc<Recording>,
+    hour: Arc<Hour>,
+    access_log: Option<Arc<AccessLog>>,
+    traces: Option<Arc<Traces>>,
 }
 
 /// What answers on the listeners for predictions, changes, and metrics.
@@ -88,15 +101,16 @@ fn edges(
     config: &Config,
     registry: &Arc<Registry>,
     secure: &Secure,
+    observers: &Observers,
     prediction: At,
     stopping: &Stopping,
-    access_log: Option<&Arc<AccessLog>>,
-    traces: Option<Arc<Traces>>,
 ) -> std::io::Result<[Edge; 3]> {
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
     let (routes, ticker) = (registry.routes(), registry.ticker());
-    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, traces)?;
+    let Observers { recording, hour, access_log, traces } = observers;
+    let (records, traces) = (recording.clone(), traces.clone());
+    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, records, traces)?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
@@ -106,11 +120,12 @@ fn edges(
         connections_max: prediction_connections(predictions.connections_max, changes.connections_max),
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
         sampler: Sampler::new(&config.traces),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
-    let router = admin::router(registry.clone(), audit, prediction, stopping.clone(), component_max_bytes);
+    let kept = (audit, recording.clone());
+    let router = admin::router(registry.clone(), kept, hour.clone(), prediction, stopping.clone(), component_max_bytes);
     let admin_edge = Edge {
         listener: "admin",
         app: secure.guard.before(Surface::Admin, Box::new(move |request| routed(&router, request))),
@@ -118,7 +133,7 @@ fn edges(
         connections_max: changes.connections_max,
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
         sampler: Sampler::default(),
     };
     let router = metrics::router(registry.clone());
@@ -129,7 +144,7 @@ fn edges(
         connections_max: METRICS_CONNECTIONS_MAX,
         timeouts: admin_edge.timeouts,
         metrics: registry.shared_metrics(),
-        access_log: access_log.cloned(),
+        access_log: access_log.clone(),
         sampler: Sampler::default(),
     };
     Ok([prediction_edge, admin_edge, metrics_edge])

@@ -7,6 +7,7 @@ mod bound;
 mod compression;
 mod connections;
 mod cors;
+mod dashboard;
 mod descriptors;
 mod docs;
 #[cfg(test)]
@@ -30,5 +31,6 @@ mod tls;
 mod watchdog;
 
 pub use bound::{At, Bound, ServeError};
+pub use descriptors::open_files_wanted;
 pub use listen::serve;
 pub use shutdown::Stop;

@@ -9,7 +9,7 @@ const KILL_GRACE: Duration = Duration::from_millis(20);
 
 /// One link of what stands behind the component that is about to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Behind {
+pub(super) enum Next {
     /// A constant.
     Constant,
     /// A component, and the time that 99 of 100 of its calls stay below.
@@ -42,7 +42,7 @@ impl Window {
         now: Instant,
         deadline: Instant,
         longest: Duration,
-        rest: impl Iterator<Item = Behind> + Clone,
+        rest: impl Iterator<Item = Next> + Clone,
         reserve: &Reserve,
     ) -> Self {
         let left = deadline.saturating_duration_since(now);
@@ -55,12 +55,12 @@ impl Window {
 }
 
 /// What is kept back of `left` for all that stands behind.
-fn kept_back(left: Duration, rest: impl Iterator<Item = Behind>, reserve: &Reserve) -> Duration {
+fn kept_back(left: Duration, rest: impl Iterator<Item = Next>, reserve: &Reserve) -> Duration {
     let of = |behind| match behind {
-        Behind::Constant => CONSTANT_RESERVE.min(left / 10),
+        Next::Constant => CONSTANT_RESERVE.min(left / 10),
         // A machine that is busy is slower than it was measured, and the one before may end late.
-        Behind::Component(Some(p99)) => (p99 * 5 / 4).max(reserve.min) + KILL_GRACE,
-        Behind::Component(None) => left * u32::from(reserve.unmeasured_percent) / 100,
+        Next::Component(Some(p99)) => (p99 * 5 / 4).max(reserve.min) + KILL_GRACE,
+        Next::Component(None) => left * u32::from(reserve.unmeasured_percent) / 100,
     };
     // However slow the fallbacks: a quarter is the component's own.
     rest.map(of).sum::<Duration>().min(left * 3 / 4)
@@ -79,13 +79,13 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_follows_from_what_stands_behind() {
-        let kept = |rest: &[Behind]| kept_back(ms(300), rest.iter().copied(), &RESERVE);
+        let kept = |rest: &[Next]| kept_back(ms(300), rest.iter().copied(), &RESERVE);
         assert_eq!(kept(&[]), Duration::ZERO);
-        assert_eq!(kept(&[Behind::Constant]), ms(2));
-        assert_eq!(kept(&[Behind::Component(None)]), ms(75), "not measured yet");
-        assert_eq!(kept(&[Behind::Component(Some(ms(1)))]), ms(30), "at least the floor, and the grace");
-        assert_eq!(kept(&[Behind::Component(Some(ms(40))), Behind::Constant]), ms(72));
-        assert_eq!(kept(&[Behind::Component(Some(ms(900)))]), ms(225), "a quarter is the component's own");
+        assert_eq!(kept(&[Next::Constant]), ms(2));
+        assert_eq!(kept(&[Next::Component(None)]), ms(75), "not measured yet");
+        assert_eq!(kept(&[Next::Component(Some(ms(1)))]), ms(30), "at least the floor, and the grace");
+        assert_eq!(kept(&[Next::Component(Some(ms(40))), Next::Constant]), ms(72));
+        assert_eq!(kept(&[Next::Component(Some(ms(900)))]), ms(225), "a quarter is the component's own");
     }
 
     proptest! {
@@ -99,8 +99,8 @@ mod tests {
             let deadline = now + Duration::from_micros(left);
             let rest: Vec<_> = fallbacks
                 .iter()
-                .map(|p99| Behind::Component(p99.map(Duration::from_micros)))
-                .chain(constant.then_some(Behind::Constant))
+                .map(|p99| Next::Component(p99.map(Duration::from_micros)))
+                .chain(constant.then_some(Next::Constant))
                 .collect();
             let window = Window::new(now, deadline, ms(300), rest.iter().copied(), &RESERVE);
             prop_assert!(now <= window.until && window.until <= deadline);

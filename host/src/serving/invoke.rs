@@ -21,14 +21,14 @@ pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 pub(super) fn invoke(
     target: &ServedVersion,
     inputs: &Batch,
-    tracks: &[Track<'_>],
+    requests: &[Track<'_>],
     until: Instant,
     fair: Duration,
     stop: Option<Arc<dyn Client>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
-    let (is_awaited, requests) = (stop.is_some(), tracks.len());
-    let is_timed = tracks.iter().any(|track| track.is_on());
+    let is_awaited = stop.is_some();
+    let is_timed = requests.iter().any(|track| track.is_traced());
     let limits = CallLimits { deadline: until, client: stop.clone(), is_timed, ..target.limits.of_call() };
     let has_gone = || stop.as_ref().is_some_and(|stop| stop.has_gone());
     let is_over = || has_gone() || Instant::now() >= until;
@@ -52,24 +52,12 @@ pub(super) fn invoke(
             Err(Interrupted) => report.outcome = Err(CallError::Overdue),
         }
     }
-    if is_timed {
-        let ran = Ran {
-            target,
-            began: now,
-            instantiated: report.instantiated.unwrap_or_default(),
-            took: report.duration,
-            was_put_back: report.was_put_back,
-            fuel: report.fuel,
-            memory_bytes: report.memory_bytes,
-            requests,
-            error: report.outcome.as_ref().err().map(CallError::reason),
-        };
-        tracks.iter().for_each(|track| track.ran(ran));
-    }
-    target.series.ran(report.duration);
+    target.series.ran(report.duration, report.memory_bytes, report.fuel);
     if report.was_put_back {
         target.series.put_back();
     }
+    let ran = Ran { target, report: &report, began: now, had, requests: requests.len() };
+    requests.iter().for_each(|track| track.ran(ran));
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
         if let Some(unsaid) = target.log_limits.guest.take(now) {
@@ -89,9 +77,10 @@ pub(super) fn invoke(
             target.lane.succeeded(report.duration);
             target.saw(inputs, outputs, &mut interrupt);
             target.stats.steps().called(inputs.rows);
-            (0..requests).for_each(|_| target.stats.record(report.duration, None));
+            requests.iter().for_each(|_| target.stats.record(report.duration, None));
         }
-        Err(error) if requests > 1 => {
+        Err(error) if requests.len() > 1 => {
+            let requests = requests.len();
             tracing::debug!(%model, version, reason = error.reason(), requests, "a joined call failed");
         }
         // That says nothing about the version.

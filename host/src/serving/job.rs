@@ -28,7 +28,7 @@ pub(super) enum Job {
 
 /// One call of a component.
 pub(super) struct Call {
-    /// Who waits for it.
+    /// The request that waits for it.
     pub(super) request: Arc<Request>,
     /// Whether a fallback is called.
     pub(super) is_fallback: bool,
@@ -102,7 +102,7 @@ impl Call {
     fn begin(&self) {
         self.token.begin();
         let waited = self.queued.elapsed();
-        self.target.series.queued(waited);
+        self.target.series.model().queued(waited);
         self.request.taken.queue.took(waited);
         self.track().took(StepKind::Queue, self.queued, waited, None);
     }
@@ -143,8 +143,8 @@ fn together(calls: Vec<Call>) {
     let stop = Arc::new(Stop::Clients(calls.iter().map(|call| call.token.clone()).collect()));
     calls.iter().for_each(Call::begin);
     if let Some(inputs) = inputs {
-        let tracks: Vec<_> = calls.iter().map(Call::track).collect();
-        let (attempt, spent) = invoke(&target, &inputs, &tracks, until, Duration::ZERO, Some(stop), &metrics);
+        let requests: Vec<_> = calls.iter().map(Call::track).collect();
+        let (attempt, spent) = invoke(&target, &inputs, &requests, until, Duration::ZERO, Some(stop), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;
             Ok(parts.into_iter().map(move |part| (part, took)))

@@ -3,6 +3,7 @@
 //! Never sees HTTP or wasmtime types. `pipeline` is a request's way; its stages are plain functions
 //! in `stages`, and `placement` says where they run.
 
+mod asked;
 mod circuit;
 mod deadline;
 mod fallback;
@@ -15,6 +16,7 @@ mod limits;
 mod log_limits;
 mod pipeline;
 mod placement;
+mod recorded;
 mod request;
 mod routes;
 mod sampling;
@@ -42,5 +44,6 @@ pub use routes::{CalledVersion, Routes, Served};
 pub use shadow::{DifferenceReport, Differences, FieldDifference, Pair, ShadowArm, ShadowRecord};
 pub use stats::{LastError, Stats};
 pub use steps::{Sums, Taken, Timed};
+pub use trail::Trail;
 pub use validation::{Refusal, Validation};
 pub use version::ServedVersion;

@@ -1,25 +1,26 @@
 //! One request, from its bytes to its answer's, inside its deadline: where its stages run, and what
 //! answers when the version does not.
 
+use super::asked::Asked;
 use super::circuit::Pass;
 use super::deadline::Window;
 use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated};
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
-use super::placement::{Placement, SLICE, offload, place};
-use super::request::{ANSWERED, Failure, PredictError, Reply, Request, unanswered};
+use super::placement::{Placement, SLICE, offload, place, too_long};
+use super::recorded;
+use super::request::{Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
 use super::sampling::sample_features;
 use super::services::Services;
-use super::stages::{Outcome, Prepared, answered, of_constant, of_version, prepare, whole, window, write};
-use super::steps::{Steps, Taken};
+use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
 use super::stop::Stop;
-use super::traced::Traced;
-use super::trail::{Track, Trail};
+use super::trail::Trail;
 use super::validation::Bypass;
 use super::version::ServedVersion;
+use crate::recording::Recording;
 use crate::telemetry::traces::{StepKind, Traces};
-use crate::telemetry::{Metrics, UNKNOWN, enter, unix_ms, with_current};
+use crate::telemetry::{Metrics, UNKNOWN, enter, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -28,7 +29,7 @@ use scry_protocol::Answer;
 use scry_sandbox::CallError;
 use scry_scheduler::{Background, CancelToken, Lane, Pool};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A number in JSON with its comma, roughly.
@@ -54,12 +55,13 @@ impl Predictor {
         queue_max: usize,
         ticker: Arc<Ticker>,
         metrics: Arc<Metrics>,
+        recording: Arc<Recording>,
         traces: Option<Arc<Traces>>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
-        let services = Services { metrics, background: Background::start()?, traces };
+        let services = Services { metrics, recording, traces, background: Background::start()? };
         Ok(Self { routes, pool, services: Arc::new(services) })
     }
 
@@ -86,7 +88,7 @@ impl Predictor {
 
     /// Does work with about `bytes` bytes of a request beside its stages, in its model's time: here
     /// where that is short, else on the pool.
-    pub async fn beside<T: Send + 'static>(
+    pub async fn offload<T: Send + 'static>(
         &self,
         served: &Served,
         received: Instant,
@@ -97,46 +99,34 @@ impl Predictor {
     }
 
     /// Counts a request that came no further than this.
-    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> PredictError {
+    pub fn unanswered(&self, served: &Served, received: Instant, error: CallError) -> Failure {
+        let record = recorded::unreceived(&self.services.recording, served, received, &error);
         let error = PredictError::NoAnswer(error);
         let number = served.serving.live;
         with_current(|context| context.note(|| unanswered(served, Some(number), error.outcome())));
-        Asked { metrics: &self.services.metrics, served, received }.ended(number, error.outcome());
-        error
+        Asked::new(&self.services, served, received, None).ended(number, error.outcome());
+        Failure { record, ..error.into() }
     }
 
-    /// Whether a request would find room; one that would not is counted, and
-    /// worth no more time.
-    pub fn admit(&self, served: &Served, received: Instant) -> Result<(), PredictError> {
-        if !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading) {
-            return Ok(());
-        }
-        Err(self.unanswered(served, received, CallError::Overload))
+    /// Why a request would find no room: it is counted, and worth no more time.
+    pub fn refusal(&self, served: &Served, received: Instant) -> Option<Failure> {
+        let has_room = !served.fallback.is_empty() || self.pool.has_room(&served.lane, &served.reading);
+        (!has_room).then(|| self.unanswered(served, received, CallError::Overload))
     }
 
     /// Answers one request, within its deadline. Dropping the future stops it.
     pub async fn predict(&self, mut request: Request) -> Result<Reply, Failure> {
-        let traces = self.services.traces.as_deref().filter(|_| request.context.span().is_sampled);
-        if traces.is_some() {
-            request.taken.trail = Trail::begin();
-        }
+        let services = &*self.services;
+        request.noted = services.recording.begins(&request.served.name);
+        request.trail = Trail::of(services.traces.is_some() && request.context.span().is_sampled);
         let request = Arc::new(request);
-        let traced = traces.map(|traces| Traced::begin(traces, &request));
-        let asked = Asked { metrics: &self.services.metrics, served: &request.served, received: request.received };
-        let (served, live) = (&request.served, request.served.serving.live);
+        let (served, live) = (&*request.served, request.served.serving.live);
+        let asked = Asked::new(services, served, request.received, Some(&request));
+        served.series.received(request.body.len());
         // It stays so where its client leaves.
         request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
-        let (number, ended) = self.answer(&request).await;
-        request.context.note(|| request.told(number, &ended));
-        if let Some(traced) = traced {
-            traced.ended(number, &ended);
-        }
-        match &ended {
-            Ok(reply) if reply.degraded.is_some() => asked.ended(number, reply.outcome()),
-            Ok(_) => asked.answered(number, &request.taken),
-            Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
-            Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
-        }
+        let (number, mut ended) = self.answer(&request).await;
+        asked.over(&request, number, &mut ended);
         ended
     }
 
@@ -154,7 +144,7 @@ impl Predictor {
             Placement::Inline(mut permit) => {
                 request.served.series.inline_call();
                 let (began, stop) = (Instant::now(), Stop::Slice(permit.began() + SLICE));
-                let (outcome, spent) = whole(request, stop, &self.services);
+                let (outcome, spent) = all_stages(request, stop, &self.services);
                 if let Some((target, spent)) = spent {
                     permit.is_measured();
                     target.put_back(spent);
@@ -186,10 +176,10 @@ impl Predictor {
     async fn on_pool(&self, request: &Arc<Request>) -> Ended {
         let (served, live) = (&request.served, request.served.serving.live);
         if request.is_alone() {
-            if let Some(error) = refused_at_once(request) {
+            if let Some(error) = request.refused_at_once() {
                 return (live, Err(error.into()));
             }
-            let done = self.whole_on_pool(request).await;
+            let done = self.all_on_pool(request).await;
             return match done {
                 Ok(outcome) => Box::pin(self.go_on(request, outcome)).await,
                 Err(error) => (live, Err(error.into())),
@@ -209,7 +199,7 @@ impl Predictor {
         }
     }
 
-    async fn whole_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
+    async fn all_on_pool(&self, request: &Arc<Request>) -> Result<Outcome, CallError> {
         let (answer, answered) = oneshot::channel();
         let (token, queued) = (CancelToken::default(), Instant::now());
         let (theirs, services, stop) = (request.clone(), self.services.clone(), Stop::Client(token.clone()));
@@ -218,7 +208,7 @@ impl Predictor {
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
             theirs.track(false).took(StepKind::Queue, queued, waited, None);
-            let (outcome, spent) = enter(theirs.context.clone(), || whole(&theirs, stop, &services));
+            let (outcome, spent) = enter(theirs.context.clone(), || all_stages(&theirs, stop, &services));
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
             if let Some((target, spent)) = spent {
@@ -233,7 +223,7 @@ impl Predictor {
         let job = Job::Task { deadline, token: token.clone(), run: work };
         let give_up = window(&request.served, &[], deadline).give_up;
         let done = run(&self.pool, &request.served.lane, job, answered, token, give_up).await;
-        done.inspect_err(|error| unqueued(request.track(false), queued, error))
+        done.inspect_err(|error| request.track(false).unqueued(queued, error))
     }
 
     /// Has the version called that is asked.
@@ -255,7 +245,10 @@ impl Predictor {
                     Err(error) => (number, Err(prepared.failure(PredictError::NoAnswer(error)))),
                 }
             }
-            Err(CallError::InvalidInput(message)) => (number, Err(prepared.failure(PredictError::Refused(message)))),
+            Err(CallError::InvalidInput(message)) => {
+                prepared.unanswered(request, message.clone());
+                (number, Err(prepared.failure(PredictError::Refused(message))))
+            }
             Err(error) => self.fall_back(request, prepared, error).await,
         }
     }
@@ -268,6 +261,7 @@ impl Predictor {
         let is_rejected = matches!(prepared.checked.bypass, Some(Bypass::Reject(_)));
         let chain = if is_rejected { &[] } else { request.served.chain(prepared.number) };
         let reason = prepared.checked.bypass.as_ref().map_or("", Bypass::reason);
+        prepared.unanswered(request, prepared.checked.why());
         match self.fallback(request, &prepared, chain, reason).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => {
@@ -280,6 +274,7 @@ impl Predictor {
     /// The version has not answered.
     async fn fall_back(&self, request: &Arc<Request>, prepared: Box<Prepared>, error: CallError) -> Ended {
         let chain = request.served.chain(prepared.number);
+        prepared.unanswered(request, error.cause());
         match self.fallback(request, &prepared, chain, error.reason()).await {
             Some(answer) => self.complete(request, prepared, answer).await,
             None => (prepared.number, Err(prepared.failure(PredictError::NoAnswer(error)))),
@@ -368,7 +363,7 @@ impl Predictor {
         };
         let job = Job::Call(Box::new(call));
         let done = run(&self.pool, &target.lane, job, answered, token, window.give_up).await;
-        done.inspect_err(|error| unqueued(request.track(is_fallback), queued, error))?
+        done.inspect_err(|error| request.track(is_fallback).unqueued(queued, error))?
     }
 
     async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {
@@ -389,78 +384,13 @@ impl Predictor {
         let (theirs, written) = (request.clone(), answer.clone());
         let work = move |interrupt: &mut Interrupt<'_>| write(&theirs, &prepared, &written, interrupt);
         let ended = match offload(&self.pool, &request.served, deadline, bytes, work).await {
-            Ok(Ok(written)) => Ok(Reply::new(written, &answer)),
+            Ok(Ok(written)) => {
+                request.noted.answered(|| answer.clone());
+                Ok(Reply::new(written, &answer))
+            }
             Ok(Err(error)) => Err(PredictError::Unwritten(error).into()),
             Err(error) => Err(error.into()),
         };
         (number, ended)
-    }
-}
-
-/// What has turned out to be too long for a thread that reads requests shows first that it is well.
-fn too_long(request: &Request, outcome: &Outcome) {
-    match outcome {
-        Outcome::Unread => request.candidates().for_each(|target| target.stats.inline().failed()),
-        Outcome::Uncalled(prepared) | Outcome::Unwritten(prepared, _) => {
-            prepared.target.iter().for_each(|target| target.stats.inline().failed());
-        }
-        Outcome::Done(..) | Outcome::Bypassed(_) | Outcome::Failed(..) => {}
-    }
-}
-
-/// What waited in vain for a thread is recorded as well.
-fn unqueued(track: Track<'_>, queued: Instant, error: &CallError) {
-    if matches!(error, CallError::Overload) {
-        track.lap(StepKind::Queue, queued, Some(error.reason()));
-    }
-}
-
-/// Why a request is refused before it waits, whatever its body: where one version is asked for certain, whose circuit is
-/// open, or which is known to need more time than there is.
-fn refused_at_once(request: &Request) -> Option<CallError> {
-    let target = request.certain()?;
-    let left = request.deadline(None).saturating_duration_since(Instant::now());
-    target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
-}
-
-/// A request that is being answered. When it is dropped before, its client
-/// went away.
-struct Asked<'a> {
-    metrics: &'a Metrics,
-    served: &'a Served,
-    received: Instant,
-}
-
-impl Asked<'_> {
-    fn answered(self, number: u32, taken: &Taken) {
-        self.count(number, ANSWERED, |steps, took| steps.answered(taken, took, unix_ms()));
-        std::mem::forget(self);
-    }
-
-    fn ended(self, number: u32, outcome: &'static str) {
-        self.count(number, outcome, Steps::unanswered);
-        std::mem::forget(self);
-    }
-
-    /// There is no such version.
-    fn unknown(self) {
-        self.metrics.refused(&self.served.name);
-        std::mem::forget(self);
-    }
-
-    fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
-        // One that is not kept ready has no series of its own.
-        let version = self.served.versions.contains_key(&number).then_some(number);
-        let took = self.received.elapsed();
-        self.served.series.answered(version, outcome, took);
-        if let Some(Ok(target)) = self.served.versions.get(&number) {
-            add(target.stats.steps(), took);
-        }
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
     }
 }

@@ -2,10 +2,11 @@
 
 use super::routes::Served;
 use super::steps::Taken;
-use super::trail::Track;
+use super::trail::{Track, Trail};
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
-use crate::telemetry::{Context, NOT_FOUND, Prediction, UNKNOWN};
+use crate::recording::{Noted, RecordId};
+use crate::telemetry::{ANSWERED, Context, NOT_FOUND, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -17,8 +18,7 @@ use std::time::{Duration, Instant};
 /// Bodies that are searched for a deadline by the thread that received them.
 const SEARCHED_MAX_BYTES: usize = 256 << 10;
 
-/// The outcome of a request that its version answered, and of one that a fallback did.
-pub(super) const ANSWERED: &str = "ok";
+/// The outcome of a request that a fallback answered.
 const DEGRADED: &str = "degraded";
 /// The outcome of a request whose answer cannot be written.
 pub(super) const UNWRITTEN: &str = "failed";
@@ -42,8 +42,12 @@ pub struct Request {
     pub format: Format,
     /// The version that was picked for it: once, however often it begins again.
     pub picked: OnceLock<u32>,
-    /// What its steps took, as they are taken.
+    /// What its steps took, as they are taken: of every request, for the counts.
     pub taken: Taken,
+    /// What its stages leave for its record: where it fails, or all of it is wanted.
+    pub noted: Noted,
+    /// Its steps one by one, for its trace: where it is traced.
+    pub trail: Trail,
     /// Whose it is, for whatever tells of it.
     pub context: Arc<Context>,
 }
@@ -67,6 +71,8 @@ pub struct Reply {
     pub warnings: usize,
     /// Rows that were refused.
     pub refused_rows: usize,
+    /// Under which id there is a record of why a fallback answered.
+    pub record: Option<RecordId>,
 }
 
 /// A request that has no answer.
@@ -76,6 +82,8 @@ pub struct Failure {
     pub error: PredictError,
     /// Where things are in it; a short one is read again for its tensors.
     pub sent: Option<Sent>,
+    /// Under which id there is a record of it.
+    pub record: Option<RecordId>,
 }
 
 /// Why there is no answer.
@@ -122,6 +130,7 @@ impl Reply {
             degraded: answer.degraded,
             warnings: answer.remarks.warnings.len(),
             refused_rows: answer.remarks.refused_rows.len(),
+            record: None,
         }
     }
 
@@ -171,9 +180,9 @@ impl Request {
         self.received + asked.map_or(longest, |timeout| timeout.min(longest))
     }
 
-    /// Where steps are recorded, if it is traced.
+    /// Where one try of it leaves what it does.
     pub(super) fn track(&self, is_fallback: bool) -> Track<'_> {
-        if is_fallback { self.taken.trail.of_fallback() } else { self.taken.trail.track() }
+        Track::new(&self.noted, &self.trail, is_fallback)
     }
 
     /// The versions that may be asked: the one that is named, or those that are routed.
@@ -187,9 +196,17 @@ impl Request {
     }
 
     /// The version that is asked, where that is certain before the body is read.
-    pub(super) fn certain(&self) -> Option<&Arc<ServedVersion>> {
+    fn certain(&self) -> Option<&Arc<ServedVersion>> {
         let mut candidates = self.candidates();
         candidates.next().filter(|_| candidates.next().is_none())
+    }
+
+    /// Why it is refused before it waits, whatever its body: where one version is asked for certain, whose circuit is open,
+    /// or which is known to need more time than there is.
+    pub(super) fn refused_at_once(&self) -> Option<CallError> {
+        let target = self.certain()?;
+        let left = self.deadline(None).saturating_duration_since(Instant::now());
+        target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
     }
 
     /// Whether there is time left of a deadline.
@@ -228,6 +245,14 @@ impl PredictError {
         }
     }
 
+    /// Why, as operators see it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::NoAnswer(error) => error.cause(),
+            other => other.to_string(),
+        }
+    }
+
     /// How the request counts.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
@@ -253,7 +278,7 @@ impl From<Refused> for PredictError {
 
 impl From<PredictError> for Failure {
     fn from(error: PredictError) -> Self {
-        Self { error, sent: None }
+        Self { error, sent: None, record: None }
     }
 }
 

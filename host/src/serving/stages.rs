@@ -3,7 +3,7 @@
 //!
 //! Never decides where that is, and never waits.
 
-use super::deadline::{Behind, Window};
+use super::deadline::{Next, Window};
 use super::fallback::FallbackLink;
 use super::invoke::{Attempt, invoke};
 use super::request::{Failure, PredictError, Reply, Request, UNWRITTEN};
@@ -14,6 +14,7 @@ use super::stats::LastError;
 use super::stop::Stop;
 use super::validation::{Checked, INVALID_INPUT, by_schema};
 use super::version::ServedVersion;
+use crate::recording::record::Inputs;
 use crate::telemetry::traces::StepKind;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
@@ -112,9 +113,10 @@ pub(super) fn prepare(
         Ok(checked) => {
             let took = began.elapsed();
             request.taken.read.took(took);
+            request.noted.read(|| Inputs { card: card.clone(), batch: checked.batch.clone() });
             Ok(Prepared { number, target, card, checked, deadline, reply, sent, took })
         }
-        Err(error) => Err((number, Failure { error, sent })),
+        Err(error) => Err((number, Failure { sent, ..error.into() })),
     })
 }
 
@@ -140,8 +142,8 @@ fn mismatch(served: &Served, target: &ServedVersion) {
 /// The window of a component that `rest` stands behind.
 pub(super) fn window(served: &Served, rest: &[FallbackLink], deadline: Instant) -> Window {
     let behind = rest.iter().filter_map(|link| match link {
-        FallbackLink::Constant(_) => Some(Behind::Constant),
-        FallbackLink::Version { target, .. } => Some(Behind::Component(target.stats.p99())),
+        FallbackLink::Constant(_) => Some(Next::Constant),
+        FallbackLink::Version { target, .. } => Some(Next::Component(target.stats.p99())),
         FallbackLink::Unavailable(_) => None,
     });
     Window::new(Instant::now(), deadline, served.limits.deadline, behind, &served.limits.reserve)
@@ -170,8 +172,8 @@ fn call(
     };
     let inputs = &prepared.checked.batch;
     let stop: Arc<dyn Client> = stop.clone();
-    let (tracks, metrics) = ([request.track(false)], &services.metrics);
-    let (attempt, spent) = invoke(target, inputs, &tracks, window.until, window.fair, Some(stop), metrics);
+    let (requests, metrics) = ([request.track(false)], &services.metrics);
+    let (attempt, spent) = invoke(target, inputs, &requests, window.until, window.fair, Some(stop), metrics);
     pass.tell(&attempt);
     (attempt, Some(spent))
 }
@@ -194,7 +196,7 @@ pub(super) fn answered(
 }
 
 /// Everything that a request needs, on one thread, and what is left of the call.
-pub(super) fn whole(
+pub(super) fn all_stages(
     request: &Request,
     stop: Stop,
     services: &Services,
@@ -223,8 +225,14 @@ pub(super) fn whole(
             written(request, prepared, answer, &stop)
         }
         Err(CallError::Abandoned) if is_slice => Outcome::Uncalled(prepared),
-        Err(CallError::InvalidInput(message)) => Outcome::Done(number, Err(PredictError::Refused(message).into())),
-        Err(error) if request.served.chain(number).is_empty() => Outcome::Done(number, Err(error.into())),
+        Err(CallError::InvalidInput(message)) => {
+            prepared.unanswered(request, message.clone());
+            Outcome::Done(number, Err(PredictError::Refused(message).into()))
+        }
+        Err(error) if request.served.chain(number).is_empty() => {
+            prepared.unanswered(request, error.cause());
+            Outcome::Done(number, Err(error.into()))
+        }
         Err(error) => Outcome::Failed(prepared, error),
     };
     (outcome, spent)
@@ -239,7 +247,11 @@ fn written(request: &Request, mut prepared: Box<Prepared>, answer: Answer, stop:
         Err(error) => return Outcome::Done(number, Err(error.into())),
     };
     match write(request, &prepared, &answer, &mut Interrupt::when(&is_over)) {
-        Ok(Ok(written)) => Outcome::Done(number, Ok(Reply::new(written, &answer))),
+        Ok(Ok(written)) => {
+            let reply = Reply::new(written, &answer);
+            request.noted.answered(|| Arc::new(answer));
+            Outcome::Done(number, Ok(reply))
+        }
         Ok(Err(error)) => Outcome::Done(number, Err(PredictError::Unwritten(error).into())),
         Err(Interrupted) if matches!(stop, Stop::Slice(_)) => Outcome::Unwritten(prepared, answer),
         Err(Interrupted) => Outcome::Done(number, Err(CallError::Overdue.into())),
@@ -268,7 +280,12 @@ pub(super) fn write(
 impl Prepared {
     /// No answer, though it could be read.
     pub(super) fn failure(self, error: PredictError) -> Failure {
-        Failure { error, sent: self.sent }
+        Failure { sent: self.sent, ..error.into() }
+    }
+
+    /// Leaves for the record why the version does not answer.
+    pub(super) fn unanswered(&self, request: &Request, cause: String) {
+        request.noted.unanswered(cause, Inputs { card: self.card.clone(), batch: self.checked.batch.clone() });
     }
 }
 

@@ -1,7 +1,7 @@
 //! How often each step of a version's requests was taken, and how long that took: sums, which statistics in the form of
 //! Triton's are made of. Never judges, never reads a clock.
 
-use super::trail::Trail;
+use crate::recording::record;
 use scry_os::threads::thread_index;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -59,13 +59,19 @@ pub struct Taken {
     pub(super) read: Step,
     pub(super) call: Step,
     pub(super) write: Step,
-    /// The same of one that is traced, one by one.
-    pub(super) trail: Trail,
 }
 
 /// Nanoseconds; 0 until it was taken.
 #[derive(Debug, Default)]
 pub(super) struct Step(AtomicU64);
+
+impl Taken {
+    /// As a record has it.
+    pub(super) fn recorded(&self) -> record::Steps {
+        let Self { queue, read, call, write } = self;
+        record::Steps { queue_ns: queue.ns(), read_ns: read.ns(), call_ns: call.ns(), write_ns: write.ns() }
+    }
+}
 
 impl Step {
     pub(super) fn took(&self, time: Duration) {
@@ -142,7 +148,7 @@ impl Steps {
 
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, Sums> {
-        // Whoever panics with it has added nothing.
+        // A thread that panicked while it held the lock has added nothing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -269,6 +269,18 @@ impl Checked {
         matches!(self.bypass, Some(Bypass::Fallback(_) | Bypass::Reject(_)))
     }
 
+    /// Why the version is not asked.
+    pub(super) fn why(&self) -> String {
+        match &self.bypass {
+            Some(Bypass::Unavailable(why)) => format!("the model is not available: {why}"),
+            Some(Bypass::Fallback(_) | Bypass::Reject(_)) => {
+                let wrong = Refusal { findings: self.of_version.clone(), unlisted: 0 };
+                format!("the version is not to be trusted: {wrong}")
+            }
+            Some(Bypass::Rows) | None => self.found.to_string(),
+        }
+    }
+
     /// The answer to the whole request: refused rows are missing in it, and it
     /// says what was found.
     pub(super) fn complete(&mut self, answer: Answer) -> Result<Answer, CallError> {

@@ -8,7 +8,7 @@ use super::log_limits::LogLimits;
 use super::stats::Stats;
 use super::validation::{Checked, Refusal, Validation};
 use crate::drift::{Arm, DriftMonitor, Paired};
-use crate::telemetry::{Metrics, ModelSeries};
+use crate::telemetry::{Metrics, VersionSeries};
 use scry_card::{Batch, Card, Golden, Interrupt, Interrupted};
 use scry_catalog::Version;
 use scry_protocol::Rows;
@@ -39,8 +39,8 @@ pub struct ServedVersion {
     pub stats: Arc<Stats>,
     /// Whether it is called at all.
     pub circuit: Arc<Circuit>,
-    /// Where the model's calls count.
-    pub series: Arc<ModelSeries>,
+    /// Where its requests and calls count.
+    pub series: VersionSeries,
     /// What is checked of its inputs and answers.
     pub validation: Validation,
     /// What it may write to the log.

@@ -126,6 +126,11 @@ impl Context {
         hex(self.span.trace_id.get())
     }
 
+    /// The trace, where it is recorded: by its caller, or by the host.
+    pub fn recorded_trace(&self) -> Option<NonZeroU128> {
+        self.span.is_sampled.then_some(self.span.trace_id)
+    }
+
     /// What other systems keep in the trace, to be passed on as it came.
     pub fn trace_state(&self) -> Option<&TraceState> {
         self.trace_state.as_ref()

@@ -7,6 +7,7 @@
 //! cache.key                        authenticates the compile cache
 //! history.log                      every change, in sealed lines
 //! checkpoint.json                  a copy of the state after some change
+//! errors.log                       what is kept of errors, in sealed lines
 //! components/<hex>.wasm            components, by digest
 //! components/<hex>.wasm.dsse.json  who signed one
 //! cache/<engine>/<hex>-<model>.cwasm  compiled code
@@ -103,8 +104,13 @@ impl Store {
     }
 
     pub(super) fn component_path(&self, digest: &Digest) -> PathBuf {
-        self.path("components").join(format!("{}.wasm", digest.hex()))
+        component_path(&self.root, digest)
     }
+}
+
+/// Where a data folder has a component.
+pub fn component_path(root: &Path, digest: &Digest) -> PathBuf {
+    root.join("components").join(format!("{}.wasm", digest.hex()))
 }
 
 impl Drop for Store {

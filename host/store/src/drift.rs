@@ -12,13 +12,15 @@ use scry_names::Digest;
 use std::path::PathBuf;
 
 /// More than the most columns need.
-const COUNTS_MAX_BYTES: u64 = 64 << 20;
+pub(super) const COUNTS_MAX_BYTES: u64 = 64 << 20;
 
 /// A file of counts.
 #[derive(Debug, Clone)]
 pub struct DriftFile {
     /// The component whose rows were counted.
     pub digest: Digest,
+    /// The model's name.
+    pub model: String,
     /// Its size.
     pub size_bytes: u64,
     path: PathBuf,
@@ -54,9 +56,9 @@ impl Store {
     /// The counts that are there.
     pub fn list_drift(&self) -> Result<Vec<DriftFile>, StoreError> {
         let found = files(&self.drift_dir())?.into_iter().filter_map(|file| {
-            let (hex, _model) = file.name.strip_suffix(".json")?.split_once('-')?;
+            let (hex, model) = file.name.strip_suffix(".json")?.split_once('-')?;
             let digest = format!("sha256:{hex}").parse().ok()?;
-            Some(DriftFile { digest, size_bytes: file.size_bytes, path: file.path })
+            Some(DriftFile { digest, model: model.to_owned(), size_bytes: file.size_bytes, path: file.path })
         });
         Ok(found.collect())
     }

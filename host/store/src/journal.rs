@@ -12,9 +12,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-const JOURNAL: &str = "history.log";
-const CHECKPOINT: &str = "checkpoint.json";
-const JOURNAL_MAX_BYTES: u64 = 1 << 30;
+pub(super) const JOURNAL: &str = "history.log";
+pub(super) const CHECKPOINT: &str = "checkpoint.json";
+pub(super) const JOURNAL_MAX_BYTES: u64 = 1 << 30;
 
 /// The journal of a data folder, open for more.
 #[derive(Debug)]
@@ -56,29 +56,7 @@ impl Store {
     /// Reads journal and checkpoint and changes nothing. What is sound is read
     /// whatever else is damaged.
     pub fn read_journal(&self) -> Result<Replay, StoreError> {
-        let mut replay = Replay::default();
-        self.read_checkpoint(&mut replay)?;
-        let path = self.path(JOURNAL);
-        if if_there(&path, path.metadata())?.is_some_and(|metadata| metadata.len() > JOURNAL_MAX_BYTES) {
-            let message = format!("it has more than {JOURNAL_MAX_BYTES} bytes, which no host writes");
-            return Err(StoreError::Unreadable { path, message });
-        }
-        let found = if_there(&path, std::fs::read(&path))?;
-        if found.is_none() && (replay.checkpoint.is_some() || replay.checkpoint_damaged) {
-            replay.journal_damaged = true;
-            replay.damage.push(format!("{JOURNAL} is missing, though there is a {CHECKPOINT}"));
-        }
-        let bytes = found.as_deref().unwrap_or_default();
-        let lines = read_lines(bytes);
-        replay.journal_damaged |= !lines.damage.is_empty();
-        replay.damage.extend(lines.damage.iter().map(|lines| {
-            let (first, last) = (lines.numbers.start(), lines.numbers.end());
-            format!("{JOURNAL}: lines {first} to {last}, from byte {} on, do not verify", lines.offset)
-        }));
-        replay.cut_bytes = (bytes.len() - lines.tail_at) as u64;
-        replay.lines = lines.records.into_iter().map(<[u8]>::to_vec).collect();
-        replay.found = found;
-        Ok(replay)
+        read_replay(&self.path(""))
     }
 
     /// Takes up the journal where it ends. What is damaged is kept in quarantine
@@ -113,17 +91,44 @@ impl Store {
         journal.settle(len_bytes - replay.cut_bytes);
         Ok(journal)
     }
+}
 
-    fn read_checkpoint(&self, replay: &mut Replay) -> Result<(), StoreError> {
-        let path = self.path(CHECKPOINT);
-        let Some(bytes) = if_there(&path, read_at_most(&path, LINE_MAX_BYTES as u64))? else { return Ok(()) };
-        replay.checkpoint = unseal(&bytes).map(<[u8]>::to_vec);
-        if replay.checkpoint.is_none() {
-            replay.checkpoint_damaged = true;
-            replay.damage.push(format!("{CHECKPOINT} does not verify"));
-        }
-        Ok(())
+/// Reads journal and checkpoint of a folder.
+pub(super) fn read_replay(root: &Path) -> Result<Replay, StoreError> {
+    let mut replay = Replay::default();
+    read_checkpoint(root, &mut replay)?;
+    let path = root.join(JOURNAL);
+    if if_there(&path, path.metadata())?.is_some_and(|metadata| metadata.len() > JOURNAL_MAX_BYTES) {
+        let message = format!("it has more than {JOURNAL_MAX_BYTES} bytes, which no host writes");
+        return Err(StoreError::Unreadable { path, message });
     }
+    let found = if_there(&path, std::fs::read(&path))?;
+    if found.is_none() && (replay.checkpoint.is_some() || replay.checkpoint_damaged) {
+        replay.journal_damaged = true;
+        replay.damage.push(format!("{JOURNAL} is missing, though there is a {CHECKPOINT}"));
+    }
+    let bytes = found.as_deref().unwrap_or_default();
+    let lines = read_lines(bytes);
+    replay.journal_damaged |= !lines.damage.is_empty();
+    replay.damage.extend(lines.damage.iter().map(|lines| {
+        let (first, last) = (lines.numbers.start(), lines.numbers.end());
+        format!("{JOURNAL}: lines {first} to {last}, from byte {} on, do not verify", lines.offset)
+    }));
+    replay.cut_bytes = (bytes.len() - lines.tail_at) as u64;
+    replay.lines = lines.records.into_iter().map(<[u8]>::to_vec).collect();
+    replay.found = found;
+    Ok(replay)
+}
+
+fn read_checkpoint(root: &Path, replay: &mut Replay) -> Result<(), StoreError> {
+    let path = root.join(CHECKPOINT);
+    let Some(bytes) = if_there(&path, read_at_most(&path, LINE_MAX_BYTES as u64))? else { return Ok(()) };
+    replay.checkpoint = unseal(&bytes).map(<[u8]>::to_vec);
+    if replay.checkpoint.is_none() {
+        replay.checkpoint_damaged = true;
+        replay.damage.push(format!("{CHECKPOINT} does not verify"));
+    }
+    Ok(())
 }
 
 impl Journal {

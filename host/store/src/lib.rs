@@ -5,13 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod disk;
 mod drift;
 mod error;
 mod format;
+mod inspect;
 mod inventory;
 mod journal;
 mod lines;
+mod log;
 mod oci;
 mod quarantine;
 mod read;
@@ -20,13 +23,18 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use disk::Store;
+pub use backup::{
+    About, BackedUp, BackupError, BackupWriter, Contents, Entry as BackupEntry, Lacking, StagedFolder, read_backup, tar,
+};
+pub use disk::{Store, component_path};
 pub use drift::DriftFile;
 pub use error::StoreError;
 pub use format::FORMAT_NUMBER;
+pub use inspect::{Inspection, inspect};
 pub use inventory::CachedCode;
 pub use journal::{CheckpointFile, Journal, Replay};
 pub use lines::{DamagedLines, Lines, read_lines};
+pub use log::{Log, Logged};
 pub use oci::{OciError, Pulled, Registries, RegistrySettings};
 pub use quarantine::Quarantined;
 pub use secret::admin_token_path;

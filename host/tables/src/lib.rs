@@ -1,9 +1,9 @@
 //! Tables of columns in files: CSV, NDJSON and Parquet, read and written in
-//! bounded memory.
+//! bounded memory; and CSV in memory, read by the same rules.
 //!
 //! A [`Reader`] says what a file holds and gives its rows as [`Batches`], in
 //! the order and types of given fields; a [`Writer`] puts batches into a file
-//! that appears whole or not at all.
+//! that appears whole or not at all. [`CsvText`] gives the rows of a request.
 //!
 //! Types are strict: a value that is not exactly of its field's type is an
 //! error that names the place. The one thing taken for another is a whole
@@ -39,7 +39,7 @@ pub use column::{ColumnInfo, Kind};
 pub use error::{Place, TableError};
 pub use format::Format;
 pub use reader::{Batches, Position, Reader};
-pub use text::csv_text::{CsvError, CsvField, CsvText};
+pub use text::csv_text::{CsvError, CsvText};
 pub use writer::Writer;
 
 /// What to do about a column that cannot be read.

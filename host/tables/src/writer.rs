@@ -1,4 +1,4 @@
-//! Writing a table: beside its place, and into it only when it is whole.
+//! Writing a table: unfinished its place, and into it only when it is whole.
 //!
 //! A crash, an error or a writer that is dropped leaves what was there before.
 
@@ -16,7 +16,7 @@ pub struct Writer {
     fields: Vec<Field>,
     rows: u64,
     sink: Sink,
-    beside: Beside,
+    unfinished: Unfinished,
 }
 
 enum Sink {
@@ -41,7 +41,7 @@ impl Writer {
             let why = format!("has the shape {:?}, which CSV has no form for; use NDJSON or Parquet", field.shape);
             return Err(TableError::column(path, &field.name, why));
         }
-        let (beside, file) = Beside::create(path)?;
+        let (unfinished, file) = Unfinished::create(path)?;
         let sink = match format {
             Format::Csv => {
                 let mut to = BufWriter::new(file);
@@ -51,12 +51,12 @@ impl Writer {
             Format::Ndjson => Sink::Ndjson(BufWriter::new(file)),
             Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(path, file, fields)?)),
         };
-        Ok(Self { fields: fields.to_vec(), rows: 0, sink, beside })
+        Ok(Self { fields: fields.to_vec(), rows: 0, sink, unfinished })
     }
 
     /// Adds the rows of a batch, which must have the form of the fields.
     pub fn write(&mut self, batch: &Batch) -> Result<(), TableError> {
-        let path = &self.beside.path;
+        let path = &self.unfinished.path;
         check_form(path, &self.fields, batch, self.rows)?;
         match &mut self.sink {
             Sink::Csv(to) => text::csv(to, batch).map_err(|error| TableError::io(path, error))?,
@@ -72,7 +72,7 @@ impl Writer {
 
     /// Puts the file in its place, and says how many rows it has.
     pub fn finish(self) -> Result<u64, TableError> {
-        let path = &self.beside.path;
+        let path = &self.unfinished.path;
         let file = match self.sink {
             Sink::Csv(to) | Sink::Ndjson(to) => {
                 to.into_inner().map_err(|error| TableError::io(path, error.into_error()))?
@@ -80,7 +80,7 @@ impl Writer {
             Sink::Parquet(sink) => sink.finish(path)?,
         };
         file.sync_all().map_err(|error| TableError::io(path, error))?;
-        self.beside.settle()?;
+        self.unfinished.settle()?;
         Ok(self.rows)
     }
 }
@@ -97,12 +97,12 @@ impl std::fmt::Debug for Sink {
 
 /// A file that is not in its place yet; removed if it never gets there.
 #[derive(Debug)]
-struct Beside {
+struct Unfinished {
     path: PathBuf,
-    beside: Option<PathBuf>,
+    unfinished: Option<PathBuf>,
 }
 
-impl Beside {
+impl Unfinished {
     fn create(path: &Path) -> Result<(Self, File), TableError> {
         /// More than there are writers of one file at once.
         const TRIES_MAX: u32 = 100;
@@ -114,10 +114,10 @@ impl Beside {
         // A file that is there may be readable by fewer users than a new one.
         let permissions = fs::metadata(path).ok().map(|metadata| metadata.permissions());
         for attempt in 0..TRIES_MAX {
-            let beside = path.with_file_name(format!(".{name}.{}-{attempt}.tmp", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&beside) {
+            let unfinished = path.with_file_name(format!(".{name}.{}-{attempt}.tmp", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&unfinished) {
                 Ok(file) => {
-                    let made = Self { path: path.to_owned(), beside: Some(beside) };
+                    let made = Self { path: path.to_owned(), unfinished: Some(unfinished) };
                     permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions)).map_err(refuse)?;
                     return Ok((made, file));
                 }
@@ -130,20 +130,20 @@ impl Beside {
 
     fn settle(mut self) -> Result<(), TableError> {
         let refuse = |error| TableError::io(&self.path, error);
-        if let Some(beside) = &self.beside {
-            fs::rename(beside, &self.path).map_err(refuse)?;
+        if let Some(unfinished) = &self.unfinished {
+            fs::rename(unfinished, &self.path).map_err(refuse)?;
         }
-        self.beside = None;
+        self.unfinished = None;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| TableError::io(&self.path, error))
     }
 }
 
-impl Drop for Beside {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(beside) = &self.beside {
+        if let Some(unfinished) = &self.unfinished {
             // What cannot be removed has a name that says what it is.
-            let _ = fs::remove_file(beside);
+            let _ = fs::remove_file(unfinished);
         }
     }
 }

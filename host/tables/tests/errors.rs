@@ -47,7 +47,7 @@ fn values_that_no_field_holds_are_named() {
     use Datatype::*;
     let cases = [
         ("t.csv", "x\n1\n300\n", Int8, "line 3, column `x`: expected an INT8 value, found 300"),
-        ("t.csv", "x\n1.5\n", Int64, "line 2, column `x`: expected an INT64 value, found \"1.5\""),
+        ("t.csv", "x\n1.5\n", Int64, "line 2, column `x`: expected an INT64 value, found 1.5"),
         ("t.csv", "x\n-1\n", Uint64, "found -1"),
         ("t.csv", "x\n1e400\n", Fp64, "found \"1e400\""),
         ("t.csv", "x\n1e39\n", Fp32, "found \"1e39\""),
@@ -55,8 +55,8 @@ fn values_that_no_field_holds_are_named() {
         ("t.csv", "y,x\n1,2\n\n3\n", Int8, "line 4: expected 2 fields, as the header has, found 1"),
         ("t.csv", "x,x\n", Int8, "column `x`: is there twice"),
         ("t.csv", "\n1\n", Int8, "line 1: no column has a name"),
-        ("t.csv", "x\n9007199254740993.0\n", Int64, "found \"9007199254740993.0\""),
-        ("t.csv", "x\n18446744073709551616\n", Uint64, "found \"18446744073709551616\""),
+        ("t.csv", "x\n9007199254740993.0\n", Int64, "found 9007199254740993.0"),
+        ("t.csv", "x\n18446744073709551616\n", Uint64, "found 18446744073709551616"),
         ("t.csv", "x\nNaN\n", Bool, "expected a BOOL value, found \"NaN\""),
         ("t.csv", "PAR1\n", Int8, "a Parquet file; give it a name that ends in .parquet"),
         ("t.ndjson", "PAR1\n", Int8, "a Parquet file"),

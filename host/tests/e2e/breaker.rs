@@ -40,7 +40,7 @@ fn state(host: &Host, model: &str) -> String {
 
 /// Calls that components of a model have run.
 fn runs(host: &Host, model: &str) -> f64 {
-    host.metric(&format!(r#"scry_sandbox_seconds_count{{model="{model}"}}"#))
+    host.metric_sum("scry_sandbox_seconds_count", &format!(r#"model="{model}""#))
 }
 
 fn transitions(host: &Host, to: &str) -> f64 {

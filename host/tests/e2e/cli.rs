@@ -11,8 +11,8 @@ fn the_command_line_explains_itself_and_its_exit_codes_hold() {
     let help = Ran::of(scry().arg("--help")).ok().stdout;
     let model = ["new", "build", "import", "inspect", "test", "bench", "profile", "transform", "schema"];
     let life = [
-        "serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "models",
-        "token",
+        "serve", "publish", "deploy", "rollback", "history", "circuit", "withdraw", "export", "apply", "gc", "backup",
+        "restore", "doctor", "models", "token",
     ];
     for command in [&model[..], &life, &["predict", "demo", "completions", "man"]].concat() {
         assert!(help.contains(&format!("  {command} ")), "{command} is not in {help}");

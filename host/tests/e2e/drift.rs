@@ -67,7 +67,7 @@ pub(crate) fn with(of: &Guest, references: &References, card: &Value) -> Vec<u8>
 }
 
 /// A host that serves `steady` with its training data.
-fn watched(config: &str) -> (Host, Vec<u8>) {
+pub(crate) fn watched(config: &str) -> (Host, Vec<u8>) {
     let host = Host::with(&format!("{PATIENT}{config}"));
     let bytes = with(&guest("steady"), &references(0.0), &Value::Null);
     publish(&host, &bytes);
@@ -83,7 +83,7 @@ fn send(host: &Host, x: &[f64]) -> Reply {
 }
 
 /// Rows around a middle, 50 a request.
-fn traffic(host: &Host, random: &mut Random, count: usize, middle: f64) {
+pub(crate) fn traffic(host: &Host, random: &mut Random, count: usize, middle: f64) {
     random.normal(count, middle).chunks(50).for_each(|x| drop(send(host, x)));
 }
 
@@ -94,7 +94,7 @@ fn shown(host: &Host, version: u64) -> Value {
     versions.find(|shown| shown["version"] == version).unwrap().clone()
 }
 
-fn counts(host: &Host) -> Value {
+pub(crate) fn counts(host: &Host) -> Value {
     host.admin_get("/v1/models/steady/drift/counts").status(200).json()
 }
 

@@ -86,7 +86,7 @@ fn what_is_no_message_is_refused_with_the_code_that_the_protocol_has_for_it() {
         (None, framed(0, &whole), 3, "inputs"),
         (Some("gzip"), framed(1, &gzip), 3, "inputs"),
         (Some("gzip"), framed(1, &gzip[..gzip.len() - 9]), 3, "expected%20whole%20gzip"),
-        (Some("deflate"), framed(1, &gzip), 3, "model_name"),
+        (Some("deflate"), framed(1, &gzip), 3, "expected%20whole%20deflate"),
         (Some("zstd"), framed(0, &whole), 12, "found%20`zstd`"),
         (None, framed(1, &gzip), 13, "grpc-encoding"),
         (None, framed(2, &whole), 3, "found%202"),

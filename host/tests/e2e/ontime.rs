@@ -64,7 +64,7 @@ pub(crate) fn asks_for(host: &Host, model: &str, body: &Value) -> TcpStream {
 
 /// Calls that components of a model have run.
 pub(crate) fn runs(host: &Host, model: &str) -> f64 {
-    host.metric(&format!(r#"scry_sandbox_seconds_count{{model="{model}"}}"#))
+    host.metric_sum("scry_sandbox_seconds_count", &format!(r#"model="{model}""#))
 }
 
 pub(crate) fn answers(host: &Host, model: &str, outcome: &str) -> f64 {

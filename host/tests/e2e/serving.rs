@@ -348,10 +348,12 @@ fn metrics_count_requests_and_time_them() {
     // Names that clients make up must not become labels.
     assert_eq!(host.metric(r#"scry_requests_total{model="unknown",outcome="not-found",version="unknown"}"#), 1.0);
     assert_eq!(host.metric(r#"scry_requests_total{model="steady",outcome="not-found",version="unknown"}"#), 1.0);
-    assert_eq!(host.metric(r#"scry_sandbox_seconds_count{model="steady"}"#), 3.0);
+    assert_eq!(host.metric(r#"scry_sandbox_seconds_count{model="steady",version="1"}"#), 3.0);
     // The request without good inputs waited for a thread, too.
     assert_eq!(host.metric(r#"scry_queue_seconds_count{model="steady"}"#), 4.0);
-    assert_eq!(host.metric(r#"scry_request_seconds_count{model="steady"}"#), 4.0);
+    let timed = |labels: &str| host.metric(&format!(r#"scry_request_seconds_count{{model="steady",{labels}}}"#));
+    assert_eq!(timed(r#"outcome="ok",version="1""#), 3.0);
+    assert_eq!(timed(r#"outcome="invalid-input",version="1""#), 1.0);
     assert_eq!(host.metric("scry_compile_seconds_count"), 1.0);
     assert_eq!(host.metric("scry_instances_live"), 0.0);
     let text = host.admin_get("/metrics");

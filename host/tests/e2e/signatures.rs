@@ -12,14 +12,14 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A folder with a component, keys and envelopes.
-struct Desk {
+pub(crate) struct Desk {
     dir: TempDir,
     component: PathBuf,
 }
 
 impl Desk {
     /// With the keys `ops` and `other`.
-    fn with(guest: &Guest) -> Self {
+    pub(crate) fn with(guest: &Guest) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let component = dir.path().join("steady.wasm");
         std::fs::write(&component, guest.bytes()).unwrap();
@@ -34,7 +34,7 @@ impl Desk {
         self.dir.path().join(name)
     }
 
-    fn component(&self) -> &str {
+    pub(crate) fn component(&self) -> &str {
         self.component.to_str().unwrap()
     }
 
@@ -42,12 +42,12 @@ impl Desk {
         Ran::of(scry().current_dir(self.dir.path()).args(args).env("DOCKER_CONFIG", "/nowhere"))
     }
 
-    fn sign(&self, what: &str, key: &str) -> Value {
+    pub(crate) fn sign(&self, what: &str, key: &str) -> Value {
         self.scry(&["sign", what, "--key", &format!("{key}.key.pem"), "--json"]).ok().json()
     }
 
     /// A configuration that trusts a key of this folder.
-    fn trusting(&self, key: &str, more: &str) -> String {
+    pub(crate) fn trusting(&self, key: &str, more: &str) -> String {
         format!("{PATIENT}[trust]\nkeys = [{:?}]\n{more}", self.file(&format!("{key}.pub.pem")))
     }
 
@@ -124,6 +124,10 @@ fn keys_are_those_of_openssl_and_only_their_owner_reads_the_private_one() {
         desk.scry(&["sign", "steady.wasm", "--key", key]).code(1).says(&[key, says]);
     }
     desk.scry(&["sign", "ops.pub.pem", "--key", "ops.key.pem"]).code(1).says(&["not a WebAssembly component"]);
+    desk.scry(&["sign", "steady.wasm", "--key", "ops.key.pem", "--plain-http", "lan"]).code(2).says(&["oci://"]);
+    // A tag is what a registry says it is.
+    let tag = "oci://127.0.0.1:1/steady:1";
+    desk.scry(&["sign", tag, "--key", "ops.key.pem"]).code(2).says(&["expected a digest", "found a tag"]);
 }
 
 #[test]
@@ -142,6 +146,11 @@ fn others_verify_what_scry_signs() {
     assert!(inspect(&["--trust", "ops.pub.pem"]).ok().stdout.contains(&format!("by {}, verified", desk.keyid("ops"))));
     assert_eq!(inspect(&["--json"]).ok().json()["signature"]["keyids"], json!([desk.keyid("ops")]));
     inspect(&["--trust", "other.pub.pem"]).code(1).says(&["none of its 1 signatures is by a trusted key"]);
+    // A component that was built again has a card all the same.
+    std::fs::write(&desk.component, features("steady", "triple").bytes()).unwrap();
+    let rebuilt = inspect(&[]).ok();
+    assert!(rebuilt.stdout.contains("does not count: it was signed for"), "{rebuilt:?}");
+    inspect(&["--trust", "ops.pub.pem"]).code(1).says(&["it was signed for"]);
 }
 
 #[test]
@@ -327,6 +336,9 @@ fn without_keys_nothing_is_asked_and_nothing_said() {
     desk.sign("steady.wasm", "ops");
     host.scry(&["publish", desk.component()]).ok();
     publish(&host, "steady", &steady.bytes(), Some(b"{}")).error(422, &["the envelope is not readable"]);
+    // The first one stays: whoever may publish cannot take another's signature away.
+    desk.sign("steady.wasm", "other");
+    host.scry(&["publish", desk.component()]).ok();
     let host = host.restart(|data| {
         let config = data.parent().unwrap().join("scry.toml");
         let text = std::fs::read_to_string(&config).unwrap();

@@ -21,6 +21,7 @@ mod profiler;
 mod reference;
 mod report;
 mod reservoir;
+mod shown;
 mod sides;
 mod significance;
 mod texts;
@@ -43,6 +44,7 @@ pub use reference::{
     StatsError,
 };
 pub use report::{Basis, Check, ColumnReport, DriftReport, Rule, Statistic, Verdict};
+pub use shown::{Fell, ShownCells, ShownColumn};
 pub use significance::{ChiSquare, chi_square, fisher_exact, ks_p_value, means_p_value};
 
 /// Quantile bins of a numeric column, at most.

@@ -7,6 +7,7 @@ mod figures;
 mod properties;
 mod rules;
 mod scipy;
+mod shown;
 mod simulation;
 mod untrusted;
 

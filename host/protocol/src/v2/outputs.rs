@@ -2,6 +2,7 @@
 //!
 //! Never looks at an answer.
 
+use crate::options::truth;
 use scry_card::strict::{Error, Walker, found};
 use scry_card::{Datatype, Field};
 use serde_json::Value;
@@ -128,9 +129,4 @@ pub(super) const SHARED_MEMORY: [&str; 3] = ["shared_memory_region", "shared_mem
 /// What is wrong with one of these.
 pub(super) fn no_shared_memory(value: &Value) -> Error {
     Error::wrong("the tensor itself, since no memory is shared with clients", found(value))
-}
-
-/// A truth value.
-pub(crate) fn truth(value: &Value) -> Result<bool, Error> {
-    value.as_bool().ok_or_else(|| Error::wrong("true or false", found(value)))
 }

@@ -5,9 +5,10 @@
 mod tests;
 
 use super::abi::Heap;
+use super::backtrace::backtrace;
 use super::core_module as names;
 use super::error::SandboxError;
-use super::error::{CallError, classify};
+use super::error::{CallError, classify_at};
 use super::limits::Context;
 use super::rewind::{Learned, Tracked};
 use wasmtime::{
@@ -128,7 +129,9 @@ impl Instance {
             Function::Predict => &self.predict.after,
             Function::Transform => &self.transform.after,
         };
-        after.as_ref().map_or(Ok(()), |after| after.call(&mut self.store, at).map_err(classify))
+        let Some(after) = after else { return Ok(()) };
+        let called = after.call(&mut self.store, at);
+        called.map_err(|error| stopped(&mut self.store, error))
     }
 
     /// Calls a function, and reads its answer.
@@ -142,7 +145,8 @@ impl Instance {
             Function::Predict => &self.predict,
             Function::Transform => &self.transform,
         };
-        let at = callable.call.call(&mut self.store, (start, columns)).map_err(classify)?;
+        let called = callable.call.call(&mut self.store, (start, columns));
+        let at = called.map_err(|error| stopped(&mut self.store, error))?;
         self.answered = Some((function, at));
         Ok(read(self.memory.data(&self.store), at))
     }
@@ -161,11 +165,20 @@ impl Instance {
     }
 }
 
+/// Why the guest stopped; the store keeps where it was.
+fn stopped(store: &mut Store<Context>, error: wasmtime::Error) -> CallError {
+    let frames = backtrace(&error);
+    let stopped = classify_at(error, &frames);
+    store.data_mut().backtrace = frames;
+    stopped
+}
+
 impl Heap for Instance {
     fn allocate(&mut self, align: usize, bytes: usize) -> Result<usize, CallError> {
         let word = |number| u32::try_from(number).map_err(|_| CallError::Memory);
         let params = (0, 0, word(align)?, word(bytes)?);
-        let start = self.realloc.call(&mut self.store, params).map_err(classify)? as usize;
+        let called = self.realloc.call(&mut self.store, params);
+        let start = called.map_err(|error| stopped(&mut self.store, error))? as usize;
         let range = start..start.saturating_add(bytes);
         let is_there = start.is_multiple_of(align)
             && range.end <= self.memory.data_size(&self.store)

@@ -100,7 +100,8 @@ pub(in crate::server) fn report(registry: &Registry, name: &str, now_ms: u64) ->
     Ok(ShownDrift { model: name.to_owned(), alpha, versions: versions.collect() })
 }
 
-fn role(served: &Served, number: u32) -> Option<&'static str> {
+/// `live`, `canary`, `shadow`, or nothing.
+pub(in crate::server) fn role(served: &Served, number: u32) -> Option<&'static str> {
     let serving = &served.serving;
     match () {
         () if serving.live == number => Some("live"),

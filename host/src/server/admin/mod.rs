@@ -1,28 +1,33 @@
 //! The admin listener: everything that changes what is served, and what only
 //! operators may see. Nearly every path wants a token, which is the guard's to ask for.
 
+mod backup;
 mod drift;
+mod errors;
 mod refusals;
 mod repository;
 mod signature;
 mod validation;
 mod views;
 
-pub(in crate::server) use views::scrape;
+pub(in crate::server) use drift::{Staleness, role};
+pub(in crate::server) use views::drifting;
 
 use crate::access::{Audit, Caller};
+use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
 use crate::server::body::read_body;
 use crate::server::bound::At;
 use crate::server::compression::uncompressed;
+use crate::server::dashboard::{self, Dashboard};
 use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
 use crate::server::shutdown::Stopping;
-use crate::telemetry::{current, enter, unix_ms};
+use crate::telemetry::{Hour, current, enter, unix_ms};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, FromRef, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -47,11 +52,21 @@ const PUBLISHES_MAX: usize = 8;
 struct Shared {
     registry: Arc<Registry>,
     audit: Arc<Audit>,
+    recording: Arc<Recording>,
     prediction: At,
+    dashboard: Dashboard,
     stopping: Stopping,
     component_max_bytes: usize,
     /// Each publish holds a few copies of its component.
     publishing: Arc<Semaphore>,
+    /// Each backup holds a component.
+    backing_up: Arc<Semaphore>,
+}
+
+impl FromRef<Arc<Shared>> for Dashboard {
+    fn from_ref(shared: &Arc<Shared>) -> Self {
+        shared.dashboard.clone()
+    }
 }
 
 type App = State<Arc<Shared>>;
@@ -61,13 +76,25 @@ type Result<T> = std::result::Result<T, HttpError>;
 /// The listener's routes.
 pub(in crate::server) fn router(
     registry: Arc<Registry>,
-    audit: Arc<Audit>,
+    (audit, recording): (Arc<Audit>, Arc<Recording>),
+    hour: Arc<Hour>,
     prediction: At,
     stopping: Stopping,
     component_max_bytes: usize,
 ) -> Router {
-    let publishing = Arc::new(Semaphore::new(PUBLISHES_MAX));
-    let shared = Arc::new(Shared { registry, audit, prediction, stopping, component_max_bytes, publishing });
+    let (publishing, backing_up) = (Arc::new(Semaphore::new(PUBLISHES_MAX)), Arc::new(Semaphore::new(1)));
+    let dashboard = Dashboard::new(registry.clone(), hour, prediction, stopping.clone());
+    let shared = Arc::new(Shared {
+        registry,
+        audit,
+        recording,
+        prediction,
+        dashboard,
+        stopping,
+        component_max_bytes,
+        publishing,
+        backing_up,
+    });
     routes()
         .fallback(|headers: HeaderMap| async move {
             HttpError::no_path(&headers, "no such path; the admin interface is under /v1")
@@ -92,12 +119,15 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/v1/rollback", post(restore))
         .route("/v1/history", get(history))
         .route("/v1/refusals", get(refusals::refusals))
+        .merge(errors::routes())
         .route("/v1/desired", get(export).put(apply))
+        .route("/v1/backup", get(backup::backup))
         .route("/v1/gc", post(clean))
         .route("/v1/state", get(state))
         .route("/metrics", get(metrics))
         .merge(repository::routes())
         .merge(docs::routes())
+        .merge(dashboard::routes())
 }
 
 /// Refuses changes while the host ends: they could be lost or left half done.
@@ -221,7 +251,9 @@ struct HistoryQuery {
     limit: Option<usize>,
 }
 
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
+pub(in crate::server) fn count<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<usize>, D::Error> {
     let text = String::deserialize(deserializer)?;
     whole_number(&text).map(Some).ok_or_else(|| D::Error::custom("limit: expected a whole number"))
 }
@@ -336,7 +368,7 @@ async fn drift(
     Parts(Path(model)): Parts<Path<String>>,
     Parts(Query(query)): Parts<Query<DriftQuery>>,
 ) -> Result<Response> {
-    let report = aside(&app, move |registry| {
+    let report = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::report(registry, &model, unix_ms())
     });
@@ -348,7 +380,7 @@ async fn drift(
 }
 
 async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Result<Response> {
-    let export = aside(&app, move |registry| {
+    let export = off_io_threads(&app, move |registry| {
         registry.look_at_drift();
         crate::server::admin::drift::export(&registry.routes().load(), &model)
     });
@@ -356,7 +388,7 @@ async fn drift_counts(app: App, Parts(Path(model)): Parts<Path<String>>) -> Resu
 }
 
 async fn state(app: App) -> Result<Response> {
-    let damage = aside(&app, Registry::damage).await?;
+    let damage = off_io_threads(&app, Registry::damage).await?;
     let routes = app.registry.routes().load_full();
     let mut state = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -372,8 +404,8 @@ async fn state(app: App) -> Result<Response> {
     reply(&state)
 }
 
-async fn metrics(app: App) -> Result<Response> {
-    metrics_text(&app.registry)
+async fn metrics(app: App, headers: HeaderMap) -> Result<Response> {
+    metrics_text(app.registry.clone(), &headers).await
 }
 
 /// A JSON body; none at all is an empty object.
@@ -398,10 +430,13 @@ async fn change<T: Serialize + Send + 'static>(
     app: App,
     change: impl FnOnce(&Registry) -> std::result::Result<T, ChangeError> + Send + 'static,
 ) -> Result<Response> {
-    reply(&aside(&app, change).await??)
+    reply(&off_io_threads(&app, change).await??)
 }
 
-async fn aside<T: Send + 'static>(app: &Shared, work: impl FnOnce(&Registry) -> T + Send + 'static) -> Result<T> {
+async fn off_io_threads<T: Send + 'static>(
+    app: &Shared,
+    work: impl FnOnce(&Registry) -> T + Send + 'static,
+) -> Result<T> {
     let (registry, context) = (app.registry.clone(), current());
     tokio::task::spawn_blocking(move || enter(context, || work(&registry))).await.map_err(|e| {
         tracing::error!(error = %e, "an operator's request panicked; this is a bug in scry");

@@ -1,6 +1,6 @@
 //! Triton's way to load and unload models: to deploy the newest version, and to withdraw.
 
-use super::{App, By, Result, Shared, aside, reply};
+use super::{App, By, Result, Shared, off_io_threads, reply};
 use crate::openapi;
 use crate::registry::{ChangeError, Source};
 use crate::server::error::{HttpError, Parts};
@@ -34,7 +34,7 @@ struct Asked {
 
 async fn index(app: App, body: Body) -> Result<Response> {
     let asked: IndexRequest = request(body, "request for the index").await?;
-    let listed = aside(&app, move |registry| indexed(&registry.routes().load(), &asked)).await?;
+    let listed = off_io_threads(&app, move |registry| indexed(&registry.routes().load(), &asked)).await?;
     reply(&listed)
 }
 
@@ -45,7 +45,7 @@ async fn load(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<Strin
         let expected = "no parameters: what a model is travels in its component, and `deploy` sets how it is served";
         return Err(unexpected(name, expected));
     }
-    let loaded = aside(&app, move |registry| {
+    let loaded = off_io_threads(&app, move |registry| {
         let catalog = registry.catalog();
         let newest = catalog.model(&model)?.versions.keys().next_back().copied();
         let newest = newest.ok_or(CatalogError::UnknownModel(model.clone()))?;
@@ -64,7 +64,7 @@ async fn unload(app: App, Extension(who): By, Parts(Path(model)): Parts<Path<Str
             return Err(unexpected(name, "only `unload_dependents`, and `false`: models are withdrawn one by one"));
         }
     }
-    let unloaded = aside(&app, move |registry| registry.withdraw(who.name(), &model).map(drop)).await?;
+    let unloaded = off_io_threads(&app, move |registry| registry.withdraw(who.name(), &model).map(drop)).await?;
     match unloaded {
         Ok(()) | Err(ChangeError::Catalog(CatalogError::UnknownModel(_) | CatalogError::Withdrawn(_))) => {
             Ok(Response::default())

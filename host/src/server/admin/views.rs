@@ -5,9 +5,9 @@ use crate::registry::{Registry, Rollout};
 use crate::server::admin::drift::Staleness;
 use crate::server::error::HttpError;
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
-use crate::telemetry::{Scrape, unix_ms};
+use crate::telemetry::unix_ms;
 use scry_card::{Card, ChecksPatch};
-use scry_catalog::{Fallback, Freshness, LimitsPatch, Model, Reference, Step, Version};
+use scry_catalog::{Fallback, LimitsPatch, Model, Reference, Step, Version};
 use scry_names::{Digest, OciReference};
 use scry_signatures::KeyId;
 use serde::Serialize;
@@ -193,34 +193,7 @@ fn share(served: &Served, number: u32) -> f64 {
     }
 }
 
-fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
+/// Sides in whose running epoch columns drift.
+pub(in crate::server) fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
     watch.sides().map(Series::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
-}
-
-/// What a scrape shows of the versions.
-pub(in crate::server) fn scrape(registry: &Registry, routes: &Routes) -> Result<Scrape, prometheus::Error> {
-    let scrape = Scrape::new()?;
-    if let Some(unsigned) = registry.unsigned(routes) {
-        scrape.unsigned(unsigned.len());
-    }
-    // Versions that have done nothing yet cost a scrape nothing.
-    let busy = routes.all_called().filter(|(_, _, called)| called.circuit.is_open() || !called.stats.is_idle());
-    for (model, version, called) in busy {
-        scrape.circuit(model, version, called.circuit.is_open());
-    }
-    for (model, version, monitor) in routes.monitors() {
-        let moments = monitor.sides().map(Series::moment);
-        let counted = moments.filter(|moment| moment.rows > 0 || moment.alarms > 0);
-        counted.for_each(|moment| scrape.drift(model, version, &moment));
-    }
-    let now_ms = unix_ms();
-    for (name, served) in &routes.models {
-        for (number, target) in &served.versions {
-            let freshness = target.as_ref().ok().and_then(|target| Freshness::of(&target.card).ok().flatten());
-            if let Some(freshness) = freshness {
-                scrape.data(name, *number, freshness.age_s(now_ms), freshness.is_stale(now_ms));
-            }
-        }
-    }
-    Ok(scrape)
 }

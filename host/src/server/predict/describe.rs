@@ -31,7 +31,7 @@ pub(super) fn server() -> Value {
 
 /// The names of all models that are served.
 pub(super) async fn models(app: App) -> Result<Response> {
-    aside(&app, |app| {
+    answer_off_io(&app, |app| {
         let routes = app.predictor.routes();
         let names: Vec<_> = routes.served().map(|served| &served.name).collect();
         Ok(json!({ "models": names }))
@@ -40,12 +40,12 @@ pub(super) async fn models(app: App) -> Result<Response> {
 }
 
 pub(super) async fn metadata(app: App, Parts(Path(name)): Name) -> Result<Response> {
-    aside(&app, move |app| metadata_of(app, &name, None)).await
+    answer_off_io(&app, move |app| metadata_of(app, &name, None)).await
 }
 
 pub(super) async fn version_metadata(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
     let version = parse_version(&version)?;
-    aside(&app, move |app| metadata_of(app, &name, Some(&version))).await
+    answer_off_io(&app, move |app| metadata_of(app, &name, Some(&version))).await
 }
 
 pub(super) fn metadata_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
@@ -59,12 +59,12 @@ pub(super) fn metadata_of(app: &Shared, name: &str, version: Option<&VersionRef>
 }
 
 pub(super) async fn config(app: App, Parts(Path(name)): Name) -> Result<Response> {
-    aside(&app, move |app| config_of(app, &name, None)).await
+    answer_off_io(&app, move |app| config_of(app, &name, None)).await
 }
 
 pub(super) async fn version_config(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
     let version = parse_version(&version)?;
-    aside(&app, move |app| config_of(app, &name, Some(&version))).await
+    answer_off_io(&app, move |app| config_of(app, &name, Some(&version))).await
 }
 
 pub(super) fn config_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
@@ -85,7 +85,7 @@ pub(super) async fn status(app: App, Parts(Path(name)): Name, headers: HeaderMap
     if name.ends_with(super::records::VERB) {
         return Err(HttpError::no_method(&headers));
     }
-    aside(&app, move |app| status_of(app, &name, None)).await
+    answer_off_io(&app, move |app| status_of(app, &name, None)).await
 }
 
 pub(super) async fn version_status(
@@ -97,7 +97,7 @@ pub(super) async fn version_status(
         return Err(HttpError::no_method(&headers));
     }
     let version = parse_version(&version)?;
-    aside(&app, move |app| status_of(app, &name, Some(&version))).await
+    answer_off_io(&app, move |app| status_of(app, &name, Some(&version))).await
 }
 
 fn status_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<Value> {
@@ -128,16 +128,16 @@ fn status_of(app: &Shared, name: &str, version: Option<&VersionRef>) -> Result<V
 
 /// Statistics of every version that is loaded.
 pub(super) async fn statistics(app: App) -> Result<Response> {
-    aside(&app, |app| statistics_of(app, None, None)).await
+    answer_off_io(&app, |app| statistics_of(app, None, None)).await
 }
 
 pub(super) async fn model_statistics(app: App, Parts(Path(name)): Name) -> Result<Response> {
-    aside(&app, move |app| statistics_of(app, Some(&name), None)).await
+    answer_off_io(&app, move |app| statistics_of(app, Some(&name), None)).await
 }
 
 pub(super) async fn version_statistics(app: App, Parts(Path((name, version))): NameAndVersion) -> Result<Response> {
     let version = parse_version(&version)?;
-    aside(&app, move |app| statistics_of(app, Some(&name), Some(&version))).await
+    answer_off_io(&app, move |app| statistics_of(app, Some(&name), Some(&version))).await
 }
 
 /// Statistics of all models or one, of all versions or one.
@@ -186,17 +186,20 @@ fn counted(target: &ServedVersion) -> Value {
 /// Every version of every model, and whether it is loaded.
 pub(super) async fn index(app: App, body: Body) -> Result<Response> {
     let request: repository::IndexRequest = repository::request(body, "request for the index").await?;
-    aside(&app, move |app| Ok(repository::index(&app.predictor.routes(), &request))).await
+    answer_off_io(&app, move |app| Ok(repository::index(&app.predictor.routes(), &request))).await
 }
 
 /// Makes an answer off the threads that do I/O: it grows with cards and models.
-async fn aside(app: &Arc<Shared>, work: impl FnOnce(&Shared) -> Result<Value> + Send + 'static) -> Result<Response> {
-    let json = made_aside(app, move |app| work(app).map(|value| value.to_string().into_bytes())).await??;
+async fn answer_off_io(
+    app: &Arc<Shared>,
+    work: impl FnOnce(&Shared) -> Result<Value> + Send + 'static,
+) -> Result<Response> {
+    let json = off_io_threads(app, move |app| work(app).map(|value| value.to_string().into_bytes())).await??;
     Ok(json_response(StatusCode::OK, json))
 }
 
 /// The same, of anything.
-pub(super) async fn made_aside<T: Send + 'static>(
+pub(super) async fn off_io_threads<T: Send + 'static>(
     app: &Arc<Shared>,
     work: impl FnOnce(&Shared) -> T + Send + 'static,
 ) -> Result<T> {

@@ -3,7 +3,7 @@
 use crate::openapi;
 use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
-use crate::server::predict::describe::{made_aside, target};
+use crate::server::predict::describe::{off_io_threads, target};
 use crate::server::predict::documents::described;
 use crate::server::predict::state::{App, Shared};
 use axum::Router;
@@ -26,7 +26,7 @@ struct DocumentQuery {
 }
 
 async fn document(app: App, Parts(Query(query)): Parts<Query<DocumentQuery>>) -> Result<Response, HttpError> {
-    let json = made_aside(&app, move |app| match query.model {
+    let json = off_io_threads(&app, move |app| match query.model {
         Some(model) => {
             let served = app.predictor.served(&model)?;
             target(&served, None)?;

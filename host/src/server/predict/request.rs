@@ -2,12 +2,13 @@
 //!
 //! Nothing here changes state.
 
+use crate::recording::Noted;
 use crate::server::body::{SentBody, read_body, read_parts};
 use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding};
-use crate::server::error::{HttpError, json_response};
+use crate::server::error::{ERROR_ID, HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
-use crate::serving::{Failure, Reply, Request, Served, Taken};
+use crate::serving::{Reply, Request, Served, Taken, Trail};
 use crate::telemetry::current;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -43,7 +44,7 @@ pub(in crate::server) async fn predict(
     let served = app.predictor.asked(model).map_err(|error| HttpError::from(error).unread())?;
     let coding = Coding::of(headers)?;
     if !is_small(headers)
-        && let Err(refused) = app.predictor.admit(&served, received)
+        && let Some(refused) = app.predictor.refusal(&served, received)
     {
         // Its connection is good for another request then.
         read_parts(body, app.body_max_bytes, app.body_timeout, drop).await?;
@@ -68,17 +69,19 @@ pub(in crate::server) async fn predict(
         format,
         picked,
         taken: Taken::default(),
+        noted: Noted::default(),
+        trail: Trail::default(),
         context: current(),
     };
     match app.predictor.predict(request).await {
         Ok(reply) if reply.body.len() < COMPRESSED_MIN_BYTES => Ok(answered(reply)),
         Ok(reply) => Ok(compressed(app, served, headers, received, reply).await),
-        Err(Failure { error, sent }) => {
-            let has_findings = error.has_findings();
+        Err(mut failure) => {
+            let has_findings = failure.error.has_findings();
             let again = || if has_findings { sent_tensors(format.json(body)) } else { Vec::new() };
-            Err(match sent.unwrap_or_else(|| Sent::Tensors(again())) {
-                Sent::Tensors(sent) => HttpError::predicting(error, Surface::V2(&sent)),
-                Sent::Rows(at) => HttpError::predicting(error, Surface::Rows(&at)),
+            Err(match failure.sent.take().unwrap_or_else(|| Sent::Tensors(again())) {
+                Sent::Tensors(sent) => HttpError::predicting(failure, Surface::V2(&sent)),
+                Sent::Rows(at) => HttpError::predicting(failure, Surface::Rows(&at)),
             })
         }
     }
@@ -110,9 +113,9 @@ pub(in crate::server) async fn inflated(
 ) -> Result<Bytes, HttpError> {
     let (bytes, max_bytes) = (body.len(), app.body_max_bytes);
     let work = move |interrupt: &mut Interrupt<'_>| coding.inflate(&body, max_bytes, interrupt);
-    match app.predictor.beside(served, received, bytes, work).await {
+    match app.predictor.offload(served, received, bytes, work).await {
         Ok(Ok(body)) => Ok(body.into()),
-        Ok(Err(wrong)) => Err(wrong.told(coding, max_bytes)),
+        Ok(Err(wrong)) => Err(wrong.to_error(coding, max_bytes)),
         Err(error) => Err(app.predictor.unanswered(served, received, error).into()),
     }
 }
@@ -151,7 +154,7 @@ pub(in crate::server) async fn shorter(
 ) -> Option<Bytes> {
     let whole = body.clone();
     let work = move |interrupt: &mut Interrupt<'_>| coding.compress(&whole, interrupt);
-    let shorter = app.predictor.beside(served, received, body.len(), work).await.ok().flatten()?;
+    let shorter = app.predictor.offload(served, received, body.len(), work).await.ok().flatten()?;
     (shorter.len() < body.len()).then(|| shorter.into())
 }
 
@@ -186,7 +189,7 @@ fn answered(mut reply: Reply) -> Response {
 /// Says what gave an answer, why if that was a fallback, and whether something was found in the
 /// inputs.
 pub(in crate::server) fn describe(reply: &Reply, headers: &mut HeaderMap) {
-    let Reply { model, version, digest, degraded, warnings, refused_rows, .. } = reply;
+    let Reply { model, version, digest, degraded, warnings, refused_rows, record, .. } = reply;
     let mut put = |name: &HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -199,6 +202,9 @@ pub(in crate::server) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     }
     if let Some(degraded) = degraded {
         put(&DEGRADED, degraded);
+    }
+    if let Some(record) = record {
+        put(&ERROR_ID, &record.to_string());
     }
     if *warnings > 0 {
         put(&WARNINGS, &warnings.to_string());
@@ -213,10 +219,10 @@ pub(in crate::server) fn header_timeout(headers: &HeaderMap) -> Result<Option<Du
     let Some(value) = headers.get("x-request-timeout-ms") else { return Ok(None) };
     let millis = value.to_str().ok().and_then(whole_number);
     let wrong = || {
-        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        let found = shown(value);
         HttpError::new(
             StatusCode::BAD_REQUEST,
-            format!("header `x-request-timeout-ms`: expected milliseconds as a whole number, found `{found}`"),
+            format!("header `x-request-timeout-ms`: expected milliseconds as a whole number, found {found}"),
         )
     };
     millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)

@@ -9,7 +9,6 @@ pub use diff::{DifferenceReport, Differences, FieldDifference, Pair};
 
 use super::fallback::{fallback_inputs, fallback_outputs};
 use super::invoke::invoke;
-use super::trail::Track;
 use super::version::ServedVersion;
 use crate::drift::{Arm, Paired};
 use crate::telemetry::{Metrics, current, enter};
@@ -84,7 +83,7 @@ impl ShadowArm {
     fn compare(&self, metrics: &Metrics, inputs: &Batch, answer: &Batch, live_took: Duration) {
         let columns = fallback_inputs(inputs, &self.target.card.schema.inputs, &self.inputs);
         let until = Instant::now() + self.target.limits.deadline;
-        let (outcome, _spent) = invoke(&self.target, &columns, &[Track::NONE], until, Duration::ZERO, None, metrics);
+        let (outcome, _spent) = invoke(&self.target, &columns, &[], until, Duration::ZERO, None, metrics);
         let mut differences = self.seen.differences();
         match outcome {
             Ok((outputs, took)) => {

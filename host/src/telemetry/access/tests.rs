@@ -2,7 +2,7 @@ use super::*;
 use crate::config::AccessFormat;
 use crate::telemetry::context::Given;
 use crate::telemetry::trace_parent::TraceParent;
-use crate::telemetry::{Prediction, Scrape};
+use crate::telemetry::{Prediction, Scrape, TextForm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -200,7 +200,7 @@ fn what_cannot_be_written_is_dropped_and_counted_and_nobody_waits() {
         drop(log.begin(head(), &context()));
     }
     log.close();
-    let text = metrics.render(&Scrape::new().unwrap(), |_, _| true).unwrap();
+    let text = metrics.render(&Scrape::new(Path::new(".")).unwrap(), TextForm::Prometheus, |_, _| true).unwrap();
     assert!(text.contains("\nscry_access_log_dropped_total 10\n"), "{text}");
 }
 

@@ -67,10 +67,10 @@ impl Exporter {
 
     async fn send_all(self) {
         loop {
-            let State { recorded, flushing, has_ended, .. } = self.waiting.next().await;
+            let State { traced, flushing, has_ended, .. } = self.waiting.next().await;
             let mut batch = Vec::new();
-            for recorded in &recorded {
-                batch.extend(spans(recorded, &self.scope, random));
+            for traced in &traced {
+                batch.extend(spans(traced, &self.scope, random));
                 if batch.len() >= self.waiting.batch_max {
                     self.send(std::mem::take(&mut batch)).await;
                 }

@@ -4,12 +4,12 @@
 //! room for, and what the collector does not take, is dropped and counted.
 
 mod exporter;
-mod recorded;
 mod sampler;
 mod spans;
+mod traced;
 
-pub use recorded::{Called, Detail, Recorded, Step, StepKind};
 pub use sampler::Sampler;
+pub use traced::{Called, Detail, Step, StepKind, Traced};
 
 use super::Metrics;
 use crate::config::Traces as Settings;
@@ -54,7 +54,7 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 struct State {
-    recorded: Vec<Recorded>,
+    traced: Vec<Traced>,
     spans: usize,
     /// Who waits until everything before was sent.
     flushing: Vec<oneshot::Sender<()>>,
@@ -84,8 +84,8 @@ impl Traces {
     }
 
     /// Takes what was recorded of a prediction.
-    pub fn hand_over(&self, recorded: Recorded) {
-        self.waiting.add(recorded);
+    pub fn hand_over(&self, traced: Traced) {
+        self.waiting.add(traced);
     }
 
     /// Waits until everything that was handed over is sent, or lost.
@@ -113,15 +113,15 @@ impl Waiting {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, recorded: Recorded) {
-        let spans = recorded.spans();
+    fn add(&self, traced: Traced) {
+        let spans = traced.spans();
         let mut state = self.state();
         if state.spans + spans > self.max {
             drop(state);
-            return self.lost(spans, "queue-full", "they are recorded faster than the collector takes them");
+            return self.lost(spans, "queue-full", "they are traced faster than the collector takes them");
         }
-        let (is_first, before) = (state.recorded.is_empty(), state.spans);
-        state.recorded.push(recorded);
+        let (is_first, before) = (state.traced.is_empty(), state.spans);
+        state.traced.push(traced);
         state.spans += spans;
         let is_batch = before < self.batch_max && state.spans >= self.batch_max;
         drop(state);

@@ -1,7 +1,7 @@
 //! What was recorded of a prediction as spans of OpenTelemetry: pure. Names that OpenTelemetry has are its own; all others
 //! begin with `scry.`.
 
-use super::recorded::{Called, Detail, Recorded, Step, StepKind};
+use super::traced::{Called, Detail, Step, StepKind, Traced};
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -21,19 +21,15 @@ const MEMORY: &str = "scry.memory_bytes";
 const ANSWERED: &str = "ok";
 
 /// The spans of one prediction: its own, which the answer's `traceparent` names, and one for each step.
-pub(super) fn spans(
-    recorded: &Recorded,
-    scope: &InstrumentationScope,
-    mut random: impl FnMut() -> u64,
-) -> Vec<SpanData> {
+pub(super) fn spans(traced: &Traced, scope: &InstrumentationScope, mut random: impl FnMut() -> u64) -> Vec<SpanData> {
     let mut id = || NonZeroU64::new(random()).unwrap_or(NonZeroU64::MIN);
-    let of = Spans { recorded, scope, state: state(recorded) };
-    let own = of.recorded.context.take_span_id(&mut id);
+    let of = Spans { traced, scope, state: state(traced) };
+    let own = of.traced.context.take_span_id(&mut id);
     let fallback = id();
-    let has_fallback = recorded.steps.iter().any(|step| step.kind == StepKind::Fallback);
-    let mut made = Vec::with_capacity(recorded.spans());
+    let has_fallback = traced.steps.iter().any(|step| step.kind == StepKind::Fallback);
+    let mut made = Vec::with_capacity(traced.spans());
     made.push(of.server(own));
-    for step in &recorded.steps {
+    for step in &traced.steps {
         let parent = if step.is_in_fallback && has_fallback { fallback } else { own };
         let span_id = if step.kind == StepKind::Fallback { fallback } else { id() };
         made.push(of.step(step, span_id, parent));
@@ -43,14 +39,14 @@ pub(super) fn spans(
 
 /// What the spans of one prediction have in common.
 struct Spans<'a> {
-    recorded: &'a Recorded,
+    traced: &'a Traced,
     scope: &'a InstrumentationScope,
     state: TraceState,
 }
 
 impl Spans<'_> {
     fn server(&self, span_id: NonZeroU64) -> SpanData {
-        let Recorded { context, model, prediction, request_bytes, response_bytes, .. } = self.recorded;
+        let Traced { context, model, prediction, request_bytes, response_bytes, .. } = self.traced;
         let mut attributes = vec![
             KeyValue::new(MODEL, prediction.model.clone()),
             KeyValue::new(VERSION, prediction.version.clone()),
@@ -61,7 +57,7 @@ impl Spans<'_> {
         attributes.extend(prediction.degraded.map(|reason| KeyValue::new("scry.degraded", reason)));
         let error = response_bytes.is_none().then_some(prediction.outcome);
         attributes.extend(error.map(|error| KeyValue::new(ERROR_TYPE, error)));
-        if self.recorded.is_grpc {
+        if self.traced.is_grpc {
             attributes.push(KeyValue::new("rpc.system.name", "grpc"));
         } else {
             attributes.push(KeyValue::new("http.request.method", "POST"));
@@ -71,7 +67,7 @@ impl Spans<'_> {
         }
         attributes.extend(self.used());
         let status = match error {
-            Some(error) if self.recorded.is_fault => Status::error(error),
+            Some(error) if self.traced.is_fault => Status::error(error),
             _ => Status::Unset,
         };
         SpanData {
@@ -82,8 +78,8 @@ impl Spans<'_> {
             ..self.span(
                 Cow::Owned(format!("predict {model}")),
                 span_id,
-                self.recorded.received,
-                self.recorded.ended,
+                self.traced.received,
+                self.traced.ended,
                 attributes,
             )
         }
@@ -107,7 +103,7 @@ impl Spans<'_> {
     /// Fuel and memory of all calls.
     fn used(&self) -> impl Iterator<Item = KeyValue> {
         let calls = || {
-            self.recorded.steps.iter().filter_map(|step| match &step.detail {
+            self.traced.steps.iter().filter_map(|step| match &step.detail {
                 Detail::Call(called) => Some(called),
                 Detail::None | Detail::Instance { .. } | Detail::Fallback(_) => None,
             })
@@ -126,7 +122,7 @@ impl Spans<'_> {
         ended: Instant,
         attributes: Vec<KeyValue>,
     ) -> SpanData {
-        let trace_id = TraceId::from(self.recorded.context.span().trace_id.get());
+        let trace_id = TraceId::from(self.traced.context.span().trace_id.get());
         let (span_id, state) = (SpanId::from(span_id.get()), self.state.clone());
         SpanData {
             span_context: SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, state),
@@ -147,8 +143,8 @@ impl Spans<'_> {
 
     /// A moment by the clock on the wall, which was read once: durations are the steady clock's.
     fn wall(&self, moment: Instant) -> SystemTime {
-        let before = self.recorded.ended.saturating_duration_since(moment);
-        self.recorded.ended_at.checked_sub(before).unwrap_or(SystemTime::UNIX_EPOCH)
+        let before = self.traced.ended.saturating_duration_since(moment);
+        self.traced.ended_at.checked_sub(before).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
@@ -167,8 +163,8 @@ fn of_call(called: &Called, outcome: &'static str) -> Vec<KeyValue> {
 }
 
 /// What other systems keep in the trace; nothing where OpenTelemetry reads it otherwise.
-fn state(recorded: &Recorded) -> TraceState {
-    recorded.context.trace_state().and_then(|state| state.as_str().parse().ok()).unwrap_or_default()
+fn state(traced: &Traced) -> TraceState {
+    traced.context.trace_state().and_then(|state| state.as_str().parse().ok()).unwrap_or_default()
 }
 
 /// As OpenTelemetry counts.

@@ -5,7 +5,7 @@
 use super::error::{OciError, PlainRedirect};
 use oci_client::secrets::RegistryAuth;
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Client, IntoUrl, RequestBuilder, Response, Url};
 use scry_names::Digest;
 use scry_names::Hasher;
 use scry_names::{OciReference, OciReferenceError};
@@ -28,6 +28,8 @@ pub(super) struct Fetched {
     pub(super) digest: Digest,
     /// What the registry says that it is.
     pub(super) claimed: Option<Digest>,
+    /// Of a list that goes on: its next page, at the same registry.
+    pub(super) next: Option<Url>,
 }
 
 impl<'a> Repository<'a> {
@@ -46,13 +48,18 @@ impl<'a> Repository<'a> {
     /// Reads until the end, or until there is more than `max_bytes`: then what
     /// was read is longer than that, and no more is.
     pub(super) async fn get(&self, path: &str, accept: &str, max_bytes: u64) -> Result<Fetched, OciError> {
+        self.get_url(format!("{}/{path}", self.url), accept, max_bytes).await
+    }
+
+    /// The same, from a whole URL.
+    pub(super) async fn get_url(&self, url: impl IntoUrl, accept: &str, max_bytes: u64) -> Result<Fetched, OciError> {
         let fail = |e| OciError::of_exchange(self.reference, &e);
-        let request = self.client.get(format!("{}/{path}", self.url)).header("accept", accept);
+        let request = self.client.get(url).header("accept", accept);
         let mut response = self.authorized(request).send().await.map_err(fail)?;
         if !response.status().is_success() {
             return Err(OciError::of_status(self.reference, response.status().as_u16()));
         }
-        let claimed = claimed(&response);
+        let (claimed, next) = (claimed(&response), next_page(&response));
         let (mut bytes, mut hasher) = (Vec::new(), Hasher::default());
         while let Some(chunk) = response.chunk().await.map_err(fail)? {
             hasher.update(&chunk);
@@ -61,7 +68,7 @@ impl<'a> Repository<'a> {
                 break;
             }
         }
-        Ok(Fetched { bytes, digest: hasher.finish(), claimed })
+        Ok(Fetched { bytes, digest: hasher.finish(), claimed, next })
     }
 
     /// Uploads a manifest under a tag or its digest; whether the registry has noted what it refers to.
@@ -86,6 +93,14 @@ impl<'a> Repository<'a> {
 
 fn claimed(response: &Response) -> Option<Digest> {
     response.headers().get("docker-content-digest")?.to_str().ok()?.parse().ok()
+}
+
+/// Where a list goes on (RFC 8288), if that is at the same place: elsewhere its credentials have no business.
+fn next_page(response: &Response) -> Option<Url> {
+    let links = response.headers().get("link")?.to_str().ok()?;
+    let is_next = |link: &&str| link.contains("rel=\"next\"") || link.contains("rel=next");
+    let target = links.split(',').find(is_next)?.trim().strip_prefix('<')?.split_once('>')?.0;
+    response.url().join(target).ok().filter(|next| next.origin() == response.url().origin())
 }
 
 /// To TLS anywhere, as registries keep blobs elsewhere; else only to where we are.

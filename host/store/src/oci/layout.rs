@@ -128,12 +128,12 @@ pub(super) fn envelope(manifest: &[u8]) -> Option<Descriptor> {
     (layer.media_type == MEDIA_TYPE).then_some(layer)
 }
 
-/// The manifests of the signatures in a list of what refers to a component; the last of them, so many at most.
-pub(super) fn signatures(index: &[u8], most: usize) -> Result<Vec<Digest>, Mismatch> {
+/// The manifests of the signatures in a list of what refers to a component.
+pub(super) fn signatures(index: &[u8]) -> Result<Vec<Digest>, Mismatch> {
     let index = list(index)?;
     let is_signature = |entry: &&Value| entry.get("artifactType").is_some_and(|kind| kind == MEDIA_TYPE);
-    let found = index.manifests.iter().rev().filter(is_signature);
-    Ok(found.filter_map(|entry| entry.get("digest")?.as_str()?.parse().ok()).take(most).collect())
+    let found = index.manifests.iter().filter(is_signature);
+    Ok(found.filter_map(|entry| entry.get("digest")?.as_str()?.parse().ok()).collect())
 }
 
 /// The list with one signature's manifest more.

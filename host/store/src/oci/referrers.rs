@@ -1,7 +1,7 @@
 //! Signatures of a component in a registry: artifacts that refer to its manifest.
 //!
 //! Registries that know the referrers API are asked by it; for others the list of what refers to a manifest is under a
-//! tag that is named after its digest, and kept by who pushes. Never says whether a signature is true.
+//! tag that is named after its digest, and kept by clients that push. Never says whether a signature is true.
 
 use super::error::OciError;
 use super::fetch::Repository;
@@ -12,6 +12,8 @@ use scry_signatures::ENVELOPE_MAX_BYTES;
 
 /// Signatures of one component that are read, the last ones of a longer list.
 const SIGNATURES_READ_MAX: usize = 16;
+/// Pages of such a list that are read.
+const PAGES_MAX: usize = 16;
 
 impl Registries {
     /// The envelopes that refer to a pinned component.
@@ -28,11 +30,9 @@ impl Registries {
         let subject = pinned(component)?;
         let to = self.sign_in(component, RegistryOperation::Pull).await?;
         let repository = self.repository(component, to)?;
-        let Some(index) = read_list(&repository, component, &subject).await? else { return Ok(Vec::new()) };
-        let manifests =
-            layout::signatures(&index, SIGNATURES_READ_MAX).map_err(|found| unreadable(component, &found))?;
+        let listed = read_list(&repository, component, &subject).await?;
         let mut envelopes = Vec::new();
-        for manifest in manifests {
+        for manifest in listed.into_iter().rev().take(SIGNATURES_READ_MAX) {
             match read_signature(&repository, component, &manifest).await {
                 Ok(envelope) => envelopes.push(envelope),
                 // Another one may do.
@@ -69,21 +69,33 @@ impl Registries {
     }
 }
 
-/// What refers to a manifest, as a list; nothing where nothing does.
+/// The signatures that refer to a manifest, as the registry lists them.
 async fn read_list(
     repository: &Repository<'_>,
     component: &OciReference,
     subject: &Digest,
-) -> Result<Option<Vec<u8>>, OciError> {
+) -> Result<Vec<Digest>, OciError> {
+    let mut found = Vec::new();
     for path in [format!("referrers/{subject}"), format!("manifests/{}", tag_of(subject))] {
-        let Some(list) = there(repository.get(&path, layout::INDEX, MANIFEST_MAX_BYTES).await)? else { continue };
-        let size_bytes = list.bytes.len() as u64;
-        if size_bytes > MANIFEST_MAX_BYTES {
-            return Err(too_large(component, "list of what refers to it", size_bytes, MANIFEST_MAX_BYTES, ""));
+        let mut page = there(repository.get(&path, layout::INDEX, MANIFEST_MAX_BYTES).await)?;
+        let is_listed = page.is_some();
+        for _ in 0..PAGES_MAX {
+            let Some(list) = page else { break };
+            let size_bytes = list.bytes.len() as u64;
+            if size_bytes > MANIFEST_MAX_BYTES {
+                return Err(too_large(component, "list of what refers to it", size_bytes, MANIFEST_MAX_BYTES, ""));
+            }
+            found.extend(layout::signatures(&list.bytes).map_err(|found| unreadable(component, &found))?);
+            page = match list.next {
+                Some(next) => Some(repository.get_url(next, layout::INDEX, MANIFEST_MAX_BYTES).await?),
+                None => None,
+            };
         }
-        return Ok(Some(list.bytes));
+        if is_listed {
+            break;
+        }
     }
-    Ok(None)
+    Ok(found)
 }
 
 async fn read_signature(

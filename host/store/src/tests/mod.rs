@@ -4,6 +4,7 @@ mod drift;
 mod faults;
 mod format;
 mod journal;
+mod log;
 mod secrets;
 
 use super::*;

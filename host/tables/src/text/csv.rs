@@ -1,16 +1,15 @@
-//! Reading CSV: its header, its types, its rows.
+//! Reading a file of CSV: its header, its types, its rows.
 //!
-//! An empty field is a missing value, in a column of text only if it is not in
-//! quotes; in a column of numbers NaN is missing, too. Never reads lists out of text.
+//! Never reads lists out of text.
 
-use super::csv_records::{Raw, Records};
+use super::csv_cells::{self, parse_bool, parse_f64, push, trim};
+use super::csv_records::Records;
 use super::input::Input;
 use super::seen::Seen;
-use crate::collect::{Collector, push_float};
-use crate::error::shown;
-use crate::limits::{BATCH_MAX_BYTES, NAME_MAX_BYTES};
+use crate::collect::Collector;
+use crate::limits::BATCH_MAX_BYTES;
 use crate::{ColumnInfo, Kind, Place, TWICE, TableError};
-use scry_card::{Batch, ColumnBuilder, Datatype, Field};
+use scry_card::{Batch, Field};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -37,52 +36,24 @@ struct Header {
 }
 
 fn header(records: &mut Records) -> Result<Header, TableError> {
-    let path = records.input.path().to_owned();
     if !records.advance()? {
-        return Err(TableError::format(&path, "the file is empty; its first line must name the columns"));
+        let why = "the file is empty; its first line must name the columns";
+        return Err(TableError::format(records.input.path(), why));
     }
-    let place = Some(records.input.place());
-    let mut names = Vec::new();
-    for raw in (0..records.len()).filter_map(|at| records.field(at)) {
-        let name = raw.text().map_err(|found| TableError::malformed(&path, place, in_utf8(&found)))?;
-        if name.len() > NAME_MAX_BYTES {
-            return Err(TableError::limit(&path, place, "a column's name of bytes", NAME_MAX_BYTES));
-        }
-        names.push(name.into_owned());
-    }
-    if names.iter().all(String::is_empty) {
-        return Err(TableError::malformed(&path, place, "no column has a name; the first line must name the columns"));
-    }
-    if let [only] = names.as_slice()
-        && records.field(0).is_some_and(|raw| !raw.quoted)
-        && let Some(other) = only.chars().find(|c| [';', '\t', '|'].contains(c))
-    {
-        let why = format!("the columns are separated by {other:?}; write the file with commas");
-        return Err(TableError::malformed(&path, place, why));
-    }
+    let names = csv_cells::names(records.record()).map_err(|broken| broken.in_file(&records.input))?;
     let mut known = HashSet::new();
     let twice = names.iter().filter(|name| !name.is_empty() && !known.insert(name.as_str())).cloned().collect();
     Ok(Header { names, twice })
 }
 
-fn in_utf8(found: &str) -> String {
-    format!("found {found}; write the file in UTF-8")
-}
-
 /// Goes to the next record that is a row, and checks that it has every column.
 fn next_row(records: &mut Records, columns: usize) -> Result<bool, TableError> {
-    loop {
-        if !records.advance()? {
-            return Ok(false);
-        }
-        if records.len() == columns {
+    while records.advance()? {
+        if csv_cells::is_row(records.record(), columns).map_err(|broken| broken.in_file(&records.input))? {
             return Ok(true);
         }
-        if !records.is_blank() {
-            let why = format!("expected {columns} fields, as the header has, found {}", records.len());
-            return Err(TableError::malformed(records.input.path(), Some(records.input.place()), why));
-        }
     }
+    Ok(false)
 }
 
 /// Finds types and number of rows by reading the whole file; `progress` is
@@ -97,10 +68,10 @@ pub(crate) fn scan(
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let (mut told, mut rows) = (0, 0);
     while next_row(&mut records, names.len())? {
-        let line = records.input.line;
+        let (record, line) = (records.record(), records.input.line);
         rows += 1;
         for (at, seen) in seen.iter_mut().enumerate() {
-            let Some(raw) = records.field(at) else { continue };
+            let Some(raw) = record.field(at) else { continue };
             let text = raw.text().map_err(|found| {
                 let column = names.get(at).cloned().unwrap_or_default();
                 let (path, place, expected) = (path.to_owned(), Place::Line(line), "text in UTF-8".into());
@@ -185,9 +156,10 @@ impl Rows {
                 break;
             }
             bytes += self.records.bytes();
+            let record = self.records.record();
             self.collector.rows += 1;
             for (at, (source, builder)) in self.sources.iter().zip(&mut self.collector.builders).enumerate() {
-                let pushed = match source.and_then(|source| self.records.field(source)) {
+                let pushed = match source.and_then(|source| record.field(source)) {
                     Some(raw) => push(builder, raw),
                     None => builder.push_null(),
                 };
@@ -199,54 +171,4 @@ impl Rows {
         }
         Ok(self.collector.take())
     }
-}
-
-/// Pushes one field; the error says what was found.
-fn push(builder: &mut ColumnBuilder, raw: Raw<'_>) -> Result<(), String> {
-    let text = raw.text()?;
-    let datatype = builder.datatype();
-    if datatype == Datatype::Bytes {
-        return if text.is_empty() && !raw.quoted { builder.push_null() } else { builder.push_str(&text) };
-    }
-    let text = trim(&text);
-    if text.is_empty() {
-        return builder.push_null();
-    }
-    let wrong = || shown(text);
-    match datatype {
-        Datatype::Bool => builder.push_bool(parse_bool(text).ok_or_else(wrong)?),
-        Datatype::Fp64 => push_float(builder, parse_f64(text).ok_or_else(wrong)?),
-        Datatype::Fp32 => push_float(builder, parse_f32(text).ok_or_else(wrong)?),
-        _ => match (text.parse(), text.parse()) {
-            (Ok(value), _) => builder.push_i64(value),
-            (_, Ok(value)) => builder.push_u64(value),
-            _ => push_float(builder, parse_f64(text).ok_or_else(wrong)?).map_err(|_| wrong()),
-        },
-    }
-}
-
-pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
-
-pub(super) fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        "true" | "True" | "TRUE" => Some(true),
-        "false" | "False" | "FALSE" => Some(false),
-        _ => None,
-    }
-}
-
-/// A number that is too large is not infinite.
-pub(super) fn parse_f64(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| !value.is_infinite() || says_infinite(text))
-}
-
-/// Not by way of a 64-bit float, which could round twice.
-fn parse_f32(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f32| !value.is_infinite() || says_infinite(text)).map(f64::from)
-}
-
-fn says_infinite(text: &str) -> bool {
-    !text.bytes().any(|byte| byte.is_ascii_digit())
 }

@@ -1,4 +1,4 @@
-//! The records of a CSV file, RFC 4180.
+//! The records of CSV, RFC 4180, in a file or in memory.
 //!
 //! Taken as well: LF as CR LF, no newline at the end, blank lines (skipped
 //! where a record has more than one field), and quotes inside a field that
@@ -23,53 +23,88 @@ pub(crate) struct Records {
     current_lines: u64,
 }
 
-/// Where one field lies in the rest of the input.
+/// One record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    /// Where its fields are in `bytes`.
+    pub(super) spans: &'a [Span],
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Number of fields.
+    pub(super) fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether it is an empty line.
+    pub(super) fn is_blank(self) -> bool {
+        matches!(self.spans, [only] if only.range.is_empty() && !only.quoted)
+    }
+
+    /// The `at`-th field.
+    pub(super) fn field(self, at: usize) -> Option<Raw<'a>> {
+        let Span { range, quoted, doubled } = self.spans.get(at)?;
+        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+        Some(Raw { bytes, quoted: *quoted, doubled: *doubled })
+    }
+}
+
+/// What breaks the format; whatever has the record knows where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    /// What is wrong, and what to do.
+    #[error("{0}")]
+    Form(Cow<'static, str>),
+    /// There is more of something than may be.
+    #[error("{what} beyond the limit of {limit}")]
+    Limit { what: &'static str, limit: usize },
+}
+
+impl Broken {
+    pub(super) fn form(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Form(why.into())
+    }
+
+    /// The error where it is the record at which a file stands.
+    pub(super) fn in_file(self, input: &Input) -> TableError {
+        let (path, place) = (input.path(), Some(input.place()));
+        match self {
+            Self::Form(why) => TableError::malformed(path, place, why),
+            Self::Limit { what, limit } => TableError::limit(path, place, what, limit),
+        }
+    }
+}
+
+/// Where one field lies in the bytes that its record begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Span {
     range: Range<usize>,
-    pub(super) quoted: bool,
+    quoted: bool,
     /// Whether it has quotes in it, each doubled.
     doubled: bool,
 }
 
-impl Span {
-    /// Whether nothing is there, not even quotes.
-    pub(super) fn is_empty(&self) -> bool {
-        self.range.is_empty() && !self.quoted
-    }
-
-    /// The field in the bytes that the span is of.
-    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> Raw<'a> {
-        let bytes = bytes.get(self.range.clone()).unwrap_or_default();
-        Raw { bytes, quoted: self.quoted, doubled: self.doubled }
-    }
-}
-
-/// One field as the file has it.
+/// One field as it is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Raw<'a> {
+pub(super) struct Raw<'a> {
     bytes: &'a [u8],
-    pub(crate) quoted: bool,
+    /// Whether it has quotes around it.
+    pub(super) quoted: bool,
     doubled: bool,
 }
 
 impl<'a> Raw<'a> {
+    /// Whether nothing is there, with quotes or without.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The field's text; the error says what is there instead.
-    pub(crate) fn text(&self) -> Result<Cow<'a, str>, String> {
+    pub(super) fn text(&self) -> Result<Cow<'a, str>, String> {
         let text = std::str::from_utf8(self.bytes).map_err(|_| "bytes that are not UTF-8".to_owned())?;
         Ok(if self.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) })
     }
-}
-
-pub(super) enum Split {
-    /// A record of this many bytes.
-    Record(usize),
-    /// The record goes on beyond the bytes.
-    More,
-    /// What breaks the format.
-    Broken(&'static str),
-    /// More fields than a file may have columns.
-    TooMany,
 }
 
 impl Records {
@@ -87,68 +122,49 @@ impl Records {
             if ended && self.input.rest().is_empty() {
                 return Ok(false);
             }
-            match split(self.input.rest(), ended, &mut self.spans) {
-                Split::Record(len) => {
+            let found = split(self.input.rest(), ended, &mut self.spans);
+            match found.map_err(|broken| broken.in_file(&self.input))? {
+                Some(len) => {
                     let record = self.input.rest().get(..len).unwrap_or_default();
                     self.current_lines = memchr_iter(b'\n', record).count() as u64;
                     self.current_len = len;
                     return Ok(true);
                 }
-                Split::More => ended = !self.input.more()?,
-                Split::Broken(why) => {
-                    return Err(TableError::malformed(self.input.path(), Some(self.input.place()), why));
-                }
-                Split::TooMany => {
-                    return Err(TableError::limit(self.input.path(), Some(self.input.place()), "columns", COLUMNS_MAX));
-                }
+                None => ended = !self.input.more()?,
             }
         }
     }
 
-    /// Number of fields of the record.
-    pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+    /// The record that it stands at.
+    pub(super) fn record(&self) -> Record<'_> {
+        Record { spans: &self.spans, bytes: self.input.rest() }
     }
 
     /// Bytes of the record.
     pub(crate) fn bytes(&self) -> usize {
         self.current_len
     }
-
-    /// Whether the record is an empty line.
-    pub(crate) fn is_blank(&self) -> bool {
-        matches!(self.spans.as_slice(), [only] if only.is_empty())
-    }
-
-    /// The record's `at`-th field.
-    pub(crate) fn field(&self, at: usize) -> Option<Raw<'_>> {
-        let span = self.spans.get(at)?;
-        Some(span.of(self.input.rest()))
-    }
 }
 
-/// Finds the fields of the first record of `bytes`; `ended`: no more follow.
-pub(super) fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Split {
+/// Finds the fields of the first record of `bytes`, and its length; none where it goes on beyond them. `ended`: no more
+/// follow.
+pub(super) fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Result<Option<usize>, Broken> {
     spans.clear();
     let mut at = 0;
     loop {
         if spans.len() == COLUMNS_MAX {
-            return Split::TooMany;
+            return Err(Broken::Limit { what: "columns", limit: COLUMNS_MAX });
         }
         let after = if bytes.get(at) == Some(&b'"') {
-            match quoted(bytes, at + 1, ended) {
-                Ok((span, after)) => {
-                    spans.push(span);
-                    after
-                }
-                Err(other) => return other,
-            }
+            let Some((span, after)) = quoted(bytes, at + 1, ended)? else { return Ok(None) };
+            spans.push(span);
+            after
         } else {
             let rest = bytes.get(at..).unwrap_or_default();
             let end = match memchr2(b',', b'\n', rest) {
                 Some(len) => at + len,
                 None if ended => bytes.len(),
-                None => return Split::More,
+                None => return Ok(None),
             };
             let has_return = bytes.get(end) != Some(&b',') && end > at && bytes.get(end - 1) == Some(&b'\r');
             spans.push(Span { range: at..end - usize::from(has_return), quoted: false, doubled: false });
@@ -156,37 +172,40 @@ pub(super) fn split(bytes: &[u8], ended: bool, spans: &mut Vec<Span>) -> Split {
         };
         match bytes.get(after) {
             Some(b',') => at = after + 1,
-            Some(_) => return Split::Record(after + 1),
-            None => return Split::Record(after),
+            Some(_) => return Ok(Some(after + 1)),
+            None => return Ok(Some(after)),
         }
     }
 }
 
 /// The field whose text starts at `start`, behind its quote, and where what
-/// follows it is: a comma, a newline or the end.
-fn quoted(bytes: &[u8], start: usize, ended: bool) -> Result<(Span, usize), Split> {
-    let unfinished = || if ended { Split::Broken("a quote is opened and never closed; close it") } else { Split::More };
+/// follows it is: a comma, a newline or the end; none where more must be read.
+fn quoted(bytes: &[u8], start: usize, ended: bool) -> Result<Option<(Span, usize)>, Broken> {
     let mut doubled = false;
     let mut at = start;
     let close = loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let close = at + memchr(b'"', rest).ok_or_else(unfinished)?;
+        let close = match memchr(b'"', rest) {
+            Some(len) => at + len,
+            None if ended => return Err(Broken::form("a quote is opened and never closed; close it")),
+            None => return Ok(None),
+        };
         match bytes.get(close + 1) {
             Some(b'"') => {
                 doubled = true;
                 at = close + 2;
             }
-            None if !ended => return Err(Split::More),
+            None if !ended => return Ok(None),
             _ => break close,
         }
     };
     let span = Span { range: start..close, quoted: true, doubled };
     match (bytes.get(close + 1), bytes.get(close + 2)) {
-        (Some(b',' | b'\n') | None, _) => Ok((span, close + 1)),
-        (Some(b'\r'), Some(b'\n')) => Ok((span, close + 2)),
-        (Some(b'\r'), None) if ended => Ok((span, close + 2)),
-        (Some(b'\r'), None) => Err(Split::More),
-        _ => Err(Split::Broken("a quoted field goes on behind its quote; write a quote inside a field twice")),
+        (Some(b',' | b'\n') | None, _) => Ok(Some((span, close + 1))),
+        (Some(b'\r'), Some(b'\n')) => Ok(Some((span, close + 2))),
+        (Some(b'\r'), None) if ended => Ok(Some((span, close + 2))),
+        (Some(b'\r'), None) => Ok(None),
+        _ => Err(Broken::form("a quoted field goes on behind its quote; write a quote inside a field twice")),
     }
 }
 
@@ -201,8 +220,9 @@ mod tests {
         let mut records = Records::new(Input::open(file.path())?);
         let mut all = Vec::new();
         while records.advance()? {
-            let field = |i| records.field(i).map(|raw| (raw.text().unwrap().into_owned(), raw.quoted)).unwrap();
-            all.push((0..records.len()).map(field).collect());
+            let record = records.record();
+            let field = |at| record.field(at).map(|raw| (raw.text().unwrap().into_owned(), raw.quoted)).unwrap();
+            all.push((0..record.len()).map(field).collect());
         }
         Ok(all)
     }

@@ -1,20 +1,19 @@
-//! The records of CSV text that is in memory, by the same rules as those of files.
+//! The rows of CSV text that is in memory, by the same rules as those of files.
 //!
-//! Never says what a field's text means.
+//! Never keeps more than where the fields of one record are.
 
-use super::csv::{parse_bool, parse_f64, trim};
-use super::csv_records::{Span, Split, split};
-use crate::limits::COLUMNS_MAX;
+use super::csv_cells;
+use super::csv_records::{Broken, Record, Span, split};
 use memchr::memchr_iter;
-use serde_json::Value;
-use std::borrow::Cow;
+use scry_card::{ColumnBuilder, Field, Interrupt, Interrupted};
 
-/// CSV text, standing at one of its records.
-#[derive(Debug)]
+/// CSV text, standing at its header or at one of its rows.
+#[derive(Debug, Clone)]
 pub struct CsvText<'a> {
     rest: &'a [u8],
     record: &'a [u8],
     spans: Vec<Span>,
+    columns: usize,
     line: u64,
     next_line: u64,
 }
@@ -29,93 +28,74 @@ pub struct CsvError {
     pub why: String,
 }
 
-/// A field of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CsvField<'a> {
-    /// Its text, without the quotes around it.
-    pub text: Cow<'a, str>,
-    /// Whether it has quotes around it: nothing is a missing value, `""` is not.
-    pub is_quoted: bool,
-}
-
-impl CsvField<'_> {
-    /// Whether nothing but spaces is there.
-    pub fn is_blank(&self) -> bool {
-        trim(&self.text).is_empty()
-    }
-
-    /// The truth value that it is.
-    pub fn truth(&self) -> Option<bool> {
-        parse_bool(trim(&self.text))
-    }
-
-    /// The whole number that it is, as JSON.
-    pub fn whole(&self) -> Option<Value> {
-        let text = trim(&self.text);
-        let large = || text.parse::<u64>().ok().map(Value::from);
-        text.parse::<i64>().ok().map(Value::from).or_else(large)
-    }
-
-    /// The number that it is; none where that is too large.
-    pub fn float(&self) -> Option<f64> {
-        parse_f64(trim(&self.text))
-    }
-}
-
 impl<'a> CsvText<'a> {
-    /// Text before its first record. A mark before UTF-8 is skipped.
-    pub fn new(text: &'a [u8]) -> Self {
+    /// Reads the header: the text, standing at it, and the columns' names; a column without one has an empty name. A mark
+    /// before UTF-8 is skipped.
+    pub fn open(text: &'a [u8]) -> Result<(Self, Vec<String>), CsvError> {
+        let mut text = Self::new(text);
+        if !text.advance()? {
+            return Err(text.wrong(&Broken::form("nothing is there; the first line must name the columns")));
+        }
+        let names = csv_cells::names(text.record()).map_err(|broken| text.wrong(&broken))?;
+        text.columns = names.len();
+        Ok((text, names))
+    }
+
+    /// Goes to the next row, past blank lines, until it is interrupted; `false` at the end.
+    pub fn next_row(&mut self, interrupt: &mut Interrupt<'_>) -> Result<Result<bool, CsvError>, Interrupted> {
+        loop {
+            let found = self.advance().and_then(|is_there| match is_there {
+                true => csv_cells::is_row(self.record(), self.columns).map_err(|broken| self.wrong(&broken)).map(Some),
+                false => Ok(None),
+            });
+            interrupt.spend(self.spans.len() + self.bytes() / Interrupt::STEP_BYTES)?;
+            match found {
+                Ok(Some(false)) => {}
+                found => return Ok(found.map(|row| row.is_some())),
+            }
+        }
+    }
+
+    /// Bytes of the row, its end included.
+    pub fn bytes(&self) -> usize {
+        self.record.len()
+    }
+
+    /// Pushes the row's `at`-th value; the error says what was found.
+    pub fn push(&self, at: usize, field: &Field, builder: &mut ColumnBuilder) -> Result<(), String> {
+        match self.record().field(at) {
+            // Python writes a row whose only value is missing with quotes, since a blank line could be no row.
+            Some(raw) if self.columns == 1 && field.nullable && raw.is_empty() => builder.push_null(),
+            Some(raw) => csv_cells::push(builder, raw),
+            None => builder.push_null(),
+        }
+    }
+
+    fn new(text: &'a [u8]) -> Self {
         let rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Self { rest, record: &[], spans: Vec::new(), line: 1, next_line: 1 }
+        Self { rest, record: &[], spans: Vec::new(), columns: 0, line: 1, next_line: 1 }
     }
 
     /// Goes to the next record; `false` at the end.
-    pub fn advance(&mut self) -> Result<bool, CsvError> {
+    fn advance(&mut self) -> Result<bool, CsvError> {
         self.line = self.next_line;
         if self.rest.is_empty() {
             return Ok(false);
         }
-        let length = match split(self.rest, true, &mut self.spans) {
-            Split::Record(length) => length,
-            Split::Broken(why) => return Err(self.wrong(why)),
-            Split::TooMany => return Err(self.wrong(format!("columns beyond the limit of {COLUMNS_MAX}"))),
-            // No text follows that it could go on in.
-            Split::More => self.rest.len(),
-        };
+        // No text follows that a record could go on in.
+        let length = split(self.rest, true, &mut self.spans).map_err(|broken| self.wrong(&broken))?;
+        let length = length.unwrap_or(self.rest.len());
         (self.record, self.rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
         self.next_line += memchr_iter(b'\n', self.record).count() as u64;
         Ok(true)
     }
 
-    /// The record's fields, in order.
-    pub fn fields(&self) -> impl Iterator<Item = Result<CsvField<'a>, CsvError>> {
-        let (record, line) = (self.record, self.line);
-        self.spans.iter().map(move |span| {
-            let text = span.of(record).text();
-            let text =
-                text.map_err(|found| CsvError { line, why: format!("found {found}; write the text in UTF-8") })?;
-            Ok(CsvField { text, is_quoted: span.quoted })
-        })
+    fn record(&self) -> Record<'_> {
+        Record { spans: &self.spans, bytes: self.record }
     }
 
-    /// Number of fields of the record.
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether the record is a line with nothing in it.
-    pub fn is_empty(&self) -> bool {
-        matches!(self.spans.as_slice(), [only] if only.is_empty())
-    }
-
-    /// Bytes of the record, its end included.
-    pub fn bytes(&self) -> usize {
-        self.record.len()
-    }
-
-    /// An error in the record.
-    pub fn wrong(&self, why: impl Into<String>) -> CsvError {
-        CsvError { line: self.line, why: why.into() }
+    fn wrong(&self, broken: &Broken) -> CsvError {
+        CsvError { line: self.line, why: broken.to_string() }
     }
 }
 
@@ -129,11 +109,15 @@ mod tests {
 
     type Fields = Vec<Vec<(String, bool)>>;
 
+    fn fields(record: Record<'_>) -> Vec<(String, bool)> {
+        let field = |at| record.field(at).map(|raw| (raw.text().unwrap().into_owned(), raw.quoted)).unwrap();
+        (0..record.len()).map(field).collect()
+    }
+
     fn in_memory(text: &[u8]) -> Option<Fields> {
-        let (mut records, mut all) = (CsvText::new(text), Vec::new());
-        while records.advance().ok()? {
-            let fields: Result<Vec<_>, _> = records.fields().collect();
-            all.push(fields.ok()?.into_iter().map(|field| (field.text.into_owned(), field.is_quoted)).collect());
+        let (mut text, mut all) = (CsvText::new(text), Vec::new());
+        while text.advance().ok()? {
+            all.push(fields(text.record()));
         }
         Some(all)
     }
@@ -143,11 +127,7 @@ mod tests {
         file.write_all(text).unwrap();
         let (mut records, mut all) = (Records::new(Input::open(file.path()).ok()?), Vec::new());
         while records.advance().ok()? {
-            let fields = (0..records.len()).map(|at| {
-                let raw = records.field(at)?;
-                Some((raw.text().ok()?.into_owned(), raw.quoted))
-            });
-            all.push(fields.collect::<Option<Vec<_>>>()?);
+            all.push(fields(records.record()));
         }
         Some(all)
     }
@@ -161,9 +141,17 @@ mod tests {
 
     #[test]
     fn an_error_names_the_line_of_its_record() {
-        let mut text = CsvText::new(b"a\n\"b\nb\"\n\"c");
-        assert_eq!((text.advance(), text.advance()), (Ok(true), Ok(true)));
-        let error = text.advance().unwrap_err();
+        let (mut text, names) = CsvText::open(b"a\n\"b\nb\"\n\"c").unwrap();
+        let mut next = || text.next_row(&mut Interrupt::never()).unwrap();
+        assert_eq!((names, next()), (vec!["a".to_owned()], Ok(true)));
+        let error = next().unwrap_err();
         assert_eq!((error.line, error.why.contains("never closed")), (4, true));
+    }
+
+    #[test]
+    fn blank_lines_can_be_interrupted() {
+        let blank = "a,b\n".to_owned() + &"\n".repeat(Interrupt::STEPS + 1);
+        let (mut text, _) = CsvText::open(blank.as_bytes()).unwrap();
+        assert_eq!(text.next_row(&mut Interrupt::when(&|| true)), Err(Interrupted));
     }
 }

@@ -4,7 +4,8 @@
 //! that no later row can contradict them; by given fields, it is read once.
 
 pub(crate) mod csv;
-pub(crate) mod csv_records;
+mod csv_cells;
+mod csv_records;
 pub(crate) mod csv_text;
 mod input;
 pub(crate) mod json_row;

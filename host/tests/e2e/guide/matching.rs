@@ -39,6 +39,8 @@ fn steady(line: &str) -> String {
         let inner = bare(word);
         if inner.starts_with("sha256:") {
             word.replace(inner, "sha256:#")
+        } else if is_record_id(inner) {
+            word.replace(inner, "#id")
         } else if is_time(inner) || (unit(at + 1) && inner.parse::<f64>().is_ok()) {
             word.replace(inner, "#")
         } else {
@@ -58,6 +60,12 @@ fn is_time(word: &str) -> bool {
     let form: String = word.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let (date, time) = ("0000-00-00", "00:00:00");
     form == date || form.strip_prefix(date).and_then(|rest| rest.strip_prefix('T')).unwrap_or(&form).starts_with(time)
+}
+
+/// A record's id, such as `019385e8-7c1a-7b52-9d0e-3f6f1a2b4c5d`.
+fn is_record_id(word: &str) -> bool {
+    let lengths: Vec<_> = word.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
 /// The output that a page should show: its own lines where they still match, else the command's.

@@ -109,7 +109,7 @@ fn what_came_from_a_registry_is_served_once_it_is_signed_there() {
     host.predict("steady", "", 10.0).error(503, &["is not signed by a trusted key"]);
     // By others first: a registry may hold any number of signatures.
     desk.sign(&pinned, "other");
-    let signed = desk.sign(&registry.reference("steady:1").to_string(), "ops");
+    let signed = desk.sign(&pinned, "ops");
     assert_eq!(signed["digest"], steady.digest);
     let host = host.restart(|_| {});
     eventually("it is found", || host.predict("steady", "", 10.0).status == 200);

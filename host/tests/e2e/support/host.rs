@@ -295,6 +295,17 @@ impl Host {
         let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
     }
+
+    /// The values of all series of a metric that have this label, added up.
+    pub(crate) fn metric_sum(&self, name: &str, label: &str) -> f64 {
+        let text = self.admin_get("/metrics").status(200).text;
+        let labels = |line: &str| {
+            line.strip_prefix(name)?.strip_prefix('{')?.split_once('}').map(|(labels, _)| labels.to_owned())
+        };
+        let lines =
+            text.lines().filter(|line| labels(line).is_some_and(|labels| labels.split(',').any(|of| of == label)));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
 }
 
 impl Drop for Host {
@@ -361,7 +372,9 @@ impl Reply {
         assert_eq!(reply.header("content-type"), Some("application/json"), "{}", reply.exchange);
         let json = reply.json();
         let message = json["error"].as_str().unwrap_or_else(|| panic!("{}", reply.exchange));
-        let is_known = |name: &String| name == "error" || name == "request_id" || (name == "errors" && status == 400);
+        let is_known = |name: &String| {
+            ["error", "error_id", "request_id"].contains(&name.as_str()) || (name == "errors" && status == 400)
+        };
         assert!(json.as_object().unwrap().keys().all(is_known), "{}", reply.exchange);
         for part in parts {
             assert!(message.contains(part), "no {part:?} in {}", reply.exchange);

@@ -6,6 +6,7 @@ pub(crate) mod data;
 mod guests;
 mod host;
 mod packages;
+mod prometheus;
 mod python;
 mod registry;
 
@@ -16,6 +17,7 @@ pub(crate) use guests::{
 };
 pub(crate) use host::{Fallen, Host, PATIENT, Reply, rows};
 pub(crate) use packages::ensure_installed;
+pub(crate) use prometheus::{Prometheus, delivered, promtool, promtool_reading};
 pub(crate) use python::python;
 pub(crate) use registry::{Lie, LyingRegistry, Registry, layout, sha256};
 

@@ -9,7 +9,7 @@ use super::status::{no_call, refuse, refused};
 use crate::access::Need;
 use crate::server::edge::Answering;
 use crate::server::error::HttpError;
-use crate::server::predict::describe::{self, config_of, made_aside, metadata_of, statistics_of};
+use crate::server::predict::describe::{self, config_of, metadata_of, off_io_threads, statistics_of};
 use crate::server::predict::request::parse_version;
 use crate::server::predict::state::Shared;
 use crate::server::repository::{self, IndexRequest};
@@ -97,7 +97,7 @@ where
         let answered = async {
             let Codings { sent, wanted } = Codings::of(request.headers())?;
             let message = Messages::of(request.into_body(), sent, CALL_MAX_BYTES).only(app.body_timeout).await?;
-            let made = made_aside(&app, move |app| {
+            let made = off_io_threads(&app, move |app| {
                 let asked = I::decode(message.inflated(CALL_MAX_BYTES)?).map_err(unreadable)?;
                 Ok(Message::compressed(call(app, &permit, asked)?.encode_to_vec().into(), wanted))
             });

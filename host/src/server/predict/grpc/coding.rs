@@ -51,7 +51,7 @@ impl Message {
         let Some(coding) = self.coding else { return Ok(self.bytes) };
         let inflated = coding.inflate(&self.bytes, max_bytes, &mut Interrupt::never());
         let inflated = inflated.unwrap_or(Err(Wrong::Damaged));
-        inflated.map(Bytes::from).map_err(|wrong| wrong.told(coding, max_bytes))
+        inflated.map(Bytes::from).map_err(|wrong| wrong.to_error(coding, max_bytes))
     }
 
     /// A message that is sent, compressed where that is wanted and makes it shorter.

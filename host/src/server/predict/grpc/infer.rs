@@ -6,13 +6,15 @@ use super::messages::Messages;
 use super::permit::Permit;
 use super::status::{refuse, refused, status_of};
 use crate::access::Need;
-use crate::server::compression::COMPRESSED_MIN_BYTES;
+use crate::recording::Noted;
+use crate::server::compression::{COMPRESSED_MIN_BYTES, Wrong};
 use crate::server::edge::Answering;
 use crate::server::error::{HttpError, Refusal};
+use crate::server::head::shown;
 use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
-use crate::serving::{Reply, Request as Predict, Served, Taken};
+use crate::serving::{Reply, Request as Predict, Served, Taken, Trail};
 use crate::telemetry::{Context, current, scope};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -128,7 +130,9 @@ async fn answer_in_stream(app: &Shared, message: Message, asked: &Asked) -> Mess
     match answered.await {
         Ok((served, reply)) => compressed(app, &served, received, in_stream(&reply.body), asked).await,
         Err(error) => {
-            let told = failed_in_stream(&plain, refused(app, error).message());
+            // A message in a stream has no metadata of its own.
+            let record = error.record.map(|id| format!(" (error id {id})")).unwrap_or_default();
+            let told = failed_in_stream(&plain, &format!("{}{record}", refused(app, error).message()));
             Message { bytes: told.into(), coding: None }
         }
     }
@@ -139,6 +143,9 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
     let Message { bytes, coding } = message;
     let Some(coding) = coding else { return Ok(bytes) };
     let begun = coding.beginning(&bytes, BEGINNING_MAX_BYTES);
+    if begun.is_empty() {
+        return Err(Wrong::Damaged.to_error(coding, app.body_max_bytes));
+    }
     let model = model_of(&begun).ok_or_else(|| {
         let expected = format!("expected `model_name` within the first {BEGINNING_MAX_BYTES} bytes");
         let message = format!("the message is compressed: {expected}, found none");
@@ -152,8 +159,10 @@ async fn inflated(app: &Shared, message: Message, asked: &Asked, received: Insta
 fn asked_for(app: &Shared, model: &str, asked: &Asked, received: Instant) -> Result<Arc<Served>, HttpError> {
     asked.permit.check(app, Need::Predict(model.to_owned()))?;
     let served = app.predictor.asked(model)?;
-    app.predictor.admit(&served, received)?;
-    Ok(served)
+    match app.predictor.refusal(&served, received) {
+        Some(refused) => Err(refused.into()),
+        None => Ok(served),
+    }
 }
 
 /// The answer of the model that a message names.
@@ -178,9 +187,11 @@ async fn infer(
         format: Format::Grpc,
         picked: OnceLock::new(),
         taken: Taken::default(),
+        noted: Noted::default(),
+        trail: Trail::default(),
         context: asked.context.clone(),
     };
-    let reply = app.predictor.predict(request).await.map_err(|failure| failure.error)?;
+    let reply = app.predictor.predict(request).await?;
     Ok((served, reply))
 }
 
@@ -213,12 +224,9 @@ fn call_timeout(headers: &HeaderMap) -> Result<Option<Duration>, HttpError> {
         })
     });
     let wrong = || {
-        let found = String::from_utf8_lossy(value.as_bytes()).chars().take(40).collect::<String>();
+        let found = shown(value);
         let expected = "a number of up to eight digits and one of H, M, S, m, u, n";
-        HttpError::new(
-            StatusCode::BAD_REQUEST,
-            format!("metadata `grpc-timeout`: expected {expected}, found `{found}`"),
-        )
+        HttpError::new(StatusCode::BAD_REQUEST, format!("metadata `grpc-timeout`: expected {expected}, found {found}"))
     };
     read.map(Some).ok_or_else(wrong)
 }

@@ -17,8 +17,8 @@ const PREFIX_BYTES: usize = 5;
 /// The messages of a call, one after the other.
 pub(super) struct Messages<B> {
     body: B,
-    /// What has come of the next ones.
-    come: BytesMut,
+    /// What has arrived of the next ones.
+    buffer: BytesMut,
     coding: Option<Coding>,
     max_bytes: usize,
 }
@@ -26,7 +26,7 @@ pub(super) struct Messages<B> {
 impl<B: SentBody> Messages<B> {
     /// In a call's body: those that are compressed, in this way; none longer than this.
     pub(super) fn of(body: B, coding: Option<Coding>, max_bytes: usize) -> Self {
-        Self { body, come: BytesMut::new(), coding, max_bytes }
+        Self { body, buffer: BytesMut::new(), coding, max_bytes }
     }
 
     /// The only message of a call, which has to end within this time.
@@ -53,18 +53,20 @@ impl<B: SentBody> Messages<B> {
             }
             let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
             let Some(frame) = frame else {
-                let is_whole = self.come.is_empty();
+                let is_whole = self.buffer.is_empty();
                 return if is_whole { Ok(None) } else { Err(unreadable("expected a whole message, found a part")) };
             };
             if let Ok(data) = frame.map_err(|error| unreadable(&error.to_string()))?.into_data() {
-                self.come.extend_from_slice(&data);
+                self.buffer.extend_from_slice(&data);
             }
         }
     }
 
     /// The next, if all of it has come.
     fn take(&mut self) -> Result<Option<Message>, HttpError> {
-        let Some(([flag, length @ ..], rest)) = self.come.split_first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+        let Some(([flag, length @ ..], rest)) = self.buffer.split_first_chunk::<PREFIX_BYTES>() else {
+            return Ok(None);
+        };
         let coding = match (flag, self.coding) {
             (0, _) => None,
             (1, Some(coding)) => Some(coding),
@@ -83,7 +85,7 @@ impl<B: SentBody> Messages<B> {
         if rest.len() < length {
             return Ok(None);
         }
-        let bytes = self.come.split_to(PREFIX_BYTES + length).freeze().slice(PREFIX_BYTES..);
+        let bytes = self.buffer.split_to(PREFIX_BYTES + length).freeze().slice(PREFIX_BYTES..);
         Ok(Some(Message { bytes, coding }))
     }
 }

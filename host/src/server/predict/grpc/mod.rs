@@ -2,12 +2,12 @@
 //! Nothing here changes state.
 
 mod answer;
-mod beside;
 mod calls;
 mod coding;
 mod health;
 mod infer;
 mod messages;
+mod other_services;
 mod permit;
 mod status;
 mod told;
@@ -16,9 +16,9 @@ pub(in crate::server) use status::{refuse, status_of};
 
 use crate::server::edge::Answering;
 use crate::server::predict::state::Shared;
-use axum::http::{Request, Version, header};
-use beside::Beside;
+use axum::http::{Method, Request, Version, header};
 use hyper::body::Incoming;
+use other_services::OtherServices;
 use scry_grpc::SERVICE;
 use std::sync::Arc;
 use tonic_reflection::server::Error;
@@ -26,21 +26,22 @@ use tonic_reflection::server::Error;
 /// What answers calls.
 pub(in crate::server) struct Grpc {
     app: Arc<Shared>,
-    beside: Beside,
+    other_services: OtherServices,
 }
 
-/// Whether a request is a call.
+/// Whether a request is a call: what each call needs of a token is listed for POST alone.
 pub(in crate::server) fn is_call<B>(request: &Request<B>) -> bool {
     let media_type = request.headers().get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
     // `application/grpc`, perhaps with the form of its messages behind it; not `application/grpc-web`.
     let after = media_type.strip_prefix(b"application/grpc");
-    request.version() == Version::HTTP_2 && after.is_some_and(|after| matches!(after, [] | [b'+' | b';', ..]))
+    let is_posted = request.method() == Method::POST && request.version() == Version::HTTP_2;
+    is_posted && after.is_some_and(|after| matches!(after, [] | [b'+' | b';', ..]))
 }
 
 impl Grpc {
     /// Answers from these models; fails only where the descriptors that it was built with do not read.
     pub(in crate::server) fn new(app: Arc<Shared>) -> Result<Self, Error> {
-        Ok(Self { beside: Beside::new(app.clone())?, app })
+        Ok(Self { other_services: OtherServices::new(app.clone())?, app })
     }
 
     /// Answers a call.
@@ -50,6 +51,6 @@ impl Grpc {
         if service == SERVICE {
             return calls::call(&self.app, method, request);
         }
-        self.beside.answer(service, request).unwrap_or_else(|| refuse(status::no_call(&path)))
+        self.other_services.answer(service, request).unwrap_or_else(|| refuse(status::no_call(&path)))
     }
 }

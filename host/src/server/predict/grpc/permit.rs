@@ -1,13 +1,13 @@
 //! What a call's token may do. Which model is meant stands in the message, which the guard does not read.
 
-use crate::access::{Caller, Need, Refusal, Surface};
+use crate::access::{Admitted, Caller, Need, Refusal, Surface};
 use crate::server::error::HttpError;
 use crate::server::predict::state::Shared;
 use axum::http::Request;
 
-/// The token of a call; none where the listener asks for none.
+/// What the guard found; nothing where the listener asks for no token.
 #[derive(Debug, Clone)]
-pub(super) struct Permit(Option<Caller>);
+pub(super) struct Permit(Option<Admitted>);
 
 impl Permit {
     /// As the guard found it.
@@ -26,8 +26,9 @@ impl Permit {
     }
 
     fn told(&self, app: &Shared, ask: impl FnOnce(&Caller) -> Result<(), Refusal>) -> Result<(), HttpError> {
-        let Some(caller) = &self.0 else { return Ok(()) };
-        ask(caller).map_err(|refusal| {
+        let Some(admitted) = &self.0 else { return Ok(()) };
+        let caller = admitted.0.as_ref().ok_or(Refusal::Unauthenticated(Surface::Prediction));
+        caller.and_then(ask).map_err(|refusal| {
             app.predictor.metrics().access_refused(Surface::Prediction.name(), refusal.reason());
             refusal.into()
         })

@@ -2,7 +2,7 @@
 
 use super::coding::{ACCEPTED, KNOWN};
 use crate::server::edge::Answering;
-use crate::server::error::{HttpError, Refusal};
+use crate::server::error::{ERROR_ID, HttpError, Refusal};
 use crate::server::predict::state::Shared;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ const ESCAPED_BYTES: usize = 3;
 
 /// An error as a call's client sees it.
 pub(in crate::server) fn status_of(error: HttpError) -> Status {
-    let HttpError { status, message, reason, refusal, .. } = error;
+    let HttpError { status, message, reason, refusal, record, .. } = error;
     let code = match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidArgument,
         StatusCode::NOT_FOUND => Code::NotFound,
@@ -34,6 +34,9 @@ pub(in crate::server) fn status_of(error: HttpError) -> Status {
     let mut told = Status::new(code, fitting(message));
     if let Some(reason) = reason {
         told.metadata_mut().insert("scry-reason", MetadataValue::from_static(reason));
+    }
+    if let Some(id) = record.and_then(|id| MetadataValue::try_from(id.to_string()).ok()) {
+        told.metadata_mut().insert(ERROR_ID.as_str(), id);
     }
     if let Some(Refusal::ContentEncoding) = refusal {
         told.metadata_mut().insert(ACCEPTED.as_str(), MetadataValue::from_static(KNOWN));

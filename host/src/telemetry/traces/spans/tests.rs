@@ -20,8 +20,8 @@ fn context() -> Context {
     Context::new(Given { request_id: Some("order-7"), span }, false, counting(0x100))
 }
 
-fn made(recorded: &Recorded) -> Vec<SpanData> {
-    spans(recorded, &InstrumentationScope::builder("scry").build(), counting(0x500))
+fn made(traced: &Traced) -> Vec<SpanData> {
+    spans(traced, &InstrumentationScope::builder("scry").build(), counting(0x500))
 }
 
 /// The attributes of a span, as text.
@@ -36,13 +36,13 @@ fn called(fuel: u64, memory_bytes: u64) -> Detail {
 
 #[test]
 fn a_prediction_is_a_span_of_its_callers_trace_and_its_steps_are_within_it() {
-    let mut recorded = Recorded::answered(context(), Vec::new());
+    let mut traced = Traced::answered(context(), Vec::new());
     let kinds = [StepKind::Decode, StepKind::Validate, StepKind::Queue, StepKind::Instantiate];
-    recorded.steps = (0..).zip(kinds).map(|(at, kind)| Step::after(recorded.received, at, kind)).collect();
-    let call = Step::after(recorded.received, 5, StepKind::Call);
-    recorded.steps.push(Step { detail: called(700, 65_536), ..call });
-    let told = recorded.context.span();
-    let all = made(&recorded);
+    traced.steps = (0..).zip(kinds).map(|(at, kind)| Step::after(traced.received, at, kind)).collect();
+    let call = Step::after(traced.received, 5, StepKind::Call);
+    traced.steps.push(Step { detail: called(700, 65_536), ..call });
+    let told = traced.context.span();
+    let all = made(&traced);
     let [server, steps @ ..] = &all[..] else { panic!("{all:?}") };
     assert_eq!(server.span_context.span_id(), SpanId::from(told.span_id.get()), "the one that its caller is told");
     assert_eq!(server.parent_span_id.to_string(), "b7ad6b7169203331");
@@ -61,7 +61,7 @@ fn a_prediction_is_a_span_of_its_callers_trace_and_its_steps_are_within_it() {
         ("scry.version", "4"),
     ];
     assert_eq!(attributes(server), expected.map(|(name, value)| (name, value.to_owned())).into());
-    assert_eq!(server.end_time, recorded.ended_at);
+    assert_eq!(server.end_time, traced.ended_at);
     assert_eq!(server.end_time.duration_since(server.start_time).unwrap(), Duration::from_millis(10));
     let names: Vec<_> = steps.iter().map(|step| &*step.name).collect();
     assert_eq!(names, ["decode", "validate", "queue", "instantiate", "call"]);
@@ -78,16 +78,16 @@ fn a_prediction_is_a_span_of_its_callers_trace_and_its_steps_are_within_it() {
 
 #[test]
 fn what_a_fallback_did_is_within_its_span_and_says_why_it_was_asked() {
-    let mut recorded = Recorded::answered(context(), Vec::new());
-    let step = |at, kind| Step::after(recorded.received, at, kind);
-    recorded.steps = vec![
+    let mut traced = Traced::answered(context(), Vec::new());
+    let step = |at, kind| Step::after(traced.received, at, kind);
+    traced.steps = vec![
         Step { error: Some("trap"), detail: called(5, 10), ..step(1, StepKind::Call) },
         Step { is_in_fallback: true, detail: called(7, 9), ..step(3, StepKind::Call) },
         Step { detail: Detail::Fallback("trap"), ..step(2, StepKind::Fallback) },
     ];
-    recorded.prediction.outcome = "degraded";
-    recorded.prediction.degraded = Some("trap");
-    let all = made(&recorded);
+    traced.prediction.outcome = "degraded";
+    traced.prediction.degraded = Some("trap");
+    let all = made(&traced);
     let [server, trapped, answered, fallback] = &all[..] else { panic!("{all:?}") };
     let parents = [trapped, answered, fallback].map(|span| span.parent_span_id);
     let [server_id, fallback_id] = [server, fallback].map(|span| span.span_context.span_id());
@@ -107,10 +107,10 @@ fn a_prediction_without_an_answer_says_why_and_is_an_error_if_its_caller_cannot_
     for (outcome, is_fault, status) in
         [("timeout", true, Status::error("timeout")), ("invalid-input", false, Status::Unset)]
     {
-        let mut recorded = Recorded::answered(context(), Vec::new());
-        (recorded.response_bytes, recorded.prediction.outcome) = (None, outcome);
-        (recorded.is_fault, recorded.is_grpc) = (is_fault, true);
-        let [server] = &made(&recorded)[..] else { panic!("it has no steps") };
+        let mut traced = Traced::answered(context(), Vec::new());
+        (traced.response_bytes, traced.prediction.outcome) = (None, outcome);
+        (traced.is_fault, traced.is_grpc) = (is_fault, true);
+        let [server] = &made(&traced)[..] else { panic!("it has no steps") };
         let own = attributes(server);
         assert_eq!(
             (own["error.type"].as_str(), own["scry.outcome"].as_str(), &server.status),
@@ -122,11 +122,11 @@ fn a_prediction_without_an_answer_says_why_and_is_an_error_if_its_caller_cannot_
 
 #[test]
 fn predictions_of_one_stream_have_spans_of_their_own() {
-    let first = Recorded::answered(context(), Vec::new());
-    let next = Recorded { context: first.context.clone(), ..Recorded::answered(context(), Vec::new()) };
+    let first = Traced::answered(context(), Vec::new());
+    let next = Traced { context: first.context.clone(), ..Traced::answered(context(), Vec::new()) };
     let scope = InstrumentationScope::builder("scry").build();
     let mut random = counting(0x500);
-    let [first, next] = [&first, &next].map(|recorded| spans(recorded, &scope, &mut random).remove(0));
+    let [first, next] = [&first, &next].map(|traced| spans(traced, &scope, &mut random).remove(0));
     assert_ne!(first.span_context.span_id(), next.span_context.span_id());
     assert_eq!(first.parent_span_id, next.parent_span_id);
     assert_eq!(first.span_context.trace_id(), next.span_context.trace_id());

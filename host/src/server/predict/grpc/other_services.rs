@@ -27,12 +27,12 @@ use tower_service::Service;
 type Call = Box<dyn Fn(Request<Body>) -> Answering + Send + Sync>;
 
 /// The services by name.
-pub(super) struct Beside {
+pub(super) struct OtherServices {
     app: Arc<Shared>,
     services: Vec<(&'static str, Call)>,
 }
 
-impl Beside {
+impl OtherServices {
     /// Fails only where the descriptors that the host was built with do not read.
     pub(super) fn new(app: Arc<Shared>) -> Result<Self, Error> {
         let described = || {

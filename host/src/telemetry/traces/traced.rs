@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A prediction that is over.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct Traced {
     /// Whose it is.
     pub context: Arc<Context>,
     /// The model that was asked.
@@ -100,7 +100,7 @@ pub struct Called {
     pub requests: usize,
 }
 
-impl Recorded {
+impl Traced {
     /// How many spans are made of it.
     pub fn spans(&self) -> usize {
         self.steps.len() + 1
@@ -123,7 +123,7 @@ impl StepKind {
 }
 
 #[cfg(test)]
-impl Recorded {
+impl Traced {
     /// One that was answered, and took 10 ms.
     pub(super) fn answered(context: Context, steps: Vec<Step>) -> Self {
         let received = Instant::now();

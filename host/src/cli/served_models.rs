@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 /// How all models are served.
 #[derive(Debug, Deserialize)]
-pub(super) struct Health {
+pub(super) struct ServedModels {
     number: u64,
     models: BTreeMap<String, Model>,
 }
 
-impl Health {
+impl ServedModels {
     pub(super) fn of(client: &Client) -> Result<Self, CliError> {
         client.get("/v1/state")
     }
@@ -32,7 +32,7 @@ impl Health {
         let after = Self::of(client)?;
         let names = self.models.keys().chain(after.models.keys().filter(|name| !self.models.contains_key(*name)));
         for name in names.filter(|name| model.is_none_or(|model| *name == model)) {
-            let serving = |standing: &Self| standing.models.get(name).and_then(|model| model.serving.clone());
+            let serving = |all: &Self| all.models.get(name).and_then(|model| model.serving.clone());
             let prefix = if model.is_some() { String::new() } else { format!("{name} ") };
             for line in changes(serving(self).as_ref(), serving(&after).as_ref()) {
                 println!("  {prefix}{line}");
