@@ -57,6 +57,8 @@ pub(super) fn ended(recording: &Recording, request: &Request, number: u32, ended
 pub(super) fn abandoned(recording: &Recording, request: &Request) {
     let Some(cause) = request.noted.failure().filter(|_| recording.wants(&request.noted, true)) else { return };
     let Kept { inputs, calls, .. } = request.noted.take();
+    // The first that was called is the one that was asked.
+    let version = calls.first().map(|call| call.version);
     let record = Record {
         outcome: CallError::Abandoned.reason(),
         cause: Some(cause),
@@ -64,7 +66,7 @@ pub(super) fn abandoned(recording: &Recording, request: &Request) {
         sent: Sent { body: request.body.clone(), format: Some(request.format) },
         inputs,
         calls,
-        ..of(&request.served, request.received, Some(request.served.serving.live), Some(&request.context))
+        ..of(&request.served, request.received, version, Some(&request.context))
     };
     recording.ended(Arc::new(record));
 }

@@ -174,7 +174,11 @@ fn each_token_may_do_what_its_scopes_say_and_nothing_else() {
 #[test]
 fn a_refusal_says_what_is_missing_and_not_what_is_there() {
     let guarded = Guarded::with("", &EACH);
-    let told = |who, model: &str| guarded.predict(who, model).text.replace(model, "MODEL");
+    let told = |who, model: &str| {
+        let mut body = guarded.predict(who, model).json();
+        assert!(body.as_object_mut().unwrap().remove("request_id").is_some(), "{body}");
+        body.to_string().replace(model, "MODEL")
+    };
     for who in ["nobody", "stranger", "other", "reader"] {
         assert_eq!(told(who, "steady"), told(who, "nowhere"), "{who}");
     }
