@@ -147,5 +147,6 @@ fn limits() -> CallLimits {
         memory_max_bytes: 64 << 20,
         output_max_bytes: 8 << 20,
         client: None,
+        is_timed: false,
     }
 }

@@ -10,6 +10,7 @@ mod listen;
 mod log;
 mod retired;
 mod security;
+mod traces;
 mod trust;
 
 pub use listen::resolve;
@@ -19,6 +20,7 @@ pub use compute::{Compile, Compute};
 pub use errors::Errors;
 pub use log::{AccessFormat, AccessLines, Log, LogFormat};
 pub use security::{Access, MetricsListener, Tls};
+pub use traces::{TraceEnvironment, TraceProtocol, Traces};
 pub use trust::Trust;
 
 use retired::{RETIRED, Retired, take_out};
@@ -67,6 +69,8 @@ pub struct Config {
     pub errors: Errors,
     /// The log on stderr, and the access log.
     pub log: Log,
+    /// Where the spans of predictions go.
+    pub traces: Traces,
     /// How a host ends.
     pub shutdown: Shutdown,
     /// Warnings about the file, for the log.
@@ -376,6 +380,7 @@ impl Config {
         prediction.check_clients()?;
         self.trust.check()?;
         self.log.check()?;
+        self.traces.check()?;
         let Validation { drift_alpha, skew_sample_percent, .. } = self.validation;
         let is_rate = (1e-9..=0.5).contains(&drift_alpha);
         check(is_rate, "validation.drift_alpha", "1e-9 to 0.5", drift_alpha.to_string())?;

@@ -84,6 +84,7 @@ fn call(subject: &Subject, body: &[u8]) -> Result<Vec<u8>, Error> {
         memory_max_bytes: MEMORY_MAX_BYTES,
         output_max_bytes: 8 << 20,
         client: None,
+        is_timed: false,
     };
     let report = loaded.predict(&inputs, &limits);
     loaded.restock(report.spent, 1, &limits)?;

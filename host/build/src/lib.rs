@@ -78,6 +78,7 @@ pub fn build(
         memory_max_bytes: LOAD_MEMORY_MAX_BYTES,
         output_max_bytes: 16 << 20,
         client: None,
+        is_timed: false,
     };
     let mut functions = Found::in_passing();
     let sealed = snapshot::seal(sandbox, Metering::Off, &unloaded, &mut functions, limits);

@@ -30,6 +30,8 @@ pub struct CallReport {
     pub memory_bytes: u64,
     /// From instantiation to the copied-out answer.
     pub duration: Duration,
+    /// How much of it the instance took, where the limits ask for that.
+    pub instantiated: Option<Duration>,
     /// Where the guest was when it was stopped, the innermost function first.
     pub backtrace: Vec<Frame>,
     /// What the guest logged, within limits.
@@ -126,7 +128,8 @@ impl Loaded {
     fn call(&self, function: Function, inputs: &Batch, limits: &CallLimits) -> CallReport {
         let started = Instant::now();
         let ready = self.stock.take().map_or_else(|| self.instantiate(limits), Ok);
-        match ready {
+        let instantiated = limits.is_timed.then(|| started.elapsed());
+        let report = match ready {
             Ok(mut instance) => {
                 let report = self.ask(&mut instance, function, inputs, limits, started);
                 let has_returned =
@@ -135,7 +138,8 @@ impl Loaded {
                 CallReport { was_put_back, spent: Spent { instance: Some(instance), has_returned }, ..report }
             }
             Err(error) => report(Err(error), None, &mut Context::new(0), started),
-        }
+        };
+        CallReport { instantiated, ..report }
     }
 
     /// A new instance; its start runs within the limits.
@@ -218,6 +222,7 @@ fn report(outcome: Result<Batch, CallError>, fuel: Option<u64>, context: &mut Co
         fuel,
         memory_bytes: context.memory_bytes,
         duration: started.elapsed(),
+        instantiated: None,
         backtrace: std::mem::take(&mut context.backtrace),
         logs: std::mem::take(&mut context.logs),
         logs_dropped: std::mem::take(&mut context.logs_dropped),

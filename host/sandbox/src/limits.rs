@@ -26,6 +26,8 @@ pub struct CallLimits {
     pub output_max_bytes: u64,
     /// The client that waits: when it is gone the guest is stopped.
     pub client: Option<Arc<dyn Client>>,
+    /// Whether the report says how long the instance took: that reads the clock once more.
+    pub is_timed: bool,
 }
 
 /// A limit that stopped a guest; the error that travels through wasmtime.

@@ -146,6 +146,7 @@ impl Args {
     fn config(&self) -> Result<Config, CliError> {
         let mut config = Config::read(self.config.as_deref())?;
         config.prediction.take_vertex_ai(|name| std::env::var(name).ok())?;
+        config.warnings.extend(config.traces.take_environment(|name| std::env::var(name).ok()));
         if let Some(data) = &self.data {
             config.data_dir.clone_from(data);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Access, Admin, Catalog, Compile, Compute, Config, DesiredState, Errors, History, Limits, Listener, Log,
-    MetricsListener, Registries, Shutdown, Trust, Validation,
+    MetricsListener, Registries, Shutdown, Traces, Trust, Validation,
 };
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -27,6 +27,7 @@ impl Default for Config {
             validation: Validation::default(),
             errors: Errors::default(),
             log: Log::default(),
+            traces: Traces::default(),
             shutdown: Shutdown::default(),
             warnings: Vec::new(),
         }

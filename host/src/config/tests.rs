@@ -77,6 +77,7 @@ fn the_documented_configuration_is_the_default_one() {
     documented.prediction.tls = None;
     documented.admin.tls = None;
     documented.log.access_file = None;
+    documented.traces.endpoint = None;
     assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
 }
 

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 const REMOVED: &str = "(removed)";
 
 /// The keys whose text is no secret.
-const KEPT: [&str; 21] = [
+const KEPT: [&str; 22] = [
     "access.token_file",
     "admin.hosts",
     "admin.listen",
@@ -30,6 +30,7 @@ const KEPT: [&str; 21] = [
     "prediction.tls.client_ca",
     "prediction.tls.key",
     "registries.plain_http",
+    "traces.protocol",
     "trust.keys",
 ];
 

@@ -174,6 +174,7 @@ pub fn import(
         memory_max_bytes: limits.memory_max_bytes,
         output_max_bytes: 16 << 20,
         client: None,
+        is_timed: false,
     };
     // One metering for both, so that what is compiled for the one is known for the other.
     let metering = metering(limits);

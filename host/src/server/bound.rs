@@ -1,5 +1,6 @@
 //! Where a host listens, or why it cannot. Opens nothing.
 
+use crate::telemetry::traces::TracesError;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -43,6 +44,9 @@ pub enum ServeError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The system refused something else.
     #[error("cannot serve: {0}")]
     Io(#[from] std::io::Error),

@@ -4,6 +4,7 @@ use crate::server::error::Unread;
 use crate::server::tls::Tls;
 use crate::server::watchdog::{Phase, Timeouts};
 use crate::server::{followed, head, identity};
+use crate::telemetry::traces::Sampler;
 use crate::telemetry::{AccessLog, Metrics, enter, scope};
 use axum::Router;
 use axum::http::Request;
@@ -45,12 +46,14 @@ pub(super) struct Edge {
     pub(super) metrics: Arc<Metrics>,
     /// Where requests are logged, if they are.
     pub(super) access_log: Option<Arc<AccessLog>>,
+    /// Which requests are traced.
+    pub(super) sampler: Sampler,
 }
 
 impl Edge {
     /// The answer to a request, whatever it asks for. Both have one identity.
     pub(super) async fn respond(&self, remote: IpAddr, request: Request<Incoming>) -> Response {
-        let context = Arc::new(identity::of(request.headers(), self.access_log.is_some()));
+        let context = Arc::new(identity::of(request.headers(), self.access_log.is_some(), self.sampler));
         let log = self.access_log.as_ref();
         let entry = log.map(|log| followed::begin(log, self.listener, remote, &context, &request));
         let answering = enter(context.clone(), || -> Answering {

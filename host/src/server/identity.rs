@@ -4,6 +4,7 @@ use crate::telemetry::context::{Context, Given, is_request_id};
 use crate::telemetry::random;
 use crate::telemetry::trace_parent::TraceParent;
 use crate::telemetry::trace_state::TraceState;
+use crate::telemetry::traces::Sampler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// In requests, in answers, and in the metadata of calls.
@@ -12,10 +13,11 @@ static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A request's identity, of its caller's headers: what is absent or does not read is made.
-pub(super) fn of(headers: &HeaderMap, is_followed: bool) -> Context {
+pub(super) fn of(headers: &HeaderMap, is_followed: bool, sampler: Sampler) -> Context {
     let id = only(headers, &REQUEST_ID).filter(|id| is_request_id(id.as_bytes()));
     let span = only(headers, &TRACE_PARENT).and_then(|value| TraceParent::parse(value.as_bytes()));
     let context = Context::new(Given { request_id: id.and_then(|id| id.to_str().ok()), span }, is_followed, random);
+    let context = context.sampled_by(sampler);
     if span.is_none() {
         return context;
     }
@@ -55,7 +57,7 @@ mod tests {
             sent.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let mut headers = HeaderMap::new();
-        tell(&of(&sent, false), &mut headers);
+        tell(&of(&sent, false, Sampler::default()), &mut headers);
         headers
     }
 

@@ -14,6 +14,7 @@ use crate::server::shutdown::{self, Ended, Stop, Stopping, Times};
 use crate::server::watchdog::Timeouts;
 use crate::server::{admin, dashboard, metrics, predict};
 use crate::serving::Predictor;
+use crate::telemetry::traces::{Sampler, Traces};
 use crate::telemetry::{AccessLog, Hour};
 use secure::Secure;
 use sockets::Sockets;
@@ -36,13 +37,14 @@ pub async fn serve(
     let sockets = Sockets::bind(config).await?;
     let bound = sockets.bound(config)?;
     let secure = Secure::open(config, admin_token, bound.admin.address, registry.shared_metrics())?;
+    let traces = Traces::open(&config.traces, registry.shared_metrics())?.map(Arc::new);
     let (stage, stopping) = Stopping::new();
     let access_log =
         AccessLog::open(&config.log, registry.shared_metrics()).map_err(|error| match &config.log.access_file {
             Some(path) => ServeError::AccessLog { path: path.clone(), error },
             None => error.into(),
         })?;
-    let observers = Observers { recording, hour: Arc::default(), access_log };
+    let observers = Observers { recording, hour: Arc::default(), access_log, traces };
     let edges = edges(config, &registry, &secure, &observers, bound.prediction, &stopping)?;
     let mut serving = tokio::spawn(sockets.serve(edges, stopping));
     let keeper = registry.clone();
@@ -63,8 +65,16 @@ pub async fn serve(
     tracing::info!(how = ?first, grace_ms, drain_ms, "stopping: not ready, each connection has its last answer");
     watching.iter().for_each(tokio::task::JoinHandle::abort);
     let times = Times { grace: Duration::from_millis(grace_ms), drain: Duration::from_millis(drain_ms) };
-    match shutdown::end(first, times, &stage, stop(), &mut serving).await {
+    // What was traced goes out in what is left of the time.
+    let finishing = async {
+        let _ = (&mut serving).await;
+        if let Some(traces) = &observers.traces {
+            traces.flush().await;
+        }
+    };
+    match shutdown::end(first, times, &stage, stop(), finishing).await {
         Ended::Drained => {}
+        Ended::Overdue if serving.is_finished() => tracing::warn!("the drain time is over; spans that wait are lost"),
         Ended::Overdue => tracing::warn!("the drain time is over; open requests are dropped"),
         Ended::Cut => tracing::warn!("told to stop a second time; open requests are dropped"),
     }
@@ -83,6 +93,7 @@ struct Observers {
     recording: Arc<Recording>,
     hour: Arc<Hour>,
     access_log: Option<Arc<AccessLog>>,
+    traces: Option<Arc<Traces>>,
 }
 
 /// What answers on the listeners for predictions, changes, and metrics.
@@ -97,8 +108,9 @@ fn edges(
     let (predictions, changes, compute) = (&config.prediction, &config.admin, &config.compute);
     let (threads, metrics) = (config.compute_threads(), registry.shared_metrics());
     let (routes, ticker) = (registry.routes(), registry.ticker());
-    let Observers { recording, hour, access_log } = observers;
-    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, recording.clone())?;
+    let Observers { recording, hour, access_log, traces } = observers;
+    let (records, traces) = (recording.clone(), traces.clone());
+    let predictor = Predictor::new(routes, threads, compute.queue_max, ticker, metrics, records, traces)?;
     let guarded = |app| secure.guard.before(Surface::Prediction, app);
     let app = predict::app(predictor, registry.ready(), stopping.clone(), predictions, guarded)?;
     let prediction_edge = Edge {
@@ -109,6 +121,7 @@ fn edges(
         timeouts: timeouts(predictions.header_timeout_ms, predictions.idle_timeout_ms, predictions.write_timeout_ms),
         metrics: registry.shared_metrics(),
         access_log: access_log.clone(),
+        sampler: Sampler::new(&config.traces),
     };
     let (audit, component_max_bytes) = (secure.guard.audit.clone(), changes.component_max_bytes);
     let kept = (audit, recording.clone());
@@ -121,6 +134,7 @@ fn edges(
         timeouts: timeouts(changes.header_timeout_ms, changes.idle_timeout_ms, changes.write_timeout_ms),
         metrics: registry.shared_metrics(),
         access_log: access_log.clone(),
+        sampler: Sampler::default(),
     };
     let router = metrics::router(registry.clone());
     let metrics_edge = Edge {
@@ -131,6 +145,7 @@ fn edges(
         timeouts: admin_edge.timeouts,
         metrics: registry.shared_metrics(),
         access_log: access_log.clone(),
+        sampler: Sampler::default(),
     };
     Ok([prediction_edge, admin_edge, metrics_edge])
 }

@@ -1,10 +1,11 @@
 //! A request while it is being answered: counted once, by what became of it. Never answers one.
 
 use super::recorded;
-use super::request::Request;
+use super::request::{Failure, PredictError, Reply, Request};
 use super::routes::Served;
 use super::services::Services;
 use super::steps::{Steps, Taken};
+use super::traced;
 use crate::telemetry::{ANSWERED, unix_ms};
 use scry_sandbox::CallError;
 use std::time::{Duration, Instant};
@@ -31,7 +32,23 @@ impl<'a> Asked<'a> {
         Self { services, served, received, request }
     }
 
-    pub(super) fn answered(self, number: u32, taken: &Taken) {
+    /// Its request is over: for whoever keeps something of it, and as a count.
+    pub(super) fn over(self, request: &Request, number: u32, ended: &mut Result<Reply, Failure>) {
+        if let Ok(reply) = ended {
+            self.served.series.sent(reply.body.len());
+        }
+        recorded::ended(&self.services.recording, request, number, ended);
+        traced::ended(self.services.traces.as_deref(), request, number, ended);
+        request.context.note(|| request.told(number, ended));
+        match ended {
+            Ok(reply) if reply.degraded.is_some() => self.ended(number, reply.outcome()),
+            Ok(_) => self.answered(number, &request.taken),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => self.unknown(),
+            Err(Failure { error, .. }) => self.ended(number, error.outcome()),
+        }
+    }
+
+    fn answered(self, number: u32, taken: &Taken) {
         self.count(number, ANSWERED, |steps, took| steps.answered(taken, took, unix_ms()));
         std::mem::forget(self);
     }
@@ -42,7 +59,7 @@ impl<'a> Asked<'a> {
     }
 
     /// There is no such version.
-    pub(super) fn unknown(self) {
+    fn unknown(self) {
         self.services.metrics.refused(&self.served.name);
         self.served.series.ended();
         std::mem::forget(self);
@@ -50,7 +67,7 @@ impl<'a> Asked<'a> {
 
     fn count(&self, number: u32, outcome: &'static str, add: impl FnOnce(&Steps, Duration)) {
         let took = self.received.elapsed();
-        // Its time is an example of the trace that its caller records.
+        // Its time is an example of the trace that is recorded.
         let trace_id = self.request.and_then(|request| request.context.recorded_trace());
         match self.served.versions.get(&number) {
             Some(Ok(target)) => {
@@ -70,6 +87,7 @@ impl Drop for Asked<'_> {
         self.count(self.served.serving.live, CallError::Abandoned.reason(), Steps::unanswered);
         if let Some(request) = self.request {
             recorded::abandoned(&self.services.recording, request);
+            traced::abandoned(self.services.traces.as_deref(), request);
         }
     }
 }

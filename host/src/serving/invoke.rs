@@ -4,12 +4,11 @@
 //! Never decides what follows from a failure.
 
 use super::stats::LastError;
+use super::trail::{Ran, Track};
 use super::version::ServedVersion;
-use crate::recording::Noted;
-use crate::recording::record::{Call, Failed, Limits, Used};
 use crate::telemetry::{Metrics, unix_ms};
 use scry_card::{Batch, Interrupt, Interrupted};
-use scry_sandbox::{CallError, CallLimits, CallReport, Client, Spent};
+use scry_sandbox::{CallError, CallLimits, Client, Spent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,19 +16,20 @@ use std::time::{Duration, Instant};
 pub(super) type Attempt = Result<(Batch, Duration), CallError>;
 
 /// Runs a version; operators see what the client won't. With less time than
-/// `fair`, running out of it is not the version's fault. A call for several
-/// `requests` that fails has no culprit yet: each request is made again alone.
+/// `fair`, running out of it is not the version's fault. Each request has a track;
+/// a call for several that fails has no culprit yet: each request is made again alone.
 pub(super) fn invoke(
     target: &ServedVersion,
     inputs: &Batch,
-    requests: &[&Noted],
+    requests: &[Track<'_>],
     until: Instant,
     fair: Duration,
     stop: Option<Arc<dyn Client>>,
     metrics: &Metrics,
 ) -> (Attempt, Spent) {
     let is_awaited = stop.is_some();
-    let limits = CallLimits { deadline: until, client: stop.clone(), ..target.limits.of_call() };
+    let is_timed = requests.iter().any(|track| track.is_traced());
+    let limits = CallLimits { deadline: until, client: stop.clone(), is_timed, ..target.limits.of_call() };
     let has_gone = || stop.as_ref().is_some_and(|stop| stop.has_gone());
     let is_over = || has_gone() || Instant::now() >= until;
     let mut interrupt = Interrupt::when(&is_over);
@@ -56,7 +56,8 @@ pub(super) fn invoke(
     if report.was_put_back {
         target.series.put_back();
     }
-    note(target, requests, &report, had);
+    let ran = Ran { target, report: &report, began: now, had, requests: requests.len() };
+    requests.iter().for_each(|track| track.ran(ran));
     let (model, version) = (&target.model, target.version.number);
     for line in &report.logs {
         if let Some(unsaid) = target.log_limits.guest.take(now) {
@@ -111,27 +112,4 @@ pub(super) fn invoke(
         }
     }
     (report.outcome.map(|outputs| (outputs, report.duration)), report.spent)
-}
-
-/// Leaves a call where its requests' records find it: one that failed, or any where a record is to have all.
-fn note(target: &ServedVersion, requests: &[&Noted], report: &CallReport, had: Duration) {
-    let failure = report.outcome.as_ref().err().filter(|error| {
-        // Each is made again: alone, or on the pool.
-        requests.len() == 1 && !matches!(error, CallError::Abandoned)
-    });
-    for noted in requests {
-        noted.called(failure.is_some(), || Call {
-            model: target.model.as_str().into(),
-            version: target.version.number,
-            digest: target.digest_text.clone(),
-            used: Used { fuel: report.fuel, memory_bytes: report.memory_bytes, duration: report.duration },
-            limits: Limits { fuel: target.limits.fuel, memory_max_bytes: target.limits.memory_max_bytes, time: had },
-            requests: requests.len(),
-            failure: failure.map(|error| Failed {
-                reason: error.reason(),
-                cause: error.cause(),
-                backtrace: report.backtrace.clone(),
-            }),
-        });
-    }
 }

@@ -7,7 +7,9 @@ use super::circuit::Pass;
 use super::invoke::{Attempt, invoke};
 use super::request::Request;
 use super::stop::Stop;
+use super::trail::Track;
 use super::version::ServedVersion;
+use crate::telemetry::traces::StepKind;
 use crate::telemetry::{Metrics, enter};
 use scry_card::Batch;
 use scry_sandbox::CallError;
@@ -28,6 +30,8 @@ pub(super) enum Job {
 pub(super) struct Call {
     /// The request that waits for it.
     pub(super) request: Arc<Request>,
+    /// Whether a fallback is called.
+    pub(super) is_fallback: bool,
     pub(super) target: Arc<ServedVersion>,
     pub(super) inputs: Arc<Batch>,
     /// When the guest is stopped.
@@ -100,6 +104,12 @@ impl Call {
         let waited = self.queued.elapsed();
         self.target.series.model().queued(waited);
         self.request.taken.queue.took(waited);
+        self.track().took(StepKind::Queue, self.queued, waited, None);
+    }
+
+    /// Where its steps are recorded.
+    fn track(&self) -> Track<'_> {
+        self.request.track(self.is_fallback)
     }
 
     /// Its lines in the log are its request's.
@@ -108,10 +118,9 @@ impl Call {
     }
 
     fn answer(self) {
-        let stop = Arc::new(Stop::Client(self.token));
-        let requests = [&self.request.noted];
+        let (stop, track) = (Arc::new(Stop::Client(self.token)), self.request.track(self.is_fallback));
         let (attempt, spent) =
-            invoke(&self.target, &self.inputs, &requests, self.until, self.fair, Some(stop), &self.metrics);
+            invoke(&self.target, &self.inputs, &[track], self.until, self.fair, Some(stop), &self.metrics);
         // Before the answer: its receiver must see the circuit's new state.
         self.pass.tell(&attempt);
         // The receiver is gone when the request has gone on without this job.
@@ -134,7 +143,7 @@ fn together(calls: Vec<Call>) {
     let stop = Arc::new(Stop::Clients(calls.iter().map(|call| call.token.clone()).collect()));
     calls.iter().for_each(Call::begin);
     if let Some(inputs) = inputs {
-        let requests: Vec<_> = calls.iter().map(|call| &call.request.noted).collect();
+        let requests: Vec<_> = calls.iter().map(Call::track).collect();
         let (attempt, spent) = invoke(&target, &inputs, &requests, until, Duration::ZERO, Some(stop), &metrics);
         let answers = attempt.and_then(|(outputs, took)| {
             let parts = outputs.split(&rows).ok_or_else(|| CallError::InvalidOutput("rows are missing".into()))?;

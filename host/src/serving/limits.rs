@@ -30,6 +30,7 @@ impl EffectiveLimits {
             memory_max_bytes: self.memory_max_bytes,
             output_max_bytes: self.output_max_bytes,
             client: None,
+            is_timed: false,
         }
     }
 }

@@ -26,6 +26,8 @@ mod stages;
 mod stats;
 mod steps;
 mod stop;
+mod traced;
+mod trail;
 mod validation;
 mod version;
 
@@ -42,5 +44,6 @@ pub use routes::{CalledVersion, Routes, Served};
 pub use shadow::{DifferenceReport, Differences, FieldDifference, Pair, ShadowArm, ShadowRecord};
 pub use stats::{LastError, Stats};
 pub use steps::{Sums, Taken, Timed};
+pub use trail::Trail;
 pub use validation::{Refusal, Validation};
 pub use version::ServedVersion;

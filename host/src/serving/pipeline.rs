@@ -7,7 +7,7 @@ use super::deadline::Window;
 use super::fallback::{FallbackLink, fallback_inputs, fallback_outputs, repeated};
 use super::invoke::Attempt;
 use super::job::{Call, Job, run};
-use super::placement::{Placement, SLICE, offload, place};
+use super::placement::{Placement, SLICE, offload, place, too_long};
 use super::recorded;
 use super::request::{Failure, PredictError, Reply, Request, unanswered};
 use super::routes::{Routes, Served};
@@ -15,10 +15,12 @@ use super::sampling::sample_features;
 use super::services::Services;
 use super::stages::{Outcome, Prepared, all_stages, answered, of_constant, of_version, prepare, window, write};
 use super::stop::Stop;
+use super::trail::Trail;
 use super::validation::Bypass;
 use super::version::ServedVersion;
 use crate::recording::Recording;
-use crate::telemetry::{Metrics, NOT_FOUND, UNKNOWN, enter, with_current};
+use crate::telemetry::traces::{StepKind, Traces};
+use crate::telemetry::{Metrics, UNKNOWN, enter, with_current};
 use arc_swap::ArcSwap;
 use scry_card::{Batch, Interrupt, Interrupted, Values};
 use scry_catalog::CatalogError;
@@ -46,7 +48,7 @@ type Ended = (u32, Result<Reply, Failure>);
 
 impl Predictor {
     /// A predictor on the given routes; starts the threads that run guests. At most `queue_max`
-    /// calls wait, over all models.
+    /// calls wait, over all models. Traced requests are handed over to `traces`.
     pub fn new(
         routes: Arc<ArcSwap<Routes>>,
         threads: usize,
@@ -54,11 +56,13 @@ impl Predictor {
         ticker: Arc<Ticker>,
         metrics: Arc<Metrics>,
         recording: Arc<Recording>,
+        traces: Option<Arc<Traces>>,
     ) -> std::io::Result<Self> {
         let books = metrics.clone();
         let account = move |lane: &Lane, cpu| books.used_cpu(lane.name(), cpu);
         let pool = Pool::start(threads, queue_max, ticker, account)?;
-        Ok(Self { routes, pool, services: Arc::new(Services { metrics, recording, background: Background::start()? }) })
+        let services = Services { metrics, recording, traces, background: Background::start()? };
+        Ok(Self { routes, pool, services: Arc::new(services) })
     }
 
     /// What is served now.
@@ -114,6 +118,7 @@ impl Predictor {
     pub async fn predict(&self, mut request: Request) -> Result<Reply, Failure> {
         let services = &*self.services;
         request.noted = services.recording.begins(&request.served.name);
+        request.trail = Trail::of(services.traces.is_some() && request.context.span().is_sampled);
         let request = Arc::new(request);
         let (served, live) = (&*request.served, request.served.serving.live);
         let asked = Asked::new(services, served, request.received, Some(&request));
@@ -121,21 +126,7 @@ impl Predictor {
         // It stays so where its client leaves.
         request.context.note(|| unanswered(served, Some(live), CallError::Abandoned.reason()));
         let (number, mut ended) = self.answer(&request).await;
-        if let Ok(reply) = &ended {
-            served.series.sent(reply.body.len());
-        }
-        recorded::ended(&services.recording, &request, number, &mut ended);
-        request.context.note(|| match &ended {
-            Ok(reply) => reply.prediction(),
-            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(served, None, NOT_FOUND),
-            Err(Failure { error, .. }) => unanswered(served, Some(number), error.outcome()),
-        });
-        match &ended {
-            Ok(reply) if reply.degraded.is_some() => asked.ended(number, reply.outcome()),
-            Ok(_) => asked.answered(number, &request.taken),
-            Err(Failure { error: PredictError::Unknown(_), .. }) => asked.unknown(),
-            Err(Failure { error, .. }) => asked.ended(number, error.outcome()),
-        }
+        asked.over(&request, number, &mut ended);
         ended
     }
 
@@ -185,7 +176,7 @@ impl Predictor {
     async fn on_pool(&self, request: &Arc<Request>) -> Ended {
         let (served, live) = (&request.served, request.served.serving.live);
         if request.is_alone() {
-            if let Some(error) = refused_at_once(request) {
+            if let Some(error) = request.refused_at_once() {
                 return (live, Err(error.into()));
             }
             let done = self.all_on_pool(request).await;
@@ -216,6 +207,7 @@ impl Predictor {
             let (waited, began) = (queued.elapsed(), Instant::now());
             theirs.served.series.queued(waited);
             theirs.taken.queue.took(waited);
+            theirs.track(false).took(StepKind::Queue, queued, waited, None);
             let (outcome, spent) = enter(theirs.context.clone(), || all_stages(&theirs, stop, &services));
             let (is_called, is_answered) = (spent.is_some(), outcome.is_answered());
             drop(answer.send(outcome));
@@ -230,7 +222,8 @@ impl Predictor {
         let deadline = request.deadline(None);
         let job = Job::Task { deadline, token: token.clone(), run: work };
         let give_up = window(&request.served, &[], deadline).give_up;
-        run(&self.pool, &request.served.lane, job, answered, token, give_up).await
+        let done = run(&self.pool, &request.served.lane, job, answered, token, give_up).await;
+        done.inspect_err(|error| request.track(false).unqueued(queued, error))
     }
 
     /// Has the version called that is asked.
@@ -238,7 +231,7 @@ impl Predictor {
         let (served, number) = (&request.served, prepared.number);
         let Some(target) = prepared.target.clone() else { return self.bypass(request, prepared).await };
         let window = window(served, served.chain(number), prepared.deadline);
-        match self.attempt(request, &target, &prepared.checked.batch, window).await {
+        match self.attempt(request, false, &target, &prepared.checked.batch, window).await {
             Ok((outputs, took)) => {
                 answered(request, &prepared, &target, (&outputs, took), &self.services);
                 let (before, began) = (prepared.took + took, Instant::now());
@@ -288,7 +281,7 @@ impl Predictor {
         }
     }
 
-    /// Walks the chain until a link answers.
+    /// Asks the fallbacks of a chain, if there are any.
     async fn fallback(
         &self,
         request: &Arc<Request>,
@@ -296,10 +289,25 @@ impl Predictor {
         chain: &[FallbackLink],
         reason: &'static str,
     ) -> Option<Answer> {
-        let served = &request.served;
-        if !chain.is_empty() {
-            self.services.metrics.fell_back(&served.name, reason);
+        if chain.is_empty() {
+            return None;
         }
+        self.services.metrics.fell_back(&request.served.name, reason);
+        let (track, began) = (request.track(false), request.track(false).now());
+        let answer = self.walk(request, prepared, chain, reason).await;
+        track.fell_back(began, reason, answer.is_none().then_some(reason));
+        answer
+    }
+
+    /// Walks a chain until a link answers.
+    async fn walk(
+        &self,
+        request: &Arc<Request>,
+        prepared: &Prepared,
+        chain: &[FallbackLink],
+        reason: &'static str,
+    ) -> Option<Answer> {
+        let served = &request.served;
         let (inputs, card) = (&prepared.checked.batch, &prepared.card);
         for (i, link) in chain.iter().enumerate() {
             match link {
@@ -312,7 +320,7 @@ impl Predictor {
                     let columns = Arc::new(fallback_inputs(inputs, &target.card.schema.inputs, from));
                     let rest = chain.get(i + 1..).unwrap_or_default();
                     let window = window(served, rest, prepared.deadline);
-                    if let Ok((answer, _)) = self.attempt(request, target, &columns, window).await {
+                    if let Ok((answer, _)) = self.attempt(request, true, target, &columns, window).await {
                         return Some(of_version(
                             target,
                             card.clone(),
@@ -330,6 +338,7 @@ impl Predictor {
     async fn attempt(
         &self,
         request: &Arc<Request>,
+        is_fallback: bool,
         target: &Arc<ServedVersion>,
         inputs: &Arc<Batch>,
         window: Window,
@@ -341,6 +350,7 @@ impl Predictor {
         let ((answer, answered), token) = (oneshot::channel(), CancelToken::default());
         let call = Call {
             request: request.clone(),
+            is_fallback,
             pass,
             target: target.clone(),
             inputs: inputs.clone(),
@@ -351,7 +361,9 @@ impl Predictor {
             answer,
             metrics: self.services.metrics.clone(),
         };
-        run(&self.pool, &target.lane, Job::Call(Box::new(call)), answered, token, window.give_up).await?
+        let job = Job::Call(Box::new(call));
+        let done = run(&self.pool, &target.lane, job, answered, token, window.give_up).await;
+        done.inspect_err(|error| request.track(is_fallback).unqueued(queued, error))?
     }
 
     async fn complete(&self, request: &Arc<Request>, mut prepared: Box<Prepared>, answer: Answer) -> Ended {
@@ -381,23 +393,4 @@ impl Predictor {
         };
         (number, ended)
     }
-}
-
-/// What has turned out to be too long for a thread that reads requests shows first that it is well.
-fn too_long(request: &Request, outcome: &Outcome) {
-    match outcome {
-        Outcome::Unread => request.candidates().for_each(|target| target.stats.inline().failed()),
-        Outcome::Uncalled(prepared) | Outcome::Unwritten(prepared, _) => {
-            prepared.target.iter().for_each(|target| target.stats.inline().failed());
-        }
-        Outcome::Done(..) | Outcome::Bypassed(_) | Outcome::Failed(..) => {}
-    }
-}
-
-/// Why a request is refused before it waits, whatever its body: where one version is asked for certain, whose circuit is
-/// open, or which is known to need more time than there is.
-fn refused_at_once(request: &Request) -> Option<CallError> {
-    let target = request.certain()?;
-    let left = request.deadline(None).saturating_duration_since(Instant::now());
-    target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
 }

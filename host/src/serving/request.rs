@@ -2,10 +2,11 @@
 
 use super::routes::Served;
 use super::steps::Taken;
+use super::trail::{Track, Trail};
 use super::validation::{INVALID_INPUT, Refusal, Refused};
 use super::version::ServedVersion;
 use crate::recording::{Noted, RecordId};
-use crate::telemetry::{ANSWERED, Context, Prediction, UNKNOWN};
+use crate::telemetry::{ANSWERED, Context, NOT_FOUND, Prediction, UNKNOWN};
 use bytes::Bytes;
 use scry_card::CheckKind;
 use scry_catalog::{CatalogError, VersionRef};
@@ -19,6 +20,8 @@ const SEARCHED_MAX_BYTES: usize = 256 << 10;
 
 /// The outcome of a request that a fallback answered.
 const DEGRADED: &str = "degraded";
+/// The outcome of a request whose answer cannot be written.
+pub(super) const UNWRITTEN: &str = "failed";
 
 /// A request to predict.
 #[derive(Debug)]
@@ -39,10 +42,12 @@ pub struct Request {
     pub format: Format,
     /// The version that was picked for it: once, however often it begins again.
     pub picked: OnceLock<u32>,
-    /// What its steps took, as they are taken.
+    /// What its steps took, as they are taken: of every request, for the counts.
     pub taken: Taken,
-    /// What its stages leave for its record.
+    /// What its stages leave for its record: where it fails, or all of it is wanted.
     pub noted: Noted,
+    /// Its steps one by one, for its trace: where it is traced.
+    pub trail: Trail,
     /// Whose it is, for whatever tells of it.
     pub context: Arc<Context>,
 }
@@ -146,7 +151,7 @@ impl Reply {
     }
 }
 
-/// What the access log says of a request that nothing answered; the version is the one that was asked.
+/// What the access log and traces say of a request that nothing answered; the version is the one that was asked.
 pub(super) fn unanswered(served: &Served, number: Option<u32>, outcome: &'static str) -> Prediction {
     let target = number.and_then(|number| served.versions.get(&number)?.as_ref().ok());
     Prediction {
@@ -159,11 +164,25 @@ pub(super) fn unanswered(served: &Served, number: Option<u32>, outcome: &'static
 }
 
 impl Request {
+    /// What became of it; the number is that of the version that was asked.
+    pub(super) fn told(&self, number: u32, ended: &Result<Reply, Failure>) -> Prediction {
+        match ended {
+            Ok(reply) => reply.prediction(),
+            Err(Failure { error: PredictError::Unknown(_), .. }) => unanswered(&self.served, None, NOT_FOUND),
+            Err(Failure { error, .. }) => unanswered(&self.served, Some(number), error.outcome()),
+        }
+    }
+
     /// Until when there is to be an answer; `own` is what its body asks for.
     pub(super) fn deadline(&self, own: Option<Duration>) -> Instant {
         let longest = self.served.limits.deadline;
         let asked = self.timeout.into_iter().chain(own).min();
         self.received + asked.map_or(longest, |timeout| timeout.min(longest))
+    }
+
+    /// Where one try of it leaves what it does.
+    pub(super) fn track(&self, is_fallback: bool) -> Track<'_> {
+        Track::new(&self.noted, &self.trail, is_fallback)
     }
 
     /// The versions that may be asked: the one that is named, or those that are routed.
@@ -177,9 +196,17 @@ impl Request {
     }
 
     /// The version that is asked, where that is certain before the body is read.
-    pub(super) fn certain(&self) -> Option<&Arc<ServedVersion>> {
+    fn certain(&self) -> Option<&Arc<ServedVersion>> {
         let mut candidates = self.candidates();
         candidates.next().filter(|_| candidates.next().is_none())
+    }
+
+    /// Why it is refused before it waits, whatever its body: where one version is asked for certain, whose circuit is open,
+    /// or which is known to need more time than there is.
+    pub(super) fn refused_at_once(&self) -> Option<CallError> {
+        let target = self.certain()?;
+        let left = self.deadline(None).saturating_duration_since(Instant::now());
+        target.refuses().or_else(|| target.lane.can_meet(left).map_err(CallError::DeadlineTooShort).err())
     }
 
     /// Whether there is time left of a deadline.
@@ -207,6 +234,17 @@ impl PredictError {
         matches!(self, Self::InvalidInput(_) | Self::Untrusted(..))
     }
 
+    /// Whether its caller can do nothing about it.
+    pub(super) fn is_fault(&self) -> bool {
+        match self {
+            Self::Unread(_) | Self::Unknown(_) | Self::WrongOutput(_) | Self::InvalidInput(_) | Self::Refused(_) => {
+                false
+            }
+            Self::NoAnswer(error) => !matches!(error, CallError::InvalidInput(_) | CallError::Abandoned),
+            Self::Untrusted(..) | Self::Unavailable(_) | Self::Unwritten(_) => true,
+        }
+    }
+
     /// Why, as operators see it.
     pub(super) fn cause(&self) -> String {
         match self {
@@ -223,7 +261,7 @@ impl PredictError {
             Self::Untrusted(check, _) => check.name(),
             Self::NoAnswer(error) => error.reason(),
             Self::Unavailable(_) => "unavailable",
-            Self::Unwritten(_) => "failed",
+            Self::Unwritten(_) => UNWRITTEN,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::recording::Recording;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Traces;
 use scry_scheduler::Background;
 use std::sync::Arc;
 
@@ -11,4 +12,6 @@ pub(super) struct Services {
     pub(super) metrics: Arc<Metrics>,
     pub(super) recording: Arc<Recording>,
     pub(super) background: Background,
+    /// Where traced requests are handed over, if any are.
+    pub(super) traces: Option<Arc<Traces>>,
 }

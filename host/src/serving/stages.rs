@@ -6,15 +6,16 @@
 use super::deadline::{Next, Window};
 use super::fallback::FallbackLink;
 use super::invoke::{Attempt, invoke};
-use super::request::{Failure, PredictError, Reply, Request};
+use super::request::{Failure, PredictError, Reply, Request, UNWRITTEN};
 use super::routes::Served;
 use super::sampling::sample_features;
 use super::services::Services;
 use super::stats::LastError;
 use super::stop::Stop;
-use super::validation::{Checked, by_schema};
+use super::validation::{Checked, INVALID_INPUT, by_schema};
 use super::version::ServedVersion;
 use crate::recording::record::Inputs;
+use crate::telemetry::traces::StepKind;
 use crate::telemetry::unix_ms;
 use scry_card::{Batch, Card, Interrupt, Interrupted};
 use scry_catalog::CatalogError;
@@ -72,10 +73,14 @@ pub(super) fn prepare(
     let live = served.serving.live;
     let decoded = match request.format.decode(&request.body, interrupt) {
         Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),
-        Err(error) => return Ok(Err((live, PredictError::Unread(error).into()))),
-        Ok(decoded) => decoded,
+        decoded => decoded,
     };
-    let Decoded { rows, timeout, key, by_row, reply, sent } = decoded;
+    let track = request.track(false);
+    let checking = track.lap(StepKind::Decode, began, decoded.is_err().then_some(INVALID_INPUT));
+    let Decoded { rows, timeout, key, by_row, reply, sent } = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return Ok(Err((live, PredictError::Unread(error).into()))),
+    };
     let number = match version(request, key.as_deref()) {
         Ok(number) => number,
         Err(error) => return Ok(Err((live, PredictError::Unknown(error).into()))),
@@ -103,6 +108,7 @@ pub(super) fn prepare(
         },
     };
     let checked = checked.and_then(|checked| Ok(reply.outputs.check(&card.schema.outputs).map(|()| checked)?));
+    track.lap(StepKind::Validate, checking, checked.as_ref().err().map(PredictError::outcome));
     Ok(match checked {
         Ok(checked) => {
             let took = began.elapsed();
@@ -166,8 +172,8 @@ fn call(
     };
     let inputs = &prepared.checked.batch;
     let stop: Arc<dyn Client> = stop.clone();
-    let requests = [&request.noted];
-    let (attempt, spent) = invoke(target, inputs, &requests, window.until, window.fair, Some(stop), &services.metrics);
+    let (requests, metrics) = ([request.track(false)], &services.metrics);
+    let (attempt, spent) = invoke(target, inputs, &requests, window.until, window.fair, Some(stop), metrics);
     pass.tell(&attempt);
     (attempt, Some(spent))
 }
@@ -264,7 +270,10 @@ pub(super) fn write(
         Err(ProtocolError::Interrupted(interrupted)) => return Err(interrupted),
         written => written,
     };
-    request.taken.write.took(began.elapsed());
+    let took = began.elapsed();
+    request.taken.write.took(took);
+    let error = written.is_err().then_some(UNWRITTEN);
+    request.track(false).took(StepKind::Encode, began, took, error);
     Ok(written)
 }
 

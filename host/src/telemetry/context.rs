@@ -4,8 +4,10 @@
 
 use super::trace_parent::{TraceParent, hex};
 use super::trace_state::TraceState;
+use super::traces::Sampler;
 use std::borrow::Cow;
 use std::num::{NonZeroU64, NonZeroU128};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The longest id that a caller may choose.
@@ -28,6 +30,8 @@ pub struct Context {
     parent_id: Option<NonZeroU64>,
     trace_state: Option<TraceState>,
     notes: Option<Notes>,
+    /// Whether the span has an owner: of a stream's predictions only the first can be it.
+    is_span_taken: AtomicBool,
 }
 
 /// One that is made is not text before somebody wants to read it.
@@ -78,12 +82,25 @@ impl Context {
             parent_id: given.span.map(|caller| caller.span_id),
             trace_state: None,
             notes: is_followed.then(Notes::default),
+            is_span_taken: AtomicBool::new(false),
         }
     }
 
     /// The same, with what other systems keep in the caller's trace.
     pub fn with_state(self, trace_state: Option<TraceState>) -> Self {
         Self { trace_state, ..self }
+    }
+
+    /// The same, traced where a sampler takes it: its answer says so.
+    pub fn sampled_by(mut self, sampler: Sampler) -> Self {
+        let caller = self.parent_id.map(|_| self.span.is_sampled);
+        self.span.is_sampled = sampler.takes(caller, self.span.trace_id);
+        self
+    }
+
+    /// The id of the host's own span, once; then others.
+    pub fn take_span_id(&self, other: impl FnOnce() -> NonZeroU64) -> NonZeroU64 {
+        if self.is_span_taken.swap(true, Ordering::Relaxed) { other() } else { self.span.span_id }
     }
 
     /// The request's id: the caller's, or one of 32 hexadecimal digits.
@@ -109,7 +126,7 @@ impl Context {
         hex(self.span.trace_id.get())
     }
 
-    /// The trace, where its caller records it.
+    /// The trace, where it is recorded: by its caller, or by the host.
     pub fn recorded_trace(&self) -> Option<NonZeroU128> {
         self.span.is_sampled.then_some(self.span.trace_id)
     }

@@ -66,6 +66,8 @@ pub(super) struct HostFamilies {
     pub(super) records_unwritten: IntGaugeVec,
     /// Without a series until a file is watched.
     pub(super) file_applied: IntGaugeVec,
+    pub(super) spans_exported: IntCounter,
+    pub(super) spans_lost: IntCounterVec,
 }
 
 impl ListenerFamilies {
@@ -280,10 +282,16 @@ impl HostFamilies {
                 "1 when the watched file is what was applied last, 0 when it could not be.",
                 &[],
             )?,
+            spans_exported: IntCounter::new("scry_spans_exported_total", "Spans that the collector has taken.")?,
+            spans_lost: counters(
+                "scry_spans_lost_total",
+                "Spans that no collector has taken, by reason.",
+                &["reason"],
+            )?,
         })
     }
 
-    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 9] {
+    pub(super) fn collectors(&self) -> [Box<dyn Collector>; 11] {
         [
             Box::new(self.instances.clone()),
             Box::new(self.put_back_mappings.clone()),
@@ -294,6 +302,8 @@ impl HostFamilies {
             Box::new(self.records_lost.clone()),
             Box::new(self.records_unwritten.clone()),
             Box::new(self.file_applied.clone()),
+            Box::new(self.spans_exported.clone()),
+            Box::new(self.spans_lost.clone()),
         ]
     }
 }

@@ -280,6 +280,16 @@ impl Metrics {
         self.host.file_applied.with_label_values::<&str>(&[]).set(i64::from(applied));
     }
 
+    /// Spans that a collector has taken.
+    pub(super) fn spans_exported(&self, spans: usize) {
+        self.host.spans_exported.inc_by(spans as u64);
+    }
+
+    /// Spans that none has taken.
+    pub(super) fn spans_lost(&self, reason: &str, spans: usize) {
+        self.host.spans_lost.with_label_values(&[reason]).inc_by(spans as u64);
+    }
+
     /// A change that is now served.
     pub fn swapped(&self, took: Duration) {
         self.host.swap_seconds.observe(took.as_secs_f64());

@@ -16,6 +16,7 @@ mod scrape;
 mod series;
 pub mod trace_parent;
 pub mod trace_state;
+pub mod traces;
 
 pub use access::{AccessLog, Entry, Head};
 pub use context::{Context, Prediction};

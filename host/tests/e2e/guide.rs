@@ -62,6 +62,7 @@ pages! {
     watch: "docs/guide/watch.md",
     dashboards_and_alerts: "docs/guide/dashboards-and-alerts.md",
     errors: "docs/guide/errors.md",
+    traces: "docs/guide/traces.md",
     backup_and_restore: "docs/guide/backup-and-restore.md",
     doctor: "docs/guide/doctor.md",
     upgrade: "docs/guide/upgrade.md",

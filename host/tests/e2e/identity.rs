@@ -122,7 +122,7 @@ fn a_degraded_answer_is_of_its_request_and_so_is_the_line_that_says_why() {
 #[test]
 fn lines_of_the_log_say_of_which_request_they_are() {
     for (format, id) in [("text", "request_id=flood-1 trace_id="), ("json", r#""request_id":"flood-1""#)] {
-        let host = Host::with(&format!("log.format = \"{format}\"\n{PATIENT}"));
+        let mut host = Host::with(&format!("log.format = \"{format}\"\n{PATIENT}"));
         host.publish(&guest("hostile"));
         let url = format!("{}/v2/models/hostile/infer", host.prediction);
         let headers = [("x-request-id", "flood-1"), ("traceparent", CALLER)];
@@ -143,6 +143,11 @@ fn lines_of_the_log_say_of_which_request_they_are() {
         let headers = [("authorization", &*bearer), ("x-request-id", "change-1")];
         host.send("POST", &deploy, &headers, b"{}").status(200);
         assert!(host.log().lines().any(|line| line.contains("change-1")), "{}", host.log());
+        // The end of the host is nobody's request.
+        host.stop();
+        let log = host.log();
+        let end = log.lines().find(|line| line.contains("stopping")).unwrap_or_else(|| panic!("{log}"));
+        assert!(!end.contains("request_id"), "{end}");
     }
 }
 

@@ -64,6 +64,7 @@ mod support;
 mod swap;
 mod tables;
 mod tls;
+mod traces;
 mod transform;
 mod upgrade;
 mod verdicts;

@@ -30,7 +30,14 @@ fn in_process(path: &Path) -> (Sandbox, Loaded, Schema) {
 
 fn patient() -> CallLimits {
     let deadline = Instant::now() + Duration::from_secs(60);
-    CallLimits { deadline, fuel: 1 << 40, memory_max_bytes: 256 << 20, output_max_bytes: 256 << 20, client: None }
+    CallLimits {
+        deadline,
+        fuel: 1 << 40,
+        memory_max_bytes: 256 << 20,
+        output_max_bytes: 256 << 20,
+        client: None,
+        is_timed: false,
+    }
 }
 
 fn bits(batch: &Batch) -> Vec<u64> {

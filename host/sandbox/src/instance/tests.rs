@@ -123,7 +123,14 @@ fn load(sandbox: &Sandbox) -> Loaded {
 
 fn limits() -> CallLimits {
     let deadline = Instant::now() + Duration::from_secs(10);
-    CallLimits { deadline, fuel: 1 << 20, memory_max_bytes: 1 << 20, output_max_bytes: 1 << 20, client: None }
+    CallLimits {
+        deadline,
+        fuel: 1 << 20,
+        memory_max_bytes: 1 << 20,
+        output_max_bytes: 1 << 20,
+        client: None,
+        is_timed: false,
+    }
 }
 
 fn row() -> Batch {

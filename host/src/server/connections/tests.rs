@@ -2,6 +2,7 @@ use super::*;
 use crate::server::edge::routed;
 use crate::server::watchdog::Timeouts;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Sampler;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -45,6 +46,7 @@ async fn pending() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<&'static st
         timeouts: TIMEOUTS,
         metrics: Arc::new(Metrics::new().unwrap()),
         access_log: None,
+        sampler: Sampler::default(),
     };
     tokio::spawn(edge.serve(socket, stopping));
     (address, said, stop)

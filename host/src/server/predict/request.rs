@@ -8,7 +8,7 @@ use crate::server::compression::{COMPRESSED_MIN_BYTES, Coding};
 use crate::server::error::{ERROR_ID, HttpError, json_response};
 use crate::server::head::shown;
 use crate::server::predict::state::Shared;
-use crate::serving::{Reply, Request, Served, Taken};
+use crate::serving::{Reply, Request, Served, Taken, Trail};
 use crate::telemetry::current;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -70,6 +70,7 @@ pub(in crate::server) async fn predict(
         picked,
         taken: Taken::default(),
         noted: Noted::default(),
+        trail: Trail::default(),
         context: current(),
     };
     match app.predictor.predict(request).await {

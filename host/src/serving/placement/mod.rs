@@ -7,6 +7,7 @@ pub(super) use offload::offload;
 
 use super::job::Job;
 use super::request::Request;
+use super::stages::Outcome;
 use super::version::ServedVersion;
 use scry_scheduler::{Permit, Pool, is_idle_enough};
 use std::sync::Arc;
@@ -30,4 +31,15 @@ pub(super) fn place<'a>(pool: &'a Pool<Job>, request: &'a Request) -> Placement<
     let is_short = candidates.peek().is_some() && candidates.all(covers);
     let permit = (is_short && is_idle_enough(Instant::now())).then(|| pool.enter(&request.served.lane));
     permit.flatten().map_or(Placement::Pool, Placement::Inline)
+}
+
+/// What has turned out to be too long for a thread that reads requests shows first that it is well.
+pub(super) fn too_long(request: &Request, outcome: &Outcome) {
+    match outcome {
+        Outcome::Unread => request.candidates().for_each(|target| target.stats.inline().failed()),
+        Outcome::Uncalled(prepared) | Outcome::Unwritten(prepared, _) => {
+            prepared.target.iter().for_each(|target| target.stats.inline().failed());
+        }
+        Outcome::Done(..) | Outcome::Bypassed(_) | Outcome::Failed(..) => {}
+    }
 }

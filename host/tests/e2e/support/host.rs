@@ -72,6 +72,12 @@ impl Host {
         Self::run(tempfile::tempdir().unwrap(), config)
     }
 
+    /// A fresh host with these configuration keys, and these variables in its environment.
+    pub(crate) fn with_environment(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::begin_in(tempfile::tempdir().unwrap(), config, environment)
+            .unwrap_or_else(|fallen| panic!("not ready: {:?}\n{}", fallen.stdout, log(fallen.dir.path())))
+    }
+
     fn run(dir: TempDir, config: &str) -> Self {
         Self::begin(dir, config, "")
             .unwrap_or_else(|fallen| panic!("not ready: {:?}\n{}", fallen.stdout, log(fallen.dir.path())))
@@ -79,8 +85,12 @@ impl Host {
 
     /// A host in a folder that may have a past, with faults on purpose.
     pub(crate) fn begin(dir: TempDir, config: &str, failpoint: &str) -> Result<Self, Fallen> {
+        Self::begin_in(dir, config, &[("SCRY_FAILPOINT", failpoint)])
+    }
+
+    fn begin_in(dir: TempDir, config: &str, environment: &[(&str, &str)]) -> Result<Self, Fallen> {
         std::fs::write(dir.path().join("scry.toml"), config_with(config)).unwrap();
-        let mut child = serve(dir.path()).env("SCRY_FAILPOINT", failpoint).spawn().unwrap();
+        let mut child = serve(dir.path()).envs(environment.iter().copied()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut ready = String::new();
         stdout.read_line(&mut ready).unwrap();

@@ -128,6 +128,9 @@ pub(crate) fn scry() -> Command {
     for name in ["SCRY_ADMIN", "SCRY_ADMIN_TOKEN", "SCRY_ADMIN_LISTEN", "SCRY_LISTEN", "SCRY_URL", "SCRY_FAILPOINT"] {
         command.env_remove(name);
     }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
     // The tests' own, and one for all of them.
     command.env("XDG_CACHE_HOME", guests::target().join("cache"));
     command

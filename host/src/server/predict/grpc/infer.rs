@@ -14,7 +14,7 @@ use crate::server::head::shown;
 use crate::server::predict::request::{self, describe, header_key, header_timeout, parse_version, shorter};
 use crate::server::predict::state::Shared;
 use crate::server::shutdown::Stage;
-use crate::serving::{Reply, Request as Predict, Served, Taken};
+use crate::serving::{Reply, Request as Predict, Served, Taken, Trail};
 use crate::telemetry::{Context, current, scope};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -188,6 +188,7 @@ async fn infer(
         picked: OnceLock::new(),
         taken: Taken::default(),
         noted: Noted::default(),
+        trail: Trail::default(),
         context: asked.context.clone(),
     };
     let reply = app.predictor.predict(request).await?;
