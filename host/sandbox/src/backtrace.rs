@@ -2,7 +2,6 @@
 //!
 //! The component chooses its names, so they are cut here. Never decides what follows.
 
-use super::limits::Stopped;
 use rustc_demangle::demangle;
 use scry_card::shortened;
 use serde::{Deserialize, Serialize};
@@ -44,11 +43,9 @@ impl Display for Frame {
     }
 }
 
-/// Where the guest was, the innermost function first; nothing where it did not run, or where no client waits for it
-/// any more: its call may begin again elsewhere.
+/// Where the guest was, the innermost function first; nothing where it did not run.
 pub(super) fn backtrace(error: &wasmtime::Error) -> Vec<Frame> {
-    let is_abandoned = matches!(error.downcast_ref(), Some(Stopped::Abandoned));
-    let found = error.downcast_ref::<WasmBacktrace>().filter(|_| !is_abandoned);
+    let found = error.downcast_ref::<WasmBacktrace>();
     found.map(|found| found.frames().iter().take(FRAMES_MAX).map(Frame::of).collect()).unwrap_or_default()
 }
 

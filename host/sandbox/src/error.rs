@@ -159,8 +159,14 @@ const ERROR_MAX_BYTES: usize = 4096;
 
 /// Why a guest stopped.
 pub(super) fn classify(error: wasmtime::Error) -> CallError {
-    let frames = backtrace(&error);
+    let frames = stopped_at(&error);
     classify_at(error, &frames)
+}
+
+/// Where it was then; nothing where no client waits for it any more: its call may begin again elsewhere.
+pub(super) fn stopped_at(error: &wasmtime::Error) -> Vec<Frame> {
+    let is_abandoned = matches!(error.downcast_ref(), Some(Stopped::Abandoned));
+    if is_abandoned { Vec::new() } else { backtrace(error) }
 }
 
 /// The same, of one that stopped in these functions.

@@ -22,12 +22,14 @@ mod identity;
 mod listen;
 mod metrics;
 mod predict;
+mod query;
 mod repository;
 mod reread;
 mod shutdown;
 mod stream;
 mod taking;
 mod tls;
+mod versions;
 mod watchdog;
 
 pub use bound::{At, Bound, ServeError};

@@ -5,10 +5,9 @@
 mod tests;
 
 use super::abi::Heap;
-use super::backtrace::backtrace;
 use super::core_module as names;
 use super::error::SandboxError;
-use super::error::{CallError, classify_at};
+use super::error::{CallError, classify_at, stopped_at};
 use super::limits::Context;
 use super::rewind::{Learned, Tracked};
 use wasmtime::{
@@ -167,7 +166,7 @@ impl Instance {
 
 /// Why the guest stopped; the store keeps where it was.
 fn stopped(store: &mut Store<Context>, error: wasmtime::Error) -> CallError {
-    let frames = backtrace(&error);
+    let frames = stopped_at(&error);
     let stopped = classify_at(error, &frames);
     store.data_mut().backtrace = frames;
     stopped

@@ -3,9 +3,10 @@
 
 use crate::drift::{DriftMonitor, EpochReport, ExportedModel, ExportedVersion, PairedReport, SeriesReport, SkewReport};
 use crate::registry::Registry;
-use crate::serving::{Routes, Served, ServedVersion};
+use crate::server::versions::{Staleness, role};
+use crate::serving::{Routes, Served};
 use scry_card::stats::DriftReport;
-use scry_catalog::{CatalogError, Freshness};
+use scry_catalog::CatalogError;
 use scry_names::Digest;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -41,35 +42,6 @@ struct ShownVersion {
     beside: Option<PairedReport>,
 }
 
-/// How old a version's data is.
-#[derive(Debug, Default, Serialize)]
-pub(in crate::server) struct Staleness {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_until: Option<String>,
-    /// Age of the data, in days.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_age_days: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_age: Option<String>,
-    /// Whether the data is older than `max_age`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stale: Option<bool>,
-}
-
-impl Staleness {
-    pub(in crate::server) fn of(target: &ServedVersion, now_ms: u64) -> Self {
-        let card = &target.card;
-        let freshness = Freshness::of(card).ok().flatten();
-        let days = |age_s: f64| (age_s / 8_640.0).round() / 10.0;
-        Self {
-            data_until: card.data_until.clone(),
-            data_age_days: freshness.map(|freshness| days(freshness.age_s(now_ms))),
-            max_age: card.max_age.clone(),
-            stale: freshness.and_then(|freshness| freshness.is_stale(now_ms)),
-        }
-    }
-}
-
 /// All versions of a model, newest last.
 pub(in crate::server) fn report(registry: &Registry, name: &str, now_ms: u64) -> Result<ShownDrift, CatalogError> {
     let routes = registry.routes().load_full();
@@ -98,17 +70,6 @@ pub(in crate::server) fn report(registry: &Registry, name: &str, now_ms: u64) ->
         }
     });
     Ok(ShownDrift { model: name.to_owned(), alpha, versions: versions.collect() })
-}
-
-/// `live`, `canary`, `shadow`, or nothing.
-pub(in crate::server) fn role(served: &Served, number: u32) -> Option<&'static str> {
-    let serving = &served.serving;
-    match () {
-        () if serving.live == number => Some("live"),
-        () if serving.canary.as_ref().is_some_and(|canary| canary.to == number) => Some("canary"),
-        () if serving.shadow.as_ref().is_some_and(|shadow| shadow.to == number) => Some("shadow"),
-        () => None,
-    }
 }
 
 fn sides(watch: &DriftMonitor, alpha: f64) -> BTreeMap<&'static str, SeriesReport> {
@@ -167,18 +128,6 @@ impl fmt::Display for ShownVersion {
             }
         }
         beside.unlike.iter().try_for_each(|why| writeln!(f, "  not compared: {why}"))
-    }
-}
-
-impl fmt::Display for Staleness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(days) = self.data_age_days else { return Ok(()) };
-        write!(f, "  data {days} days old")?;
-        match (self.stale, &self.max_age) {
-            (Some(true), Some(age)) => write!(f, ", STALE: older than {age}"),
-            (_, Some(age)) => write!(f, " of {age}"),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The errors that are kept. Reads what is there, changes nothing.
 
-use super::{App, Result, Shared, count, reply};
+use super::{App, Result, Shared, reply};
 use crate::recording::Errors;
 use crate::recording::errors::Filter;
 use crate::server::error::{HttpError, Parts};
+use crate::server::query::count;
 use crate::telemetry::unix_ms;
 use axum::Router;
 use axum::extract::{Path, Query};

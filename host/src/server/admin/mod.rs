@@ -10,9 +10,6 @@ mod signature;
 mod validation;
 mod views;
 
-pub(in crate::server) use drift::{Staleness, role};
-pub(in crate::server) use views::drifting;
-
 use crate::access::{Audit, Caller};
 use crate::recording::Recording;
 use crate::registry::{ChangeError, Registry, Source};
@@ -23,6 +20,7 @@ use crate::server::dashboard::{self, Dashboard};
 use crate::server::docs;
 use crate::server::error::{HttpError, Parts, json_response};
 use crate::server::metrics::metrics_text;
+use crate::server::query;
 use crate::server::shutdown::Stopping;
 use crate::telemetry::{Hour, current, enter, unix_ms};
 use axum::Router;
@@ -34,9 +32,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use scry_card::strict;
 use scry_catalog::{CatalogError, Deployment, Override, Reference, VersionRef};
-use scry_names::text::whole_number;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,15 +244,8 @@ async fn restore(app: App, Extension(who): By, body: Body) -> Result<Response> {
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
     model: Option<String>,
-    #[serde(default, deserialize_with = "count")]
+    #[serde(default, deserialize_with = "query::count")]
     limit: Option<usize>,
-}
-
-pub(in crate::server) fn count<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<usize>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    whole_number(&text).map(Some).ok_or_else(|| D::Error::custom("limit: expected a whole number"))
 }
 
 async fn history(app: App, Parts(Query(query)): Parts<Query<HistoryQuery>>) -> Result<Response> {

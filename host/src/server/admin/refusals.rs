@@ -2,6 +2,7 @@
 
 use super::{App, Result, reply};
 use crate::server::error::Parts;
+use crate::server::query::count;
 use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::json;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RefusalsQuery {
-    #[serde(default, deserialize_with = "super::count")]
+    #[serde(default, deserialize_with = "count")]
     limit: Option<usize>,
 }
 

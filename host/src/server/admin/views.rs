@@ -1,9 +1,8 @@
 //! A model as operators see it. Reads what is there, changes nothing.
 
-use crate::drift::{DriftMonitor, Series};
 use crate::registry::{Registry, Rollout};
-use crate::server::admin::drift::Staleness;
 use crate::server::error::HttpError;
+use crate::server::versions::{Staleness, drifting};
 use crate::serving::{Circuit, CircuitState, DifferenceReport, LastError, Routes, Served};
 use crate::telemetry::unix_ms;
 use scry_card::{Card, ChecksPatch};
@@ -191,9 +190,4 @@ fn share(served: &Served, number: u32) -> f64 {
         _ if served.serving.live == number => 100.0 - tried,
         _ => 0.0,
     }
-}
-
-/// Sides in whose running epoch columns drift.
-pub(in crate::server) fn drifting(watch: &DriftMonitor) -> Vec<&'static str> {
-    watch.sides().map(Series::moment).filter(|moment| moment.drifting > 0).map(|moment| moment.side).collect()
 }

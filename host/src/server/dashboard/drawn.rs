@@ -3,7 +3,7 @@
 
 use crate::drift::{DriftMonitor, Paired, Series};
 use crate::registry::Registry;
-use crate::server::admin::role;
+use crate::server::versions::role;
 use crate::serving::Served;
 use scry_card::stats::{ColumnReport, DriftReport, ShownColumn, Statistic, Verdict};
 use serde::Serialize;

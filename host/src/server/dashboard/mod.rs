@@ -14,9 +14,9 @@ mod sampler;
 pub(super) use sampler::sample;
 
 use crate::registry::Registry;
-use crate::server::admin;
 use crate::server::bound::At;
 use crate::server::error::{HttpError, Parts, json_response};
+use crate::server::query::count;
 use crate::server::shutdown::Stopping;
 use crate::telemetry::{Hour, unix_ms};
 use axum::Router;
@@ -89,7 +89,7 @@ async fn hour(State(dashboard): State<Dashboard>, Parts(Path(model)): Parts<Path
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HistogramsQuery {
-    #[serde(default, deserialize_with = "admin::count")]
+    #[serde(default, deserialize_with = "count")]
     limit: Option<usize>,
 }
 

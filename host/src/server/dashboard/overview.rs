@@ -3,7 +3,7 @@
 
 use super::Dashboard;
 use crate::registry::Registry;
-use crate::server::admin::{Staleness, drifting, role};
+use crate::server::versions::{Staleness, drifting, role};
 use crate::serving::{CircuitState, Routes, Served};
 use crate::telemetry::Brief;
 use scry_catalog::{Model, Phase};
