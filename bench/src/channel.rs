@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// Far beyond every deadline: whoever waits so long has found a bug.
+/// Far beyond every deadline: a wait of this length is a bug.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// As clients of gRPC choose it: an answer is sent without waiting for the client to make room.
 const WINDOW_BYTES: u32 = 1 << 20;

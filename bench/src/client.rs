@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Far beyond every deadline: whoever waits so long has found a bug.
+/// Far beyond every deadline: a wait of this length is a bug.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Longest body that is taken.
 const BODY_MAX_BYTES: usize = 64 << 20;

@@ -21,11 +21,11 @@ struct Told {
 
 fn told() -> Told {
     let id =
-        |name: &str| if name == "guest" { "path+file:///work/guest".into() } else { format!("{INDEX}#{name}@1.0.0") };
+        |name: &str| if name == "guest" { "path+file:///src/guest".into() } else { format!("{INDEX}#{name}@1.0.0") };
     let package = |name: &str| {
         json!({
             "id": id(name), "name": name, "version": "1.0.0", "license": "MIT/Apache-2.0", "edition": "2024",
-            "source": (name != "guest").then_some(INDEX), "manifest_path": format!("/work/{name}/Cargo.toml"),
+            "source": (name != "guest").then_some(INDEX), "manifest_path": format!("/src/{name}/Cargo.toml"),
         })
     };
     let node = |name: &str, deps: &[(&str, Option<&str>)]| {
@@ -33,7 +33,7 @@ fn told() -> Told {
         json!({ "id": id(name), "deps": deps.iter().map(edge).collect::<Vec<_>>() })
     };
     let artifact = |name: &str, folder: &str| {
-        let files = [format!("/work/wasm32-wasip2/target/{folder}/deps/lib{name}.rlib")];
+        let files = [format!("/src/wasm32-wasip2/target/{folder}/deps/lib{name}.rlib")];
         json!({ "reason": "compiler-artifact", "package_id": id(name), "filenames": files }).to_string()
     };
     let (guests, machines) = ("wasm32-wasip2/release", "release");
@@ -75,8 +75,8 @@ impl Told {
     fn document(&self) -> Result<Document, SbomError> {
         let metadata = self.metadata.to_string();
         let build = Build {
-            manifest: Path::new("/work/guest/Cargo.toml"),
-            target_dir: Path::new("/work/wasm32-wasip2/target"),
+            manifest: Path::new("/src/guest/Cargo.toml"),
+            target_dir: Path::new("/src/wasm32-wasip2/target"),
             messages: self.messages.as_bytes(),
             metadata: metadata.as_bytes(),
             lock: &self.lock,
