@@ -98,7 +98,7 @@ fn malformed(body: &[u8]) -> Vec<Request> {
         (&unread, post(infer, "", b"[[[[[[[[[[[[[[[[")),
         (&invalid, post(infer, "", br#"{"inputs":[]}"#)),
         (&invalid, post(infer, "", text.replace("FP64", "FP32").replace("INT64", "FP32").as_bytes())),
-        (&unread, post(infer, "", text.replace("\"shape\":[1]", "\"shape\":[7]").as_bytes())),
+        (&invalid, post(infer, "", text.replace("\"shape\":[1]", "\"shape\":[7]").as_bytes())),
         (&unread, post(infer, "x-request-timeout-ms: soon\r\n", body)),
         (&kind(404, ""), post("/v2/models/nobody/infer", "", body)),
         (&kind(404, ""), post("/v2/models/bikeshare/versions/999999/infer", "", body)),

@@ -55,7 +55,7 @@ pub enum SignatureError {
         /// What was signed.
         found: String,
     },
-    /// Nobody who is trusted has signed it.
+    /// No trusted key has signed it.
     #[error("none of its {0} signatures is by a trusted key")]
     NotTrusted(usize),
     /// What was signed is no statement.

@@ -207,7 +207,7 @@ fn listeners(config: &Config, is_in_use: bool) -> Vec<Listener> {
     tried.collect()
 }
 
-/// Their values are nobody's business.
+/// Their values are not shown.
 fn variables() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut names: Vec<_> = names.filter(|name| name.starts_with("SCRY_") || name.starts_with("AIP_")).collect();

@@ -16,7 +16,7 @@ pub enum ChangeError {
     /// The bytes are not a model.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// Nobody who is trusted has signed it.
+    /// No trusted key has signed it.
     #[error(
         "`{model}` ({digest}) is not signed by a trusted key: {why}; sign it with `scry sign --key KEY FILE`, or where it \
          lies in a registry, and publish or deploy it again"

@@ -27,7 +27,7 @@ impl Registry {
         }
         let judged = self.signers.judge(&component, envelopes);
         let judged = judged.map_err(|why| ChangeError::Unsigned { model: model.to_owned(), digest: component, why })?;
-        // Without keys the first one stays: nobody can tell yet which one counts.
+        // Without keys the first one stays: which one counts is not known yet.
         if !(self.signers.is_open() && self.has_signature(&component)?) {
             prepared.signed.extend(judged.map(|signed| (component, signed)));
         }
@@ -49,7 +49,7 @@ impl Registry {
         self.admit(model, component, envelopes, prepared)
     }
 
-    /// Refuses a component that nobody who is trusted has signed; looks where it came from if need be.
+    /// Refuses a component that no trusted key has signed; looks where it came from if need be.
     pub(super) fn check_signed(
         &self,
         model: &str,
@@ -159,7 +159,7 @@ impl Registry {
         self.config.trust.enforce
     }
 
-    /// The versions that requests are led to although nobody who is trusted has signed them, as `model@version`;
+    /// The versions that requests are led to although no trusted key has signed them, as `model@version`;
     /// nothing on a host that trusts no key in particular.
     pub fn unsigned(&self, routes: &Routes) -> Option<Vec<String>> {
         if self.signers.is_open() {
